@@ -1,0 +1,1 @@
+"""The command `trovid`: one file a command."""

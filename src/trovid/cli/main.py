@@ -1,0 +1,98 @@
+"""The command `trovid`: finds the subcommand, runs it, turns errors into one line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+
+import cyclopts
+from rich.console import Console
+
+from trovid import __version__
+from trovid.errors import TrovidError
+
+SUMMARIES = {
+    "detect": "Find objects in videos: annotated MP4 and JSON.",
+    "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
+    "evaluate": "Measure predictions, or a model, against labels.",
+    "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
+    "train": "Train a detector from a recipe.",
+    "experiment": "Repeat the measured tables of the README.",
+}
+EXIT_NOTHING_DONE = 2
+EXIT_INTERRUPTED = 130
+
+
+def build_app(chosen: str | None = None) -> cyclopts.App:
+    """The command-line application; a subcommand's module is imported only when it runs.
+
+    Args:
+        chosen: The subcommand that will run: it shows its own docstring as help instead of the
+            summary.
+    """
+    app = cyclopts.App(
+        name="trovid",
+        version=__version__,
+        help="Video object detection with Temporal RoI Align.",
+        help_epilogue="`trovid COMMAND --help` explains a command; `--debug` before or after it "
+        "shows where an error came from.",
+    )
+    for name, summary in SUMMARIES.items():
+        app.command(
+            f"trovid.cli.{name}:{name}", name=name, help=None if name == chosen else summary
+        )
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits with its status.
+
+    Exit status: 0 done, 1 done with losses (which were named), 2 nothing done, 130 interrupted.
+
+    Args:
+        arguments: Words after `trovid`; those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = bool(os.environ.get("TROVID_DEBUG")) or "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    if chosen is not None and chosen not in SUMMARIES:
+        near = difflib.get_close_matches(chosen, SUMMARIES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SUMMARIES)}"
+        _complain(f"no command {chosen!r}; {hint}")
+        sys.exit(EXIT_NOTHING_DONE)
+    app = build_app(chosen)
+    try:
+        status = app(
+            words,
+            exit_on_error=False,
+            print_error=False,
+            error_console=Console(stderr=True),
+            result_action="return_value",
+        )
+    except TrovidError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        sys.exit(EXIT_NOTHING_DONE)
+    except cyclopts.CycloptsError as error:
+        if debug:
+            raise
+        _complain(f"{error} (`trovid --help` lists commands and options)")
+        sys.exit(EXIT_NOTHING_DONE)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        _complain("interrupted")
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> None:
+    print("trovid: " + " ".join(message.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
