@@ -1,0 +1,314 @@
+"""The direct backend: one similarity product a support frame, in bounded memory.
+
+Everything here is channels last and in one precision (float32 or float64). The choice of the K
+points carries no gradient; what follows it is differentiated by hand in `_MostSimilar`, so that
+neither the similarity volume nor the K gathered vectors are ever kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trovid.ops.dispatch import needs_grad
+from trovid.ops.packed import PackedSupport, inverse_norms
+from trovid.ops.top_k import top_k_lowest_index
+
+WORKSPACE_BYTES = 64 * 2**20
+"""Bound on the temporary tensors of one step (similarities, most similar features)."""
+
+
+def most_similar(
+    positions: Tensor, rows: Tensor, scores: Tensor, indices: Tensor, row_norms: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Eq. 3 and 4 for chosen points, differentiable in `positions` and `rows`.
+
+    Args:
+        positions: Tensor[M, C], X_t at M RoI positions.
+        rows: Tensor[S, P, C], the support maps.
+        scores: Tensor[M, T, K], the cosines of the chosen points.
+        indices: Tensor[M, T, K], the chosen points as indices into the S * P rows.
+        row_norms: Tensor[S, P], inverse norms of `rows`.
+
+    Returns:
+        features Tensor[T, M, C] and scores Tensor[M, T, K].
+    """
+    return _MostSimilar.apply(positions, rows, scores, indices, row_norms)
+
+
+def select(
+    positions: Tensor, support: PackedSupport, counts: Sequence[int], top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Eq. 2: cosines and indices of the K most similar cells; no gradient.
+
+    Args:
+        positions: Tensor[M, C]: the first counts[0] belong to the first video, and so on.
+        support: The videos' support maps, T each.
+        counts: Number of positions of each video.
+        top_k: K.
+
+    Returns:
+        scores Tensor[M, T, K], best first, and indices Tensor[M, T, K] into the S * H * W rows.
+    """
+    with torch.no_grad():
+        frames = support.lengths[0]
+        cells = support.rows.shape[1]
+        scores = positions.new_empty(len(positions), frames, top_k)
+        indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
+        step = max(1, WORKSPACE_BYTES // (cells * positions.element_size()))
+        start, frame = 0, 0
+        for count in counts:
+            stop = start + count
+            for current in range(frame, frame + frames if count else frame):
+                unit_rows = support.rows[current].to(positions.dtype)
+                unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
+                for low in range(start, stop, step):
+                    high = min(low + step, stop)
+                    similarity = positions[low:high] @ unit_rows.t()
+                    best, chosen = top_k_lowest_index(similarity, top_k)
+                    scores[low:high, current - frame] = best
+                    indices[low:high, current - frame] = chosen + current * cells
+            start, frame = stop, frame + frames
+        scores *= inverse_norms(positions).view(-1, 1, 1)
+    return scores, indices
+
+
+class _MostSimilar(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, positions, rows, scores, indices, row_norms):
+        weights = scores.softmax(dim=2)
+        ctx.save_for_backward(positions, rows, scores, indices, row_norms, weights)
+        ctx.set_materialize_grads(False)
+        return _weighted_rows(rows, indices, weights), scores.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_features, grad_scores):
+        positions, rows, scores, indices, row_norms, weights = ctx.saved_tensors
+        grad_cosine = torch.zeros_like(scores) if grad_scores is None else grad_scores
+        if grad_features is not None:
+            grad_features = grad_features.contiguous()
+            grad_weights = _chosen_products(grad_features, rows, indices)
+            mean = (grad_weights * weights).sum(dim=2, keepdim=True)
+            grad_cosine = grad_cosine + weights * (grad_weights - mean)
+
+        position_norms = inverse_norms(positions).unsqueeze(1)
+        chosen_norms = row_norms.flatten()[indices]
+        along = grad_cosine * scores
+        pulls = grad_cosine * chosen_norms
+        grad_positions = grad_rows = None
+        if ctx.needs_input_grad[0]:
+            toward = F.embedding_bag(
+                indices.flatten(1), rows.flatten(0, 1), per_sample_weights=pulls.flatten(1),
+                mode="sum",
+            )
+            shrink = along.sum(dim=(1, 2)).unsqueeze(1) * position_norms
+            grad_positions = position_norms * (toward - shrink * positions)
+        if ctx.needs_input_grad[1]:
+            flat_rows = rows.flatten(0, 1)
+            order = indices.flatten().argsort()
+            hits = torch.bincount(indices.flatten(), minlength=len(flat_rows))
+            offsets = hits.cumsum(0) - hits
+            frames, top_k = indices.shape[1:]
+            source = order // (frames * top_k)
+            grad_rows = F.embedding_bag(
+                source, positions, offsets, mode="sum",
+                per_sample_weights=(pulls * position_norms.unsqueeze(2)).flatten()[order],
+            )
+            shrink = torch.zeros_like(row_norms).flatten()
+            shrink.scatter_add_(0, indices.flatten(), (along * chosen_norms**2).flatten())
+            grad_rows -= shrink.unsqueeze(1) * flat_rows
+            if grad_features is not None:
+                source += (order // top_k % frames) * len(positions)
+                grad_rows += F.embedding_bag(
+                    source, grad_features.flatten(0, 1), offsets, mode="sum",
+                    per_sample_weights=weights.flatten()[order],
+                )
+            grad_rows = grad_rows.view_as(rows)
+        return grad_positions, grad_rows, None, None, None
+
+
+def _weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    """Sum over K of the chosen rows: Tensor[T, M, C]."""
+    positions, frames, top_k = indices.shape
+    by_frame = indices.transpose(0, 1).reshape(-1, top_k)
+    weights = weights.transpose(0, 1).reshape(-1, top_k)
+    summed = F.embedding_bag(by_frame, rows.flatten(0, 1), per_sample_weights=weights, mode="sum")
+    return summed.view(frames, positions, -1)
+
+
+def _chosen_products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+    """Inner products of `vectors` Tensor[T, M, C] with the chosen rows: Tensor[M, T, K]."""
+    products = []
+    for frame, chosen in zip(vectors, indices.unbind(1), strict=True):
+        gathered = F.embedding(chosen, rows.flatten(0, 1))
+        products.append(torch.matmul(gathered, frame.unsqueeze(2)).squeeze(2))
+    return torch.stack(products, dim=1)
+
+
+def aggregate(
+    roi_features: Tensor,
+    support: PackedSupport,
+    counts: Sequence[int],
+    top_k: int,
+    num_heads: int,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> Tensor:
+    """Temporal RoI features Tensor[R, C, h, w] of videos with equally many support frames.
+
+    Args:
+        roi_features: Tensor[R, C, h, w], video after video.
+        support: The videos' support maps, T > 0 each.
+        counts: Number of RoIs of each video; they sum to R.
+        top_k: K.
+        num_heads: N.
+        weight: The attention's embedding, or None for the plain average.
+        bias: Tensor[C] or None.
+        logit_scale: Factor of the logits.
+    """
+    if not needs_grad(roi_features, support.rows, weight, bias):
+        return _without_graph(
+            roi_features, support, counts, top_k, num_heads, weight, bias, logit_scale
+        )
+    sets = roi_features.permute(0, 2, 3, 1).contiguous()
+    area = sets.shape[1] * sets.shape[2]
+    positions = sets.flatten(0, 2)
+    scores, indices = select(positions, support, [count * area for count in counts], top_k)
+    rows = support.rows.to(sets.dtype)
+    similar, _ = most_similar(positions, rows, scores, indices, support.inverse_norms)
+    similar = similar.view(-1, *sets.shape)
+    if weight is None:
+        output = (sets + similar.sum(dim=0)) / (len(similar) + 1)
+    else:
+        output, _ = attention(sets, similar, num_heads, weight, bias, logit_scale)
+    return output.permute(0, 3, 1, 2)
+
+
+def attention(
+    sets: Tensor,
+    support_sets: Tensor,
+    num_heads: int,
+    weight: Tensor,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 5 to 8, channels last.
+
+    Args:
+        sets: Tensor[R, h, w, C], X_t.
+        support_sets: Tensor[T, R, h, w, C].
+        num_heads: N.
+        weight: Tensor[C, C/N, 3, 3] or Tensor[C, C, 3, 3].
+        bias: Tensor[C] or None.
+        logit_scale: Factor of the logits.
+
+    Returns:
+        output Tensor[R, h, w, C] and weights Tensor[T+1, R, h, w, N].
+    """
+    target = embed(sets, weight, bias).unflatten(-1, (num_heads, -1))
+    support = embed(support_sets.flatten(0, 1), weight, bias)
+    support = support.unflatten(-1, (num_heads, -1)).unflatten(0, support_sets.shape[:2])
+    logits = torch.cat([(target * target).sum(-1).unsqueeze(0), (support * target).sum(-1)])
+    weights = (logits * logit_scale).softmax(dim=0)
+    output = weights[0].unsqueeze(-1) * sets.unflatten(-1, (num_heads, -1))
+    support_sets = support_sets.unflatten(-1, (num_heads, -1))
+    output = output + (weights[1:].unsqueeze(-1) * support_sets).sum(dim=0)
+    return output.flatten(-2), weights
+
+
+def _without_graph(
+    roi_features: Tensor,
+    support: PackedSupport,
+    counts: Sequence[int],
+    top_k: int,
+    num_heads: int,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> Tensor:
+    """`aggregate` with a running softmax, so that a few frames at a time suffice."""
+    sets = roi_features.permute(0, 2, 3, 1).contiguous()
+    area = sets.shape[1] * sets.shape[2]
+    frames, cells = support.lengths[0], support.rows.shape[1]
+    step = max(1, WORKSPACE_BYTES // (8 * sets[0].nbytes))
+    output = torch.empty_like(sets)
+    start, first_frame = 0, 0
+    for count in counts:
+        rows = support.rows[first_frame : first_frame + frames]
+        norms = support.inverse_norms[first_frame : first_frame + frames]
+        for low in range(start, start + count, step):
+            part = sets[low : min(low + step, start + count)]
+            chunk = max(1, step // len(part))
+            running = _RunningAverage(part, num_heads, weight, bias, logit_scale)
+            for frame in range(0, frames, chunk):
+                some = PackedSupport(
+                    rows[frame : frame + chunk], norms[frame : frame + chunk], support.size,
+                    (min(chunk, frames - frame),),
+                )
+                positions = part.flatten(0, 2)
+                scores, indices = select(positions, some, [len(part) * area], top_k)
+                similar = _weighted_rows(
+                    some.rows.to(sets.dtype), indices, scores.softmax(dim=2)
+                )
+                running.add(similar.view(-1, *part.shape))
+            output[low : low + len(part)] = running.result()
+        start, first_frame = start + count, first_frame + frames
+    return output.permute(0, 3, 1, 2)
+
+
+class _RunningAverage:
+    """The attention (or the plain average) over sets that come a few at a time."""
+
+    def __init__(
+        self,
+        sets: Tensor,
+        num_heads: int,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        logit_scale: float,
+    ) -> None:
+        self.num_heads, self.weight, self.bias = num_heads, weight, bias
+        self.scale, self.shape = logit_scale, sets.shape
+        if weight is None:
+            self.total, self.mass = sets.clone(), 1
+            return
+        self.target = embed(sets, weight, bias).unflatten(-1, (num_heads, -1))
+        self.highest = (self.target * self.target).sum(-1) * logit_scale
+        self.mass = torch.ones_like(self.highest)
+        self.total = sets.unflatten(-1, (num_heads, -1)).clone()
+
+    def add(self, support_sets: Tensor) -> None:
+        """Take in Tensor[T', R, h, w, C]."""
+        if self.weight is None:
+            self.total += support_sets.sum(dim=0)
+            self.mass += len(support_sets)
+            return
+        heads = (self.num_heads, -1)
+        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias)
+        embedded = embedded.unflatten(-1, heads).unflatten(0, support_sets.shape[:2])
+        logits = (embedded * self.target).sum(-1) * self.scale
+        highest = torch.maximum(self.highest, logits.amax(dim=0))
+        fade = (self.highest - highest).exp_()
+        weights = (logits - highest).exp_()
+        self.highest = highest
+        self.mass = self.mass * fade + weights.sum(dim=0)
+        self.total *= fade.unsqueeze(-1)
+        self.total += (weights.unsqueeze(-1) * support_sets.unflatten(-1, heads)).sum(dim=0)
+
+    def result(self) -> Tensor:
+        """Tensor[R, h, w, C]."""
+        if self.weight is None:
+            return self.total / self.mass
+        return (self.total / self.mass.unsqueeze(-1)).view(self.shape)
+
+
+def embed(sets: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """psi: Tensor[R, h, w, C] to the same, a 3x3 convolution in groups or dense."""
+    groups = sets.shape[-1] // weight.shape[1]
+    embedded = F.conv2d(sets.permute(0, 3, 1, 2), weight, bias, padding=1, groups=groups)
+    return embedded.permute(0, 2, 3, 1)

@@ -1,0 +1,144 @@
+"""Which backend computes, and the checks that are made once, at the public boundary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trovid.ops.packed import PackedSupport, pack_support
+from trovid.ops.roi_align import boxes_to_rois
+
+BACKENDS = ("reference", "direct")
+BACKEND_VARIABLE = "TROVID_BACKEND"
+
+
+def resolve_backend(backend: str) -> str:
+    """The backend that computes: the argument, else `TROVID_BACKEND`, else the fastest one.
+
+    Raises:
+        ValueError: If there is no backend of that name.
+    """
+    source, name = "`backend`", backend
+    if backend == "auto":
+        source = f"the environment variable {BACKEND_VARIABLE}"
+        name = os.environ.get(BACKEND_VARIABLE) or "auto"
+        if name == "auto":
+            return "direct"
+    if name not in BACKENDS:
+        known = ", ".join(repr(known) for known in ("auto", *BACKENDS))
+        raise ValueError(f"{source} must be one of {known}, but is {name!r}")
+    return name
+
+
+def check_maps(name: str, value: Tensor, shape: str) -> None:
+    """A floating-point tensor of the rank that `shape` (such as "[R, C, h, w]") spells."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` must be a Tensor{shape}, but got {type(value).__name__}")
+    if value.dim() != shape.count(",") + 1:
+        raise ValueError(f"`{name}` must have shape {shape}, but got {list(value.shape)}")
+    if not value.is_floating_point():
+        raise TypeError(f"`{name}` must be floating point, but got {value.dtype}")
+
+
+def check_size(output_size: int | Sequence[int]) -> tuple[int, int]:
+    """(h, w) of the RoI grid."""
+    size = (output_size,) * 2 if isinstance(output_size, int) else tuple(output_size)
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"`output_size` must be (h, w) of at least 1, but got {output_size}")
+    return size[0], size[1]
+
+
+def check_boxes(boxes: Tensor | Sequence[Tensor], num_images: int) -> Tensor:
+    """The boxes as Tensor[R, 5] with the index in the batch in front."""
+    if isinstance(boxes, Tensor):
+        if boxes.dim() != 2 or boxes.shape[1] != 5:
+            raise ValueError(
+                f"`boxes` must have shape [R, 5] (index in the batch, x1, y1, x2, y2) or be a list "
+                f"of Tensor[R_i, 4], but got a Tensor of {list(boxes.shape)}"
+            )
+        rois = boxes
+    else:
+        if len(boxes) != num_images:
+            raise ValueError(
+                f"`boxes` must have one Tensor[R_i, 4] for each of the {num_images} images, "
+                f"but has {len(boxes)}"
+            )
+        for index, part in enumerate(boxes):
+            if part.dim() != 2 or part.shape[1] != 4:
+                raise ValueError(
+                    f"`boxes[{index}]` must have shape [R, 4], but got {list(part.shape)}"
+                )
+        rois = boxes_to_rois(boxes)
+    if isinstance(boxes, Tensor) and len(rois):
+        low, high = (int(index) for index in rois[:, 0].aminmax())
+        if low < 0 or high >= num_images:
+            raise ValueError(
+                f"`boxes[:, 0]` must be an index in the batch (0..{num_images - 1}), "
+                f"but reaches from {low} to {high}"
+            )
+    return rois.detach()
+
+
+def check_support(
+    support_features: Tensor | Sequence[Tensor] | PackedSupport, num_videos: int, channels: int
+) -> PackedSupport:
+    """The support maps in packed form, one video for each of `num_videos` target frames."""
+    if isinstance(support_features, PackedSupport):
+        packed = support_features
+    else:
+        packed = pack_support(support_features)
+    if packed.num_videos != num_videos:
+        raise ValueError(
+            f"`support_features` must hold one video for each of the {num_videos} target frames, "
+            f"but holds {packed.num_videos}"
+        )
+    if packed.channels != channels:
+        raise ValueError(
+            f"`support_features` must have the {channels} channels of `features`, "
+            f"but has {packed.channels}"
+        )
+    return packed
+
+
+def check_top_k(top_k: int, support: PackedSupport) -> None:
+    """At least 1 and, where there are support frames, at most H * W."""
+    cells = support.size[0] * support.size[1]
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1, but is {top_k}")
+    if support.num_frames and top_k > cells:
+        raise ValueError(
+            f"`top_k` must not exceed the {cells} cells of a {support.size[0]}x{support.size[1]} "
+            f"support map, but is {top_k}: lower it or use a larger map"
+        )
+
+
+def check_attention(
+    num_heads: int, weight: Tensor | None, bias: Tensor | None, channels: int
+) -> None:
+    """The embedding's shape fits the channels and the number of heads."""
+    if num_heads < 0:
+        raise ValueError(f"`num_heads` must be 0 (plain average) or more, but is {num_heads}")
+    if num_heads == 0:
+        if weight is not None or bias is not None:
+            raise ValueError("`weight` and `bias` need `num_heads` > 0; 0 is the plain average")
+        return
+    if channels % num_heads:
+        raise ValueError(f"`num_heads` must divide the {channels} channels, but is {num_heads}")
+    grouped = [channels, channels // num_heads, 3, 3]
+    dense = [channels, channels, 3, 3]
+    if weight is None or list(weight.shape) not in (grouped, dense):
+        got = "None" if weight is None else str(list(weight.shape))
+        raise ValueError(
+            f"`weight` must have shape {grouped} (one embedding a group) or {dense} (dense) "
+            f"for `num_heads` = {num_heads}, but got {got}"
+        )
+    if bias is not None and list(bias.shape) != [channels]:
+        raise ValueError(f"`bias` must have shape [{channels}], but got {list(bias.shape)}")
+
+
+def needs_grad(*tensors: Tensor | None) -> bool:
+    """Whether autograd must be able to go back through a result of these tensors."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)

@@ -1,0 +1,74 @@
+"""Most Similar RoI Align: the features of a RoI in other frames, without knowing where it is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trovid.ops import direct, reference
+from trovid.ops.dispatch import check_maps, check_support, check_top_k, resolve_backend
+from trovid.ops.packed import PackedSupport, compute_dtype
+
+
+def most_similar_roi_align(
+    roi_features: Tensor,
+    support_features: Tensor | PackedSupport,
+    *,
+    top_k: int = 4,
+    backend: str = "auto",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For each RoI position and support frame, the weighted sum of the K most similar features.
+
+    Eq. 2 to 4: cosine similarity with every cell, the K best (equal ones by the lowest index), a
+    softmax over their K cosines, the weighted sum of the un-normalised features.
+
+    Args:
+        roi_features: Tensor[R, C, h, w], from RoIAlign on the target frame of one video.
+        support_features: Tensor[T, C, H, W], or a PackedSupport of one video.
+        top_k: K, at most H * W.
+        backend: "auto", "reference" or "direct".
+
+    Returns:
+        features: Tensor[T, R, C, h, w] in the dtype of `roi_features`.
+        points: Tensor[T, R, K, h, w], int64, the chosen cells as y * W + x, best first.
+        scores: Tensor[T, R, K, h, w], their cosines (float32, or float64 for float64 input).
+
+    Raises:
+        ValueError: If a shape does not fit or `top_k` exceeds H * W.
+
+    Example:
+        >>> features, points, scores = most_similar_roi_align(
+        ...     torch.rand(3, 8, 7, 7), torch.rand(2, 8, 20, 30), top_k=4
+        ... )
+        >>> features.shape, points.shape
+        (torch.Size([2, 3, 8, 7, 7]), torch.Size([2, 3, 4, 7, 7]))
+    """
+    check_maps("roi_features", roi_features, "[R, C, h, w]")
+    support = check_support(support_features, 1, roi_features.shape[1])
+    check_top_k(top_k, support)
+    backend = resolve_backend(backend)
+    dtype = compute_dtype(roi_features.dtype)
+    rois, channels, height, width = roi_features.shape
+    frames = support.num_frames
+    with torch.autocast(roi_features.device.type, enabled=False):
+        if frames == 0:
+            features = roi_features.new_empty(0, rois, channels, height, width)
+            scores = roi_features.new_empty(0, rois, top_k, height, width, dtype=dtype)
+            points = torch.empty_like(scores, dtype=torch.long)
+        elif backend == "reference":
+            features, points, scores = reference.most_similar_roi_align(
+                roi_features.to(dtype), support.maps().to(dtype), top_k
+            )
+        else:
+            positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
+            scores, indices = direct.select(positions, support, [len(positions)], top_k)
+            features, scores = direct.most_similar(
+                positions, support.rows.to(dtype), scores, indices, support.inverse_norms
+            )
+            features = features.view(frames, rois, height, width, channels).permute(0, 1, 4, 2, 3)
+            points = indices % support.rows.shape[1]
+            points, scores = (
+                chosen.view(rois, height, width, frames, top_k).permute(3, 0, 4, 1, 2)
+                for chosen in (points, scores)
+            )
+    return features.to(roi_features.dtype), points, scores

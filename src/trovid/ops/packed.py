@@ -1,0 +1,182 @@
+"""Support maps prepared once: channels last, with the norms that the similarity needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SMALLEST_NORM = 1e-12
+"""A vector that is not longer than this has no direction: all its cosines are 0."""
+
+
+def compute_dtype(dtype: torch.dtype) -> torch.dtype:
+    """The precision in which similarities and softmax are computed: float32, or float64."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def inverse_norms(rows: Tensor) -> Tensor:
+    """1 / length over the last axis, 0 for a vector without direction; no gradient."""
+    with torch.no_grad():
+        norms = torch.linalg.vector_norm(rows.to(compute_dtype(rows.dtype)), dim=-1)
+        return torch.where(norms > SMALLEST_NORM, norms.reciprocal(), 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSupport:
+    """The support maps of one or several videos in the form that the operator reads.
+
+    Made by `pack_support`; callers treat it as opaque, apart from its sizes, `cat`, `batch`,
+    `frames` and `to`. A gradient flows through it to the maps it was made from.
+
+    Attributes:
+        rows: Tensor[S, H*W, C]: the maps of all S frames, channels last, video after video.
+        inverse_norms: Tensor[S, H*W]: 1 / length of each row, 0 for a row of zero norm.
+        size: (H, W).
+        lengths: The number of support frames of each video (0 allowed); they sum to S.
+    """
+
+    rows: Tensor
+    inverse_norms: Tensor
+    size: tuple[int, int]
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def from_features(cls, support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
+        """See `pack_support`."""
+        if isinstance(support_features, Tensor):
+            if support_features.dim() not in (4, 5):
+                raise ValueError(
+                    "`support_features` must have shape [T, C, H, W] or [B, T, C, H, W], "
+                    f"but got {list(support_features.shape)}"
+                )
+            shape = support_features.shape
+            lengths = (shape[0],) if len(shape) == 4 else (shape[1],) * shape[0]
+            maps = support_features.reshape(-1, *shape[-3:])
+        else:
+            videos = list(support_features)
+            if not videos:
+                raise ValueError("`support_features` must hold one Tensor[T, C, H, W] a video")
+            for index, video in enumerate(videos):
+                if video.dim() != 4 or video.shape[1:] != videos[0].shape[1:]:
+                    raise ValueError(
+                        f"`support_features[{index}]` must have shape [T, C, H, W] with the C, H, "
+                        f"W of the first video {list(videos[0].shape[1:])}, "
+                        f"but got {list(video.shape)}"
+                    )
+            lengths = tuple(len(video) for video in videos)
+            maps = torch.cat(videos)
+        if not maps.is_floating_point():
+            raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
+        frames, channels, height, width = maps.shape
+        rows = maps.permute(0, 2, 3, 1).reshape(frames, height * width, channels).contiguous()
+        return cls(rows, inverse_norms(rows), (height, width), lengths)
+
+    @staticmethod
+    def cat(parts: Sequence[PackedSupport]) -> PackedSupport:
+        """The frames of several parts as those of one video, in the order given."""
+        joined = PackedSupport.batch(parts)
+        return PackedSupport(
+            joined.rows, joined.inverse_norms, joined.size, (sum(joined.lengths),)
+        )
+
+    @staticmethod
+    def batch(parts: Sequence[PackedSupport]) -> PackedSupport:
+        """Several videos (or batches of videos) side by side."""
+        if not parts:
+            raise ValueError("`parts` must hold at least one PackedSupport, but is empty")
+        for part in parts:
+            if part.size != parts[0].size or part.channels != parts[0].channels:
+                raise ValueError(
+                    f"all parts must have {parts[0].channels} channels on a map of "
+                    f"{parts[0].size}, but one has {part.channels} on {part.size}"
+                )
+        return PackedSupport(
+            torch.cat([part.rows for part in parts]),
+            torch.cat([part.inverse_norms for part in parts]),
+            parts[0].size,
+            tuple(length for part in parts for length in part.lengths),
+        )
+
+    def frames(self, index: slice | Sequence[int] | Tensor) -> PackedSupport:
+        """Some frames of a single video, in the order asked; repeated ones are allowed."""
+        if len(self.lengths) != 1:
+            raise ValueError(
+                f"`frames` chooses from one video, but this holds {len(self.lengths)}: "
+                "take one with `videos([i])` first"
+            )
+        if not isinstance(index, slice | Tensor):
+            index = torch.as_tensor(list(index), dtype=torch.long, device=self.rows.device)
+        rows = self.rows[index]
+        return PackedSupport(rows, self.inverse_norms[index], self.size, (len(rows),))
+
+    def videos(self, index: Sequence[int]) -> PackedSupport:
+        """Some videos of a batch, in the order asked."""
+        if list(index) == list(range(self.num_videos)):
+            return self
+        rows, norms = self.rows.split(self.lengths), self.inverse_norms.split(self.lengths)
+        return PackedSupport(
+            torch.cat([rows[video] for video in index]),
+            torch.cat([norms[video] for video in index]),
+            self.size,
+            tuple(self.lengths[video] for video in index),
+        )
+
+    def maps(self) -> Tensor:
+        """The support maps of all videos again, Tensor[S, C, H, W], without a copy."""
+        return self.rows.unflatten(1, self.size).permute(0, 3, 1, 2)
+
+    def to(self, device: torch.device | str) -> PackedSupport:
+        """The same on another device."""
+        return PackedSupport(
+            self.rows.to(device), self.inverse_norms.to(device), self.size, self.lengths
+        )
+
+    def detach(self) -> PackedSupport:
+        """The same without a graph."""
+        return PackedSupport(
+            self.rows.detach(), self.inverse_norms.detach(), self.size, self.lengths
+        )
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.rows.shape[2]
+
+    @property
+    def num_frames(self) -> int:
+        """S, the number of support frames of all videos."""
+        return self.rows.shape[0]
+
+    @property
+    def num_videos(self) -> int:
+        """B."""
+        return len(self.lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.rows.nbytes + self.inverse_norms.nbytes
+
+
+def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
+    """Prepare support maps once, to be used for many target frames.
+
+    Args:
+        support_features: Tensor[T, C, H, W] of one video, Tensor[B, T, C, H, W] of B videos, or a
+            list of B Tensor[T_i, C, H, W] with as many frames (0 too) as each video has.
+
+    Returns:
+        What every function of `trovid.ops` takes in place of `support_features`.
+
+    Raises:
+        ValueError: If the shapes do not fit.
+
+    Example:
+        >>> packed = pack_support(torch.rand(14, 8, 20, 30))
+        >>> packed.num_frames, packed.size, packed.nbytes
+        (14, (20, 30), 302400)
+    """
+    return PackedSupport.from_features(support_features)

@@ -1,0 +1,90 @@
+"""The equations as written: slow, small, and the truth that every backend is held against.
+
+Gong et al., "Temporal ROI Align for Video Object Recognition", AAAI 2021. The gradients are
+autograd's own. Two rules that the paper leaves open: among equal similarities the lowest index
+wins; a vector of zero norm has the cosine 0 with everything and passes no gradient through it.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trovid.ops.packed import SMALLEST_NORM
+
+
+def normalize(vectors: Tensor) -> Tensor:
+    """Vectors of length 1 along the last axis; a vector of zero norm becomes zero."""
+    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    has_direction = norms > SMALLEST_NORM
+    return torch.where(has_direction, vectors / torch.where(has_direction, norms, 1.0), 0.0)
+
+
+def most_similar_roi_align(
+    roi_features: Tensor, support_features: Tensor, top_k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Eq. 2 to 4 for one video.
+
+    Args:
+        roi_features: Tensor[R, C, h, w], X_t.
+        support_features: Tensor[T, C, H, W], F_{t+i}.
+        top_k: K.
+
+    Returns:
+        features Tensor[T, R, C, h, w], points Tensor[T, R, K, h, w], scores Tensor[T, R, K, h, w].
+    """
+    grid = roi_features.shape[2:]
+    positions = roi_features.flatten(2).transpose(1, 2)
+    unit_positions = normalize(positions)
+    all_features, all_points, all_scores = [], [], []
+    for support_map in support_features:
+        cells = support_map.flatten(1).t()
+        similarity = unit_positions @ normalize(cells).t()
+        order = similarity.detach().sort(dim=-1, descending=True, stable=True).indices
+        points = order[..., :top_k]
+        scores = similarity.gather(-1, points)
+        weights = scores.softmax(dim=-1)
+        features = (weights.unsqueeze(-1) * cells[points]).sum(dim=-2)
+        all_features.append(features.transpose(1, 2).unflatten(2, grid))
+        all_points.append(points.transpose(1, 2).unflatten(2, grid))
+        all_scores.append(scores.transpose(1, 2).unflatten(2, grid))
+    return torch.stack(all_features), torch.stack(all_points), torch.stack(all_scores)
+
+
+def temporal_attention(
+    features: Tensor,
+    support_features: Tensor,
+    num_heads: int,
+    weight: Tensor,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 5 to 8.
+
+    Args:
+        features: Tensor[R, C, h, w], X_t.
+        support_features: Tensor[T, R, C, h, w], the most similar features X_{t+i}.
+        num_heads: N.
+        weight: Tensor[C, C/N, 3, 3] (one psi a group) or Tensor[C, C, 3, 3] (dense).
+        bias: Tensor[C] or None.
+        logit_scale: Factor of the logits (1 in the paper).
+
+    Returns:
+        output Tensor[R, C, h, w] and weights Tensor[T+1, R, N, h, w], the target first.
+    """
+    channels = features.shape[1]
+    groups = channels // weight.shape[1]
+    sets = torch.cat([features.unsqueeze(0), support_features])
+    embedded = F.conv2d(sets.flatten(0, 1), weight, bias, padding=1, groups=groups)
+    by_head = embedded.view(*sets.shape[:2], num_heads, -1, *sets.shape[3:])
+    logits = (by_head * by_head[:1]).sum(dim=3) * logit_scale
+    weights = logits.softmax(dim=0)
+    sets_by_head = sets.unflatten(2, (num_heads, -1))
+    output = (weights.unsqueeze(3) * sets_by_head).sum(dim=0).flatten(1, 2)
+    return output, weights
+
+
+def average(features: Tensor, support_features: Tensor) -> Tensor:
+    """The plain mean over the T+1 sets (the "averaging" ablation)."""
+    return torch.cat([features.unsqueeze(0), support_features]).mean(dim=0)
