@@ -1,0 +1,1 @@
+"""Videos, labels and clips: everything between a disk and a model."""
