@@ -15,28 +15,15 @@ from torch import Tensor
 
 from trovid.ops.dispatch import needs_grad
 from trovid.ops.packed import PackedSupport, inverse_norms
-from trovid.ops.top_k import top_k_lowest_index
+from trovid.ops.top_k import group_size, top_k_of_columns
 
 WORKSPACE_BYTES = 64 * 2**20
-"""Bound on the temporary tensors of one step (similarities, most similar features)."""
+"""Bound on the most similar features that exist at a time where no gradient is needed."""
 
 
-def most_similar(
-    positions: Tensor, rows: Tensor, scores: Tensor, indices: Tensor, row_norms: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Eq. 3 and 4 for chosen points, differentiable in `positions` and `rows`.
-
-    Args:
-        positions: Tensor[M, C], X_t at M RoI positions.
-        rows: Tensor[S, P, C], the support maps.
-        scores: Tensor[M, T, K], the cosines of the chosen points.
-        indices: Tensor[M, T, K], the chosen points as indices into the S * P rows.
-        row_norms: Tensor[S, P], inverse norms of `rows`.
-
-    Returns:
-        features Tensor[T, M, C] and scores Tensor[M, T, K].
-    """
-    return _MostSimilar.apply(positions, rows, scores, indices, row_norms)
+def block_bytes(device: torch.device) -> int:
+    """Size of a block of temporaries: what a CPU core's cache holds; more on other devices."""
+    return 2**20 if device.type == "cpu" else 128 * 2**20
 
 
 def select(
@@ -51,102 +38,124 @@ def select(
         top_k: K.
 
     Returns:
-        scores Tensor[M, T, K], best first, and indices Tensor[M, T, K] into the S * H * W rows.
+        scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * H * W rows.
     """
     with torch.no_grad():
-        frames = support.lengths[0]
-        cells = support.rows.shape[1]
-        scores = positions.new_empty(len(positions), frames, top_k)
+        frames, cells = support.lengths[0], support.rows.shape[1]
+        scores = positions.new_empty(frames, len(positions), top_k)
         indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
-        step = max(1, WORKSPACE_BYTES // (cells * positions.element_size()))
-        start, frame = 0, 0
+        step = max(64, block_bytes(scores.device) // (cells * scores.element_size()))
+        padded = cells + -cells % group_size(cells, top_k)
+        similarity = positions.new_empty(padded * min(step, max(counts)))
+        start, first_frame = 0, 0
         for count in counts:
-            stop = start + count
-            for current in range(frame, frame + frames if count else frame):
+            for frame in range(frames if count else 0):
+                current = first_frame + frame
                 unit_rows = support.rows[current].to(positions.dtype)
                 unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
-                for low in range(start, stop, step):
-                    high = min(low + step, stop)
-                    similarity = positions[low:high] @ unit_rows.t()
-                    best, chosen = top_k_lowest_index(similarity, top_k)
-                    scores[low:high, current - frame] = best
-                    indices[low:high, current - frame] = chosen + current * cells
-            start, frame = stop, frame + frames
-        scores *= inverse_norms(positions).view(-1, 1, 1)
+                for low in range(start, start + count, step):
+                    high = min(low + step, start + count)
+                    block = similarity[: padded * (high - low)].view(padded, high - low)
+                    block[cells:] = -torch.inf
+                    torch.mm(unit_rows, positions[low:high].t(), out=block[:cells])
+                    best, chosen = top_k_of_columns(block, top_k)
+                    scores[frame, low:high] = best.t()
+                    indices[frame, low:high] = chosen.t() + current * cells
+            start, first_frame = start + count, first_frame + frames
+        scores *= inverse_norms(positions).unsqueeze(1)
     return scores, indices
 
 
+def most_similar(
+    positions: Tensor, rows: Tensor, scores: Tensor, indices: Tensor, row_norms: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Eq. 3 and 4 for chosen points, differentiable in `positions` and `rows`.
+
+    Args:
+        positions: Tensor[M, C], X_t at M RoI positions.
+        rows: Tensor[S, P, C], the support maps.
+        scores: Tensor[T, M, K], the cosines of the chosen points.
+        indices: Tensor[T, M, K], the chosen points as indices into the S * P rows.
+        row_norms: Tensor[S, P], inverse norms of `rows`.
+
+    Returns:
+        features Tensor[T, M, C] and scores Tensor[T, M, K].
+    """
+    return _MostSimilar.apply(positions, rows, scores, indices, row_norms)
+
+
 class _MostSimilar(torch.autograd.Function):
+    """The gradient of the cosine <x, f> / |x||f| is (f^ - cos x^) / |x| and (x^ - cos f^) / |f|.
+
+    The sums over the chosen rows, and over the positions that chose a row, are embedding bags.
+    """
+
     @staticmethod
     def forward(ctx, positions, rows, scores, indices, row_norms):
         weights = scores.softmax(dim=2)
         ctx.save_for_backward(positions, rows, scores, indices, row_norms, weights)
         ctx.set_materialize_grads(False)
-        return _weighted_rows(rows, indices, weights), scores.clone()
+        return weighted_rows(rows, indices, weights), scores.clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_features, grad_scores):
         positions, rows, scores, indices, row_norms, weights = ctx.saved_tensors
-        grad_cosine = torch.zeros_like(scores) if grad_scores is None else grad_scores
+        rows, row_norms = rows.flatten(0, 1), row_norms.flatten()
+        grad_cosines = torch.zeros_like(scores) if grad_scores is None else grad_scores
         if grad_features is not None:
-            grad_features = grad_features.contiguous()
-            grad_weights = _chosen_products(grad_features, rows, indices)
+            grad_features = grad_features.flatten(0, 1)
+            grad_weights = _products(grad_features, rows, indices.flatten(0, 1)).view_as(weights)
             mean = (grad_weights * weights).sum(dim=2, keepdim=True)
-            grad_cosine = grad_cosine + weights * (grad_weights - mean)
-
+            grad_cosines = grad_cosines + weights * (grad_weights - mean)
         position_norms = inverse_norms(positions).unsqueeze(1)
-        chosen_norms = row_norms.flatten()[indices]
-        along = grad_cosine * scores
-        pulls = grad_cosine * chosen_norms
+        chosen_norms = row_norms[indices]
+        pulls = grad_cosines * chosen_norms
+        shrinks = grad_cosines * scores
+
         grad_positions = grad_rows = None
         if ctx.needs_input_grad[0]:
-            toward = F.embedding_bag(
-                indices.flatten(1), rows.flatten(0, 1), per_sample_weights=pulls.flatten(1),
-                mode="sum",
-            )
-            shrink = along.sum(dim=(1, 2)).unsqueeze(1) * position_norms
+            toward = _bags(indices.transpose(0, 1).flatten(1), rows, pulls.transpose(0, 1))
+            shrink = shrinks.sum(dim=(0, 2)).unsqueeze(1) * position_norms
             grad_positions = position_norms * (toward - shrink * positions)
         if ctx.needs_input_grad[1]:
-            flat_rows = rows.flatten(0, 1)
             order = indices.flatten().argsort()
-            hits = torch.bincount(indices.flatten(), minlength=len(flat_rows))
-            offsets = hits.cumsum(0) - hits
-            frames, top_k = indices.shape[1:]
-            source = order // (frames * top_k)
-            grad_rows = F.embedding_bag(
-                source, positions, offsets, mode="sum",
-                per_sample_weights=(pulls * position_norms.unsqueeze(2)).flatten()[order],
-            )
-            shrink = torch.zeros_like(row_norms).flatten()
-            shrink.scatter_add_(0, indices.flatten(), (along * chosen_norms**2).flatten())
-            grad_rows -= shrink.unsqueeze(1) * flat_rows
+            hits = torch.bincount(indices.flatten(), minlength=len(rows))
+            bags = {"offsets": hits.cumsum(0) - hits}
+            chooser = torch.div(order, indices.shape[2], rounding_mode="floor")
+            pulls = (pulls * position_norms).flatten()[order]
+            grad_rows = _bags(chooser % len(positions), positions, pulls, **bags)
+            shrink = torch.zeros_like(row_norms)
+            shrink.index_add_(0, indices.flatten(), (shrinks * chosen_norms.square()).flatten())
+            grad_rows.addcmul_(shrink.unsqueeze(1), rows, value=-1.0)
             if grad_features is not None:
-                source += (order // top_k % frames) * len(positions)
-                grad_rows += F.embedding_bag(
-                    source, grad_features.flatten(0, 1), offsets, mode="sum",
-                    per_sample_weights=weights.flatten()[order],
-                )
-            grad_rows = grad_rows.view_as(rows)
+                grad_rows += _bags(chooser, grad_features, weights.flatten()[order], **bags)
+            grad_rows = grad_rows.view(ctx.saved_tensors[1].shape)
         return grad_positions, grad_rows, None, None, None
 
 
-def _weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
-    """Sum over K of the chosen rows: Tensor[T, M, C]."""
-    positions, frames, top_k = indices.shape
-    by_frame = indices.transpose(0, 1).reshape(-1, top_k)
-    weights = weights.transpose(0, 1).reshape(-1, top_k)
-    summed = F.embedding_bag(by_frame, rows.flatten(0, 1), per_sample_weights=weights, mode="sum")
-    return summed.view(frames, positions, -1)
+def _bags(indices: Tensor, rows: Tensor, weights: Tensor, offsets: Tensor | None = None) -> Tensor:
+    """Weighted sums of rows: one for each row of `indices`, or for each of the `offsets`."""
+    weights = weights.reshape(indices.shape)
+    return F.embedding_bag(indices, rows, offsets, per_sample_weights=weights, mode="sum")
 
 
-def _chosen_products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-    """Inner products of `vectors` Tensor[T, M, C] with the chosen rows: Tensor[M, T, K]."""
-    products = []
-    for frame, chosen in zip(vectors, indices.unbind(1), strict=True):
-        gathered = F.embedding(chosen, rows.flatten(0, 1))
-        products.append(torch.matmul(gathered, frame.unsqueeze(2)).squeeze(2))
-    return torch.stack(products, dim=1)
+def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
+    """Eq. 4: the chosen rows of Tensor[S, P, C], summed over K: Tensor[T, M, C]."""
+    summed = _bags(indices.flatten(0, 1), rows.flatten(0, 1), weights)
+    return summed.view(*indices.shape[:2], -1)
+
+
+def _products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
+    """Inner products of `vectors` Tensor[M, C] with K rows each, `indices` Tensor[M, K]."""
+    products = vectors.new_empty(indices.shape)
+    bytes_of_one = indices.shape[1] * vectors.shape[1] * vectors.element_size()
+    step = max(64, block_bytes(vectors.device) // max(bytes_of_one, 1))
+    for low in range(0, len(vectors), step):
+        part = slice(low, low + step)
+        gathered = F.embedding(indices[part], rows)
+        products[part] = gathered.mul_(vectors[part].unsqueeze(1)).sum(dim=2)
+    return products
 
 
 def aggregate(
@@ -252,7 +261,7 @@ def _without_graph(
                 )
                 positions = part.flatten(0, 2)
                 scores, indices = select(positions, some, [len(part) * area], top_k)
-                similar = _weighted_rows(
+                similar = weighted_rows(
                     some.rows.to(sets.dtype), indices, scores.softmax(dim=2)
                 )
                 running.add(similar.view(-1, *part.shape))

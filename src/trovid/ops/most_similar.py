@@ -68,7 +68,7 @@ def most_similar_roi_align(
             features = features.view(frames, rois, height, width, channels).permute(0, 1, 4, 2, 3)
             points = indices % support.rows.shape[1]
             points, scores = (
-                chosen.view(rois, height, width, frames, top_k).permute(3, 0, 4, 1, 2)
+                chosen.view(frames, rois, height, width, top_k).permute(0, 1, 4, 2, 3)
                 for chosen in (points, scores)
             )
     return features.to(roi_features.dtype), points, scores
