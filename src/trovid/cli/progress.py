@@ -1,0 +1,75 @@
+"""Progress on the terminal; plain lines, now and then, where the output is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Tick(Protocol):
+    """Reports `done` of `total` units, with a word on the state."""
+
+    def __call__(self, done: int, total: int, detail: str = "", /) -> None: ...
+
+
+@contextmanager
+def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Iterator[Tick]:
+    """A progress bar with speed and time left.
+
+    Args:
+        title: What is being done.
+        unit: What is counted, in the plural.
+        seconds_between_lines: How often a line is printed where there is no terminal.
+
+    Yields:
+        A function to call with (done, total) or (done, total, detail).
+    """
+    if sys.stderr.isatty():
+        yield from _rich_bar(title, unit)
+    else:
+        yield _plain_lines(title, unit, seconds_between_lines)
+
+
+def _rich_bar(title: str, unit: str) -> Iterator[Tick]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=None, detail="")
+        began = time.monotonic()
+
+        def tick(done: int, total: int, detail: str = "", /) -> None:
+            speed = done / max(time.monotonic() - began, 1e-9)
+            text = f"{speed:.1f} {unit}/s  {detail}"
+            progress.update(task, completed=done, total=total, detail=text)
+
+        yield tick
+
+
+def _plain_lines(title: str, unit: str, pause: float) -> Tick:
+    began = last = time.monotonic()
+    first: int | None = None
+
+    def tick(done: int, total: int, detail: str = "", /) -> None:
+        nonlocal last, first
+        first = done if first is None else first
+        now = time.monotonic()
+        if now - last < pause and done < total:
+            return
+        last = now
+        speed = (done - first) / max(now - began, 1e-9)
+        left = f", {(total - done) / speed / 60:.1f} minutes left" if speed else ""
+        print(f"{title}: {done}/{total} {unit}{left}  {detail}".rstrip(), file=sys.stderr)
+
+    return tick

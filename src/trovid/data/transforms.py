@@ -1,0 +1,65 @@
+"""From a decoded frame to the detector's input, the same at training and at inference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2 import functional as T
+
+
+@dataclass(frozen=True)
+class FrameTransform:
+    """Resize keeping the ratio, normalise, pad.
+
+    Attributes:
+        shorter: Length of the shorter side after resizing, in pixels.
+        longer: Upper bound of the longer side.
+        mean: Mean of each channel, RGB in 0..255.
+        std: Deviation of each channel.
+        divisor: Height and width are padded with zeros to a multiple of this.
+    """
+
+    shorter: int
+    longer: int
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    divisor: int = 16
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a frame after resizing."""
+        scale = min(self.shorter / min(height, width), self.longer / max(height, width))
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def resize(self, frame: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, 3] to uint8 [h, w, 3], bilinear with antialiasing."""
+        size = self.size(*frame.shape[:2])
+        if size == frame.shape[:2]:
+            return frame
+        planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
+        return T.resize(planes, list(size), antialias=True).permute(1, 2, 0).numpy()
+
+    def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
+        """Resized uint8 frames of equal size to Tensor[T, 3, H, W], normalised and padded."""
+        stack = torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2).float()
+        mean = torch.tensor(self.mean, device=device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=device).view(3, 1, 1)
+        height, width = stack.shape[-2:]
+        padding = (0, -width % self.divisor, 0, -height % self.divisor)
+        return F.pad((stack - mean) / std, padding)
+
+
+def permute_colours(images: Tensor, rng: np.random.RandomState) -> Tensor:
+    """Exchanges and inverts colour channels, alike in all frames given (augmentation).
+
+    Args:
+        images: Tensor[T, 3, H, W], normalised (inversion negates).
+        rng: Source of chance.
+    """
+    order = torch.from_numpy(rng.permutation(3))
+    sign = torch.from_numpy(rng.choice([-1.0, 1.0], 3)).to(images.dtype)
+    return images[:, order] * sign.view(3, 1, 1).to(images.device)

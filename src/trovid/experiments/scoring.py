@@ -1,0 +1,150 @@
+"""All scored boxes of a model on labelled clips, kept in one file so that they are made once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ..data.coco_vid import VideoLabels
+from ..data.sampling import SupportSampling
+from ..data.video_io import open_video
+from ..inference.predictor import Predictor
+from ..models.postprocess import ScoredBoxes, select_detections
+from ..models.support import SupportBank
+from ..structures import Detections, Video
+
+SupportSource = Literal["clip", "other clip", "target"]
+"""Where support frames come from: the clip, another clip, or the target frame T times."""
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredFrame:
+    """All boxes of one frame.
+
+    Attributes:
+        frame_index: Index of the frame in its video.
+        scored: Boxes in source pixels and their class scores.
+    """
+
+    frame_index: int
+    scored: ScoredBoxes
+
+
+ScoredVideos = dict[str, list[ScoredFrame]]
+
+
+def score_videos(
+    predictor: Predictor,
+    labels: VideoLabels,
+    *,
+    every: int,
+    source: SupportSource = "clip",
+    videos: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoredVideos:
+    """Runs a model over every `every`-th frame of the first clips.
+
+    Args:
+        predictor: The model.
+        labels: The clips.
+        every: Distance of evaluated frames.
+        source: Where support frames come from (the controls of the experiment).
+        videos: Number of clips; None for all.
+        progress: Called with (clips done, clips in all).
+    """
+    chosen = labels.videos[:videos]
+    result: ScoredVideos = {}
+    for done, video in enumerate(chosen, 1):
+        frames = range(0, video.num_frames, every)
+        foreign = None
+        if source == "other clip":
+            foreign = _bank(predictor, labels, chosen[done % len(chosen)])
+        with open_video(labels.path(video)) as reader:
+            if source == "target":
+                pairs = (
+                    (frame, predictor.score_frame(frame, _repeated(predictor, frame)))
+                    for frame in reader
+                    if frame.index in frames
+                )
+            else:
+                pairs = predictor.scored_boxes(reader, frames=frames, bank=foreign)
+            result[video.name] = [ScoredFrame(frame.index, scored) for frame, scored in pairs]
+        if progress:
+            progress(done, len(chosen))
+    return result
+
+
+def _bank(predictor: Predictor, labels: VideoLabels, video: Video) -> SupportBank:
+    sampling = SupportSampling.parse(predictor.recipe.inference.support)
+    with open_video(labels.path(video)) as reader:
+        return predictor.encode(reader.read(sampling.indices(video.num_frames)))
+
+
+def _repeated(predictor: Predictor, frame) -> SupportBank:
+    count = SupportSampling.parse(predictor.recipe.inference.support).count
+    return SupportBank.cat([predictor.encode([frame])] * count)
+
+
+def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
+    """Writes scored boxes as one .npz, under a temporary name first."""
+    frames = [(name, frame) for name, own in videos.items() for frame in own]
+    arrays = {
+        "head": np.array(json.dumps({**head, "videos": list(videos)})),
+        "video": np.array([list(videos).index(name) for name, _ in frames], dtype=np.int32),
+        "frame": np.array([frame.frame_index for _, frame in frames], dtype=np.int32),
+        "count": np.array([len(frame.scored.boxes) for _, frame in frames], dtype=np.int32),
+        "boxes": torch.cat([frame.scored.boxes for _, frame in frames]).numpy(),
+        "class_scores": torch.cat([frame.scored.class_scores for _, frame in frames]).numpy(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    partial.replace(path)
+
+
+def load_scores(path: Path) -> tuple[ScoredVideos, dict]:
+    """What `save_scores` wrote: the scored boxes and the head."""
+    with np.load(path, allow_pickle=False) as file:
+        head = json.loads(str(file["head"]))
+        counts = file["count"].tolist()
+        boxes = torch.from_numpy(file["boxes"]).split(counts)
+        scores = torch.from_numpy(file["class_scores"]).split(counts)
+        keys = zip(file["video"].tolist(), file["frame"].tolist(), strict=True)
+        videos: ScoredVideos = {name: [] for name in head["videos"]}
+        for (video, frame), own_boxes, own_scores in zip(keys, boxes, scores, strict=True):
+            scored = ScoredBoxes(own_boxes, own_scores)
+            videos[head["videos"][video]].append(ScoredFrame(frame, scored))
+    return videos, head
+
+
+def to_detections(
+    videos: ScoredVideos, labels: VideoLabels, *, score: float = 0.01, nms: float = 0.5
+) -> dict[str, list[Detections]]:
+    """The detections that a model's scored boxes lead to, as `Predictor.detect` chooses them."""
+    sizes = {video.name: (video.height, video.width) for video in labels.videos}
+    result = {}
+    for name, frames in videos.items():
+        result[name] = []
+        for frame in frames:
+            boxes, scores, classes = select_detections(
+                frame.scored, sizes[name], score=score, nms=nms
+            )
+            result[name].append(
+                Detections(
+                    boxes=boxes,
+                    scores=scores,
+                    labels=classes,
+                    class_names=labels.class_names,
+                    frame_index=frame.frame_index,
+                    image_size=sizes[name],
+                )
+            )
+    return result

@@ -1,0 +1,50 @@
+"""From scored boxes to the detections of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredBoxes:
+    """What the detector says of one frame before anything is chosen.
+
+    Attributes:
+        boxes: Tensor[R, 1, 4] (one box a RoI) or Tensor[R, num_classes, 4], in pixels.
+        class_scores: Tensor[R, num_classes], softmax over classes and background, without it.
+    """
+
+    boxes: Tensor
+    class_scores: Tensor
+
+
+def select_detections(
+    scored: ScoredBoxes,
+    image_size: tuple[int, int],
+    *,
+    score: float = 0.05,
+    nms: float = 0.5,
+    max_detections: int = 100,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Threshold, suppression within each class, the best of what is left.
+
+    Args:
+        scored: Boxes and class scores of one frame.
+        image_size: Height and width that boxes are clipped to.
+        score: Lowest score that is kept (exclusive).
+        nms: IoU above which the lower of two boxes of a class goes.
+        max_detections: Detections at most.
+
+    Returns:
+        Boxes Tensor[N, 4], scores Tensor[N], labels Tensor[N]; best first.
+    """
+    roi, label = (scored.class_scores > score).nonzero(as_tuple=True)
+    scores = scored.class_scores[roi, label]
+    column = label if scored.boxes.shape[1] > 1 else torch.zeros_like(label)
+    boxes = clip_boxes_to_image(scored.boxes[roi, column], image_size)
+    keep = batched_nms(boxes, scores, label, nms)[:max_detections]
+    return boxes[keep], scores[keep], label[keep]

@@ -1,0 +1,85 @@
+"""SupportBank: everything that depends on support frames alone, computed once a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..nn.box_head import SupportEmbedding
+from ..ops import PackedSupport
+
+
+@dataclass(frozen=True, eq=False)
+class SupportBank:
+    """The support frames of one video as the detector needs them.
+
+    A bank is made by `Detector.encode_support`, is never changed, and belongs to whoever runs the
+    video; the model holds none. Its size is bounded by the number of support frames.
+
+    Attributes:
+        frame_indices: Index in the video of each support frame, T of them.
+        maps: For each level the prepared support maps, or nothing where the detector does not
+            search them.
+        proposals: For each support frame Tensor[P_t, 4], or nothing without SELSA.
+        embedding: For each FC layer keys and values of all support proposals, frame after frame
+            (SELSA), or nothing.
+    """
+
+    frame_indices: tuple[int, ...]
+    maps: dict[str, PackedSupport]
+    proposals: tuple[Tensor, ...]
+    embedding: SupportEmbedding
+
+    def __len__(self) -> int:
+        return len(self.frame_indices)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all tensors in bytes."""
+        tensors = [*self.proposals, *(t for pair in self.embedding for t in pair)]
+        own = sum(t.numel() * t.element_size() for t in tensors)
+        return own + sum(packed.nbytes for packed in self.maps.values())
+
+    def select(self, positions: Sequence[int]) -> SupportBank:
+        """The bank of some of its frames, by position in `frame_indices`."""
+        index = list(positions)
+        rows = _rows([len(p) for p in self.proposals], index)
+        return SupportBank(
+            frame_indices=tuple(self.frame_indices[i] for i in index),
+            maps={name: packed.frames(index) for name, packed in self.maps.items()},
+            proposals=tuple(self.proposals[i] for i in index) if self.proposals else (),
+            embedding=[(k[rows], v[rows]) for k, v in self.embedding],
+        )
+
+    def without(self, frame_index: int) -> SupportBank:
+        """The bank without a frame of the video (itself where that frame is not in it)."""
+        if frame_index not in self.frame_indices:
+            return self
+        return self.select([i for i, f in enumerate(self.frame_indices) if f != frame_index])
+
+    @staticmethod
+    def cat(parts: Sequence[SupportBank]) -> SupportBank:
+        """The frames of several banks of one video as one bank, in the order given."""
+        first = parts[0]
+        layers = range(len(first.embedding))
+        return SupportBank(
+            frame_indices=tuple(i for part in parts for i in part.frame_indices),
+            maps={name: PackedSupport.cat([p.maps[name] for p in parts]) for name in first.maps},
+            proposals=tuple(boxes for part in parts for boxes in part.proposals),
+            embedding=[
+                (
+                    torch.cat([part.embedding[i][0] for part in parts]),
+                    torch.cat([part.embedding[i][1] for part in parts]),
+                )
+                for i in layers
+            ],
+        )
+
+
+def _rows(counts: Sequence[int], positions: Sequence[int]) -> Tensor:
+    starts = [sum(counts[:i]) for i in range(len(counts))]
+    ranges = [torch.arange(starts[i], starts[i] + counts[i]) for i in positions if counts]
+    return torch.cat(ranges) if ranges else torch.empty(0, dtype=torch.long)

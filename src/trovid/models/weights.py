@@ -1,0 +1,134 @@
+"""Weights as safetensors that carry their recipe; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..errors import TrovidError
+from .detector import Detector
+from .recipes import Recipe, build_detector, parse_recipe, recipe_values
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCard:
+    """Where weights come from.
+
+    Attributes:
+        recipe: The recipe they belong to.
+        facts: Seed, commit, time, machine, figures and whatever else was noted.
+    """
+
+    recipe: Recipe
+    facts: dict[str, Any]
+
+
+def embedded_models() -> dict[str, Path]:
+    """Name and file of the weights that come with the package."""
+    folder = Path(str(resources.files("trovid.models"))) / "embedded"
+    return {f.stem: f for f in sorted(folder.glob("*.safetensors"))}
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes a safetensors file under a temporary name and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        TrovidError: If there is no such file, or it is none.
+    """
+    if not path.is_file():
+        raise TrovidError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise TrovidError(f"{path} is not a safetensors file ({error})") from error
+
+
+def save_weights(
+    path: Path, detector: Detector, recipe: Recipe, *, facts: dict[str, Any], half: bool = True
+) -> None:
+    """Writes a detector's weights with its recipe and card.
+
+    Args:
+        path: The file, which is replaced at once.
+        detector: Whose weights are written.
+        recipe: Its recipe.
+        facts: What the card says beyond the recipe.
+        half: Whether floating-point tensors are stored as float16.
+    """
+    state = {
+        key: value.half() if half and value.is_floating_point() else value
+        for key, value in detector.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    save_tensors(path, state, metadata)
+
+
+def load_weights(path: Path) -> tuple[Detector, ModelCard]:
+    """The detector of a weights file, in float32 and in eval mode, and its card.
+
+    Raises:
+        TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
+    """
+    tensors, metadata = read_tensors(path)
+    if "recipe" not in metadata:
+        raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
+    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)")
+    detector = build_detector(recipe)
+    load_state(detector, tensors, str(path))
+    detector.eval()
+    return detector, ModelCard(recipe, json.loads(metadata.get("facts", "{}")))
+
+
+def load_state(
+    detector: Detector, tensors: dict[str, Tensor], origin: str, *, partial: bool = False
+) -> None:
+    """Puts tensors into a detector, checking names, shapes and values.
+
+    Args:
+        detector: What is filled.
+        tensors: By the names of the detector's own state.
+        origin: Names the file in errors.
+        partial: Whether parameters may be left as they are (a start from another detector).
+
+    Raises:
+        TrovidError: If a tensor is missing, unknown, of another shape or not finite.
+    """
+    own = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
+    unknown = sorted(tensors.keys() - own.keys())
+    missing = [] if partial else sorted(own.keys() - tensors.keys())
+    if unknown or missing:
+        what = f"unknown: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
+        raise TrovidError(f"{origin} holds the weights of another architecture ({what})")
+    for key, value in tensors.items():
+        if value.shape != own[key].shape:
+            raise TrovidError(
+                f"{origin}: {key} must have shape {list(own[key].shape)}, "
+                f"but has {list(value.shape)}"
+            )
+        if not torch.isfinite(value).all():
+            raise TrovidError(f"{origin}: {key} holds values that are not finite")
+    with torch.no_grad():
+        for key, value in tensors.items():
+            own[key].copy_(value)

@@ -1,0 +1,105 @@
+"""Fully connected layers from RoI features to class logits and box deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .selsa import SelsaAttention
+
+SupportEmbedding = list[tuple[Tensor, Tensor]]
+"""For each FC layer with attention the keys and the values of support proposals, Tensor[P, D]."""
+
+
+class BoxHead(nn.Module):
+    """FC layers, after each of them optionally SELSA, then classification and regression.
+
+    With SELSA each layer computes x <- ReLU(FC x + attention(FC x, FC y)), where y <- ReLU(FC y)
+    are the proposals of the support frames, which are never aggregated themselves.
+
+    Args:
+        in_features: C * h * w of the RoI features.
+        hidden: Widths of the FC layers.
+        num_classes: Number of classes without background, which is the last logit.
+        selsa_heads: Heads of the attention; 0 for none (Faster R-CNN).
+        class_agnostic: One box a RoI, or one for each class.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        *,
+        hidden: Sequence[int],
+        num_classes: int,
+        selsa_heads: int = 0,
+        class_agnostic: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        widths = [in_features, *hidden]
+        self.layers = nn.ModuleList(
+            nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
+        )
+        self.attention = nn.ModuleList(
+            SelsaAttention(width, selsa_heads) for width in hidden if selsa_heads
+        )
+        self.class_logits = nn.Linear(widths[-1], num_classes + 1)
+        self.box_deltas = nn.Linear(widths[-1], 4 * (1 if class_agnostic else num_classes))
+        nn.init.normal_(self.class_logits.weight, std=0.01)
+        nn.init.normal_(self.box_deltas.weight, std=0.001)
+        for layer in (self.class_logits, self.box_deltas):
+            nn.init.zeros_(layer.bias)
+
+    @property
+    def uses_support(self) -> bool:
+        """Whether the proposals of support frames take part."""
+        return len(self.attention) > 0
+
+    def embed_support(self, roi_features: Tensor) -> SupportEmbedding:
+        """Everything of the attention that depends on support proposals alone.
+
+        Args:
+            roi_features: Tensor[P, C, h, w] of the support frames' proposals.
+        """
+        embedding = []
+        y = roi_features.flatten(1)
+        for layer, attention in zip(self.layers, self.attention, strict=True):
+            y = layer(y)
+            embedding.append(attention.keys_values(y))
+            y = F.relu(y)
+        return embedding
+
+    def forward(
+        self,
+        roi_features: Tensor,
+        counts: Sequence[int],
+        support: Sequence[SupportEmbedding | None] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits and box deltas of every RoI.
+
+        Args:
+            roi_features: Tensor[R, C, h, w], image after image.
+            counts: Number of RoIs of each image; their sum is R.
+            support: For each image the embedding of its support proposals, or None.
+
+        Returns:
+            Logits Tensor[R, num_classes + 1], background last, and deltas Tensor[R, 4] or
+            Tensor[R, 4 * num_classes], both float32.
+        """
+        x = roi_features.flatten(1)
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if self.uses_support and support is not None:
+                x = x + torch.cat(
+                    [
+                        rois.new_zeros(rois.shape)
+                        if embedding is None
+                        else self.attention[index](rois, *embedding[index])
+                        for rois, embedding in zip(x.split(list(counts)), support, strict=True)
+                    ]
+                )
+            x = F.relu(x)
+        return self.class_logits(x).float(), self.box_deltas(x).float()

@@ -1,0 +1,54 @@
+"""Attention over the proposals of support frames (Wu et al., SELSA, ICCV 2019)."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SelsaAttention(nn.Module):
+    """softmax(q k / sqrt(d)) v over support proposals, multi-headed, without the residual.
+
+    The support side (`keys_values`) depends on support frames alone, so a SupportBank keeps it.
+
+    Args:
+        dim: Width D of the features.
+        num_heads: Heads, each of D / num_heads channels.
+
+    Raises:
+        ValueError: If `dim` is not divisible by `num_heads`.
+    """
+
+    def __init__(self, dim: int, num_heads: int = 16) -> None:
+        super().__init__()
+        if dim % num_heads:
+            raise ValueError(f"`dim` must be divisible by `num_heads`, but got {dim} / {num_heads}")
+        self.num_heads = num_heads
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.output = nn.Linear(dim, dim)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.num_heads, -1)).movedim(-2, -3)
+
+    def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
+        """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
+        return self.key(support), self.value(support)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """What each proposal gathers from the support proposals.
+
+        Args:
+            x: Tensor[R, D] of the target frame's proposals.
+            keys: Tensor[P, D] of `keys_values`.
+            values: Tensor[P, D] of `keys_values`.
+
+        Returns:
+            Tensor[R, D]; zeros where there is no support proposal.
+        """
+        if len(keys) == 0 or len(x) == 0:
+            return x.new_zeros(x.shape)
+        q, k, v = (self._split(t)[None] for t in (self.query(x), keys, values))
+        gathered = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype))[0]
+        return self.output(gathered.movedim(-3, -2).flatten(-2))

@@ -1,0 +1,67 @@
+"""Checkpoints of a training: model, optimiser and step in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TrovidError
+from ..models.recipes import Recipe, recipe_values
+from ..models.weights import read_tensors, save_tensors
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    step: int,
+    seed: int,
+    seconds: float,
+    recipe: Recipe,
+) -> None:
+    """Writes everything that a training needs to go on, under a temporary name first."""
+    tensors: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors.update({f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()})
+    head = {"step": step, "seed": seed, "seconds": seconds, "recipe": recipe_values(recipe)}
+    save_tensors(path, {k: v.detach().clone() for k, v in tensors.items()}, _text(head))
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    seed: int,
+    recipe: Recipe,
+) -> tuple[int, float]:
+    """Fills model and optimiser; returns the step to go on from and the seconds used so far.
+
+    Raises:
+        TrovidError: If the checkpoint is of another recipe or seed.
+    """
+    tensors, metadata = read_tensors(path)
+    head = json.loads(metadata["head"])
+    if head["seed"] != seed or head["recipe"] != json.loads(json.dumps(recipe_values(recipe))):
+        raise TrovidError(
+            f"{path} is a checkpoint of another recipe or seed: choose another --out or delete it"
+        )
+    model.load_state_dict(
+        {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
+    )
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer/"):
+            _, index, name = key.split("/")
+            state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return head["step"], head["seconds"]
+
+
+def _text(head: dict) -> dict[str, str]:
+    return {"head": json.dumps(head)}

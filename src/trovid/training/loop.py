@@ -1,0 +1,166 @@
+"""The training loop: from a recipe and clips to weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..data.loader import TrainingBatch, TrainingClips
+from ..models.detector import Detector
+from ..models.recipes import Recipe, TrainingRecipe, build_detector
+from ..models.weights import load_state, read_tensors
+from .checkpoints import load_checkpoint, save_checkpoint
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a step tells: its number, of how many, the losses by name, seconds used so far."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    seconds: float
+
+
+def learning_rate(settings: TrainingRecipe, step: int) -> float:
+    """Linear warm-up, then half a cosine down to nothing."""
+    warm = min(1.0, (step + 1) / max(1, settings.warmup))
+    return settings.learning_rate * warm * (1 + math.cos(math.pi * step / settings.steps)) / 2
+
+
+def compute_losses(detector: Detector, batch: TrainingBatch) -> dict[str, Tensor]:
+    """The losses of a batch; target and support frames go through the backbone together."""
+    count = len(batch.images)
+    if not detector.uses_support:
+        return detector(batch.images, None, batch.targets)
+    images = torch.cat([batch.images, batch.support_images])
+    features = detector.backbone(images.contiguous(memory_format=torch.channels_last))
+    target_features = {name: level[:count] for name, level in features.items()}
+    support_features = {name: level[count:] for name, level in features.items()}
+    banks = detector.banks(support_features, batch.support_images, batch.support_indices)
+    return detector.detect(target_features, batch.images, banks, batch.targets)
+
+
+def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.Optimizer:
+    """AdamW; one-dimensional parameters (biases, norms) do not decay."""
+    parameters = [p for p in detector.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+def initial_detector(recipe: Recipe, *, seed: int, start: Path | None) -> Detector:
+    """The detector of a recipe with random weights by seed, or with those of another detector."""
+    torch.manual_seed(seed)
+    detector = build_detector(recipe)
+    if start is not None:
+        tensors, _ = read_tensors(start)
+        load_state(detector, tensors, str(start), partial=True)
+    return detector.to(memory_format=torch.channels_last)
+
+
+def train(
+    recipe: Recipe,
+    clips: TrainingClips,
+    *,
+    seed: int,
+    checkpoint: Path,
+    start: Path | None = None,
+    save_every: int = 200,
+    device: str = "cpu",
+    report: Callable[[Progress], None] | None = None,
+) -> tuple[Detector, float]:
+    """Trains a detector, going on from the checkpoint where there is one.
+
+    Every random number depends on (seed, step) alone, so an interrupted and resumed training
+    computes what an uninterrupted one computes.
+
+    Args:
+        recipe: The recipe, whose `training` is followed.
+        clips: The training clips.
+        seed: Of weights, batches and sampling.
+        checkpoint: File of the checkpoint.
+        start: Weights to begin from; parameters they lack begin at random.
+        save_every: Steps between two checkpoints.
+        device: Where to train.
+        report: Called after every step.
+
+    Returns:
+        The trained detector in eval mode, and the seconds that the training took in all.
+    """
+    settings = recipe.training
+    detector = initial_detector(recipe, seed=seed, start=start).to(device).train()
+    optimizer = make_optimizer(detector, settings)
+    first, used = 0, 0.0
+    if checkpoint.exists():
+        first, used = load_checkpoint(checkpoint, detector, optimizer, seed=seed, recipe=recipe)
+    began = time.monotonic() - used
+    for step in range(first, settings.steps):
+        torch.manual_seed(seed * 1_000_003 + step)
+        batch = clips.batch(
+            settings.batch,
+            settings.support_frames,
+            seed=(seed, step),
+            window=settings.support_window,
+            colours=settings.colour_augmentation,
+        )
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, step)
+        losses = training_step(detector, optimizer, _to(batch, device), settings)
+        if report:
+            report(Progress(step + 1, settings.steps, losses, time.monotonic() - began))
+        if (step + 1) % save_every == 0 or step + 1 == settings.steps:
+            save_checkpoint(
+                checkpoint,
+                detector,
+                optimizer,
+                step=step + 1,
+                seed=seed,
+                seconds=time.monotonic() - began,
+                recipe=recipe,
+            )
+    return detector.eval(), time.monotonic() - began
+
+
+def training_step(
+    detector: Detector,
+    optimizer: torch.optim.Optimizer,
+    batch: TrainingBatch,
+    settings: TrainingRecipe,
+) -> dict[str, float]:
+    """One step of the optimiser; returns the losses by name.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+    """
+    kind = batch.images.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=settings.bfloat16):
+        losses = compute_losses(detector, batch)
+    total = torch.stack(list(losses.values())).sum()
+    if not torch.isfinite(total):
+        raise FloatingPointError(f"the loss is {total.item()}: lower training.learning_rate")
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    torch.nn.utils.clip_grad_norm_(detector.parameters(), settings.clip_norm)
+    optimizer.step()
+    return {name: loss.item() for name, loss in losses.items()}
+
+
+def _to(batch: TrainingBatch, device: str) -> TrainingBatch:
+    def move(targets: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        return [{k: v.to(device) for k, v in t.items()} for t in targets]
+
+    return TrainingBatch(
+        batch.images.to(device, memory_format=torch.channels_last),
+        batch.support_images.to(device),
+        move(batch.targets),
+        batch.support_indices,
+    )

@@ -1,0 +1,95 @@
+"""The training loop on real clips: it learns, resumes exactly, and refuses the wrong checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.loader import TrainingClips
+from trovid.data.synthvid import write_split
+from trovid.data.transforms import FrameTransform
+from trovid.errors import TrovidError
+from trovid.models import load_recipe
+from trovid.training import train
+from trovid.training.loop import learning_rate
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    labels = VideoLabels.from_json(write_split(folder, split="train", videos=2, workers=1))
+    return TrainingClips(labels, FrameTransform(96, 96), cache=folder / "cache")
+
+
+def recipe(name="synthvid-selsa-troi", **training):
+    full = load_recipe(name)
+    settings = {"steps": 4, "batch": 2, "warmup": 1, **training}
+    return dataclasses.replace(full, training=dataclasses.replace(full.training, **settings))
+
+
+def state(detector):
+    return {k: v for k, v in detector.state_dict().items() if v.is_floating_point()}
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one(clips, tmp_path):
+    whole, _ = train(recipe(), clips, seed=3, checkpoint=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    def stop_after_three(progress):
+        if progress.step == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(
+            recipe(),
+            clips,
+            seed=3,
+            checkpoint=tmp_path / "parts",
+            save_every=2,
+            report=stop_after_three,
+        )
+    resumed, _ = train(recipe(), clips, seed=3, checkpoint=tmp_path / "parts")
+    for key, value in state(whole).items():
+        assert torch.equal(value, state(resumed)[key]), key
+
+
+def test_a_checkpoint_of_another_training_is_refused(clips, tmp_path):
+    train(recipe(steps=1), clips, seed=0, checkpoint=tmp_path / "c")
+    with pytest.raises(TrovidError, match="another recipe or seed"):
+        train(recipe(steps=1), clips, seed=1, checkpoint=tmp_path / "c")
+
+
+def test_the_losses_fall_on_a_few_frames(clips, tmp_path):
+    losses = []
+    train(
+        recipe("synthvid-start", steps=40, batch=4, learning_rate=1e-3),
+        clips,
+        seed=0,
+        checkpoint=tmp_path / "c",
+        report=lambda p: losses.append(p.losses["rpn_objectness"]),
+    )
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_batches_depend_on_the_seed_alone(clips):
+    one = clips.batch(3, 2, seed=(0, 5))
+    same, other = clips.batch(3, 2, seed=(0, 5)), clips.batch(3, 2, seed=(0, 6))
+    assert torch.equal(one.images, same.images)
+    assert torch.equal(one.support_images, same.support_images)
+    assert not torch.equal(one.images, other.images)
+    assert one.support_images.shape[0] == 6
+    for target in one.targets:
+        assert target["boxes"].max() <= 96
+
+
+def test_the_learning_rate_warms_up_and_ends_low():
+    settings = recipe(steps=100, warmup=10, learning_rate=1.0).training
+    rates = [learning_rate(settings, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] or max(rates) == rates[10]
+    assert rates[-1] < 0.001
