@@ -123,9 +123,7 @@ def main() -> None:
         "glyphs": glyphs,
     }
     target = Path(__file__).parents[1] / "src/trovid/data/synthvid/glyphs.json"
-    target.write_text(
-        json.dumps(document, separators=(",", ":")).replace('"code_point"', '\n"code_point"') + "\n"
-    )
+    target.write_text(json.dumps(document, separators=(",", ":")) + "\n")
     print(f"{target}: {target.stat().st_size} bytes")
 
 

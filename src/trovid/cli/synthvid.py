@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
+from trovid.cli.progress import bar
 from trovid.errors import TrovidError
-
-from .progress import bar
 
 
 def synthvid(
@@ -29,31 +29,19 @@ def synthvid(
 
     Examples:
         trovid synthvid data/synthvid
-
         trovid synthvid data/synthvid --split train --videos 800
-
         trovid synthvid strong --split val --videos 20 --strength 1.6 --format png
 
-    Parameters
-    ----------
-    out:
-        Folder to write into; made where absent.
-    split:
-        Splits share no clip.
-    videos:
-        Number of clips.
-    seed:
-        Another seed gives another benchmark; the published figures use 0.
-    strength:
-        Factor on all deteriorations; the benchmark's own by default.
-    frames:
-        Frames in a clip, at least 24.
-    size:
-        Height and width in pixels, even, at least 64.
-    format:
-        H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
-    workers:
-        Processes; the number of cores by default.
+    Args:
+        out: Folder to write into; made where absent.
+        split: Splits share no clip.
+        videos: Number of clips.
+        seed: Another seed gives another benchmark; the published figures use 0.
+        strength: Factor on all deteriorations; the benchmark's own by default.
+        frames: Frames in a clip, at least 24.
+        size: Height and width in pixels, even, at least 64.
+        format: H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
+        workers: Processes; the number of cores by default.
     """
     from trovid.data.synthvid import STRENGTH, write_split
 
@@ -68,7 +56,7 @@ def synthvid(
                 num_frames=frames,
                 size=size,
                 format=format,
-                workers=workers,
+                workers=workers or os.cpu_count() or 1,
                 progress=lambda done: tick(done, videos),
             )
     except (ValueError, OSError) as error:

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from .deteriorations import draw_colour
-from .glyphs import SUBPIXEL, coverage
-from .numbers import Numbers
+from trovid.data.synthvid.deteriorations import draw_colour
+from trovid.data.synthvid.glyphs import SUBPIXEL, coverage
+from trovid.data.synthvid.numbers import Numbers
 
 DRIFT = 24
 _CLUTTER = (8, 18)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .background import DRIFT, draw_background
-from .deteriorations import Look, Manner, draw_colour, draw_object
-from .numbers import Numbers
-from .script import Actor, Annotation, draw_script, drawing_order
+from trovid.data.synthvid.background import DRIFT, draw_background
+from trovid.data.synthvid.deteriorations import Look, Manner, draw_colour, draw_object
+from trovid.data.synthvid.numbers import Numbers
+from trovid.data.synthvid.script import Actor, Annotation, draw_script, drawing_order
 
 VERSION = "1"
 STRENGTH = 1.3

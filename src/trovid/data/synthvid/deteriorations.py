@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .glyphs import SUBPIXEL, coverage
-from .numbers import Numbers
-from .script import Pose
+from trovid.data.synthvid.glyphs import SUBPIXEL, coverage
+from trovid.data.synthvid.numbers import Numbers
+from trovid.data.synthvid.script import Pose
 
 BLUR_LENGTH = 0.625
 DEFOCUS_SIGMA = 0.0975
@@ -111,7 +111,8 @@ def draw_object(
 
 def _planes(pose: Pose, left: int, top: int, half: int, step: float) -> np.ndarray:
     """Coverage of sticker and pictogram, float32 [2, n, n], in cells of `step` pixels."""
-    shape = (math.ceil(2 * half / step),) * 2
+    cells = math.ceil(2 * half / step)
+    shape = (cells, cells)
     sticker = coverage(pose.silhouette, left, top, shape, step)
     return np.stack([sticker, np.minimum(coverage(pose.glyph, left, top, shape, step), sticker)])
 

@@ -30,7 +30,9 @@ class Glyph:
 @cache
 def glyphs() -> tuple[Glyph, ...]:
     """All pictograms in alphabetical order; their position + 1 is the category id."""
-    text = resources.files(__package__).joinpath("glyphs.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("trovid.data.synthvid").joinpath("glyphs.json").read_text(encoding="utf-8")
+    )
     document = json.loads(text)
 
     def polygons(flat: list[list[int]]) -> tuple[np.ndarray, ...]:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .numbers import Numbers
+from trovid.data.synthvid.numbers import Numbers
 
 LEAVES = 0.35
 CROSSES = 0.6

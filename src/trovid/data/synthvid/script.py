@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .glyphs import Glyph, glyphs, mask, place
-from .motion import draw_path
-from .numbers import Numbers
-from .timeline import CLEAR_SHARE, Stretch, appearances, draw_timeline
+from trovid.data.synthvid.glyphs import Glyph, glyphs, mask, place
+from trovid.data.synthvid.motion import draw_path
+from trovid.data.synthvid.numbers import Numbers
+from trovid.data.synthvid.timeline import CLEAR_SHARE, Stretch, appearances, draw_timeline
 
 SIZES = (45 / 256, 102 / 256)
 """Shortest and longest longer side of an object, in units of the picture's shorter side."""

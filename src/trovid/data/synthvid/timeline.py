@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .numbers import Numbers
+from trovid.data.synthvid.numbers import Numbers
 
 KINDS = ("motion_blur", "defocus", "occlusion", "noise", "darkness")
 SEVERITY = (0.8, 1.2)
@@ -42,7 +42,7 @@ def draw_timeline(
     A deteriorated stretch has STRETCH frames and, with probability ISOLATED, is an appearance of
     its own: the object turns up elsewhere before it and after it, so that nothing in neighbouring
     frames overlaps with it; otherwise it breaks at either end with probability MOVED. Nothing
-    breaks where the object is calm. Drawn again until clear frames make up CLEAR_SHARE and one more,
+    breaks where the object is calm. Drawn again until clear frames make up more than CLEAR_SHARE
     and deteriorated ones 3/8 to 5/8 of the clip.
     """
     while True:

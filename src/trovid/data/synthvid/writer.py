@@ -7,18 +7,16 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 import numpy as np
 from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
-from .clip import (
+from trovid.data.synthvid.clip import (
     FRAME_RATE,
     NUM_FRAMES,
     SIDE,
@@ -28,7 +26,8 @@ from .clip import (
     check_options,
     make_clip,
 )
-from .glyphs import class_names
+from trovid.data.synthvid.glyphs import class_names
+from trovid.data.video_io import VideoWriter
 
 FORMATS = ("mp4", "png")
 CRF = 14
@@ -52,7 +51,7 @@ def write_split(
     num_frames: int = NUM_FRAMES,
     size: int = SIDE,
     format: Literal["mp4", "png"] = "mp4",
-    workers: int | None = None,
+    workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Writes OUT/<split>/ with the clips and OUT/<split>.json with the labels.
@@ -66,7 +65,8 @@ def write_split(
         num_frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
         format: "mp4" (H.264) or "png" (a folder of images a clip, exact).
-        workers: Processes; the number of cores by default.
+        workers: Processes; a script that asks for more than one needs the usual
+            `if __name__ == "__main__":` around what it does.
         progress: Called with the number of finished clips.
 
     Returns:
@@ -80,6 +80,8 @@ def write_split(
         raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {format!r}")
     if not 1 <= videos <= 100_000:
         raise ValueError(f"`videos` must lie in 1..100000, but got {videos}")
+    if workers < 1:
+        raise ValueError(f"`workers` must be at least 1, but got {workers}")
     options = {
         "seed": seed,
         "strength": strength,
@@ -91,7 +93,7 @@ def write_split(
     folder.mkdir(parents=True, exist_ok=True)
     job = partial(_write_clip, _Job(folder, split, format, options))
     records = []
-    for done, record in enumerate(_run(job, videos, workers or os.cpu_count() or 1), 1):
+    for done, record in enumerate(_run(job, videos, workers), 1):
         records.append(record)
         if progress is not None:
             progress(done)
@@ -127,17 +129,12 @@ def _write_clip(job: _Job, index: int) -> dict[str, Any]:
 
 
 def _write_mp4(path: Path, frames: np.ndarray) -> None:
-    partial_path = path.with_name(f".{path.name}.part")
-    with av.open(str(partial_path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(FRAME_RATE))
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(CRF), "preset": "veryfast"}
-        stream.codec_context.thread_count = 1
+    height, width = frames.shape[1:3]
+    with VideoWriter(
+        path, height=height, width=width, frame_rate=FRAME_RATE, crf=CRF, threads=1
+    ) as writer:
         for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode())
-    os.replace(partial_path, path)
+            writer.write(image)
 
 
 def _write_png(folder: Path, frames: np.ndarray) -> None:
