@@ -1,0 +1,139 @@
+"""COCO's average precision over all frames, or over a group of their objects.
+
+Every figure of this file is computed by faster-coco-eval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pool import MAX_DETECTIONS, Pool
+
+_OUTSIDE = -1.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Average precision as fractions of 1; NaN where there is no object to find.
+
+    Attributes:
+        ap50: At IoU .5.
+        ap75: At IoU .75.
+        ap: Mean over IoU .50:.05:.95.
+        num_objects: Objects counted: one in ten frames counts ten times.
+    """
+
+    ap50: float
+    ap75: float
+    ap: float
+    num_objects: int
+
+
+@dataclass(frozen=True)
+class CocoAP:
+    """The mean over classes that have an object, and each class."""
+
+    overall: Figures
+    per_class: dict[str, Figures]
+
+
+class CocoEvaluation:
+    """COCO AP (101 recall points, 100 detections a frame and class) of one pool of frames.
+
+    Objects outside a group are ignored as COCO ignores objects outside an area range: a detection
+    that takes one is neither right nor wrong, one that takes none is wrong wherever it lies. COCO's
+    code cannot say "ignore this object" without the other meaning of `iscrowd` (another IoU, many
+    matches), so an object outside the group gets the area -1 while the range begins at 0.
+
+    Args:
+        pool: Predictions and ground truth.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        from faster_coco_eval import COCO
+
+        self._pool = pool
+        corners = pool.true_boxes
+        truth = {
+            "info": {},
+            "images": [{"id": i + 1} for i in range(len(pool.clips))],
+            "categories": [{"id": i + 1, "name": n} for i, n in enumerate(pool.class_names)],
+            "annotations": [
+                {"id": i + 1, "image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
+                for i, (image, label, box) in enumerate(
+                    zip(
+                        (pool.true_images + 1).tolist(),
+                        (pool.true_labels + 1).tolist(),
+                        _xywh(corners).tolist(),
+                        strict=True,
+                    )
+                )
+            ],
+        }
+        found = [
+            {"image_id": image, "category_id": label, "bbox": box, "score": score}
+            for image, label, box, score in zip(
+                (pool.images + 1).tolist(),
+                (pool.labels + 1).tolist(),
+                _xywh(pool.boxes).tolist(),
+                pool.scores.tolist(),
+                strict=True,
+            )
+        ]
+        self._truth = COCO(truth, print_function=_silent)
+        self._found = self._truth.loadRes(found)
+
+    def __call__(self, active: NDArray[np.bool_] | None = None) -> CocoAP:
+        """AP of all objects, or of the `active` ones (Array[G] of bool, in the pool's order)."""
+        from faster_coco_eval import COCOeval_faster
+
+        pool = self._pool
+        if active is None:
+            active = np.ones(len(pool.true_boxes), dtype=bool)
+        if active.shape != (len(pool.true_boxes),):
+            raise ValueError(
+                f"`active` must have one entry an object ({len(pool.true_boxes)}), "
+                f"but has shape {list(active.shape)}"
+            )
+        areas = np.where(active, np.maximum(_areas(pool.true_boxes), 0), _OUTSIDE).tolist()
+        for annotation, area in zip(self._truth.dataset["annotations"], areas, strict=True):
+            annotation["area"] = area
+        evaluation = COCOeval_faster(
+            self._truth, self._found, iouType="bbox", print_function=_silent
+        )
+        evaluation.params.maxDets = [MAX_DETECTIONS]
+        evaluation.params.areaRng = [[0.0, float("inf")]]
+        evaluation.params.areaRngLbl = ["all"]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        # [IoU thresholds, recall points, classes]; -1 for a class without an object
+        precision = np.asarray(evaluation.eval["precision"])[..., 0, 0]
+        counts = np.bincount(pool.true_labels[active], minlength=len(pool.class_names))
+        per_class = {
+            name: _figures(precision[:, :, i : i + 1], int(counts[i]))
+            for i, name in enumerate(pool.class_names)
+        }
+        return CocoAP(_figures(precision, int(active.sum())), per_class)
+
+
+def _figures(precision: NDArray[np.float64], num_objects: int) -> Figures:
+    present = precision[0, 0] > -1
+    if not present.any():
+        return Figures(float("nan"), float("nan"), float("nan"), num_objects)
+    ap = precision[:, :, present].mean(axis=(1, 2))
+    return Figures(float(ap[0]), float(ap[5]), float(ap.mean()), num_objects)
+
+
+def _xywh(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
+def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _silent(*_: object) -> None:
+    pass

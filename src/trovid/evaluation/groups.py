@@ -1,0 +1,49 @@
+"""Groups of objects whose AP is told apart: by deterioration, by strength, by speed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .pool import Pool
+
+CLEAN = "none"
+SLOW_ABOVE = 0.9
+FAST_BELOW = 0.7
+
+
+def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
+    """For each group's name which objects of the pool belong to it; empty groups are left out.
+
+    - "clean", "deteriorated";
+    - "kind: <deterioration>", each that occurs;
+    - "strength: weak", "middle", "strong": thirds within each kind, so that they compare strengths
+      and not kinds (`Pool.strength_edges`);
+    - "motion: slow" (motion IoU above .9), "medium", "fast" (below .7), the protocol of
+      Flow-Guided Feature Aggregation.
+
+    Returns:
+        Arrays[G] of bool; {} where the labels tell neither deterioration nor motion.
+    """
+    groups: dict[str, NDArray[np.bool_]] = {}
+    if pool.deteriorations is not None:
+        groups["clean"] = pool.deteriorations == CLEAN
+        groups["deteriorated"] = pool.deteriorations != CLEAN
+        for kind in sorted(set(pool.deteriorations) - {CLEAN}):
+            groups[f"kind: {kind}"] = pool.deteriorations == kind
+        groups |= _strength_groups(pool)
+    if pool.motion_iou is not None:
+        slow, fast = pool.motion_iou > SLOW_ABOVE, pool.motion_iou < FAST_BELOW
+        groups |= {"motion: slow": slow, "motion: medium": ~slow & ~fast, "motion: fast": fast}
+    return {name: active for name, active in groups.items() if active.any()}
+
+
+def _strength_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
+    if pool.deteriorations is None or pool.strengths is None:
+        return {}
+    third = np.full(len(pool.strengths), -1)
+    for kind, (low, high) in pool.strength_edges.items():
+        mine = pool.deteriorations == kind
+        above = (pool.strengths > low).astype(int) + (pool.strengths > high)
+        third[mine] = above[mine]
+    return {f"strength: {name}": third == i for i, name in enumerate(("weak", "middle", "strong"))}

@@ -1,0 +1,124 @@
+import gzip
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.evaluation.oracle import figures, pycocotools_precision
+from trovid.data.coco_vid import VideoLabels
+from trovid.evaluation import CocoEvaluation, evaluate, pool_frames
+from trovid.evaluation.bootstrap import average_precision
+from trovid.evaluation.matching import match_clips
+from trovid.structures import Detections
+
+PARITY = Path(__file__).parents[2].parent / "shared" / "parity" / "evaluation"
+
+
+def _own(pool, active=None) -> tuple[float, float, float]:
+    once = np.ones((1, len(pool.clip_names)), dtype=np.int32)
+    aps = [
+        average_precision(match_clips(pool, active=active, iou=iou), once)[0]
+        for iou in np.linspace(0.5, 0.95, 10)
+    ]
+    return aps[0], aps[5], float(np.mean(aps))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
+def test_both_codes_equal_pycocotools(random_case, seed, grouped):
+    predictions, labels = random_case(seed)
+    pool = pool_frames(predictions, labels)
+    active = np.random.default_rng(seed).random(len(pool.true_boxes)) < 0.5 if grouped else None
+    precision = pycocotools_precision(pool, active)
+    expected = figures(precision)
+    result = CocoEvaluation(pool)(active)
+    overall = result.overall
+    assert (overall.ap50, overall.ap75, overall.ap) == pytest.approx(expected, abs=1e-12)
+    assert _own(pool, active) == pytest.approx(expected, abs=1e-12)
+    for index, each in enumerate(result.per_class.values()):
+        assert (each.ap50, each.ap75, each.ap) == pytest.approx(
+            figures(precision[:, :, index : index + 1]), abs=1e-12
+        )
+    assert 0.1 < expected[2] < expected[0] < 0.95
+
+
+def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
+    predictions, labels = random_case(3)
+    pool = pool_frames(predictions, labels)
+    half = np.arange(len(pool.true_boxes)) % 2 == 0
+    evaluation = CocoEvaluation(pool)
+    before = evaluation()
+    assert evaluation(half) != before
+    assert evaluation() == before
+
+
+@pytest.mark.parametrize("ignored_first", [True, False])
+def test_only_the_best_100_of_a_frame_and_class_count(make_labels, make_frame, ignored_first):
+    labels = make_labels({"a": [[{"box": [0, 0, 50, 50], "label": 0}]]})
+    junk = [([100, 100, 120, 120], 0, 0.9)] * 100
+    hit = [([0, 0, 50, 50], 0, 0.5)]
+    found = hit + junk if ignored_first else junk + hit
+    pool = pool_frames({"a": [make_frame(found)]}, labels)
+    assert CocoEvaluation(pool)().overall.ap50 == 0.0
+    assert _own(pool)[0] == 0.0
+    pool = pool_frames({"a": [make_frame(hit + junk[1:])]}, labels)
+    assert CocoEvaluation(pool)().overall.ap50 == pytest.approx(0.01)
+    assert _own(pool)[0] == pytest.approx(0.01)
+
+
+def test_no_detection_and_no_object(make_labels, make_frame):
+    box = [10, 10, 50, 50]
+    labels = make_labels({"a": [[{"box": box, "label": 0}], []]})
+    report = evaluate({"a": [make_frame([])]}, labels)
+    assert report.overall.ap50 == 0.0
+    assert np.isnan(report.per_class["dog"].ap50)
+    report = evaluate({"a": [make_frame([(box, 0, 0.5)], 1)]}, labels)
+    assert np.isnan(report.overall.ap50)
+    assert report.overall.num_objects == 0
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_parity_with_the_stored_figures(make_labels, seed):
+    file = PARITY / f"vid_detection_seed{seed}.json.gz"
+    if not file.exists():
+        pytest.skip("the parity data (shared/parity/evaluation) is not beside this checkout")
+    case = json.loads(gzip.decompress(file.read_bytes()))
+    names = tuple(f"class {i}" for i in range(case["num_classes"]))
+    truth, found = case["ground_truth"], case["detections"]
+    starts = np.cumsum([0, *case["video_lengths"]])
+    videos, predictions = {}, {}
+    for number, (start, end) in enumerate(itertools.pairwise(starts)):
+        videos[f"video {number}"] = [
+            [
+                {"box": truth["box"][i], "label": truth["class"][i]}
+                for i in np.flatnonzero(np.array(truth["frame"]) == t)
+            ]
+            for t in range(start, end)
+        ]
+        predictions[f"video {number}"] = [
+            _stored_frame(found, t, t - start, names) for t in range(start, end)
+        ]
+    labels: VideoLabels = make_labels(videos, class_names=names)
+    report = evaluate(predictions, labels)
+    expected = case["figures"]["coco"]
+    overall = report.overall
+    for ours, name in ((overall.ap, "AP"), (overall.ap50, "AP50"), (overall.ap75, "AP75")):
+        assert ours == pytest.approx(expected[name], abs=1e-9)
+    for name, column in (("ap", "AP"), ("ap50", "AP50"), ("ap75", "AP75")):
+        ours = [getattr(each, name) for each in report.per_class.values()]
+        theirs = [np.nan if v in (-1, None) else v for v in expected["per_class"][column]]
+        assert ours == pytest.approx(theirs, abs=1e-9, nan_ok=True)
+
+
+def _stored_frame(found: dict, frame: int, index: int, names: tuple[str, ...]) -> Detections:
+    rows = np.flatnonzero(np.array(found["frame"]) == frame)
+    return Detections(
+        boxes=torch.tensor([found["box"][i] for i in rows], dtype=torch.float64).reshape(-1, 4),
+        scores=torch.tensor([found["score"][i] for i in rows], dtype=torch.float64),
+        labels=torch.tensor([found["class"][i] for i in rows], dtype=torch.int64),
+        class_names=names,
+        frame_index=int(index),
+    )
