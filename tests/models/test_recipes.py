@@ -11,7 +11,8 @@ from trovid.models.recipes import parse_recipe, recipe_values
 
 
 def changed(**changes) -> str:
-    values = yaml.safe_load(yaml.safe_dump(plain(recipe_values(load_recipe("synthvid-selsa-troi")))))
+    recipe = load_recipe("synthvid-selsa-troi")
+    values = yaml.safe_load(yaml.safe_dump(plain(recipe_values(recipe))))
     for key, value in changes.items():
         node = values
         *path, last = key.split("__")
@@ -64,7 +65,7 @@ def test_a_wrong_key_is_named(changes, message):
 
 
 def test_a_missing_key_and_broken_yaml_are_named():
-    with pytest.raises(TrovidError, match="mine.yaml: the recipe lacks model"):
+    with pytest.raises(TrovidError, match=r"mine.yaml: the recipe lacks model"):
         parse_recipe("name: x\n", "mine.yaml")
     with pytest.raises(TrovidError, match=r"mine.yaml:3: not YAML"):
         parse_recipe("name: x\nmodel: [1\nimage: }", "mine.yaml")

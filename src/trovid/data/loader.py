@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .coco_vid import VideoLabels
-from .sampling import training_support
-from .transforms import FrameTransform, permute_colours
-from .video_io import open_video
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.sampling import training_support
+from trovid.data.transforms import FrameTransform, permute_colours
+from trovid.data.video_io import open_video
 
 
 @dataclass(frozen=True, eq=False)

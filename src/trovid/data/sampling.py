@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..errors import TrovidError
+from trovid.errors import TrovidError
 
 
 @dataclass(frozen=True)

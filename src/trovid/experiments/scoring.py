@@ -12,13 +12,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from ..data.coco_vid import VideoLabels
-from ..data.sampling import SupportSampling
-from ..data.video_io import open_video
-from ..inference.predictor import Predictor
-from ..models.postprocess import ScoredBoxes, select_detections
-from ..models.support import SupportBank
-from ..structures import Detections, Video
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.sampling import SupportSampling
+from trovid.data.video_io import open_video
+from trovid.inference.predictor import Predictor
+from trovid.models.postprocess import ScoredBoxes, select_detections
+from trovid.models.support import SupportBank
+from trovid.structures import Detections, Video
 
 SupportSource = Literal["clip", "other clip", "target"]
 """Where support frames come from: the clip, another clip, or the target frame T times."""

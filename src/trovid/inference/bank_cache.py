@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from ..data.sampling import SupportSampling
-from ..data.video_io import VideoReader
-from ..models.support import SupportBank
+from trovid.data.sampling import SupportSampling
+from trovid.data.video_io import VideoReader
+from trovid.models.support import SupportBank
 
 if TYPE_CHECKING:
-    from .predictor import Predictor
+    from trovid.inference.predictor import Predictor
 
 
 class BankCache:

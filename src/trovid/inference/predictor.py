@@ -8,17 +8,17 @@ from typing import Any
 
 import torch
 
-from ..data.sampling import SupportSampling
-from ..data.transforms import FrameTransform
-from ..data.video_io import Frame, VideoReader, open_video
-from ..errors import TrovidError
-from ..models.detector import Detector
-from ..models.postprocess import ScoredBoxes, select_detections
-from ..models.recipes import Recipe, recipe_names
-from ..models.support import SupportBank
-from ..models.weights import ModelCard, embedded_models, load_weights
-from ..structures import Detections
-from .bank_cache import BankCache
+from trovid.data.sampling import SupportSampling
+from trovid.data.transforms import FrameTransform
+from trovid.data.video_io import Frame, VideoReader, open_video
+from trovid.errors import TrovidError
+from trovid.inference.bank_cache import BankCache
+from trovid.models.detector import Detector
+from trovid.models.postprocess import ScoredBoxes, select_detections
+from trovid.models.recipes import Recipe, recipe_names
+from trovid.models.support import SupportBank
+from trovid.models.weights import ModelCard, embedded_models, load_weights
+from trovid.structures import Detections
 
 
 def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:

@@ -1,10 +1,10 @@
 """Detectors, their parts, recipes and weights."""
 
-from .detector import Detector
-from .postprocess import ScoredBoxes, select_detections
-from .recipes import Recipe, build_detector, load_recipe, recipe_names
-from .support import SupportBank
-from .weights import ModelCard, embedded_models, load_weights, save_weights
+from trovid.models.detector import Detector
+from trovid.models.postprocess import ScoredBoxes, select_detections
+from trovid.models.recipes import Recipe, build_detector, load_recipe, recipe_names
+from trovid.models.support import SupportBank
+from trovid.models.weights import ModelCard, embedded_models, load_weights, save_weights
 
 __all__ = [
     "Detector",

@@ -24,10 +24,13 @@ class ResidualBlock(nn.Module):
         self.second = _conv_norm(out_channels, out_channels)
         same = stride == 1 and in_channels == out_channels
         self.shortcut = (
-            nn.Identity() if same else _conv_norm(in_channels, out_channels, kernel=1, stride=stride)
+            nn.Identity()
+            if same
+            else _conv_norm(in_channels, out_channels, kernel=1, stride=stride)
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tensor[B, C_in, H, W] to Tensor[B, C_out, H / stride, W / stride]."""
         y = self.second(F.relu(self.first(x)))
         return F.relu(y + self.shortcut(x))
 

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder
 
-
-from ..nn import MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
-from ..nn.box_head import BoxHead, SupportEmbedding
-from ..ops import PackedSupport, pack_support
-from .postprocess import ScoredBoxes
-from .roi_sampling import RoISampler, box_head_losses
-from .rpn import ProposalNetwork, image_list
-from .support import SupportBank
+from trovid.models.postprocess import ScoredBoxes
+from trovid.models.roi_sampling import RoISampler, box_head_losses
+from trovid.models.rpn import ProposalNetwork, image_list
+from trovid.models.support import SupportBank
+from trovid.nn import MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
+from trovid.nn.box_head import BoxHead, SupportEmbedding
+from trovid.ops import PackedSupport, pack_support
 
 Losses = dict[str, Tensor]
 

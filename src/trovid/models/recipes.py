@@ -13,12 +13,11 @@ from typing import Any, Literal
 
 import yaml
 
-
-from ..errors import TrovidError
-from ..nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
-from .backbones import BACKBONES
-from .detector import Detector
-from .rpn import ProposalNetwork
+from trovid.errors import TrovidError
+from trovid.models.backbones import BACKBONES
+from trovid.models.detector import Detector
+from trovid.models.rpn import ProposalNetwork
+from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,9 @@ def parse_recipe(text: str, origin: str) -> Recipe:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise TrovidError(f"{origin}{line}: not YAML: {getattr(error, 'problem', error)}") from error
+        raise TrovidError(
+            f"{origin}{line}: not YAML: {getattr(error, 'problem', error)}"
+        ) from error
     return _convert(values, Recipe, origin, "")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -101,5 +100,3 @@ def image_list(images: Tensor, image_sizes: list[tuple[int, int]] | None) -> Ima
     if image_sizes is None:
         image_sizes = [(images.shape[-2], images.shape[-1])] * len(images)
     return ImageList(images, image_sizes)
-
-

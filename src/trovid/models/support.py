@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..nn.box_head import SupportEmbedding
-from ..ops import PackedSupport
+from trovid.nn.box_head import SupportEmbedding
+from trovid.ops import PackedSupport
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import TrovidError
-from .detector import Detector
-from .recipes import Recipe, build_detector, parse_recipe, recipe_values
+from trovid.errors import TrovidError
+from trovid.models.detector import Detector
+from trovid.models.recipes import Recipe, build_detector, parse_recipe, recipe_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise TrovidError(f"{path}: no such file")
     try:
         with safe_open(str(path), "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise TrovidError(f"{path} is not a safetensors file ({error})") from error
 
@@ -85,6 +85,18 @@ def save_weights(
     save_tensors(path, state, metadata)
 
 
+def read_card(path: Path) -> ModelCard:
+    """The card of a weights file."""
+    return _card(path, read_tensors(path)[1])
+
+
+def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
+    if "recipe" not in metadata:
+        raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
+    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)")
+    return ModelCard(recipe, json.loads(metadata.get("facts", "{}")))
+
+
 def load_weights(path: Path) -> tuple[Detector, ModelCard]:
     """The detector of a weights file, in float32 and in eval mode, and its card.
 
@@ -92,13 +104,10 @@ def load_weights(path: Path) -> tuple[Detector, ModelCard]:
         TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
     """
     tensors, metadata = read_tensors(path)
-    if "recipe" not in metadata:
-        raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
-    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)")
-    detector = build_detector(recipe)
+    card = _card(path, metadata)
+    detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
-    detector.eval()
-    return detector, ModelCard(recipe, json.loads(metadata.get("facts", "{}")))
+    return detector.eval(), card
 
 
 def load_state(

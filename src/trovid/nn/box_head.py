@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .selsa import SelsaAttention
+from trovid.nn.selsa import SelsaAttention
 
 SupportEmbedding = list[tuple[Tensor, Tensor]]
 """For each FC layer with attention the keys and the values of support proposals, Tensor[P, D]."""
@@ -40,9 +41,7 @@ class BoxHead(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         widths = [in_features, *hidden]
-        self.layers = nn.ModuleList(
-            nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.attention = nn.ModuleList(
             SelsaAttention(width, selsa_heads) for width in hidden if selsa_heads
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from .temporal_roi_align import MultiScaleTemporalRoIAlign
+from trovid.nn.temporal_roi_align import MultiScaleTemporalRoIAlign
 
 
 class MultiScaleRoIAlign(nn.Module):

@@ -34,9 +34,7 @@ class TemporalAttentionEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         if num_heads < 1 or channels % num_heads:
-            raise ValueError(
-                f"`num_heads` must divide the {channels} channels, but is {num_heads}"
-            )
+            raise ValueError(f"`num_heads` must divide the {channels} channels, but is {num_heads}")
         if embedding not in ("grouped", "dense"):
             raise ValueError(f"`embedding` must be 'grouped' or 'dense', but is {embedding!r}")
         inputs = channels // num_heads if embedding == "grouped" else channels
@@ -225,7 +223,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
             temporal_roi_align(
                 x[name],
                 support[name],
-                [part[level_of_box == level] for part, level_of_box in zip(boxes, levels)],
+                [part[own == level] for part, own in zip(boxes, levels, strict=True)],
                 self.output_size,
                 scale,
                 self.sampling_ratio,
@@ -244,8 +242,8 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         lowest, highest = (-int(torch.tensor(scales[end]).log2()) for end in (0, -1))
         levels = []
         for part in boxes:
-            size = box_ops.box_area(part).sqrt()
-            level = torch.floor(self.canonical_level + torch.log2(size / self.canonical_scale) + 1e-6)
+            enlargement = torch.log2(box_ops.box_area(part).sqrt() / self.canonical_scale)
+            level = torch.floor(self.canonical_level + enlargement + 1e-6)
             levels.append(level.clamp(lowest, highest).long() - lowest)
         return levels
 
@@ -267,9 +265,7 @@ def _embedding(
         raise ValueError(
             "`channels` must be given for the temporal attention; `num_heads=0` needs none"
         )
-    return TemporalAttentionEmbedding(
-        channels, num_heads=num_heads, embedding=embedding, bias=bias
-    )
+    return TemporalAttentionEmbedding(channels, num_heads=num_heads, embedding=embedding, bias=bias)
 
 
 def _operator_options(module: TemporalRoIAlign | MultiScaleTemporalRoIAlign) -> dict:

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import TrovidError
-from ..models.recipes import Recipe, recipe_values
-from ..models.weights import read_tensors, save_tensors
+from trovid.errors import TrovidError
+from trovid.models.recipes import Recipe, recipe_values
+from trovid.models.weights import read_tensors, save_tensors
 
 
 def save_checkpoint(

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..data.loader import TrainingBatch, TrainingClips
-from ..models.detector import Detector
-from ..models.recipes import Recipe, TrainingRecipe, build_detector
-from ..models.weights import load_state, read_tensors
-from .checkpoints import load_checkpoint, save_checkpoint
+from trovid.data.loader import TrainingBatch, TrainingClips
+from trovid.models.detector import Detector
+from trovid.models.recipes import Recipe, TrainingRecipe, build_detector
+from trovid.models.weights import load_state, read_tensors
+from trovid.training.checkpoints import load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..data.coco_vid import VideoLabels
-from ..evaluation import evaluate
-from ..inference.predictor import Predictor
-from ..models.detector import Detector
-from ..models.recipes import Recipe
+from trovid.data.coco_vid import VideoLabels
+from trovid.evaluation import evaluate
+from trovid.inference.predictor import Predictor
+from trovid.models.detector import Detector
+from trovid.models.recipes import Recipe
 
 
 def validation_ap50(

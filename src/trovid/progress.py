@@ -12,7 +12,8 @@ from typing import Protocol
 class Tick(Protocol):
     """Reports `done` of `total` units, with a word on the state."""
 
-    def __call__(self, done: int, total: int, detail: str = "", /) -> None: ...
+    def __call__(self, done: int, total: int, detail: str = "", /) -> None:
+        """Say how far it is."""
 
 
 @contextmanager
@@ -35,7 +36,13 @@ def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Iterat
 
 def _rich_bar(title: str, unit: str) -> Iterator[Tick]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

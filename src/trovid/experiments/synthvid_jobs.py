@@ -1,0 +1,116 @@
+"""The long computing of the SynthVID experiment: trainings and scored boxes, resumable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from trovid.experiments.scoring import SupportSource, save_scores, score_videos
+
+SINGLE = "synthvid-single"
+FULL = "synthvid-selsa-troi"
+MODELS = (SINGLE, "synthvid-single-troi", "synthvid-selsa", FULL)
+CONTROLS: tuple[SupportSource, ...] = ("other clip", "target")
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """One model run over one split.
+
+    Attributes:
+        model: Name of the recipe.
+        seed: Seed of its training.
+        split: "val" or "test".
+        source: Where support frames come from.
+        every: Distance of evaluated frames.
+        videos: Number of clips.
+    """
+
+    model: str
+    seed: int
+    split: str
+    source: SupportSource
+    every: int
+    videos: int
+
+    def file(self, out: Path) -> Path:
+        """Where the scored boxes are kept."""
+        extra = "" if self.source == "clip" else f"-{self.source.replace(' ', '-')}"
+        name = f"{self.model}-seed{self.seed}-{self.split}{extra}"
+        return out / "scores" / f"{name}-{self.videos}x{self.every}.npz"
+
+
+def score_jobs(seeds: Sequence[int], *, videos: int, val_videos: int, every: int) -> list[ScoreJob]:
+    """All runs that the report needs: four models, two controls, and validation for the prior."""
+    jobs = []
+    for seed in seeds:
+        jobs += [ScoreJob(model, seed, "test", "clip", every, videos) for model in MODELS]
+        jobs += [ScoreJob(FULL, seed, "test", source, every, videos) for source in CONTROLS]
+        jobs.append(ScoreJob(SINGLE, seed, "val", "clip", every, val_videos))
+    return jobs
+
+
+def run_trainings(
+    out: Path, data: Path, seeds: Sequence[int], *, workers: int, device: str = "cpu"
+) -> None:
+    """Trains all models of all seeds, several processes at a time, each on one core.
+
+    A weights file that exists is not made again; an interrupted training goes on.
+    """
+    with _pool(workers) as pool:
+        starts = [pool.submit(_train, "synthvid-start", seed, out, data, device) for seed in seeds]
+        _finish(starts)
+        _finish([pool.submit(_train, m, seed, out, data, device) for seed in seeds for m in MODELS])
+
+
+def run_scores(
+    out: Path,
+    data: Path,
+    jobs: Sequence[ScoreJob],
+    *,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Runs the models over the clips; a file of scored boxes that exists is not made again."""
+    open_jobs = [job for job in jobs if not job.file(out).exists()]
+    with _pool(workers) as pool:
+        futures = [pool.submit(_score, job, out, data) for job in open_jobs]
+        for done, future in enumerate(futures, 1):
+            future.result()
+            if progress:
+                progress(done, len(futures))
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+
+
+def _finish(futures: Sequence[Future[None]]) -> None:
+    wait(futures)
+    for future in futures:
+        future.result()
+
+
+def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
+    from trovid.models.recipes import load_recipe
+    from trovid.training.run import train_recipe
+
+    train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device)
+
+
+def _score(job: ScoreJob, out: Path, data: Path) -> None:
+    from trovid.data.coco_vid import VideoLabels
+    from trovid.inference.predictor import load
+    from trovid.training.run import weights_file
+
+    weights = weights_file(out, job.model, job.seed)
+    predictor = load(weights, device="cpu")
+    labels = VideoLabels.from_json(data / f"{job.split}.json")
+    videos = score_videos(predictor, labels, every=job.every, source=job.source, videos=job.videos)
+    head = {"model": job.model, "seed": job.seed, "split": job.split, "support": job.source}
+    save_scores(job.file(out), videos, head)

@@ -1,0 +1,100 @@
+"""One training from beginning to end: start, clips, loop, validation, weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.loader import TrainingClips
+from trovid.data.transforms import FrameTransform
+from trovid.errors import TrovidError
+from trovid.models.recipes import Recipe, load_recipe
+from trovid.models.weights import save_weights
+from trovid.progress import bar
+from trovid.training.facts import training_facts
+from trovid.training.loop import Progress, train
+from trovid.training.validation import validation_ap50
+
+
+def weights_file(out: Path, name: str, seed: int) -> Path:
+    """Where a training leaves its weights."""
+    return out / f"{name}-seed{seed}.safetensors"
+
+
+def train_recipe(
+    recipe: Recipe,
+    *,
+    data: Path,
+    out: Path,
+    seed: int,
+    start: Path | None = None,
+    validate: int = 20,
+    device: str = "cpu",
+) -> Path:
+    """Trains a recipe, and before it the recipe that it starts from.
+
+    What is there already is not made again; an interrupted training goes on from its checkpoint.
+
+    Args:
+        recipe: The recipe.
+        data: Folder with train.json and val.json.
+        out: Folder for weights, checkpoints and resized frames.
+        seed: Of weights, batches and sampling.
+        start: Weights to begin from, in place of the recipe's own start.
+        validate: Validation clips looked at in the end; 0 for none.
+        device: Where to train.
+
+    Returns:
+        The weights file.
+
+    Raises:
+        TrovidError: If the data's classes are not the recipe's, or a checkpoint does not fit.
+    """
+    file = weights_file(out, recipe.name, seed)
+    if file.exists():
+        return file
+    if start is None and recipe.training.start is not None:
+        start = train_recipe(
+            load_recipe(recipe.training.start),
+            data=data,
+            out=out,
+            seed=seed,
+            validate=validate,
+            device=device,
+        )
+    labels = VideoLabels.from_json(data / "train.json")
+    if labels.class_names != recipe.model.classes:
+        raise TrovidError(f"{data / 'train.json'} has other classes than recipe {recipe.name}")
+    image = recipe.image
+    transform = FrameTransform(image.shorter, image.longer, divisor=image.divisor)
+    with bar("resizing clips", unit="clips") as tick:
+        clips = TrainingClips(
+            labels, transform, cache=out / "frames", videos=recipe.training.videos, progress=tick
+        )
+    checkpoint = file.with_suffix(".checkpoint")
+    with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
+
+        def report(progress: Progress) -> None:
+            losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+            tick(progress.step, progress.steps, losses)
+
+        detector, seconds = train(
+            recipe,
+            clips,
+            seed=seed,
+            checkpoint=checkpoint,
+            start=start,
+            device=device,
+            report=report,
+        )
+    facts = training_facts(seed=seed, seconds=seconds, device=device)
+    facts["data"] = labels.raw["info"]
+    if validate:
+        val = VideoLabels.from_json(data / "val.json")
+        with bar("validation", unit="clips") as tick:
+            facts["val_ap50"] = validation_ap50(
+                detector, recipe, val, videos=validate, device=device, progress=tick
+            )
+    save_weights(file, detector, recipe, facts=facts)
+    checkpoint.unlink(missing_ok=True)
+    return file
