@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from ..errors import TrovidError
+import trovid
+from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from ..data.coco_vid import VideoLabels
-    from ..inference.predictor import Predictor
-    from ..structures import Detections
+    from trovid.data.coco_vid import VideoLabels
+    from trovid.inference.predictor import Predictor
+    from trovid.structures import Detections
 
 
 def evaluate(
@@ -66,8 +68,8 @@ def evaluate(
 
 
 def _of_file(predictions: Path, labels: Path, json: Path | None) -> None:
-    from ..data.coco_vid import VideoLabels
-    from ..inference.writers import read_predictions
+    from trovid.data.coco_vid import VideoLabels
+    from trovid.inference.writers import read_predictions
 
     truth = VideoLabels.from_json(labels)
     head, found = read_predictions(predictions)
@@ -85,11 +87,13 @@ def _of_model(
     score: float,
     device: str,
 ) -> None:
-    from .. import load
-    from ..data.coco_vid import VideoLabels
+    from trovid.data.coco_vid import VideoLabels
+    from trovid.data.sampling import SupportSampling
 
+    if support is not None:
+        SupportSampling.parse(support)
     truth = VideoLabels.from_json(data)
-    predictor = load(model, device=device)
+    predictor = trovid.load(model, device=device)
     found = _run(predictor, truth, support, every, videos, score)
     facts = {
         "model": predictor.name,
@@ -109,7 +113,7 @@ def _run(
     videos: int | None,
     score: float,
 ) -> dict[str, list[Detections]]:
-    from .progress import bar
+    from trovid.progress import bar
 
     chosen = labels.videos[:videos]
     found: dict[str, list[Detections]] = {}
@@ -126,13 +130,13 @@ def _run(
 def _print_report(
     found: dict[str, list[Detections]],
     truth: VideoLabels,
-    facts: dict[str, object],
+    facts: Mapping[str, object],
     json: Path | None,
     source: Path,
 ) -> None:
     from rich.console import Console
 
-    from ..evaluation import evaluate as measure
+    from trovid.evaluation import evaluate as measure
 
     try:
         report = measure(found, truth, head=facts)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from trovid.cli.progress import bar
+from trovid.progress import bar
 from trovid.errors import TrovidError
 
 

@@ -1,13 +1,13 @@
 """How good detections are: AP, its groups, its certainty, and controls against cheap gains."""
 
-from .bootstrap import Bootstrap, Interval, bootstrap
-from .class_prior import apply_class_prior, choose_exponent
-from .coco_ap import CocoAP, CocoEvaluation, Figures
-from .groups import object_groups
-from .matching import ClipMatches, match_clips
-from .pool import Pool, pool_frames
-from .report import Report, evaluate
-from .track_scores import average_along_tracks
+from trovid.evaluation.bootstrap import Bootstrap, Interval, bootstrap
+from trovid.evaluation.class_prior import apply_class_prior, choose_exponent
+from trovid.evaluation.coco_ap import CocoAP, CocoEvaluation, Figures
+from trovid.evaluation.groups import object_groups
+from trovid.evaluation.matching import ClipMatches, match_clips
+from trovid.evaluation.pool import Pool, pool_frames
+from trovid.evaluation.report import Report, evaluate
+from trovid.evaluation.track_scores import average_along_tracks
 
 __all__ = [
     "Bootstrap",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .matching import ClassMatches, ClipMatches
+from trovid.evaluation.matching import ClassMatches, ClipMatches
 
 _RECALLS = np.linspace(0.0, 1.0, 101)
 _CELLS_AT_ONCE = 4_000_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .pool import MAX_DETECTIONS, Pool
+from trovid.evaluation.pool import MAX_DETECTIONS, Pool
 
 _OUTSIDE = -1.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .pool import Pool
+from trovid.evaluation.pool import Pool
 
 CLEAN = "none"
 SLOW_ABOVE = 0.9

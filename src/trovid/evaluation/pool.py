@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import TrovidError
-from ..structures import Detections, GroundTruth
+from trovid.errors import TrovidError
+from trovid.structures import Detections, GroundTruth
 
 if TYPE_CHECKING:
-    from ..data.coco_vid import VideoLabels
+    from trovid.data.coco_vid import VideoLabels
 
 MAX_DETECTIONS = 100
 
@@ -208,6 +208,6 @@ def _strength_edges(annotations: Sequence[Mapping[str, Any]]) -> dict[str, tuple
             strengths.setdefault(kind, []).append(annotation["strength"])
     edges = {}
     for kind, values in sorted(strengths.items()):
-        low, high = np.quantile(np.float32(values), [1 / 3, 2 / 3])
+        low, high = np.quantile(np.array(values, dtype=np.float32), [1 / 3, 2 / 3])
         edges[kind] = (float(low), float(high))
     return edges

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import TrovidError
-from ..structures import Detections
-from .coco_ap import CocoEvaluation, Figures
-from .groups import object_groups
-from .pool import pool_frames
+from trovid.errors import TrovidError
+from trovid.evaluation.coco_ap import CocoEvaluation, Figures
+from trovid.evaluation.groups import object_groups
+from trovid.evaluation.pool import pool_frames
+from trovid.structures import Detections
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..data.coco_vid import VideoLabels
+    from trovid.data.coco_vid import VideoLabels
 
 PROTOCOL = "COCO AP: 101 recall points, 100 detections a frame and class, mean over classes"
 _FIGURES = ("AP50", "AP75", "AP")
@@ -125,7 +125,7 @@ def evaluate(
     """
     import faster_coco_eval
 
-    from .. import __version__
+    from trovid import __version__
 
     pool = pool_frames(predictions, labels)
     evaluation = CocoEvaluation(pool)

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from ..models.postprocess import ScoredBoxes
+from trovid.models.postprocess import ScoredBoxes
 
 
 def average_along_tracks(
@@ -57,6 +57,11 @@ def link_boxes(boxes: Sequence[Tensor], *, iou: float = 0.5, patience: int = 2) 
 
     Returns:
         For each frame Tensor[N_t] of track numbers from 0.
+
+    Example:
+        >>> first = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 0.0, 60.0, 10.0]])
+        >>> link_boxes([first, first.flip(0) + 1.0])
+        [tensor([0, 1]), tensor([1, 0])]
     """
     living: dict[int, tuple[int, Tensor]] = {}
     started = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -62,9 +62,16 @@ def run_trainings(
     A weights file that exists is not made again; an interrupted training goes on.
     """
     with _pool(workers) as pool:
-        starts = [pool.submit(_train, "synthvid-start", seed, out, data, device) for seed in seeds]
-        _finish(starts)
-        _finish([pool.submit(_train, m, seed, out, data, device) for seed in seeds for m in MODELS])
+        starts = {
+            pool.submit(_train, "synthvid-start", seed, out, data, device): seed for seed in seeds
+        }
+        followers: list[Future[None]] = []
+        for start in as_completed(starts):
+            start.result()
+            job = (starts[start], out, data, device)
+            followers += [pool.submit(_train, model, *job) for model in reversed(MODELS)]
+        for future in as_completed(followers):
+            future.result()
 
 
 def run_scores(
@@ -88,12 +95,6 @@ def run_scores(
 def _pool(workers: int) -> ProcessPoolExecutor:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-
-
-def _finish(futures: Sequence[Future[None]]) -> None:
-    wait(futures)
-    for future in futures:
-        future.result()
 
 
 def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:

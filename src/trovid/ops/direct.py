@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trovid.ops.dispatch import needs_grad
 from trovid.ops.packed import PackedSupport, inverse_norms
-from trovid.ops.top_k import group_size, top_k_of_columns
+from trovid.ops.top_k import top_k_of_rows
 
 WORKSPACE_BYTES = 64 * 2**20
 """Bound on the most similar features that exist at a time where no gradient is needed."""
@@ -45,8 +45,6 @@ def select(
         scores = positions.new_empty(frames, len(positions), top_k)
         indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
         step = max(64, block_bytes(scores.device) // (cells * scores.element_size()))
-        padded = cells + -cells % group_size(cells, top_k)
-        similarity = positions.new_empty(padded * min(step, max(counts)))
         start, first_frame = 0, 0
         for count in counts:
             for frame in range(frames if count else 0):
@@ -55,12 +53,10 @@ def select(
                 unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
                 for low in range(start, start + count, step):
                     high = min(low + step, start + count)
-                    block = similarity[: padded * (high - low)].view(padded, high - low)
-                    block[cells:] = -torch.inf
-                    torch.mm(unit_rows, positions[low:high].t(), out=block[:cells])
-                    best, chosen = top_k_of_columns(block, top_k)
-                    scores[frame, low:high] = best.t()
-                    indices[frame, low:high] = chosen.t() + current * cells
+                    similarity = positions[low:high] @ unit_rows.t()
+                    best, chosen = top_k_of_rows(similarity, top_k)
+                    scores[frame, low:high] = best
+                    indices[frame, low:high] = chosen + current * cells
             start, first_frame = start + count, first_frame + frames
         scores *= inverse_norms(positions).unsqueeze(1)
     return scores, indices

@@ -1,58 +1,38 @@
-"""The K highest entries of each column, equal ones by the lowest index."""
+"""The K highest entries of each row, equal ones by the lowest index."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-_LEAF = 48
-"""Columns of this length are searched directly."""
 
+def top_k_of_rows(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The `k` highest entries of each row, best first; ties go to the lowest index.
 
-def top_k_of_columns(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The `k` highest entries of each column, best first; ties go to the lowest index.
-
-    `torch.topk` leaves open which of several equal entries it returns, and is slow for many short
-    lists. Here a column is cut into groups of consecutive entries. Its K best lie in the K groups
-    that come first by (highest entry, lowest index): were one in another group, the best entries
-    of K groups would come before it. So the groups' maxima (a fast reduction) are searched first,
-    and then the entries of K groups.
+    `torch.topk` leaves open which of several equal entries it returns. So one more than `k` is
+    asked for, and the rows in which two of these are equal are searched again, one pass an entry.
 
     Args:
-        scores: Tensor[P, M]; its contents may be overwritten.
+        scores: Tensor[M, P].
         k: 1..P.
 
     Returns:
-        values Tensor[k, M] and indices Tensor[k, M] in 0..P-1.
+        values Tensor[M, k] and indices Tensor[M, k].
     """
-    length, columns = scores.shape
-    if length <= max(_LEAF, 2 * k):
-        return _one_by_one(scores, k)
-    size = group_size(length, k)
-    if length % size:
-        padding = (0, 0, 0, -length % size)
-        scores = torch.nn.functional.pad(scores, padding, value=-torch.inf)
-    groups = scores.view(-1, size, columns)
-    _, best_groups = top_k_of_columns(groups.amax(dim=1), k)
-    best_groups = best_groups.sort(dim=0).values
-    inside = best_groups.unsqueeze(1).expand(-1, size, -1)
-    values, places = top_k_of_columns(groups.gather(0, inside).flatten(0, 1), k)
-    group_of_place = torch.div(places, size, rounding_mode="floor")
-    indices = best_groups.gather(0, group_of_place) * size + places % size
-    return values, indices.clamp_(max=length - 1)
-
-
-def group_size(length: int, k: int) -> int:
-    """Entries in a group, such that about as many groups as entries of K groups are searched."""
-    return max(2, round((length / k) ** 0.5))
+    values, indices = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    tied = (values[:, 1:] == values[:, :-1]).any(dim=1).nonzero().squeeze(1)
+    values, indices = values[:, :k], indices[:, :k]
+    if len(tied):
+        values[tied], indices[tied] = _one_by_one(scores[tied], k)
+    return values, indices
 
 
 def _one_by_one(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The same by k passes; torch documents that `max` returns the first of equal entries."""
     values, indices = [], []
-    for step in range(k):
-        value, index = scores.max(dim=0, keepdim=True)
+    for _ in range(k):
+        value, index = scores.max(dim=1, keepdim=True)
         values.append(value)
         indices.append(index)
-        if step + 1 < k:
-            scores.scatter_(0, index, -torch.inf)
-    return torch.cat(values), torch.cat(indices)
+        scores.scatter_(1, index, -torch.inf)
+    return torch.cat(values, 1), torch.cat(indices, 1)

@@ -19,6 +19,7 @@ COUNTS = {"train": (1, 2, 2, 3, 3), "val": (2, 3), "test": (2, 3)}
 TRAIN_SPREAD = (0.6, 1.1)
 NUM_FRAMES, SIDE, FRAME_RATE = 24, 256, 12
 SMALLEST_SIDE = 64
+_LABELS, _FRAMES = 0, 1
 _GRAIN = 0.006
 
 
@@ -71,9 +72,36 @@ def make_clip(
     Raises:
         ValueError: If an argument is out of range.
     """
+    actors, annotations, strength = clip_labels(
+        split,
+        index,
+        seed=seed,
+        strength=strength,
+        num_frames=num_frames,
+        height=height,
+        width=width,
+    )
+    numbers = Numbers(*_key(split, index, seed), _FRAMES)
+    frames = _render(numbers, actors, num_frames, height, width)
+    return Clip(clip_name(split, index), frames, annotations, strength)
+
+
+def clip_labels(
+    split: str,
+    index: int,
+    *,
+    seed: int = 0,
+    strength: float = STRENGTH,
+    num_frames: int = NUM_FRAMES,
+    height: int = SIDE,
+    width: int = SIDE,
+) -> tuple[list[Actor], list[Annotation], float]:
+    """What happens in a clip, its labels and its strength, without drawing it.
+
+    Arguments and errors are those of `make_clip`.
+    """
     check_options(split, seed, strength, num_frames, height, width)
-    key = (int(VERSION), seed, SPLITS[split], index)
-    numbers = Numbers(*key, 0)
+    numbers = Numbers(*_key(split, index, seed), _LABELS)
     if split == "train":
         strength = round(strength * numbers.uniform(*TRAIN_SPREAD), 4)
     actors, annotations = draw_script(
@@ -84,8 +112,11 @@ def make_clip(
         height=height,
         width=width,
     )
-    frames = _render(Numbers(*key, 1), actors, num_frames, height, width)
-    return Clip(clip_name(split, index), frames, annotations, strength)
+    return actors, annotations, strength
+
+
+def _key(split: str, index: int, seed: int) -> tuple[int, ...]:
+    return (int(VERSION), seed, SPLITS[split], index)
 
 
 def check_options(
@@ -142,11 +173,16 @@ def _render(
 
 
 def _draw_looks(numbers: Numbers, count: int) -> list[Look]:
-    """Colours: pictogram and sticker differ in brightness, stickers of one clip in colour."""
+    """Colours: pictogram and sticker differ in brightness, stickers of one clip in colour.
+
+    No sticker is nearly black, so that something of its colour is left in the dark.
+    """
     looks: list[Look] = []
     while len(looks) < count:
         body, ink = draw_colour(numbers), draw_colour(numbers)
         if abs(_brightness(body) - _brightness(ink)) < 0.35:
+            continue
+        if float(body.max()) < 0.4:
             continue
         if all(float(np.abs(body - other.body).max()) > 0.35 for other in looks):
             looks.append(Look(body, ink))

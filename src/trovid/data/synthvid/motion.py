@@ -12,7 +12,7 @@ LEAVES = 0.35
 CROSSES = 0.6
 # (probability, slowest, fastest) in object sizes a frame: standing, slow, medium, fast
 PACES = ((0.2, 0.0, 0.0), (0.4, 0.02, 0.08), (0.25, 0.08, 0.16), (0.15, 0.2, 0.4))
-CALM_PACES = ((0.5, 0.0, 0.0), (0.5, 0.0, 0.008))
+CALM_PACES = ((0.3, 0.0, 0.0), (0.3, 0.0, 0.008), (0.4, 0.01, 0.04))
 _TRIES = 12
 
 Point = tuple[float, float]

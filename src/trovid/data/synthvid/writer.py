@@ -21,13 +21,14 @@ from trovid.data.synthvid.clip import (
     NUM_FRAMES,
     SIDE,
     STRENGTH,
+    TRAIN_SPREAD,
     VERSION,
     Clip,
     check_options,
     make_clip,
 )
 from trovid.data.synthvid.glyphs import class_names
-from trovid.data.video_io import VideoWriter
+from trovid.data.video_writer import VideoWriter
 
 FORMATS = ("mp4", "png")
 CRF = 14
@@ -99,7 +100,14 @@ def write_split(
             progress(done)
 
     path = Path(out) / f"{split}.json"
-    info = {"name": "SynthVID", "version": VERSION, "split": split, **options}
+    spread = TRAIN_SPREAD if split == "train" else (1, 1)
+    info = {
+        "name": "SynthVID",
+        "version": VERSION,
+        "split": split,
+        **options,
+        "strength_spread": list(spread),
+    }
     partial_path = path.with_name(path.name + ".part")
     partial_path.write_text(json.dumps(assemble(info, records), separators=(",", ":")) + "\n")
     os.replace(partial_path, path)
