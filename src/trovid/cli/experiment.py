@@ -18,6 +18,7 @@ def experiment(
     device: str = "cpu",
     resamples: int = 1000,
     report: Path | None = None,
+    embed: bool = False,
 ) -> None:
     """Train the four detectors, run them and the controls over test clips, and report.
 
@@ -38,10 +39,12 @@ def experiment(
         device: Where to train.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report.
+        embed: Put the weights of seed 0, with their figures, into the package.
     """
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from trovid.experiments.embedding import embed_weights
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.experiments.synthvid_jobs import run_scores, run_trainings, score_jobs
     from trovid.experiments.synthvid_pages import write_report
@@ -63,3 +66,6 @@ def experiment(
     markdown = write_report(result, folder)
     Console().print(Markdown(markdown))
     print(f"report: {folder}")
+    if embed:
+        for path in embed_weights(out, result):
+            print(f"embedded: {path}")

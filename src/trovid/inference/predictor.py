@@ -176,7 +176,7 @@ class Predictor:
     @torch.inference_mode()
     def score_frame(self, frame: Frame, bank: SupportBank | None) -> ScoredBoxes:
         """Boxes in source pixels and class scores of one frame, with the support of a bank."""
-        images, size = self._input([frame])
+        images, size = self.input([frame])
         support = None if bank is None or not len(bank) else [bank]
         scored = self.detector(images, support, image_sizes=[size])[0]
         factor = scored.boxes.new_tensor(
@@ -187,12 +187,13 @@ class Predictor:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> SupportBank:
         """The support bank of some frames of one video."""
-        images, size = self._input(frames)
+        images, size = self.input(frames)
         return self.detector.encode_support(
             images, [f.index for f in frames], image_sizes=[size] * len(frames)
         )
 
-    def _input(self, frames: Sequence[Frame]) -> tuple[torch.Tensor, tuple[int, int]]:
+    def input(self, frames: Sequence[Frame]) -> tuple[torch.Tensor, tuple[int, int]]:
+        """The detector's input Tensor[T, 3, H, W] for frames, and their size before padding."""
         resized = [self.transform.resize(frame.image) for frame in frames]
         images = self.transform.normalise(resized, self.device)
         return images.contiguous(memory_format=torch.channels_last), resized[0].shape[:2]

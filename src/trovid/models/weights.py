@@ -32,10 +32,14 @@ class ModelCard:
     facts: dict[str, Any]
 
 
+def embedded_folder() -> Path:
+    """Where the weights that come with the package lie."""
+    return Path(str(resources.files("trovid.models"))) / "embedded"
+
+
 def embedded_models() -> dict[str, Path]:
     """Name and file of the weights that come with the package."""
-    folder = Path(str(resources.files("trovid.models"))) / "embedded"
-    return {f.stem: f for f in sorted(folder.glob("*.safetensors"))}
+    return {f.stem: f for f in sorted(embedded_folder().glob("*.safetensors"))}
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:

@@ -1,0 +1,49 @@
+"""The computing of `trovid demo`: clips, and the detections of each model as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trovid.inference.writers import JsonWriter
+
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.synthvid import write_split
+from trovid.inference.predictor import load
+from trovid.progress import bar
+from trovid.structures import Detections
+
+
+def write_clips(folder: Path, clips: int) -> VideoLabels:
+    """The first test clips of SynthVID, written anew where another number of them is there."""
+    path = folder / "test.json"
+    if path.exists():
+        labels = VideoLabels.from_json(path)
+        if len(labels.videos) == clips:
+            return labels
+    with bar("writing clips", unit="clips") as tick:
+        write_split(folder, split="test", videos=clips, progress=lambda done: tick(done, clips))
+    return VideoLabels.from_json(path)
+
+
+def run_models(
+    names: Sequence[str], labels: VideoLabels, out: Path, *, score: float = 0.01
+) -> dict[str, dict[str, list[Detections]]]:
+    """Detections of each model in every frame, also written to OUT/detections-<name>.json."""
+    found: dict[str, dict[str, list[Detections]]] = {}
+    for name in names:
+        model = load(name)
+        found[name] = {}
+        file = out / f"detections-{name}.json"
+        options = {"score": score, "support": model.recipe.inference.support}
+        with (
+            bar(name, unit="clips") as tick,
+            JsonWriter(
+                file, model=name, class_names=model.class_names, options=options
+            ) as writer,
+        ):
+            for done, video in enumerate(labels.videos, 1):
+                found[name][video.name] = list(model.detect(labels.path(video), score=score))
+                writer.write_video(video, labels.path(video), found[name][video.name])
+                tick(done, len(labels.videos))
+    return found

@@ -1,0 +1,115 @@
+"""What Temporal RoI Align looked at: the chosen points and the attention of one RoI position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trovid.data.sampling import SupportSampling
+from trovid.data.video_io import Frame, VideoReader
+from trovid.errors import TrovidError
+from trovid.inference.predictor import Predictor
+from trovid.nn import MultiScaleTemporalRoIAlign
+from trovid.ops import most_similar_roi_align, roi_align, temporal_attention
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One position of one proposal and what it found in the support frames.
+
+    Attributes:
+        target: The target frame.
+        box: Tensor[4], the proposal, x1 y1 x2 y2 in source pixels.
+        cell: Tensor[4], the RoI position's own cell of the proposal's grid.
+        support: The T support frames.
+        points: Tensor[T, 2], x y in source pixels of the most similar place of each frame.
+        similarities: Tensor[T], cosine of that place.
+        weights: Tensor[T + 1], the temporal attention of the position, the target's own first,
+            averaged over the N groups.
+    """
+
+    target: Frame
+    box: Tensor
+    cell: Tensor
+    support: list[Frame]
+    points: Tensor
+    similarities: Tensor
+    weights: Tensor
+
+
+@torch.inference_mode()
+def explain(
+    predictor: Predictor,
+    reader: VideoReader,
+    *,
+    frame: int,
+    box: Tensor,
+    position: tuple[int, int] | None = None,
+    support: str = "uniform:4",
+) -> Explanation:
+    """Explains one RoI position in the manner of the paper's Fig. 6.
+
+    Args:
+        predictor: A model with Temporal RoI Align on one level.
+        reader: The video.
+        frame: Index of the target frame.
+        box: Tensor[4], the proposal in source pixels.
+        position: Row and column in the RoI grid; None for its middle.
+        support: Which support frames to show; the target itself is left out.
+
+    Raises:
+        TrovidError: If the model has no Temporal RoI Align.
+    """
+    pool = predictor.detector.roi_features
+    if not isinstance(pool, MultiScaleTemporalRoIAlign):
+        raise TrovidError(f"{predictor.name} has no Temporal RoI Align: nothing to explain")
+    (level,) = pool.featmap_names
+    indices = SupportSampling.parse(support).indices(reader.video.num_frames, frame)
+    frames = reader.read([i for i in indices if i != frame])
+    (target,) = reader.read([frame])
+
+    images, size = predictor.input([target])
+    features = predictor.detector.backbone(images)[level]
+    support_images, _ = predictor.input(frames)
+    maps = predictor.detector.backbone(support_images)[level]
+    source = target.image.shape[:2]
+    scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
+    stride = images.shape[-1] / features.shape[-1]
+    rois = [(box.to(images.device) * scale.repeat(2))[None]]
+    roi = roi_align(
+        features, rois, pool.output_size, 1 / stride, pool.sampling_ratio, pool.aligned
+    )
+    similar, points, scores = most_similar_roi_align(roi, maps, top_k=pool.top_k)
+    if pool.embedding is None:
+        weights = similar.new_full((len(frames) + 1, 1, 1, *roi.shape[-2:]), 1 / (len(frames) + 1))
+    else:
+        _, weights = temporal_attention(
+            roi,
+            similar,
+            num_heads=pool.num_heads,
+            weight=pool.embedding.weight,
+            bias=pool.embedding.bias,
+            logit_scale=pool.logit_scale,
+        )
+    rows, columns = pool.output_size
+    row, column = position or (rows // 2, columns // 2)
+    best = points[:, 0, 0, row, column]
+    places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)
+    return Explanation(
+        target=target,
+        box=box,
+        cell=_cell(box, row, column, rows, columns),
+        support=frames,
+        points=((places + 0.5) * stride / scale).cpu(),
+        similarities=scores[:, 0, 0, row, column].cpu(),
+        weights=weights[:, 0, :, row, column].mean(1).cpu(),
+    )
+
+
+def _cell(box: Tensor, row: int, column: int, rows: int, columns: int) -> Tensor:
+    x1, y1, x2, y2 = box.tolist()
+    width, height = (x2 - x1) / columns, (y2 - y1) / rows
+    left, top = x1 + column * width, y1 + row * height
+    return torch.tensor([left, top, left + width, top + height])

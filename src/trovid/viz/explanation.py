@@ -1,0 +1,61 @@
+"""The picture of an explanation, in the manner of the paper's Fig. 6."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from trovid.inference.explanation import Explanation
+
+
+def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -> None:
+    """Draws an explanation as PNG.
+
+    The target frame with the proposal dashed and the position's cell solid; each support frame
+    with its most similar point in red; under each frame its attention weight.
+
+    Args:
+        explanation: What to draw.
+        path: The file, which is replaced at once.
+        title: A line above the pictures.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import patheffects
+    from matplotlib import pyplot as plt
+    from matplotlib.patches import Rectangle
+
+    frames = [explanation.target, *explanation.support]
+    height, width = explanation.target.image.shape[:2]
+    figure, axes = plt.subplots(
+        1,
+        len(frames),
+        figsize=(2.6 * len(frames), 2.6 * height / width + 0.9),
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, frame, weight in zip(axes[0], frames, explanation.weights.tolist(), strict=True):
+        axis.imshow(frame.image)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_xlabel(f"weight {weight:.2f}", fontsize=12)
+        axis.set_title(f"frame {frame.index}", fontsize=10)
+    axes[0, 0].set_title(f"target frame {explanation.target.index}", fontsize=10)
+    for box, style in ((explanation.box, "--"), (explanation.cell, "-")):
+        x1, y1, x2, y2 = box.tolist()
+        outline = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color="yellow", ls=style, lw=2)
+        outline.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="black")])
+        axes[0, 0].add_patch(outline)
+    points = explanation.points.tolist()
+    for axis, (x, y), score in zip(
+        axes[0, 1:], points, explanation.similarities.tolist(), strict=True
+    ):
+        axis.plot(x, y, "o", color="red", markersize=9, markeredgecolor="white")
+        axis.set_xlabel(f"{axis.get_xlabel()}\ncosine {score:.2f}", fontsize=12)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
+    figure.savefig(partial, dpi=120)
+    plt.close(figure)
+    partial.replace(path)
