@@ -69,6 +69,15 @@ def test_only_the_best_100_of_a_frame_and_class_count(make_labels, make_frame, i
     assert _own(pool)[0] == pytest.approx(0.01)
 
 
+def test_of_equal_overlaps_the_last_object_is_taken(make_labels, make_frame):
+    objects = [{"box": [0, 0, 40, 40], "label": 0}, {"box": [20, 0, 60, 40], "label": 0}]
+    found = [([10, 0, 50, 40], 0, 0.9), ([20, 0, 60, 40], 0, 0.8)]
+    pool = pool_frames({"a": [make_frame(found)]}, make_labels({"a": [objects]}))
+    assert figures(pycocotools_precision(pool))[0] == pytest.approx(51 / 101)
+    assert CocoEvaluation(pool)().overall.ap50 == pytest.approx(51 / 101)
+    assert _own(pool)[0] == pytest.approx(51 / 101)
+
+
 def test_no_detection_and_no_object(make_labels, make_frame):
     box = [10, 10, 50, 50]
     labels = make_labels({"a": [[{"box": box, "label": 0}], []]})

@@ -1,0 +1,157 @@
+"""`trovid evaluate`."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from trovid.cli.main import main
+from trovid.data.video_io import VideoWriter
+from trovid.evaluation import Report
+from trovid.models import build_detector, load_recipe, save_weights
+from trovid.models.recipes import Recipe
+
+BOX = [10.0, 10.0, 50.0, 50.0]
+needs_reader = pytest.mark.skipif(
+    importlib.util.find_spec("trovid.inference.writers") is None,
+    reason="trovid.inference.writers is not there",
+)
+
+
+def _run(*words) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "trovid.cli.main", "evaluate", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
+    )
+
+
+@pytest.fixture
+def failure(capsys):
+    """What the command says, in this process, when it can do nothing."""
+
+    def run(*words) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(["evaluate", *map(str, words)])
+        said = capsys.readouterr()
+        assert stop.value.code == 2
+        assert said.out == ""
+        assert said.err.count("\n") == 1
+        return said.err
+
+    return run
+
+
+@pytest.fixture
+def labels(write_labels):
+    clean = {"box": BOX, "label": 1, "deterioration": "none", "strength": 0.0}
+    noisy = {"box": BOX, "label": 1, "deterioration": "noise", "strength": 1.0}
+    return write_labels({"a": [[clean], [noisy]]})
+
+
+def _write_predictions(path, frames: list[list[tuple]], name: str = "a"):
+    document = {
+        "head": {"trovid": "0", "model": "by hand", "class_names": ["dog"], "options": {}},
+        "videos": [
+            {
+                "name": name,
+                "file_name": f"{name}.mp4",
+                "width": 200,
+                "height": 200,
+                "num_frames": len(frames),
+                "frames": [
+                    {
+                        "index": index,
+                        "time": index / 10,
+                        "detections": [
+                            {"class": "dog", "label": 0, "score": score, "box": box}
+                            for box, score in found
+                        ],
+                    }
+                    for index, found in enumerate(frames)
+                ],
+            }
+        ],
+    }
+    path.write_text(json.dumps(document))
+    return path
+
+
+@needs_reader
+def test_predictions_against_labels(labels, tmp_path):
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)], [([0, 0, 9, 9], 0.5)]])
+    done = _run(found, "--labels", labels, "--json", tmp_path / "report.json")
+    assert done.returncode == 0, done.stderr
+    report = Report.load(tmp_path / "report.json")
+    assert report.groups["clean"].ap50 == pytest.approx(1.0)
+    assert report.groups["deteriorated"].ap50 == 0.0
+    assert report.head["model"] == "by hand"
+    assert "deteriorated" in done.stdout
+    assert f"{100 * 51 / 101:.1f}" in done.stdout
+
+
+@needs_reader
+def test_what_does_not_fit_is_one_line(labels, tmp_path, failure):
+    stranger = _write_predictions(tmp_path / "found.json", [[]], name="b")
+    error = failure(stranger, "--labels", labels)
+    assert "found.json" in error
+    assert "video 'b' is not in the labels" in error
+    assert "absent.json" in failure(tmp_path / "absent.json", "--labels", labels)
+
+
+def test_broken_labels_are_named(labels, failure):
+    raw = json.loads(labels.read_text())
+    del raw["annotations"][1]["bbox"]
+    labels.write_text(json.dumps(raw))
+    error = failure("--model", "whatever", "--data", labels)
+    assert "labels.json" in error
+    assert "bbox" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "either a PREDICTIONS file"),
+        (["found.json"], "need --labels"),
+        (["found.json", "--model", "m"], "either a PREDICTIONS file"),
+        (["--model", "m"], "needs --data"),
+        (["--model", "m", "--data", "d.json", "--every", "0"], "at least 1"),
+        (["--model", "m", "--data", "d.json", "--support", "all"], "support"),
+    ],
+)
+def test_words_that_do_not_go_together(words, message, failure):
+    assert message in failure(*words)
+
+
+def test_a_model_over_videos(write_labels, tmp_path):
+    """Random weights find nothing worth; every second frame of one of two clips is evaluated."""
+    recipe = load_recipe("synthvid-single")
+    torch.manual_seed(0)
+    weights = tmp_path / "random.safetensors"
+    save_weights(weights, build_detector(recipe), recipe, facts={"seed": 0})
+    labels = _write_clips(write_labels, tmp_path, recipe)
+    file = tmp_path / "report.json"
+    words = ["--every", 2, "--videos", 1, "--json", file, "--device", "cpu"]
+    done = _run("--model", weights, "--data", labels, *words)
+    assert done.returncode == 0, done.stderr
+    head = Report.load(file).head
+    assert (head["model"], head["videos"], head["frames"], head["objects"]) == ("random", 1, 3, 3)
+    assert head["labelled_frames"] == 10
+
+
+def _write_clips(write_labels, tmp_path, recipe: Recipe):
+    frames = [[{"box": BOX, "label": 2}]] * 5
+    labels = write_labels({"a": frames, "b": frames}, class_names=recipe.model.classes)
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        with VideoWriter(tmp_path / f"{name}.mp4", height=200, width=200, frame_rate=10) as writer:
+            for _ in frames:
+                writer.write(rng.integers(0, 256, (200, 200, 3), dtype=np.uint8))
+    return labels
