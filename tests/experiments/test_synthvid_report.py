@@ -1,0 +1,102 @@
+"""The report on scored boxes made from the labels: perfect, blind to what is deteriorated, empty."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.synthvid import write_split
+from trovid.experiments.scoring import ScoredFrame, load_scores, save_scores, to_detections
+from trovid.experiments.synthvid_jobs import FULL, MODELS, SINGLE, score_jobs
+from trovid.experiments.synthvid_pages import report_markdown, write_report
+from trovid.experiments.synthvid_report import FOREIGN, REPEATED, TRACKS, synthvid_report
+from trovid.models.postprocess import ScoredBoxes
+
+
+def scored(truth, *, blind: bool) -> ScoredBoxes:
+    """The truth with score .9; where `blind`, deteriorated objects are called the next class."""
+    classes = len(truth.class_names)
+    labels = truth.labels.clone()
+    for i, kind in enumerate(truth.deteriorations):
+        if blind and kind != "none":
+            labels[i] = (labels[i] + 1) % classes
+    scores = torch.full((len(labels), classes), 0.001)
+    scores[torch.arange(len(labels)), labels] = 0.9
+    return ScoredBoxes(truth.boxes[:, None], scores)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    data = out / "data"
+    for split, count in (("test", 3), ("val", 2)):
+        write_split(data, split=split, videos=count, workers=1)
+    jobs = score_jobs([0, 1], videos=3, val_videos=2, every=4)
+    for job in jobs:
+        labels = VideoLabels.from_json(data / f"{job.split}.json")
+        blind = job.model == SINGLE or job.source != "clip"
+        videos = {
+            video.name: [
+                ScoredFrame(truth.frame_index, scored(truth, blind=blind))
+                for truth in labels.ground_truth(video.name)[:: job.every]
+            ]
+            for video in labels.videos
+        }
+        save_scores(job.file(out), videos, {"model": job.model})
+    return out, data, jobs
+
+
+@pytest.fixture(scope="module")
+def result(experiment):
+    out, data, jobs = experiment
+    report = synthvid_report(out, data, jobs, resamples=50)
+    return {"commit": "0", "machine": "none", "every": 4, **report}
+
+
+def test_a_perfect_model_has_all_and_a_blind_one_only_the_clean(result):
+    for model in MODELS[1:]:
+        assert result["models"][model]["all"]["mean"] == pytest.approx(1)
+    single = result["models"][SINGLE]
+    assert single["deteriorated"]["mean"] < 0.2
+    assert single["all"]["mean"] < 0.9
+    assert result["models"][FOREIGN]["all"] == result["models"][REPEATED]["all"] == single["all"]
+
+
+def test_gains_are_differences_of_means_inside_their_intervals(result):
+    gain = next(g for g in result["gains"] if (g["model"], g["over"]) == (FULL, SINGLE))
+    for group in ("all", "deteriorated"):
+        models = result["models"]
+        difference = models[FULL][group]["mean"] - models[SINGLE][group]["mean"]
+        assert gain[group]["value"] == pytest.approx(difference)
+        assert gain[group]["low"] <= gain[group]["value"] <= gain[group]["high"]
+
+
+def test_tracks_help_a_blind_detector_but_do_not_make_it_perfect(result):
+    tracks = result["models"][TRACKS]["deteriorated"]["mean"]
+    assert result["models"][SINGLE]["deteriorated"]["mean"] < tracks < 1
+
+
+def test_scores_read_back_as_they_were(experiment):
+    out, data, jobs = experiment
+    labels = VideoLabels.from_json(data / "test.json")
+    videos, head = load_scores(next(j for j in jobs if j.model == FULL).file(out))
+    assert head["model"] == FULL
+    assert list(videos) == [video.name for video in labels.videos]
+    truth = labels.ground_truth("test_00001")[4]
+    frame = next(f for f in videos["test_00001"] if f.frame_index == 4)
+    assert torch.equal(frame.scored.boxes[:, 0], truth.boxes)
+    detections = to_detections(videos, labels)["test_00001"][1]
+    assert sorted(detections.labels.tolist()) == sorted(truth.labels.tolist())
+
+
+def test_the_pages_say_what_the_json_says(result, tmp_path):
+    markdown = write_report(result, tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["models"].keys() == set(
+        result["models"]
+    )
+    assert (tmp_path / "report.md").read_text() == markdown == report_markdown(result)
+    assert (tmp_path / "report.png").stat().st_size > 5000
+    assert f"| {FULL} | 100.0 ± 0.0 |" in markdown

@@ -1,0 +1,114 @@
+"""Predictor: videos in, detections out; support frames by every sampling; load's errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import trovid
+from trovid.data.synthvid import make_clip
+from trovid.data.video_io import VideoWriter, open_video
+from trovid.errors import TrovidError
+from trovid.inference import Predictor, load
+from trovid.models import build_detector, load_recipe, save_weights
+
+FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
+
+
+def predictor(name: str) -> Predictor:
+    recipe = load_recipe(name)
+    torch.manual_seed(0)
+    detector = build_detector(recipe)
+    torch.nn.init.normal_(detector.box_head.class_logits.weight, std=0.3)
+    return Predictor(detector, recipe, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clip() -> np.ndarray:
+    return make_clip("val", 0).frames
+
+
+@pytest.fixture(scope="module")
+def temporal() -> Predictor:
+    return predictor("synthvid-selsa-troi")
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_every_frame_of_a_file_has_detections_in_source_pixels(name, clip, tmp_path):
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, height=256, width=256, frame_rate=12) as writer:
+        for image in clip[:6]:
+            writer.write(image)
+    found = list(predictor(name).detect(path, score=0.0, support="uniform:3"))
+    assert [d.frame_index for d in found] == list(range(6))
+    assert found[3].time == pytest.approx(3 / 12)
+    for detections in found:
+        assert detections.image_size == (256, 256)
+        assert len(detections) > 0
+        assert float(detections.boxes.min()) >= 0
+        assert float(detections.boxes.max()) <= 256
+        assert (detections.scores.diff() <= 0).all()
+
+
+def scored(model, clip, **options):
+    return {f.index: s for f, s in model.scored_boxes(clip, **options)}
+
+
+def test_the_target_frame_is_left_out_of_its_own_support_unless_asked(temporal, clip):
+    with open_video(clip) as reader:
+        bank = temporal.encode(reader.read([0, 8, 15, 23]))
+        (frame,) = reader.read([8])
+    default = scored(temporal, clip, support="uniform:4", frames=[8])[8]
+    among = scored(temporal, clip, support="uniform:4", frames=[8], target_among_support=True)[8]
+    assert torch.equal(
+        default.class_scores, temporal.score_frame(frame, bank.without(8)).class_scores
+    )
+    assert torch.equal(among.class_scores, temporal.score_frame(frame, bank).class_scores)
+    assert not torch.allclose(default.class_scores, among.class_scores, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("support", "target", "indices"),
+    [("consecutive:4", 10, [8, 9, 11, 12]), ("stride:5x4", 11, [1, 6, 16, 21])],
+)
+def test_sliding_support_equals_a_bank_made_for_the_frame(
+    temporal, clip, support, target, indices
+):
+    with open_video(clip) as reader:
+        bank = temporal.encode(reader.read(indices))
+        (frame,) = reader.read([target])
+    found = scored(temporal, clip, support=support, frames=[target - 1, target])[target]
+    expected = temporal.score_frame(frame, bank)
+    torch.testing.assert_close(found.class_scores, expected.class_scores, atol=1e-4, rtol=0)
+
+
+def test_a_still_video_and_no_support_frames_are_allowed(temporal, clip):
+    one = list(temporal.detect(clip[:1]))
+    none = list(temporal.detect(clip[:2], support="uniform:0"))
+    assert len(one) == 1
+    assert len(none) == 2
+
+
+def test_a_saved_model_gives_the_same_detections_when_loaded(clip, tmp_path):
+    model = predictor("synthvid-single-troi")
+    path = tmp_path / "mine.safetensors"
+    save_weights(path, model.detector, model.recipe, facts={}, half=False)
+    loaded = trovid.load(path, device="cpu")
+    assert loaded.name == "mine"
+    first = next(iter(model.detect(clip, score=0.0)))
+    second = next(iter(loaded.detect(clip, score=0.0)))
+    assert torch.equal(first.boxes, second.boxes)
+    assert torch.equal(first.scores, second.scores)
+
+
+def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path):
+    with pytest.raises(TrovidError, match="no model 'absent'"):
+        load("absent")
+    with pytest.raises(TrovidError, match="its weights are not here"):
+        load("synthvid-start")
+    path = tmp_path / "model.safetensors"
+    recipe = load_recipe("synthvid-single")
+    save_weights(path, build_detector(recipe), recipe, facts={})
+    with pytest.raises(TrovidError, match="device 'abacus' cannot be used"):
+        load(path, device="abacus")
