@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from trovid.progress import bar
 from trovid.errors import TrovidError
+from trovid.progress import bar
 
 
 def synthvid(
@@ -56,7 +56,7 @@ def synthvid(
                 num_frames=frames,
                 size=size,
                 format=format,
-                workers=workers or os.cpu_count() or 1,
+                workers=(os.cpu_count() or 1) if workers is None else workers,
                 progress=lambda done: tick(done, videos),
             )
     except (ValueError, OSError) as error:

@@ -80,9 +80,7 @@ def draw_object(
         manner: What the whole stretch shares.
         numbers: Source of random numbers for this frame.
     """
-    reach = 0.95 + (0.5 * BLUR_LENGTH * strength if kind == "motion_blur" else 0.0)
-    reach += 3 * DEFOCUS_SIGMA * strength if kind == "defocus" else 0.0
-    half = math.ceil(reach * pose.size)
+    half = math.ceil(_reach(pose, kind, strength) * pose.size)
     left, top = round(pose.centre[0]) - half, round(pose.centre[1]) - half
     rows = slice(max(-top, 0), min(image.shape[0] - top, 2 * half))
     columns = slice(max(-left, 0), min(image.shape[1] - left, 2 * half))
@@ -107,6 +105,16 @@ def draw_object(
         grains = _grains(numbers, half, pose.size)[rows, columns]
         spoil = _noised if kind == "noise" else _darkened
         patch += region * (spoil(patch, region, grains, strength) - patch)
+
+
+def _reach(pose: Pose, kind: str, strength: float) -> float:
+    """Half the side of a square that holds all that is drawn, in units of the size."""
+    if kind == "none":
+        points = np.concatenate(pose.silhouette) / SUBPIXEL - pose.centre
+        return float(np.abs(points).max() + 1) / pose.size
+    if kind == "motion_blur":
+        return 0.95 + 0.5 * BLUR_LENGTH * strength
+    return 0.95 + (3 * DEFOCUS_SIGMA * strength if kind == "defocus" else 0.0)
 
 
 def _planes(pose: Pose, left: int, top: int, half: int, step: float) -> np.ndarray:
