@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import boxes as box_ops
+from torchvision.ops import box_area
 
 from trovid.ops import PackedSupport, temporal_roi_align
 from trovid.ops.dispatch import check_size
@@ -17,20 +18,28 @@ Support = Tensor | Sequence[Tensor] | PackedSupport
 class TemporalAttentionEmbedding(nn.Module):
     """The 3x3 embedding psi of the temporal attention (Eq. 6): weights only.
 
-    The weights start as a normal distribution of standard deviation 0.01: the logits are inner
-    products of two embeddings, so that they start near zero, the attention near the plain average
-    over the T+1 frames, and every frame gets a gradient. A unit-variance start makes the target's
-    own logit, a sum of squares, outweigh all others, and the softmax saturates.
+    The weights start normally distributed with a deviation of 0.01, and less for many channels,
+    such that the target's own logit, a sum of C/N squares, is at most about the mean square of the
+    features. So the attention starts near the plain average over the T+1 frames and every frame
+    gets a gradient; with usual initial values that logit outweighs all others and the softmax
+    saturates on the target.
 
     Args:
         channels: C.
         num_heads: N, divides C.
         embedding: "grouped" (one psi a group, the paper) or "dense" (the published code).
         bias: Whether psi has a bias; it starts at zero.
+        logit_scale: Factor of the logits, for the initial values.
     """
 
     def __init__(
-        self, channels: int, *, num_heads: int = 4, embedding: str = "grouped", bias: bool = True
+        self,
+        channels: int,
+        *,
+        num_heads: int = 4,
+        embedding: str = "grouped",
+        bias: bool = True,
+        logit_scale: float = 1.0,
     ) -> None:
         super().__init__()
         if num_heads < 1 or channels % num_heads:
@@ -40,11 +49,12 @@ class TemporalAttentionEmbedding(nn.Module):
         inputs = channels // num_heads if embedding == "grouped" else channels
         self.weight = nn.Parameter(torch.empty(channels, inputs, 3, 3))
         self.bias = nn.Parameter(torch.empty(channels)) if bias else None
+        self._squares = inputs * 9 * (channels // num_heads) * abs(logit_scale)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Set the initial values."""
-        nn.init.normal_(self.weight, std=0.01)
+        nn.init.normal_(self.weight, std=min(0.01, max(self._squares, 1.0) ** -0.5))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
@@ -96,7 +106,7 @@ class TemporalRoIAlign(nn.Module):
         self.num_heads = num_heads
         self.logit_scale = logit_scale
         self.backend = backend
-        self.embedding = _embedding(channels, num_heads, embedding, bias)
+        self.embedding = _embedding(channels, num_heads, embedding, bias, logit_scale)
 
     def forward(
         self, features: Tensor, support_features: Support, boxes: Tensor | Sequence[Tensor]
@@ -191,7 +201,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         self.canonical_scale = canonical_scale
         self.canonical_level = canonical_level
         self.backend = backend
-        self.embedding = _embedding(channels, num_heads, embedding, bias)
+        self.embedding = _embedding(channels, num_heads, embedding, bias, logit_scale)
 
     def forward(
         self,
@@ -223,7 +233,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
             temporal_roi_align(
                 x[name],
                 support[name],
-                [part[own == level] for part, own in zip(boxes, levels, strict=True)],
+                [part[of_box == level] for part, of_box in zip(boxes, levels, strict=True)],
                 self.output_size,
                 scale,
                 self.sampling_ratio,
@@ -239,12 +249,18 @@ class MultiScaleTemporalRoIAlign(nn.Module):
 
     def _levels(self, boxes: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
         """For each image the index of the level of each box (torchvision's rule)."""
-        lowest, highest = (-int(torch.tensor(scales[end]).log2()) for end in (0, -1))
+        exponents = [-round(math.log2(scale)) for scale in scales]
+        lowest, highest = exponents[0], exponents[-1]
+        if exponents != list(range(lowest, highest + 1)):
+            raise ValueError(
+                "each level of `featmap_names` must be half as fine as the one before, but "
+                f"{self.featmap_names} have strides of {[2**exponent for exponent in exponents]}"
+            )
         levels = []
         for part in boxes:
-            enlargement = torch.log2(box_ops.box_area(part).sqrt() / self.canonical_scale)
-            level = torch.floor(self.canonical_level + enlargement + 1e-6)
-            levels.append(level.clamp(lowest, highest).long() - lowest)
+            size = box_area(part).sqrt()
+            level = self.canonical_level + torch.log2(size / self.canonical_scale) + 1e-6
+            levels.append(level.floor().clamp(lowest, highest).long() - lowest)
         return levels
 
     def extra_repr(self) -> str:
@@ -257,7 +273,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
 
 
 def _embedding(
-    channels: int | None, num_heads: int, embedding: str, bias: bool
+    channels: int | None, num_heads: int, embedding: str, bias: bool, logit_scale: float
 ) -> TemporalAttentionEmbedding | None:
     if num_heads == 0:
         return None
@@ -265,7 +281,9 @@ def _embedding(
         raise ValueError(
             "`channels` must be given for the temporal attention; `num_heads=0` needs none"
         )
-    return TemporalAttentionEmbedding(channels, num_heads=num_heads, embedding=embedding, bias=bias)
+    return TemporalAttentionEmbedding(
+        channels, num_heads=num_heads, embedding=embedding, bias=bias, logit_scale=logit_scale
+    )
 
 
 def _operator_options(module: TemporalRoIAlign | MultiScaleTemporalRoIAlign) -> dict:
@@ -282,4 +300,4 @@ def _operator_options(module: TemporalRoIAlign | MultiScaleTemporalRoIAlign) -> 
 def _scales(maps: Sequence[Tensor], image_shapes: Sequence[tuple[int, int]]) -> list[float]:
     """Map pixels per image pixel of each level, a power of two as in torchvision."""
     height = max(shape[0] for shape in image_shapes)
-    return [2.0 ** round(torch.tensor(level.shape[-2] / height).log2().item()) for level in maps]
+    return [2.0 ** round(math.log2(level.shape[-2] / height)) for level in maps]

@@ -18,7 +18,10 @@ from trovid.ops.packed import PackedSupport, inverse_norms
 from trovid.ops.top_k import top_k_of_rows
 
 WORKSPACE_BYTES = 64 * 2**20
-"""Bound on the most similar features that exist at a time where no gradient is needed."""
+"""Bound on the temporaries that grow with RoIs times frames, where no gradient is needed."""
+
+_COPIES = 4
+"""Temporaries of the size of the most similar features that exist at a time."""
 
 
 def block_bytes(device: torch.device) -> int:
@@ -45,20 +48,19 @@ def select(
         scores = positions.new_empty(frames, len(positions), top_k)
         indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
         step = max(64, block_bytes(scores.device) // (cells * scores.element_size()))
+        unit_positions = positions * inverse_norms(positions).unsqueeze(1)
         start, first_frame = 0, 0
         for count in counts:
-            for frame in range(frames if count else 0):
+            for frame in range(frames):
                 current = first_frame + frame
                 unit_rows = support.rows[current].to(positions.dtype)
                 unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
                 for low in range(start, start + count, step):
                     high = min(low + step, start + count)
-                    similarity = positions[low:high] @ unit_rows.t()
-                    best, chosen = top_k_of_rows(similarity, top_k)
-                    scores[frame, low:high] = best
+                    cosines = unit_positions[low:high] @ unit_rows.t()
+                    scores[frame, low:high], chosen = top_k_of_rows(cosines, top_k)
                     indices[frame, low:high] = chosen + current * cells
             start, first_frame = start + count, first_frame + frames
-        scores *= inverse_norms(positions).unsqueeze(1)
     return scores, indices
 
 
@@ -215,14 +217,14 @@ def attention(
     Returns:
         output Tensor[R, h, w, C] and weights Tensor[T+1, R, h, w, N].
     """
-    target = embed(sets, weight, bias).unflatten(-1, (num_heads, -1))
-    support = embed(support_sets.flatten(0, 1), weight, bias)
-    support = support.unflatten(-1, (num_heads, -1)).unflatten(0, support_sets.shape[:2])
+    by_head = sets.unflatten(-1, (num_heads, -1))
+    support_by_head = support_sets.unflatten(-1, (num_heads, -1))
+    target = embed(sets, weight, bias).view(by_head.shape)
+    support = embed(support_sets.flatten(0, 1), weight, bias).view(support_by_head.shape)
     logits = torch.cat([(target * target).sum(-1).unsqueeze(0), (support * target).sum(-1)])
     weights = (logits * logit_scale).softmax(dim=0)
-    output = weights[0].unsqueeze(-1) * sets.unflatten(-1, (num_heads, -1))
-    support_sets = support_sets.unflatten(-1, (num_heads, -1))
-    output = output + (weights[1:].unsqueeze(-1) * support_sets).sum(dim=0)
+    output = weights[0].unsqueeze(-1) * by_head
+    output = output + (weights[1:].unsqueeze(-1) * support_by_head).sum(dim=0)
     return output.flatten(-2), weights
 
 
@@ -239,35 +241,29 @@ def _without_graph(
     """`aggregate` with a running softmax, so that a few frames at a time suffice."""
     sets = roi_features.permute(0, 2, 3, 1).contiguous()
     area = sets.shape[1] * sets.shape[2]
-    frames, cells = support.lengths[0], support.rows.shape[1]
-    step = max(1, WORKSPACE_BYTES // (8 * sets[0].nbytes))
-    output = torch.empty_like(sets)
-    start, first_frame = 0, 0
-    for count in counts:
-        rows = support.rows[first_frame : first_frame + frames]
-        norms = support.inverse_norms[first_frame : first_frame + frames]
-        for low in range(start, start + count, step):
-            part = sets[low : min(low + step, start + count)]
-            chunk = max(1, step // len(part))
-            running = _RunningAverage(part, num_heads, weight, bias, logit_scale)
-            for frame in range(0, frames, chunk):
-                some = PackedSupport(
-                    rows[frame : frame + chunk], norms[frame : frame + chunk], support.size,
-                    (min(chunk, frames - frame),),
-                )
-                positions = part.flatten(0, 2)
+    frames = support.lengths[0]
+    features_at_a_time = max(1, WORKSPACE_BYTES // (_COPIES * sets[0].nbytes))
+    outputs = []
+    for video, video_sets in enumerate(sets.split(counts)):
+        for part in video_sets.split(features_at_a_time):
+            running = _Running(part, num_heads, weight, bias, logit_scale)
+            positions = part.flatten(0, 2)
+            step = max(1, features_at_a_time // len(part))
+            for low in range(0, frames, step):
+                some = support.videos([video]).frames(slice(low, low + step))
                 scores, indices = select(positions, some, [len(part) * area], top_k)
-                similar = weighted_rows(
-                    some.rows.to(sets.dtype), indices, scores.softmax(dim=2)
-                )
+                rows = some.rows.to(sets.dtype)
+                similar = weighted_rows(rows, indices, scores.softmax(dim=2))
                 running.add(similar.view(-1, *part.shape))
-            output[low : low + len(part)] = running.result()
-        start, first_frame = start + count, first_frame + frames
-    return output.permute(0, 3, 1, 2)
+            outputs.append(running.result())
+    return torch.cat(outputs).permute(0, 3, 1, 2)
 
 
-class _RunningAverage:
-    """The attention (or the plain average) over sets that come a few at a time."""
+class _Running:
+    """The attention, or the plain average, over sets that come a few at a time.
+
+    The sum is kept relative to the highest logit so far and fades when a higher one comes.
+    """
 
     def __init__(
         self,
@@ -277,25 +273,22 @@ class _RunningAverage:
         bias: Tensor | None,
         logit_scale: float,
     ) -> None:
-        self.num_heads, self.weight, self.bias = num_heads, weight, bias
-        self.scale, self.shape = logit_scale, sets.shape
-        if weight is None:
-            self.total, self.mass = sets.clone(), 1
-            return
-        self.target = embed(sets, weight, bias).unflatten(-1, (num_heads, -1))
-        self.highest = (self.target * self.target).sum(-1) * logit_scale
-        self.mass = torch.ones_like(self.highest)
-        self.total = sets.unflatten(-1, (num_heads, -1)).clone()
+        self.num_heads, self.weight, self.bias = max(num_heads, 1), weight, bias
+        self.scale = logit_scale
+        self.total = sets.unflatten(-1, (self.num_heads, -1)).clone()
+        self.mass = torch.ones_like(self.total[..., 0])
+        if weight is not None:
+            self.target = embed(sets, weight, bias).unflatten(-1, (self.num_heads, -1))
+            self.highest = (self.target * self.target).sum(-1) * logit_scale
 
     def add(self, support_sets: Tensor) -> None:
         """Take in Tensor[T', R, h, w, C]."""
+        by_head = support_sets.unflatten(-1, (self.num_heads, -1))
         if self.weight is None:
-            self.total += support_sets.sum(dim=0)
-            self.mass += len(support_sets)
+            self.total += by_head.sum(dim=0)
+            self.mass += len(by_head)
             return
-        heads = (self.num_heads, -1)
-        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias)
-        embedded = embedded.unflatten(-1, heads).unflatten(0, support_sets.shape[:2])
+        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias).view_as(by_head)
         logits = (embedded * self.target).sum(-1) * self.scale
         highest = torch.maximum(self.highest, logits.amax(dim=0))
         fade = (self.highest - highest).exp_()
@@ -303,17 +296,15 @@ class _RunningAverage:
         self.highest = highest
         self.mass = self.mass * fade + weights.sum(dim=0)
         self.total *= fade.unsqueeze(-1)
-        self.total += (weights.unsqueeze(-1) * support_sets.unflatten(-1, heads)).sum(dim=0)
+        self.total += (weights.unsqueeze(-1) * by_head).sum(dim=0)
 
     def result(self) -> Tensor:
         """Tensor[R, h, w, C]."""
-        if self.weight is None:
-            return self.total / self.mass
-        return (self.total / self.mass.unsqueeze(-1)).view(self.shape)
+        return (self.total / self.mass.unsqueeze(-1)).flatten(-2)
 
 
 def embed(sets: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """psi: Tensor[R, h, w, C] to the same, a 3x3 convolution in groups or dense."""
     groups = sets.shape[-1] // weight.shape[1]
     embedded = F.conv2d(sets.permute(0, 3, 1, 2), weight, bias, padding=1, groups=groups)
-    return embedded.permute(0, 2, 3, 1)
+    return embedded.permute(0, 2, 3, 1).contiguous()

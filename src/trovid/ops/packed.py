@@ -78,9 +78,7 @@ class PackedSupport:
     def cat(parts: Sequence[PackedSupport]) -> PackedSupport:
         """The frames of several parts as those of one video, in the order given."""
         joined = PackedSupport.batch(parts)
-        return PackedSupport(
-            joined.rows, joined.inverse_norms, joined.size, (sum(joined.lengths),)
-        )
+        return PackedSupport(joined.rows, joined.inverse_norms, joined.size, (sum(joined.lengths),))
 
     @staticmethod
     def batch(parts: Sequence[PackedSupport]) -> PackedSupport:
@@ -93,6 +91,8 @@ class PackedSupport:
                     f"all parts must have {parts[0].channels} channels on a map of "
                     f"{parts[0].size}, but one has {part.channels} on {part.size}"
                 )
+        if len(parts) == 1:
+            return parts[0]
         return PackedSupport(
             torch.cat([part.rows for part in parts]),
             torch.cat([part.inverse_norms for part in parts]),
@@ -117,11 +117,8 @@ class PackedSupport:
         if list(index) == list(range(self.num_videos)):
             return self
         rows, norms = self.rows.split(self.lengths), self.inverse_norms.split(self.lengths)
-        return PackedSupport(
-            torch.cat([rows[video] for video in index]),
-            torch.cat([norms[video] for video in index]),
-            self.size,
-            tuple(self.lengths[video] for video in index),
+        return PackedSupport.batch(
+            [PackedSupport(rows[i], norms[i], self.size, (self.lengths[i],)) for i in index]
         )
 
     def maps(self) -> Tensor:

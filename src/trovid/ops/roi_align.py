@@ -8,6 +8,8 @@ import torch
 import torchvision
 from torch import Tensor
 
+_WORKSPACE_BYTES = 64 * 2**20
+
 
 def roi_align(
     features: Tensor,
@@ -44,12 +46,13 @@ def roi_align(
         >>> roi_align(features, boxes, 7, spatial_scale=1 / 16, sampling_ratio=2).shape
         torch.Size([1, 8, 7, 7])
     """
-    size = (output_size,) * 2 if isinstance(output_size, int) else tuple(output_size)
+    height, width = (output_size,) * 2 if isinstance(output_size, int) else output_size
+    size = (height, width)
     rois = boxes if isinstance(boxes, Tensor) else boxes_to_rois(boxes)
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):
         maps, rois = features.to(compute), rois.to(compute)
-        needs_grad = torch.is_grad_enabled() and features.requires_grad
+        needs_grad = torch.is_grad_enabled() and features.requires_grad and len(rois) > 0
         if needs_grad and sampling_ratio > 0 and features.device.type == "cpu":
             pooled = _separable_roi_align(maps, rois, size, spatial_scale, sampling_ratio, aligned)
         else:
@@ -79,21 +82,20 @@ def _separable_roi_align(
     along_y = _axis_weights(edges[:, 1], edges[:, 3], size[0], height, sampling_ratio, aligned)
     along_x = _axis_weights(edges[:, 0], edges[:, 2], size[1], width, sampling_ratio, aligned)
 
-    image = rois[:, 0].long()
-    order = torch.argsort(image, stable=True)
-    counts = torch.bincount(image, minlength=len(features)).tolist()
-    rows = features.permute(0, 2, 3, 1).reshape(len(features), height, width * channels)
-    strips = [
-        weights.flatten(0, 1) @ rows[index]
-        for index, weights in enumerate(along_y[order].split(counts))
-        if len(weights)
-    ]
-    if not strips:
-        return features.sum() * features.new_zeros(0, channels, *size)
-    strips_of_rois = torch.cat(strips).view(len(rois), size[0], width, channels)
-    pooled = torch.matmul(along_x[order].unsqueeze(1), strips_of_rois)
-    if not torch.equal(order, torch.arange(len(order), device=order.device)):
-        pooled = pooled[torch.argsort(order)]
+    image_of_roi = rois[:, 0].long()
+    counts = torch.bincount(image_of_roi, minlength=len(features)).tolist()
+    order = image_of_roi.argsort(stable=True)
+    step = max(1, _WORKSPACE_BYTES // (size[0] * width * channels * features.element_size()))
+    parts = []
+    for image, members in zip(features, order.split(counts), strict=True):
+        rows = image.permute(1, 2, 0).reshape(height, width * channels)
+        for index in members.split(step):
+            strips = along_y[index].flatten(0, 1) @ rows
+            strips = strips.view(len(index), size[0], width, channels)
+            parts.append(torch.matmul(along_x[index].unsqueeze(1), strips))
+    pooled = torch.cat(parts)
+    if not bool((image_of_roi[1:] >= image_of_roi[:-1]).all()):
+        pooled = pooled[order.argsort()]
     return pooled.permute(0, 3, 1, 2)
 
 
@@ -112,8 +114,9 @@ def _axis_weights(
     bin_index = torch.arange(bins, dtype=start.dtype, device=start.device).view(1, -1, 1)
     sample = torch.arange(sampling_ratio, dtype=start.dtype, device=start.device) + 0.5
     position = start.view(-1, 1, 1) + bin_index * bin_length + sample * bin_length / sampling_ratio
-    inside = ((position >= -1.0) & (position <= cells)).to(position.dtype)
-    position = position.clamp(0.0, cells - 1.0)
+    inside = (position >= -1.0) & (position <= cells)
+    position = torch.where(inside, position, 0.0).clamp(0.0, cells - 1.0)
+    inside = inside.to(position.dtype)
     low = position.floor()
     fraction = (position - low) * inside
     low_index = low.long()

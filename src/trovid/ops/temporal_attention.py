@@ -72,8 +72,8 @@ def temporal_attention(
             )
         else:
             output, weights = direct.attention(
-                target.permute(0, 2, 3, 1),
-                support.permute(0, 1, 3, 4, 2),
+                target.permute(0, 2, 3, 1).contiguous(),
+                support.permute(0, 1, 3, 4, 2).contiguous(),
                 num_heads,
                 weight,
                 bias,

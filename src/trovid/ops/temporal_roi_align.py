@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torchvision
@@ -88,60 +88,64 @@ def temporal_roi_align(
     backend = resolve_backend(backend)
 
     dtype = compute_dtype(features.dtype)
-    pooling = (rois, size, spatial_scale, sampling_ratio, aligned)
-    if support.num_frames == 0:
-        return roi_align(features, *pooling)
     weight = None if weight is None else weight.to(dtype)
     bias = None if bias is None else bias.to(dtype)
-    attention = (num_heads, weight, bias, logit_scale)
     with torch.autocast(features.device.type, enabled=False):
-        if backend == "reference":
-            roi_features = torchvision.ops.roi_align(
-                features.to(dtype), rois.to(dtype), *pooling[1:]
+        align = torchvision.ops.roi_align if backend == "reference" else roi_align
+        roi_features = align(
+            features.to(dtype), rois.to(dtype), size, spatial_scale, sampling_ratio, aligned
+        )
+        if len(rois) and support.num_frames:
+            aggregate = _equations if backend == "reference" else direct.aggregate
+            attention = (num_heads, weight, bias, logit_scale)
+            roi_features = _by_video(
+                lambda *video: aggregate(*video, top_k, *attention),
+                roi_features,
+                rois[:, 0].long(),
+                support,
+                together=backend != "reference",
             )
-        else:
-            roi_features = roi_align(features.to(dtype), *pooling)
-        if len(rois):
-            video_of_roi = rois[:, 0].long()
-            if backend == "reference":
-                aggregate, groups = _equations, _groups(video_of_roi, support, one_by_one=True)
-            else:
-                aggregate, groups = direct.aggregate, _groups(video_of_roi, support)
-            parts = [
-                aggregate(roi_features[members], videos, counts, top_k, *attention)
-                if videos.num_frames
-                else roi_features[members]
-                for members, videos, counts in groups
-            ]
-            places = torch.cat([members for members, _, _ in groups]).argsort()
-            roi_features = torch.cat(parts)[places]
     return roi_features.to(features.dtype)
 
 
-def _groups(
-    video_of_roi: Tensor, support: PackedSupport, *, one_by_one: bool = False
-) -> list[tuple[Tensor, PackedSupport, list[int]]]:
-    """The RoIs of the videos that have equally many support frames.
+def _by_video(
+    aggregate: Callable[[Tensor, PackedSupport, list[int]], Tensor],
+    roi_features: Tensor,
+    video_of_roi: Tensor,
+    support: PackedSupport,
+    *,
+    together: bool,
+) -> Tensor:
+    """Give `aggregate` the RoIs of each video that has support frames, with these frames.
 
-    Returns:
-        For each group: the indices of its RoIs, video after video; its videos' support; and the
-        number of RoIs of each of these videos.
+    Args:
+        aggregate: Takes RoI features video after video, these videos' support, and the number of
+            RoIs of each.
+        roi_features: Tensor[R, C, h, w].
+        video_of_roi: Tensor[R], int64.
+        support: All videos' support.
+        together: Whether videos with equally many support frames come in one call.
     """
-    order = video_of_roi.argsort(stable=True)
     counts = torch.bincount(video_of_roi, minlength=support.num_videos).tolist()
-    members = order.split(counts)
-    by_length: dict[tuple[int, int], list[int]] = {}
+    groups: dict[tuple[int, int], list[int]] = {}
     for video, (count, length) in enumerate(zip(counts, support.lengths, strict=True)):
         if count:
-            by_length.setdefault((length, video if one_by_one else 0), []).append(video)
-    return [
-        (
-            torch.cat([members[video] for video in videos]),
-            support.videos(videos),
-            [counts[video] for video in videos],
-        )
-        for videos in by_length.values()
-    ]
+            groups.setdefault((length, 0 if together else video), []).append(video)
+    in_order = bool((video_of_roi[1:] >= video_of_roi[:-1]).all())
+    if in_order and len(groups) == 1:
+        (videos,) = groups.values()
+        return aggregate(roi_features, support.videos(videos), [counts[v] for v in videos])
+
+    members = video_of_roi.argsort(stable=True).split(counts)
+    parts, places = [], []
+    for (length, _), videos in groups.items():
+        index = torch.cat([members[video] for video in videos])
+        part = roi_features[index]
+        if length:
+            part = aggregate(part, support.videos(videos), [counts[v] for v in videos])
+        parts.append(part)
+        places.append(index)
+    return torch.cat(parts)[torch.cat(places).argsort()]
 
 
 def _equations(
