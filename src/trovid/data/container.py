@@ -116,7 +116,8 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
         stream: From `video_stream`.
         seen: Is filled with what the decoder meets.
     """
-    seen.promised = stream.frames
+    slots_may_be_empty = container.format.name == "avi"
+    seen.promised = 0 if slots_may_be_empty else stream.frames
     seen.promised_end = _promised_end(container, stream)
     unit = stream.time_base or 0
     start = stream.start_time or 0
@@ -154,6 +155,8 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
 
 def _promised_end(container: InputContainer, stream: VideoStream) -> float:
     """Duration in seconds that the container states for this stream, 0 if it does not."""
+    if container.format.name == "avi" and stream.time_base is not None:
+        return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     stated = next((v for k, v in stream.metadata.items() if k.upper() == "DURATION"), "")

@@ -33,9 +33,10 @@ class VideoWriter:
         height: Height of the images in pixels.
         width: Width of the images in pixels.
         frame_rate: Frames per second; nominal where `write` gets times.
-        crf: Constant rate factor of x264: 0 keeps every value of yuv420p, 18 is hard to tell from
-            the original, 51 is worst.
-        threads: Encoder threads, 0 for as many as it likes. The bytes depend on it.
+        crf: Constant rate factor of x264: 0 is lossless (few players show it), 18 is hard to tell
+            from the original, 51 is worst.
+        threads: Encoder threads, 0 for as many as it likes. The bytes depend on the number; with
+            1 the same images give the same bytes.
 
     Raises:
         ValueError: If a size, rate or crf is out of range.
@@ -81,9 +82,10 @@ class VideoWriter:
         self._num_frames = 0
         self._last_ticks = -1
         try:
+            self._partial.touch()
             self._container = av.open(str(self._partial), "w", options=self._container_options())
             self._stream = self._add_stream(rate, crf, threads)
-        except (FFmpegError, ValueError) as error:
+        except (FFmpegError, OSError, ValueError) as error:
             self._partial.unlink(missing_ok=True)
             raise TrovidError(f"{self.path}: cannot be written ({_reason(error)})") from error
 
@@ -95,7 +97,8 @@ class VideoWriter:
         stream = self._container.add_stream("libx264", rate=rate)
         stream.height, stream.width = (size + size % 2 for size in self._size)
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": str(crf), "preset": "veryfast"}
+        # x264's macroblock tree gave other bytes in up to one of ten runs (its AVX-512 code).
+        stream.options = {"crf": str(crf), "preset": "veryfast", "x264-params": "mbtree=0"}
         context = stream.codec_context
         context.thread_count = threads
         context.time_base = Fraction(1, self._ticks_a_second)

@@ -13,10 +13,9 @@ from trovid.data.synthvid.numbers import Numbers
 from trovid.data.synthvid.script import Actor, Annotation, draw_script, drawing_order
 
 VERSION = "1"
-STRENGTH = 1.3
+STRENGTH = 1.0
 SPLITS = {"train": 0, "val": 1, "test": 2}
 COUNTS = {"train": (1, 2, 2, 3, 3), "val": (2, 3), "test": (2, 3)}
-TRAIN_SPREAD = (0.6, 1.1)
 NUM_FRAMES, SIDE, FRAME_RATE = 24, 256, 12
 SMALLEST_SIDE = 64
 _LABELS, _FRAMES = 0, 1
@@ -31,7 +30,7 @@ class Clip:
         name: "<split>_<index>", five digits.
         frames: uint8 [T, H, W, 3], RGB.
         annotations: Labels ordered by frame, then by object.
-        strength: The factor that scaled this clip's deteriorations.
+        strength: The factor that scaled all deteriorations.
     """
 
     name: str
@@ -61,7 +60,7 @@ def make_clip(
         split: "train", "val" or "test"; splits never share a random stream.
         index: The clip's number within its split, from 0.
         seed: Another seed gives another benchmark; the published figures use 0.
-        strength: Factor on all deteriorations (the train split spreads it by TRAIN_SPREAD).
+        strength: Factor on all deteriorations; 1 is the benchmark.
         num_frames: Number of frames T, at least 24.
         height: Height H in pixels, even, at least 64.
         width: Width W in pixels, even, at least 64.
@@ -72,7 +71,7 @@ def make_clip(
     Raises:
         ValueError: If an argument is out of range.
     """
-    actors, annotations, strength = clip_labels(
+    actors, annotations = clip_labels(
         split,
         index,
         seed=seed,
@@ -95,24 +94,22 @@ def clip_labels(
     num_frames: int = NUM_FRAMES,
     height: int = SIDE,
     width: int = SIDE,
-) -> tuple[list[Actor], list[Annotation], float]:
-    """What happens in a clip, its labels and its strength, without drawing it.
+) -> tuple[list[Actor], list[Annotation]]:
+    """What happens in a clip and its labels, without drawing it.
 
     Arguments and errors are those of `make_clip`.
     """
     check_options(split, seed, strength, num_frames, height, width)
     numbers = Numbers(*_key(split, index, seed), _LABELS)
-    if split == "train":
-        strength = round(strength * numbers.uniform(*TRAIN_SPREAD), 4)
-    actors, annotations = draw_script(
+    return draw_script(
         numbers,
         counts=COUNTS[split],
         strength=strength,
+        training=split == "train",
         num_frames=num_frames,
         height=height,
         width=width,
     )
-    return actors, annotations, strength
 
 
 def _key(split: str, index: int, seed: int) -> tuple[int, ...]:

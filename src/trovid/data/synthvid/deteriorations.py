@@ -19,7 +19,7 @@ BLUR_LENGTH = 0.625
 DEFOCUS_SIGMA = 0.0975
 BAR_WIDTH, BAR_LENGTH = 0.56, 1.08
 NOISE_SIGMA, NOISE_CONTRAST, NOISE_COLOUR = 0.15, 0.65, 0.15
-DARK_GAIN, DARK_NOISE = 0.32, 0.3
+DARKNESS, DARK_NOISE = 3.0, 0.3
 SMEAR_SIGMA = 0.05
 CELLS = 11
 
@@ -191,7 +191,7 @@ def _darkened(
     patch: np.ndarray, region: np.ndarray, grains: np.ndarray, strength: float
 ) -> np.ndarray:
     del region
-    gain = DARK_GAIN / max(strength, 0.25)
+    gain = 1 / (1 + DARKNESS * strength)
     noise = DARK_NOISE * strength * (grains[..., :1] + NOISE_COLOUR * grains[..., 1:])
     return np.clip(gain * (patch * (1 + noise) + 0.25 * noise), 0, 1)
 

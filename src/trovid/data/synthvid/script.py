@@ -79,6 +79,7 @@ def draw_script(
     *,
     counts: tuple[int, ...],
     strength: float,
+    training: bool,
     num_frames: int,
     height: int,
     width: int,
@@ -92,7 +93,7 @@ def draw_script(
         paths: list[np.ndarray] = []
         for label in numbers.sample(range(len(glyphs())), numbers.choice(counts)):
             calm = numbers.chance(CALM)
-            stretches = draw_timeline(numbers, num_frames, strength, calm=calm)
+            stretches = draw_timeline(numbers, num_frames, strength, calm=calm, training=training)
             size = min(height, width) * numbers.uniform(*SIZES)
             path = draw_path(
                 numbers,

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from trovid.data.synthvid.numbers import Numbers
 
 KINDS = ("motion_blur", "defocus", "occlusion", "noise", "darkness")
+LEVELS = {"motion_blur": 0.5, "defocus": 0.5, "occlusion": 0.5, "noise": 0.5, "darkness": 0.5}
+"""Mean strength of each kind in val and test, set on val."""
 SEVERITY = (0.8, 1.2)
+"""A stretch's strength in val and test, in units of its kind's level."""
+TRAIN_SEVERITY = (0.1, 1.0)
+"""A stretch's strength in train, for every kind: from hardly anything to beyond recognition."""
 STRETCH = (4, 8)
 ISOLATED = 0.75
 MOVED = 0.15
@@ -23,7 +28,7 @@ class Stretch:
         start: First frame.
         stop: Frame after the last.
         kind: "none" or one of KINDS.
-        strength: 0 for "none", else severity times the clip's strength, in steps of 0.01.
+        strength: 0 for "none", else how strongly, in steps of 0.01.
         breaks: Whether the object jumps elsewhere before this stretch (after a gap or at once).
     """
 
@@ -35,7 +40,7 @@ class Stretch:
 
 
 def draw_timeline(
-    numbers: Numbers, num_frames: int, strength: float, *, calm: bool
+    numbers: Numbers, num_frames: int, strength: float, *, calm: bool, training: bool
 ) -> list[Stretch]:
     """Clear and deteriorated stretches in turn, with gaps and breaks between some of them.
 
@@ -46,14 +51,16 @@ def draw_timeline(
     and deteriorated ones 3/8 to 5/8 of the clip.
     """
     while True:
-        stretches = _draw(numbers, num_frames, strength, calm)
+        stretches = _draw(numbers, num_frames, strength, calm, training)
         clear = sum(s.stop - s.start for s in stretches if s.kind == "none")
         deteriorated = sum(s.stop - s.start for s in stretches if s.kind != "none")
         if clear > num_frames * CLEAR_SHARE and 3 / 8 <= deteriorated / num_frames <= 5 / 8:
             return stretches
 
 
-def _draw(numbers: Numbers, num_frames: int, strength: float, calm: bool) -> list[Stretch]:
+def _draw(
+    numbers: Numbers, num_frames: int, strength: float, calm: bool, training: bool
+) -> list[Stretch]:
     bounds = []
     start, deteriorated = 0, numbers.chance(0.5)
     while start < num_frames:
@@ -70,7 +77,7 @@ def _draw(numbers: Numbers, num_frames: int, strength: float, calm: bool) -> lis
         kind, severity = "none", 0.0
         if deteriorated:
             kind = numbers.choice(KINDS)
-            severity = round(strength * numbers.uniform(*SEVERITY), 2)
+            severity = _severity(numbers, kind, strength, training)
             isolated = not calm and numbers.chance(ISOLATED)
             moved = 0.0 if calm else MOVED
             breaks = index > 0 and (isolated or numbers.chance(moved))
@@ -84,6 +91,12 @@ def _draw(numbers: Numbers, num_frames: int, strength: float, calm: bool) -> lis
             stretches.append(Stretch(start + gap, stop, kind, severity, breaks))
             breaks, gap = False, 0
     return stretches
+
+
+def _severity(numbers: Numbers, kind: str, strength: float, training: bool) -> float:
+    if training:
+        return max(round(strength * numbers.uniform(*TRAIN_SEVERITY), 2), 0.01)
+    return max(round(strength * LEVELS[kind] * numbers.uniform(*SEVERITY), 2), 0.01)
 
 
 def _shorten_last(stretches: list[Stretch], gap: int) -> None:

@@ -21,7 +21,6 @@ from trovid.data.synthvid.clip import (
     NUM_FRAMES,
     SIDE,
     STRENGTH,
-    TRAIN_SPREAD,
     VERSION,
     Clip,
     check_options,
@@ -100,14 +99,7 @@ def write_split(
             progress(done)
 
     path = Path(out) / f"{split}.json"
-    spread = TRAIN_SPREAD if split == "train" else (1, 1)
-    info = {
-        "name": "SynthVID",
-        "version": VERSION,
-        "split": split,
-        **options,
-        "strength_spread": list(spread),
-    }
+    info = {"name": "SynthVID", "version": VERSION, "split": split, **options}
     partial_path = path.with_name(path.name + ".part")
     partial_path.write_text(json.dumps(assemble(info, records), separators=(",", ":")) + "\n")
     os.replace(partial_path, path)
