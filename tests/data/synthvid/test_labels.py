@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 
 from trovid.data.synthvid import KINDS, class_names
-from trovid.data.synthvid.clip import COUNTS, SIDE, SPLITS, STRENGTH, clip_labels
+from trovid.data.synthvid.clip import COUNTS, SIDE, SPLITS, clip_labels
 from trovid.data.synthvid.script import SIZES, drawing_order, intersection_over_union
 
 CHECKSUMS = {
-    ("train", 0): "92bbb97528cf524b",
-    ("train", 799): "3b18bea0b92c63fc",
-    ("val", 0): "437931c743559b5d",
-    ("val", 99): "a453fb98f39b0d8b",
-    ("test", 0): "d542407a5da402c2",
-    ("test", 1): "ef6cc706a6e395a7",
-    ("test", 99): "91592ca4b82f05cb",
-    ("test", 199): "8d1aca92a8291450",
+    ("train", 0): "f362cc07490c826c",
+    ("train", 799): "63c5aca0ac03e830",
+    ("val", 0): "04658bb6bf0301b4",
+    ("val", 99): "5c2ec49572bbe434",
+    ("test", 0): "e1f640f0cf11f1d4",
+    ("test", 1): "147716cafe41b191",
+    ("test", 99): "f293d87b4d37d9f1",
+    ("test", 199): "2b8bcf74d5267ace",
 }
 CLIPS = 40
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return {split: [clip_labels(split, index)[:2] for index in range(CLIPS)] for split in SPLITS}
+    return {split: [clip_labels(split, index) for index in range(CLIPS)] for split in SPLITS}
 
 
 def every(clips):
@@ -36,18 +36,19 @@ def every(clips):
 
 
 def checksum(annotations):
+    """Of all that a label says except the strength, which LEVELS set."""
     plain = []
     for a in annotations:
         mask = hashlib.sha256(np.packbits(a.mask).tobytes()).hexdigest()
         place = [a.frame_index, a.instance, a.label, a.box, mask]
-        plain.append([*place, a.deterioration, a.strength, a.motion_iou])
+        plain.append([*place, a.deterioration, a.motion_iou])
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize(("split", "index"), CHECKSUMS)
 def test_labels_are_the_same_for_ever(split, index):
     """A difference means another benchmark: then VERSION must change too."""
-    assert checksum(clip_labels(split, index, strength=1.0)[1]) == CHECKSUMS[split, index]
+    assert checksum(clip_labels(split, index)[1]) == CHECKSUMS[split, index]
 
 
 def test_labels_do_not_depend_on_what_was_made_before():
@@ -202,11 +203,3 @@ def test_class_tells_neither_size_nor_deterioration(clips):
         for label in range(len(class_names())):
             group = values[labels == label]
             assert abs(group.mean() - values.mean()) < 4 * values.std() / len(group) ** 0.5
-
-
-def test_strength_is_spread_in_train_alone():
-    strengths = {split: {clip_labels(split, i)[2] for i in range(20)} for split in SPLITS}
-    assert strengths["val"] == strengths["test"] == {STRENGTH}
-    assert len(strengths["train"]) == 20
-    assert 0.6 * STRENGTH <= min(strengths["train"]) < 0.75 * STRENGTH
-    assert 0.95 * STRENGTH < max(strengths["train"]) <= 1.1 * STRENGTH

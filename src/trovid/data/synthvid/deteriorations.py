@@ -1,7 +1,6 @@
 """How a sticker is drawn, clear or deteriorated.
 
-All lengths are in units of the object's size (the sticker's longer side). `strength` 1 is the
-middle of what the trial of this benchmark used.
+All lengths are in units of the object's size (the sticker's longer side), at strength 1.
 """
 
 from __future__ import annotations
