@@ -72,9 +72,7 @@ def test_the_target_frame_is_left_out_of_its_own_support_unless_asked(temporal, 
     ("support", "target", "indices"),
     [("consecutive:4", 10, [8, 9, 11, 12]), ("stride:5x4", 11, [1, 6, 16, 21])],
 )
-def test_sliding_support_equals_a_bank_made_for_the_frame(
-    temporal, clip, support, target, indices
-):
+def test_sliding_support_equals_a_bank_made_for_the_frame(temporal, clip, support, target, indices):
     with open_video(clip) as reader:
         bank = temporal.encode(reader.read(indices))
         (frame,) = reader.read([target])

@@ -78,9 +78,7 @@ def explain(
     scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
     stride = images.shape[-1] / features.shape[-1]
     rois = [(box.to(images.device) * scale.repeat(2))[None]]
-    roi = roi_align(
-        features, rois, pool.output_size, 1 / stride, pool.sampling_ratio, pool.aligned
-    )
+    roi = roi_align(features, rois, pool.output_size, 1 / stride, pool.sampling_ratio, pool.aligned)
     similar, points, scores = most_similar_roi_align(roi, maps, top_k=pool.top_k)
     if pool.embedding is None:
         weights = similar.new_full((len(frames) + 1, 1, 1, *roi.shape[-2:]), 1 / (len(frames) + 1))
