@@ -1,6 +1,5 @@
 """`trovid evaluate`."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,10 +16,6 @@ from trovid.models import build_detector, load_recipe, save_weights
 from trovid.models.recipes import Recipe
 
 BOX = [10.0, 10.0, 50.0, 50.0]
-needs_reader = pytest.mark.skipif(
-    importlib.util.find_spec("trovid.inference.writers") is None,
-    reason="trovid.inference.writers is not there",
-)
 
 
 def _run(*words) -> subprocess.CompletedProcess:
@@ -84,7 +79,6 @@ def _write_predictions(path, frames: list[list[tuple]], name: str = "a"):
     return path
 
 
-@needs_reader
 def test_predictions_against_labels(labels, tmp_path):
     found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)], [([0, 0, 9, 9], 0.5)]])
     done = _run(found, "--labels", labels, "--json", tmp_path / "report.json")
@@ -97,7 +91,6 @@ def test_predictions_against_labels(labels, tmp_path):
     assert f"{100 * 51 / 101:.1f}" in done.stdout
 
 
-@needs_reader
 def test_what_does_not_fit_is_one_line(labels, tmp_path, failure):
     stranger = _write_predictions(tmp_path / "found.json", [[]], name="b")
     error = failure(stranger, "--labels", labels)
