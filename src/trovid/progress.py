@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -17,7 +17,7 @@ class Tick(Protocol):
 
 
 @contextmanager
-def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Iterator[Tick]:
+def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Generator[Tick]:
     """A progress bar with speed and time left.
 
     Args:
@@ -34,7 +34,7 @@ def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Iterat
         yield _plain_lines(title, unit, seconds_between_lines)
 
 
-def _rich_bar(title: str, unit: str) -> Iterator[Tick]:
+def _rich_bar(title: str, unit: str) -> Generator[Tick]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,

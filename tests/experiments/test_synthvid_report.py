@@ -1,4 +1,4 @@
-"""The report on scored boxes made from the labels: perfect, blind to what is deteriorated, empty."""
+"""The report on scored boxes made from labels: perfect ones, and blind to deteriorated objects."""
 
 from __future__ import annotations
 

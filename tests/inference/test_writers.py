@@ -53,12 +53,14 @@ def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path):
     path = tmp_path / "p.json"
     write(path)
     before = path.read_bytes()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        JsonWriter(path, model="m", class_names=CLASSES) as writer,
-    ):
-        writer.begin_video(VIDEO, "clip.mp4")
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with JsonWriter(path, model="m", class_names=CLASSES) as writer:
+            writer.begin_video(VIDEO, "clip.mp4")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["p.json"]
 

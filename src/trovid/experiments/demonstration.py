@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trovid.inference.writers import JsonWriter
-
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.synthvid import write_split
 from trovid.inference.predictor import load
+from trovid.inference.writers import JsonWriter
 from trovid.progress import bar
 from trovid.structures import Detections
 
@@ -38,9 +37,7 @@ def run_models(
         options = {"score": score, "support": model.recipe.inference.support}
         with (
             bar(name, unit="clips") as tick,
-            JsonWriter(
-                file, model=name, class_names=model.class_names, options=options
-            ) as writer,
+            JsonWriter(file, model=name, class_names=model.class_names, options=options) as writer,
         ):
             for done, video in enumerate(labels.videos, 1):
                 found[name][video.name] = list(model.detect(labels.path(video), score=score))

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def _repeated(predictor: Predictor, frame) -> SupportBank:
 def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
     """Writes scored boxes as one .npz, under a temporary name first."""
     frames = [(name, frame) for name, own in videos.items() for frame in own]
-    arrays = {
+    arrays: dict[str, Any] = {
         "head": np.array(json.dumps({**head, "videos": list(videos)})),
         "video": np.array([list(videos).index(name) for name, _ in frames], dtype=np.int32),
         "frame": np.array([frame.frame_index for _, frame in frames], dtype=np.int32),

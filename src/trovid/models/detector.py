@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -94,6 +95,28 @@ class Detector(nn.Module):
             For each image its scored boxes, or with targets the losses by name.
         """
         return self.detect(self.backbone(images), images, support, targets, image_sizes=image_sizes)
+
+    @overload
+    def detect(
+        self,
+        features: dict[str, Tensor],
+        images: Tensor,
+        support: Sequence[SupportBank] | None = None,
+        targets: None = None,
+        *,
+        image_sizes: list[tuple[int, int]] | None = None,
+    ) -> list[ScoredBoxes]: ...
+
+    @overload
+    def detect(
+        self,
+        features: dict[str, Tensor],
+        images: Tensor,
+        support: Sequence[SupportBank] | None,
+        targets: list[dict[str, Tensor]],
+        *,
+        image_sizes: list[tuple[int, int]] | None = None,
+    ) -> Losses: ...
 
     def detect(
         self,

@@ -25,8 +25,8 @@ class BackboneRecipe:
     """`name` of BACKBONES and its arguments."""
 
     name: Literal["small"]
-    widths: tuple[int, ...]
-    blocks: tuple[int, ...]
+    widths: tuple[int, int, int, int]
+    blocks: tuple[int, int, int]
     out_channels: int
     frozen_stages: int
 

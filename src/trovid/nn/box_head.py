@@ -66,6 +66,7 @@ class BoxHead(nn.Module):
         embedding = []
         y = roi_features.flatten(1)
         for layer, attention in zip(self.layers, self.attention, strict=True):
+            assert isinstance(attention, SelsaAttention)
             y = layer(y)
             embedding.append(attention.keys_values(y))
             y = F.relu(y)

@@ -62,9 +62,7 @@ def save_comparison(
                 writer.__exit__(None, None, None)
 
 
-def _pictures(
-    labels: VideoLabels, name: str, left: Predictions, right: Predictions, score: float
-):
+def _pictures(labels: VideoLabels, name: str, left: Predictions, right: Predictions, score: float):
     truth = labels.ground_truth(name)
     video = next(v for v in labels.videos if v.name == name)
     with open_video(labels.path(video)) as reader:
@@ -125,9 +123,7 @@ def save_demo_explanation(
     kind = "clean" if truth.deteriorations is None else truth.deteriorations[which]
     class_name = truth.class_names[int(truth.labels[which])]
     with open_video(labels.path(video)) as reader:
-        explanation = explain(
-            load(model), reader, frame=truth.frame_index, box=truth.boxes[which]
-        )
+        explanation = explain(load(model), reader, frame=truth.frame_index, box=truth.boxes[which])
     title = f"{name}, frame {truth.frame_index}: {class_name} ({kind.replace('_', ' ')})"
     save_explanation(explanation, path, title=title)
 

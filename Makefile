@@ -1,0 +1,53 @@
+# Everything works on a machine that has only python3 (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint slow weights clean
+
+help:
+	@echo "make demo      compare a single-frame detector with Temporal RoI Align (minutes)"
+	@echo "make test      lint, type check and fast tests"
+	@echo "make lint      ruff and the type check alone"
+	@echo "make slow      the long tests"
+	@echo "make weights   train all embedded models again, evaluate and report (hours on 2 cores)"
+	@echo "make clean     remove .venv and caches"
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "trovid needs Python 3.11 or newer as '$(PYTHON)': install it, or call make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "trovid needs Python's venv module: install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@echo "Installing trovid and what it needs into .venv (PyTorch is large: some minutes, 5 GB) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@echo "Running the demo on built-in clips; the results come into ./demo ..."
+	@OMP_NUM_THREADS= $(BIN)/trovid demo demo
+
+test: lint
+	@echo "Running the fast tests (see 'make slow' for the others) ..."
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+lint: $(STAMP)
+	@echo "Checking style and types ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ty check --quiet src/trovid
+
+slow: $(STAMP)
+	@echo "Running the long tests ..."
+	@$(BIN)/python -m pytest -q -n 2 -m slow
+
+weights: $(STAMP)
+	@echo "Training, evaluating and embedding the four models; call again to go on after a stop ..."
+	@$(BIN)/trovid experiment synthvid --embed --report docs/results/synthvid
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
