@@ -141,7 +141,7 @@ def _bags(indices: Tensor, rows: Tensor, weights: Tensor, offsets: Tensor | None
 def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Eq. 4: the chosen rows of Tensor[S, P, C], summed over K: Tensor[T, M, C]."""
     summed = _bags(indices.flatten(0, 1), rows.flatten(0, 1), weights)
-    return summed.view(*indices.shape[:2], -1)
+    return summed.view(*indices.shape[:2], rows.shape[2])
 
 
 def _products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:

@@ -1,0 +1,183 @@
+"""The one comparison of two computations of the operator, and readable random problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import roi_align
+
+from trovid.ops import temporal_roi_align
+from trovid.ops.packed import compute_dtype
+from trovid.ops.reference import normalize
+
+SHORT = {
+    torch.float32: "fp32",
+    torch.float64: "fp64",
+    torch.bfloat16: "bf16",
+    torch.float16: "fp16",
+}
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-11, torch.bfloat16: 1e-2, torch.float16: 2e-3}
+
+
+def assert_close(
+    actual: Tensor,
+    expected: Tensor,
+    tolerance: float,
+    name: str = "result",
+    *,
+    allowed: float = 0.0,
+) -> None:
+    """max |a - b| <= tolerance * max |b|, both finite, of the same shape and dtype.
+
+    `allowed` is the share of entries that may differ by more.
+    """
+    assert actual.shape == expected.shape, f"{name}: {actual.shape} against {expected.shape}"
+    assert actual.dtype == expected.dtype, f"{name}: {actual.dtype} against {expected.dtype}"
+    if not expected.numel():
+        return
+    assert actual.isfinite().all(), f"{name} is not finite"
+    difference = (actual.double() - expected.double()).abs()
+    largest = expected.double().abs().max().item()
+    share = (difference > tolerance * largest).double().mean().item()
+    assert share <= allowed, (
+        f"{name}: {share:.3%} of the entries differ, by up to {difference.max().item():.3g} "
+        f"against {tolerance:g} of {largest:.3g}"
+    )
+
+
+def near_ties(roi_features: Tensor, support: Tensor, top_k: int, margin: float = 1e-6) -> Tensor:
+    """Where the K-th and the next similarity nearly tie: Tensor[T, R, h, w] of bool.
+
+    Rounding decides there which cell is chosen. Positions of zero norm do not count: all their
+    similarities are exactly 0.
+    """
+    positions = normalize(roi_features.double().permute(0, 2, 3, 1))
+    has_direction = (positions != 0).any(dim=-1)
+    found = torch.zeros(len(support), *positions.shape[:3], dtype=torch.bool)
+    if top_k < support.shape[2] * support.shape[3]:
+        for frame, rows in enumerate(normalize(support.double().flatten(2).transpose(1, 2))):
+            best = (positions @ rows.t()).topk(top_k + 1, dim=-1).values
+            found[frame] = (best[..., -2] - best[..., -1] < margin) & has_direction
+    return found
+
+
+def neighbourhood(mask: Tensor) -> Tensor:
+    """Positions Tensor[R, h, w] whose output depends, through 3x3, on the mask [T, R, h, w]."""
+    return F.max_pool2d(mask.any(dim=0).float().unsqueeze(1), 3, 1, 1).squeeze(1).bool()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A random problem with a readable name; `frames` has one number a video."""
+
+    frames: tuple[int, ...] = (2,)
+    rois: tuple[int, ...] = (5,)
+    channels: int = 12
+    top_k: int = 4
+    heads: int = 4
+    embedding: str = "grouped"
+    bias: bool = True
+    dtype: torch.dtype = torch.float32
+    size: tuple[int, int] = (13, 17)
+    grid: tuple[int, int] = (7, 7)
+    relu: bool = True
+
+    def __str__(self) -> str:
+        frames, rois = ("+".join(map(str, numbers)) for numbers in (self.frames, self.rois))
+        name = f"T{frames}-R{rois}-C{self.channels}-K{self.top_k}-N{self.heads}"
+        parts = [self.embedding] if self.heads and self.embedding != "grouped" else []
+        parts += [] if self.bias else ["nobias"]
+        parts += [] if self.grid == (7, 7) else [f"{self.grid[0]}x{self.grid[1]}"]
+        parts += [] if self.relu else ["signed"]
+        return "-".join([name, *parts, SHORT[self.dtype]])
+
+    def tensors(self, seed: int = 0) -> dict[str, Tensor]:
+        """Leaves of the problem, by name; those that a gradient may go to require it."""
+        generator = torch.Generator().manual_seed(seed)
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        videos, channels = len(self.frames), self.channels
+        scene = random(videos, channels, *self.size)
+        leaves = {"features": scene + 0.3 * random(*scene.shape)}
+        for index, count in enumerate(self.frames):
+            noise = random(count, channels, *self.size)
+            leaves[f"support{index}"] = scene[index] + 0.5 * noise
+        if self.relu:
+            leaves = {name: leaf.relu() for name, leaf in leaves.items()}
+        if self.heads:
+            inputs = channels // self.heads if self.embedding == "grouped" else channels
+            leaves["weight"] = random(channels, inputs, 3, 3) * (inputs * 9) ** -0.5
+            if self.bias:
+                leaves["bias"] = 0.1 * random(channels)
+        leaves = {name: leaf.to(self.dtype).requires_grad_() for name, leaf in leaves.items()}
+        for index, count in enumerate(self.rois):
+            centre = torch.rand(count, 2, generator=generator)
+            extent = torch.rand(count, 2, generator=generator) * 90 + 4
+            centre = centre * torch.tensor([self.size[1], self.size[0]]) * 8
+            boxes = torch.cat([centre - extent / 2, centre + extent / 2], dim=1)
+            leaves[f"boxes{index}"] = boxes.to(compute_dtype(self.dtype))
+        return leaves
+
+    def run(self, tensors: dict[str, Tensor], backend: str) -> Tensor:
+        """The operator on the problem's tensors."""
+        videos = range(len(self.frames))
+        return temporal_roi_align(
+            tensors["features"],
+            [tensors[f"support{i}"] for i in videos],
+            [tensors[f"boxes{i}"] for i in videos],
+            self.grid,
+            1 / 8,
+            2,
+            True,
+            top_k=self.top_k,
+            num_heads=self.heads,
+            weight=tensors.get("weight"),
+            bias=tensors.get("bias"),
+            backend=backend,
+        )
+
+    def ties(self, tensors: dict[str, Tensor]) -> Tensor:
+        """Positions Tensor[R, h, w] whose output a near tie may change."""
+        dtype = compute_dtype(self.dtype)
+        found = []
+        for index in range(len(self.frames)):
+            with torch.no_grad():
+                features = tensors["features"][index : index + 1].to(dtype)
+                boxes = tensors[f"boxes{index}"]
+                pooled = roi_align(features, [boxes], self.grid, 1 / 8, 2, True)
+                ties = near_ties(pooled, tensors[f"support{index}"], self.top_k)
+                found.append(neighbourhood(ties))
+        return torch.cat(found)
+
+    def check(self, backend: str = "direct", expected_backend: str = "reference") -> None:
+        """Both backends agree in outputs, with and without a graph, and in all gradients."""
+        tensors = self.tensors()
+        tied = self.ties(tensors)
+        assert tied.float().mean() < 0.01 or not tied.numel()
+        mask = ~tied.unsqueeze(1)
+        tolerance = TOLERANCE[self.dtype]
+
+        expected = self.run(tensors, expected_backend)
+        actual = self.run(tensors, backend)
+        assert_close(actual * mask, expected * mask, tolerance, "output")
+        with torch.no_grad():
+            without_graph = self.run(tensors, backend)
+        assert_close(without_graph * mask, expected * mask, tolerance, "output without a graph")
+        if not any(self.rois):
+            return
+
+        names = [name for name, leaf in tensors.items() if leaf.requires_grad]
+        leaves = [tensors[name] for name in names]
+        generator = torch.Generator().manual_seed(1)
+        direction = torch.randn(expected.shape, generator=generator).to(self.dtype) * mask
+        wanted = torch.autograd.grad(expected, leaves, direction, allow_unused=True)
+        got = torch.autograd.grad(actual, leaves, direction, allow_unused=True)
+        for name, a, b in zip(names, got, wanted, strict=True):
+            assert (a is None) == (b is None), name
+            if a is not None and b is not None:
+                assert_close(a, b, 2 * tolerance, f"gradient of {name}")

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trovid.ops import PackedSupport, pack_support
+
+
+def maps(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_maps_come_back_and_norms_are_right():
+    support = maps(3, 5, 4, 6)
+    support[1, :, 2, 3] = 0
+    packed = pack_support(support)
+    assert torch.equal(packed.maps(), support)
+    norms = support.norm(dim=1).flatten(1)
+    expected = torch.where(norms > 0, 1 / norms, 0.0)
+    assert torch.allclose(packed.inverse_norms, expected, rtol=1e-6)
+    assert packed.inverse_norms[1, 2 * 6 + 3] == 0
+    assert (packed.num_videos, packed.num_frames, packed.channels, packed.size) == (1, 3, 5, (4, 6))
+
+
+def test_size_in_bytes():
+    packed = pack_support(maps(3, 5, 4, 6))
+    assert packed.nbytes == 3 * 4 * 6 * 5 * 4 + 3 * 4 * 6 * 4
+    assert pack_support(maps(3, 5, 4, 6).bfloat16()).nbytes == 3 * 4 * 6 * 5 * 2 + 3 * 4 * 6 * 4
+
+
+def test_several_videos_of_different_length():
+    videos = [maps(2, 5, 4, 6), maps(0, 5, 4, 6), maps(3, 5, 4, 6, seed=1)]
+    packed = pack_support(videos)
+    assert packed.lengths == (2, 0, 3)
+    assert torch.equal(packed.maps(), torch.cat(videos))
+    chosen = packed.videos([2, 1])
+    assert chosen.lengths == (3, 0)
+    assert torch.equal(chosen.maps(), videos[2])
+    assert pack_support(maps(2, 3, 5, 4, 6)).lengths == (3, 3)
+
+
+def test_cat_batch_and_frames():
+    first, second = pack_support(maps(2, 5, 4, 6)), pack_support(maps(3, 5, 4, 6, seed=1))
+    joined = PackedSupport.cat([first, second])
+    assert joined.lengths == (5,)
+    assert PackedSupport.batch([first, second]).lengths == (2, 3)
+    assert PackedSupport.cat([first]).lengths == (2,)
+    everything = joined.maps()
+    for index in ([4, 0, 0], torch.tensor([1, 3]), slice(1, 4), []):
+        some = joined.frames(index)
+        assert torch.equal(some.maps(), everything[index])
+        assert torch.equal(some.inverse_norms, joined.inverse_norms[index])
+        assert some.lengths == (len(everything[index]),)
+
+
+def test_gradients_flow_unless_detached():
+    support = maps(2, 5, 4, 6).requires_grad_()
+    packed = pack_support(support)
+    packed.frames([1, 1]).maps().sum().backward()
+    assert (support.grad[1] == 2).all()
+    assert (support.grad[0] == 0).all()
+    assert not packed.detach().rows.requires_grad
+    assert not packed.to("cpu").inverse_norms.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        (torch.ones(5, 4, 6), r"must have shape \[T, C, H, W\] or \[B, T, C, H, W\]"),
+        ([], "one Tensor"),
+        ([torch.ones(2, 5, 4, 6), torch.ones(2, 5, 4, 7)], r"support_features\[1\]"),
+        ([torch.ones(5, 4, 6)], r"support_features\[0\]"),
+    ],
+)
+def test_wrong_shapes(support, message):
+    with pytest.raises(ValueError, match=message):
+        pack_support(support)
+
+
+def test_integers_are_rejected():
+    with pytest.raises(TypeError, match="floating point"):
+        pack_support(torch.ones(2, 5, 4, 6, dtype=torch.long))
+
+
+def test_parts_must_fit():
+    with pytest.raises(ValueError, match="5 channels"):
+        PackedSupport.batch([pack_support(maps(2, 5, 4, 6)), pack_support(maps(2, 6, 4, 6))])
+    with pytest.raises(ValueError, match="at least one"):
+        PackedSupport.cat([])
+    with pytest.raises(ValueError, match="one video"):
+        pack_support(maps(2, 3, 5, 4, 6)).frames([0])
