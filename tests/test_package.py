@@ -1,0 +1,193 @@
+import ast
+import os
+import resource
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import trovid
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "trovid"
+
+ROOMS = (
+    "errors",
+    "progress",
+    "structures",
+    "ops",
+    "nn",
+    "models",
+    "data",
+    "inference",
+    "evaluation",
+    "training",
+    "experiments",
+    "viz",
+    "cli",
+)
+FORBIDDEN = {
+    "structures": {"progress"},
+    "ops": {"errors", "progress", "structures"},
+    "nn": {"errors", "progress", "structures"},
+    "data": {"models", "nn"},
+}
+
+
+def room(module: str) -> str | None:
+    """The room of a dotted module name within trovid; None for the package itself."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else None
+
+
+def imported_modules(path: Path) -> list[str]:
+    """Modules of trovid that a file imports anywhere, also in functions and for types alone."""
+    package = ["trovid", *path.relative_to(SOURCE).parts[:-1]]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            whole = module == "trovid"
+            found += [f"trovid.{alias.name}" for alias in node.names] if whole else [module]
+    return [name for name in found if name.split(".")[0] == "trovid"]
+
+
+def wrong_imports(path: Path) -> list[str]:
+    relative = path.relative_to(SOURCE)
+    own = relative.parts[0].removesuffix(".py")
+    allowed = set(ROOMS[: ROOMS.index(own) + 1]) - FORBIDDEN.get(own, set())
+    return [
+        f"{relative} imports {name}"
+        for name in imported_modules(path)
+        if room(name) in ROOMS and room(name) not in allowed
+    ]
+
+
+def test_public_names():
+    assert trovid.__all__ == [
+        "Detections",
+        "GroundTruth",
+        "Predictor",
+        "TrovidError",
+        "Video",
+        "load",
+        "nn",
+        "ops",
+    ]
+    for name in trovid.__all__:
+        assert getattr(trovid, name) is not None
+        assert name in dir(trovid)
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        trovid.lode  # noqa: B018
+
+
+def test_public_names_of_ops_and_nn():
+    assert {
+        "temporal_roi_align",
+        "most_similar_roi_align",
+        "temporal_attention",
+        "PackedSupport",
+    } <= {*trovid.ops.__all__}
+    assert {"TemporalRoIAlign", "MultiScaleTemporalRoIAlign", "SelsaAttention"} <= {
+        *trovid.nn.__all__
+    }
+
+
+def test_every_room_is_known():
+    names = {
+        path.name.removesuffix(".py")
+        for path in SOURCE.iterdir()
+        if path.suffix == ".py" or any(path.glob("*.py"))
+    }
+    assert names - {"__init__"} == set(ROOMS)
+
+
+def test_imports_go_upward_only():
+    files = [
+        path for path in sorted(SOURCE.rglob("*.py")) if path.parent != SOURCE or path.stem in ROOMS
+    ]
+    assert len(files) > 30
+    assert [line for path in files for line in wrong_imports(path)] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("ops/x.py", "from trovid.structures import Video"),
+        ("ops/x.py", "import trovid.nn"),
+        ("nn/x.py", "def f():\n    from ..models import detector"),
+        ("data/x.py", "from trovid.models.recipes import Recipe"),
+        ("data/x.py", "from trovid import models"),
+        ("inference/x.py", "from trovid.viz.drawing import draw"),
+    ],
+)
+def test_a_wrong_import_is_found(tmp_path, monkeypatch, place, line):
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", tmp_path)
+    path = tmp_path / place
+    path.parent.mkdir()
+    path.write_text(line)
+    assert len(wrong_imports(path)) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "import trovid"], ["-m", "trovid.cli.main", "--help"]]
+)
+def test_quick_and_without_torch(arguments):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines = done.stderr.splitlines()
+    imported = {line.split("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert "trovid" in imported
+    assert not imported & {"torch", "numpy", "matplotlib", "av", "scipy"}
+    assert [line for line in lines if not line.startswith("import time:")] == []
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
+def test_version_and_licence():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (ROOT / "LICENSE").read_text()[:200]
+    done = subprocess.run(
+        [sys.executable, "-m", "trovid.cli.main", "--version"], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == trovid.__version__
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a git checkout")
+def test_working_tree_is_small():
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    sizes = [os.path.getsize(ROOT / name) for name in listed.split("\0") if (ROOT / name).is_file()]
+    assert sum(sizes) < 40 * 2**20
+
+
+@pytest.mark.slow
+def test_wheel_holds_what_is_needed_at_run_time(tmp_path):
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)],
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    needed = {
+        f"trovid/{path.relative_to(SOURCE).as_posix()}"
+        for pattern in ("*.py", "*.yaml", "*.json", "*.safetensors", "py.typed")
+        for path in SOURCE.rglob(pattern)
+    }
+    assert needed <= names
+    assert "trovid/py.typed" in names
