@@ -11,6 +11,7 @@ import cyclopts
 from rich.console import Console
 
 from trovid import __version__
+from trovid.cli.messages import DEBUG_VARIABLE, complain
 from trovid.errors import TrovidError
 
 SUMMARIES = {
@@ -55,13 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Words after `trovid`; those of the process by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = bool(os.environ.get("TROVID_DEBUG")) or "--debug" in words
+    if "--debug" in words:
+        os.environ[DEBUG_VARIABLE] = "1"
+    debug = bool(os.environ.get(DEBUG_VARIABLE))
     words = [word for word in words if word != "--debug"]
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen is not None and chosen not in SUMMARIES:
         near = difflib.get_close_matches(chosen, SUMMARIES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SUMMARIES)}"
-        _complain(f"no command {chosen!r}; {hint}")
+        complain(f"no command {chosen!r}; {hint}")
         sys.exit(EXIT_NOTHING_DONE)
     app = build_app(chosen)
     try:
@@ -75,23 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except TrovidError as error:
         if debug:
             raise
-        _complain(str(error))
+        complain(str(error))
         sys.exit(EXIT_NOTHING_DONE)
     except cyclopts.CycloptsError as error:
         if debug:
             raise
-        _complain(f"{error} (`trovid --help` lists commands and options)")
+        complain(f"{error} (`trovid --help` lists commands and options)")
         sys.exit(EXIT_NOTHING_DONE)
     except KeyboardInterrupt:
         if debug:
             raise
-        _complain("interrupted")
+        complain("interrupted")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _complain(message: str) -> None:
-    print("trovid: " + " ".join(message.split()), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,25 @@ class Predictor:
         Yields:
             Detections with boxes in pixels of the source frame, best first.
         """
+        for _, detections in self.run(
+            source,
+            support=support,
+            score=score,
+            frames=frames,
+            target_among_support=target_among_support,
+        ):
+            yield detections
+
+    def run(
+        self,
+        source: Any,
+        *,
+        support: str | None = None,
+        score: float = 0.05,
+        frames: Sequence[int] | None = None,
+        target_among_support: bool | None = None,
+    ) -> Iterator[tuple[Frame, Detections]]:
+        """Each target frame with its detections; the arguments are those of `detect`."""
         for frame, scored in self.scored_boxes(
             source, support=support, frames=frames, target_among_support=target_among_support
         ):
@@ -117,7 +136,7 @@ class Predictor:
                 nms=self.recipe.inference.nms,
                 max_detections=self.recipe.inference.max_detections,
             )
-            yield Detections(
+            detections = Detections(
                 boxes=boxes,
                 scores=scores,
                 labels=labels,
@@ -126,6 +145,7 @@ class Predictor:
                 time=frame.time,
                 image_size=size,
             )
+            yield frame, detections
 
     def scored_boxes(
         self,
