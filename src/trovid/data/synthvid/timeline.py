@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trovid.data.synthvid.numbers import Numbers
 
 KINDS = ("motion_blur", "defocus", "occlusion", "noise", "darkness")
-LEVELS = {"motion_blur": 0.5, "defocus": 0.5, "occlusion": 0.5, "noise": 0.5, "darkness": 0.5}
+LEVELS = {"motion_blur": 0.6, "defocus": 0.55, "occlusion": 0.6, "noise": 0.5, "darkness": 0.35}
 """Mean strength of each kind in val and test, set on val."""
 SEVERITY = (0.8, 1.2)
 """A stretch's strength in val and test, in units of its kind's level."""
