@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import importlib
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -30,8 +32,8 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
     """The command-line application; a subcommand's module is imported only when it runs.
 
     Args:
-        chosen: The subcommand that will run: it shows its own docstring as help instead of the
-            summary.
+        chosen: The subcommand that will run: its help is its own docstring with the examples
+            instead of the summary.
     """
     app = cyclopts.App(
         name="trovid",
@@ -39,12 +41,27 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
         help="Video object detection with Temporal RoI Align.",
         help_epilogue="`trovid COMMAND --help` explains a command; `--debug` before or after it "
         "shows where an error came from.",
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
     )
     for name, summary in SUMMARIES.items():
-        app.command(
-            f"trovid.cli.{name}:{name}", name=name, help=None if name == chosen else summary
-        )
+        texts = _help_texts(name) if name == chosen else {"help": summary}
+        app.command(f"trovid.cli.{name}:{name}", name=name, **texts)
     return app
+
+
+def _help_texts(name: str) -> dict[str, str]:
+    """What a subcommand's help says before and after the list of options: its docstring."""
+    command = getattr(importlib.import_module(f"trovid.cli.{name}"), name)
+    body = (inspect.getdoc(command) or "").partition("\n\nArgs:")[0]
+    description, _, examples = body.partition("\n\nExamples:")
+    paragraphs = [
+        text if "\n " in text else text.replace("\n", " ") for text in description.split("\n\n")
+    ]
+    return {
+        "help": "\n\n".join(paragraphs),
+        "help_epilogue": f"Examples:{examples}" if examples else "",
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
