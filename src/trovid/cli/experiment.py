@@ -13,7 +13,7 @@ def experiment(
     out: Path = Path("runs"),
     seeds: int = 3,
     clips: int = 100,
-    every: int = 2,
+    every: int = 3,
     workers: int = 2,
     device: str = "cpu",
     resamples: int = 1000,
