@@ -86,9 +86,9 @@ def _separable_roi_align(
     counts = torch.bincount(image_of_roi, minlength=len(features)).tolist()
     order = image_of_roi.argsort(stable=True)
     step = max(1, _WORKSPACE_BYTES // (size[0] * width * channels * features.element_size()))
+    rows_of_images = features.permute(0, 2, 3, 1).reshape(-1, height, width * channels)
     parts = []
-    for image, members in zip(features, order.split(counts), strict=True):
-        rows = image.permute(1, 2, 0).reshape(height, width * channels)
+    for rows, members in zip(rows_of_images.unbind(), order.split(counts), strict=True):
         for index in members.split(step):
             strips = along_y[index].flatten(0, 1) @ rows
             strips = strips.view(len(index), size[0], width, channels)
