@@ -34,7 +34,7 @@ def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
     Example:
         >>> model = load("synthvid-selsa-troi")
         >>> model.class_names[:3]
-        ('airplane', 'umbrella', 'anchor')
+        ('aeroplane', 'anchor', 'club')
     """
     embedded = embedded_models()
     path = embedded.get(str(name_or_path), Path(name_or_path))

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.ops import box_iou
-from trovid.viz.drawing import contact_sheet, draw, side_by_side
 
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.video_io import VideoWriter, open_video
@@ -17,6 +16,7 @@ from trovid.inference.explanation import explain
 from trovid.inference.predictor import load
 from trovid.progress import bar
 from trovid.structures import Detections, GroundTruth
+from trovid.viz.drawing import contact_sheet, draw, side_by_side
 from trovid.viz.explanation import save_explanation
 
 Predictions = Mapping[str, Sequence[Detections]]
