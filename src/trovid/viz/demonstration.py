@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,24 +47,22 @@ def save_comparison(
         score: Lowest score that is drawn.
     """
     writer: VideoWriter | None = None
-    videos = {video.name: video for video in labels.videos}
-    with bar("drawing", unit="clips") as tick:
-        try:
-            for done, name in enumerate(names, 1):
-                for picture in _pictures(labels, name, left, right, score):
-                    if writer is None:
-                        height, width = picture.shape[:2]
-                        rate = videos[name].frame_rate
-                        writer = VideoWriter(path, height=height, width=width, frame_rate=rate)
-                        writer.__enter__()
-                    writer.write(picture)
-                tick(done, len(names))
-        finally:
-            if writer is not None:
-                writer.__exit__(None, None, None)
+    rates = {video.name: video.frame_rate for video in labels.videos}
+    with ExitStack() as open_files, bar("drawing", unit="clips") as tick:
+        for done, name in enumerate(names, 1):
+            for picture in _pictures(labels, name, left, right, score):
+                if writer is None:
+                    height, width = picture.shape[:2]
+                    writer = open_files.enter_context(
+                        VideoWriter(path, height=height, width=width, frame_rate=rates[name])
+                    )
+                writer.write(picture)
+            tick(done, len(names))
 
 
-def _pictures(labels: VideoLabels, name: str, left: Predictions, right: Predictions, score: float):
+def _pictures(
+    labels: VideoLabels, name: str, left: Predictions, right: Predictions, score: float
+) -> Iterator[np.ndarray]:
     truth = labels.ground_truth(name)
     video = next(v for v in labels.videos if v.name == name)
     with open_video(labels.path(video)) as reader:
@@ -81,14 +81,8 @@ def _panel(
     size = (image.shape[1] * ENLARGEMENT, image.shape[0] * ENLARGEMENT)
     large = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     shown = detections[detections.scores >= score]
-    return draw(large, enlarged(shown), ground_truth=enlarged(truth))
-
-
-def enlarged(objects):
-    """The same detections or ground truth on the enlarged picture."""
-    from dataclasses import replace
-
-    return replace(objects, boxes=objects.boxes * ENLARGEMENT)
+    shown = replace(shown, boxes=shown.boxes * ENLARGEMENT)
+    return draw(large, shown, ground_truth=replace(truth, boxes=truth.boxes * ENLARGEMENT))
 
 
 def save_contact_sheet(
