@@ -19,7 +19,7 @@ Rectangle = tuple[int, int, int, int]
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 PAPER = (24, 24, 24)
-SMALLEST_TEXT = 7
+SMALLEST_TEXT = 8
 
 
 def class_colour(name: str) -> Colour:
@@ -228,9 +228,9 @@ def fitted(text: str, size: int, width: int) -> tuple[ImageFont.FreeTypeFont, st
     """A font no larger than `size` and the text, shortened where even small it is too wide.
 
     Example:
-        >>> font, text = fitted("a long title", 12, 40)
-        >>> text, font.getlength(text) <= 40
-        ('a long t…', True)
+        >>> font, text = fitted("a title much too long", 12, 60)
+        >>> text, font.getlength(text) <= 60
+        ('a title much …', True)
     """
     for smaller in range(size, SMALLEST_TEXT - 1, -1):
         if _font(smaller).getlength(text) <= width:

@@ -1,0 +1,189 @@
+"""`trovid detect` on real files: results, names, and what it says of inputs that fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import trovid
+from tests.cli.tiny_model import save_tiny_model
+from trovid.cli.main import main
+from trovid.data.video_io import VideoWriter, open_video
+from trovid.inference.writers import read_predictions
+
+HEIGHT, WIDTH, FRAMES = 72, 96, 5
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors"))
+
+
+def images(count: int = FRAMES, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    scene = np.random.default_rng(0).integers(0, 255, (9, 24, 3), dtype=np.uint8)
+    large = np.kron(scene, np.ones((16, 16, 1), np.uint8))
+    return np.stack([large[t : t + height, 3 * t : 3 * t + width] for t in range(count)])
+
+
+def video(path: Path, *, count: int = FRAMES, times: list[float] | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with VideoWriter(path, height=HEIGHT, width=WIDTH, frame_rate=12) as writer:
+        for index, image in enumerate(images(count)):
+            writer.write(image, time=times[index] if times else None)
+    return path
+
+
+def folder(path: Path, **size: int) -> Path:
+    path.mkdir()
+    for index, image in enumerate(images(**size)):
+        Image.fromarray(image).save(path / f"{index}.png")
+    return path
+
+
+def run(capsys, model: str, *words: str | Path) -> tuple[int, list[str], list[str]]:
+    """Exit status, lines of stdout, complaints on stderr."""
+    with pytest.raises(SystemExit) as exited:
+        main(["detect", *map(str, words), "--model", model, "--score", "0.2", "--device", "cpu"])
+    captured = capsys.readouterr()
+    complaints = [line for line in captured.err.splitlines() if line.startswith("trovid: ")]
+    return exited.value.code, captured.out.splitlines(), complaints
+
+
+def names(path: Path) -> set[str]:
+    return {file.name for file in path.iterdir()}
+
+
+def test_the_process_writes_video_and_json(tmp_path, model):
+    source = video(tmp_path / "street.mp4")
+    words = [source, "--out", tmp_path / "out", "--model", model, "--score", "0.2"]
+    command = [sys.executable, "-m", "trovid.cli.main", "detect", *words, "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"{FRAMES}/{FRAMES} frames" in done.stderr
+    assert names(tmp_path / "out") == {"street.mp4", "street.json"}
+    assert str(tmp_path / "out" / "street.mp4") in done.stdout
+    assert str(tmp_path / "out" / "street.json") in done.stdout
+
+    head, found = read_predictions(tmp_path / "out" / "street.json")
+    assert (head["model"], head["options"]) == ("tiny", {"score": 0.2, "support": "uniform:3"})
+    expected = list(trovid.load(model, device="cpu").detect(source, score=0.2))
+    assert len(found["street"]) == len(expected) == FRAMES
+    total = sum(map(len, expected))
+    assert total > 0
+    assert f"{total} detections" in done.stdout
+    for ours, theirs in zip(found["street"], expected, strict=True):
+        assert ours.labels.tolist() == theirs.labels.tolist()
+        assert ours.boxes.numpy() == pytest.approx(theirs.boxes.numpy(), abs=0.05)
+
+    with open_video(tmp_path / "out" / "street.mp4") as drawn, open_video(source) as original:
+        measures = drawn.video
+        assert (measures.num_frames, measures.frame_rate) == (FRAMES, 12)
+        assert (measures.height, measures.width) == (HEIGHT, WIDTH)
+        for before, after, detections in zip(original, drawn, expected, strict=True):
+            difference = np.abs(before.image.astype(int) - after.image).mean()
+            assert difference > 5 if len(detections) else difference < 5
+
+
+def test_a_folder_of_odd_size(tmp_path, capsys, model):
+    source = folder(tmp_path / "frames", count=3, height=63, width=95)
+    status, _, complaints = run(
+        capsys, model, source, "--out", tmp_path / "out", "--frame-rate", "5"
+    )
+    assert (status, complaints) == (0, [])
+    with open_video(tmp_path / "out" / "frames.mp4") as reader:
+        assert (reader.video.height, reader.video.width) == (64, 96)
+        assert reader.video.frame_rate == 5
+    frames = read_predictions(tmp_path / "out" / "frames.json")[1]["frames"]
+    assert [frame.time for frame in frames] == [0, 0.2, 0.4]
+    assert frames[0].image_size == (63, 95)
+
+
+def test_times_of_variable_frame_rate_are_kept(tmp_path, capsys, model):
+    times = [0, 0.1, 0.5, 0.6, 1.4]
+    source = video(tmp_path / "uneven.mkv", times=times)
+    assert run(capsys, model, source, "--out", tmp_path / "out")[0] == 0
+    with open_video(tmp_path / "out" / "uneven.mp4") as reader:
+        assert [frame.time for frame in reader] == pytest.approx(times, abs=0.002)
+
+
+def test_results_never_replace_an_input_or_each_other(tmp_path, capsys, model):
+    sources = [video(tmp_path / "a.mp4"), video(tmp_path / "b" / "a.mp4", count=2)]
+    before = sources[0].read_bytes()
+    status, out, _ = run(capsys, model, *sources, "--out", tmp_path)
+    assert status == 0
+    assert sources[0].read_bytes() == before
+    assert names(tmp_path) == {"a.mp4", "b", "a-2.mp4", "a-2.json", "a-3.mp4", "a-3.json"}
+    lengths = [len(read_predictions(tmp_path / f"a-{k}.json")[1]["a"]) for k in (2, 3)]
+    assert lengths == [FRAMES, 2]
+    assert [line.strip() for line in out if "a-3" in line] == [
+        str(tmp_path / "a-3.mp4"),
+        str(tmp_path / "a-3.json"),
+    ]
+
+
+def test_inputs_that_fail_are_named_and_the_others_done(tmp_path, capsys, model):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "notes.txt").write_text("no video")
+    (tmp_path / "nothing").mkdir()
+    uneven = folder(tmp_path / "uneven", count=3)
+    Image.new("RGB", (8, 8)).save(uneven / "1.png")
+    wrong = ["absent.mp4", "empty.mp4", "notes.txt", "nothing", "uneven"]
+    good = video(tmp_path / "good.mp4")
+    sources = [*(tmp_path / name for name in wrong), good]
+    out = tmp_path / "out"
+    status, _, complaints = run(capsys, model, *sources, "--out", out, "--no-video")
+    assert status == 1
+    assert len(complaints) == len(wrong)
+    for name, line in zip(wrong, complaints, strict=True):
+        assert str(tmp_path / name) in line
+        assert ";" in line
+    assert names(out) == {"good.json"}
+
+
+def test_a_file_cut_off_is_done_as_far_as_it_goes_and_said(tmp_path, capsys, model):
+    source = video(tmp_path / "cut.mkv", count=30)
+    data = source.read_bytes()
+    source.write_bytes(data[: len(data) * 2 // 3])
+    status, _, complaints = run(capsys, model, source, "--out", tmp_path / "out")
+    assert status == 1
+    assert len(complaints) >= 1
+    assert all(str(source) in line for line in complaints)
+    frames = read_predictions(tmp_path / "out" / "cut.json")[1]["cut"]
+    assert 5 < len(frames) < 30
+    with open_video(tmp_path / "out" / "cut.mp4") as reader:
+        assert len(reader) == len(frames)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["absent.mp4"], "absent.mp4: no such file"),
+        ([], "name at least one video"),
+        (["VIDEO", "--score", "50"], "--score must lie in 0..1, but is 50.0"),
+        (["VIDEO", "--support", "all"], "support frames 'all' are not understood"),
+        (["VIDEO", "--model", "absent"], "no model 'absent'"),
+        (["VIDEO", "--out", "FILE/out"], "cannot be made"),
+        (["VIDEO", "--frame-rate", "0"], "--frame-rate must lie in"),
+    ],
+)
+def test_nothing_done_is_one_line_and_status_2(
+    tmp_path, capsys, monkeypatch, model, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    source = video(tmp_path / "a.mp4")
+    (tmp_path / "file").touch()
+    places = {"VIDEO": str(source), "FILE/out": "file/out"}
+    words = [places.get(word, word) for word in words]
+    options = [] if "--model" in words else ["--model", model]
+    with pytest.raises(SystemExit) as exited:
+        main(["detect", *words, *options])
+    assert exited.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert names(tmp_path) == {"a.mp4", "file"}
