@@ -25,7 +25,7 @@ CARD = """# {name}
 | AP50 of these weights (%) | {figures} |
 | licence | Apache-2.0 |
 
-The figures are of seed {seed} on {clips} test clips of SynthVID, every {every}th frame; the
+The figures are of seed {seed} on {clips} test clips of SynthVID, one frame in {every}; the
 report of all seeds, with gains and controls, is docs/results/synthvid/report.md. Made by
 `trovid experiment synthvid --embed`.
 """

@@ -24,12 +24,16 @@ def report_markdown(result: dict[str, Any]) -> str:
     """The report as a page of tables, in per cent."""
     data, seeds = result["data"], ", ".join(map(str, result["seeds"]))
     objects = result["objects"]
+    exponents = ", ".join(
+        f"seed {seed}: {value:g}" for seed, value in result["prior_exponents"].items()
+    )
     kinds = [name for name in objects if name not in MAIN_GROUPS]
     lines = [
         "# SynthVID: four detectors, gains and controls",
         "",
         f"{data['name']} {data['version']}, split {data['split']}, strength {data['strength']}: "
-        f"{result['clips']} clips, every {result['every']}th frame, {result['frames']} frames, "
+        f"{result['clips']} clips, frames 0, {result['every']}, {2 * result['every']}, ... of "
+        f"each, {result['frames']} frames, "
         f"{objects['all']} objects ({objects['clean']} clean, {objects['deteriorated']} "
         f"deteriorated). Training seeds {seeds}. Commit {result['commit']}, {result['machine']}.",
         "",
@@ -59,7 +63,7 @@ def report_markdown(result: dict[str, Any]) -> str:
         ),
         "",
         "The class prior multiplies a clip's mean class scores into each box's scores; its "
-        f"exponent was chosen on validation clips ({result['prior_exponents']}). Tracks average "
+        f"exponent was chosen on validation clips ({exponents}). Tracks average "
         "class scores along IoU tracks of the whole clip, offline.",
         "",
         "## By deterioration, strength and speed",
@@ -114,7 +118,7 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     axes.set_xlabel("AP50 (%), mean and deviation over training seeds")
     axes.set_xlim(0, 100)
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(title="objects", loc="lower left")
+    figure.legend(title="objects", loc="outside right upper")
     partial = path.with_name(f".{path.name}.{os.getpid()}.png")
     figure.savefig(partial, dpi=110)
     plt.close(figure)
