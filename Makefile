@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	@echo "Running the demo on built-in clips; the results come into ./demo ..."
-	@OMP_NUM_THREADS= $(BIN)/trovid demo demo
+	@env -u OMP_NUM_THREADS $(BIN)/trovid demo demo
 
 test: lint
 	@echo "Running the fast tests (see 'make slow' for the others) ..."
