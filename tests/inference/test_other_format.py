@@ -17,7 +17,7 @@ from trovid.data.video_io import open_video
 from trovid.evaluation import evaluate
 
 HEIGHT, WIDTH, LEFT = 719, 1279, 280
-CLIPS = 24
+CLIPS, EVERY = 100, 3
 
 
 def widescreen(path, frames: np.ndarray) -> None:
@@ -32,7 +32,7 @@ def widescreen(path, frames: np.ndarray) -> None:
             enlarged = Image.fromarray(frame).resize((HEIGHT, HEIGHT), Image.Resampling.BICUBIC)
             picture[:, LEFT : LEFT + HEIGHT] = np.asarray(enlarged)
             image = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            image.pts, image.time_base = index * 80 + 7 * (index % 5) ** 2, Fraction(1, 1000)
+            image.pts, image.time_base = index * 80 + 7 * (index % 5), Fraction(1, 1000)
             container.mux(stream.encode(image))
         container.mux(stream.encode())
 
@@ -72,8 +72,9 @@ def test_another_size_codec_and_timing_change_ap50_by_less_than_a_point(name, tm
     figures = []
     for own in (labels, wide):
         found = {
-            video.name: list(model.detect(own.path(video), score=0.01)) for video in own.videos
+            video.name: list(model.detect(own.path(video), score=0.01, frames=range(0, 24, EVERY)))
+            for video in own.videos
         }
-        assert all(len(frames) == 24 for frames in found.values())
+        assert all(len(frames) == 24 // EVERY for frames in found.values())
         figures.append(100 * evaluate(found, own).overall.ap50)
     assert abs(figures[0] - figures[1]) < 1, figures
