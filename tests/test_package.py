@@ -16,6 +16,7 @@ SOURCE = ROOT / "src" / "trovid"
 
 ROOMS = (
     "errors",
+    "files",
     "progress",
     "structures",
     "ops",
@@ -30,9 +31,9 @@ ROOMS = (
     "cli",
 )
 FORBIDDEN = {
-    "structures": {"progress"},
-    "ops": {"errors", "progress", "structures"},
-    "nn": {"errors", "progress", "structures"},
+    "structures": {"files", "progress"},
+    "ops": {"errors", "files", "progress", "structures"},
+    "nn": {"errors", "files", "progress", "structures"},
     "data": {"models", "nn"},
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from trovid.data.coco_vid import VideoLabels
 from trovid.data.sampling import training_support
 from trovid.data.transforms import FrameTransform, permute_colours
 from trovid.data.video_io import open_video
+from trovid.files import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,10 +76,8 @@ class TrainingClips:
         video = next(v for v in self.videos if v.name == name)
         with open_video(self.labels.path(video)) as reader:
             frames = np.stack([self.transform.resize(frame.image) for frame in reader])
-        partial = file.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as stream:
-            np.save(stream, frames)
-        partial.replace(file)
+        with replacing(file) as partial:
+            np.save(partial, frames)
 
     def batch(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from trovid.errors import TrovidError
 from trovid.evaluation.coco_ap import CocoEvaluation, Figures
 from trovid.evaluation.groups import object_groups
 from trovid.evaluation.pool import pool_frames
+from trovid.files import replacing
 from trovid.structures import Detections
 
 if TYPE_CHECKING:
@@ -58,14 +58,11 @@ class Report:
             TrovidError: If it cannot be written.
         """
         path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
+            with replacing(path) as partial:
+                partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            if partial.is_file():
-                partial.unlink()
             raise TrovidError(f"cannot write {path}: {error.strerror}") from error
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.sampling import SupportSampling
 from trovid.data.video_io import open_video
+from trovid.files import replacing
 from trovid.inference.predictor import Predictor
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.support import SupportBank
@@ -104,10 +104,8 @@ def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
         "class_scores": torch.cat([frame.scored.class_scores for _, frame in frames]).numpy(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
-    partial.replace(path)
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **arrays)
 
 
 def load_scores(path: Path) -> tuple[ScoredVideos, dict]:

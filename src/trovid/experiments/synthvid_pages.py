@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from trovid.files import replacing
 
 MAIN_GROUPS = ("all", "clean", "deteriorated")
 
@@ -119,13 +120,11 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     axes.set_xlim(0, 100)
     axes.grid(axis="x", alpha=0.3)
     figure.legend(title="objects", loc="outside right upper")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(partial, dpi=110)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110)
     plt.close(figure)
-    partial.replace(path)
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_text(text)

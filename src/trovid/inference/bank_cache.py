@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from trovid.data.sampling import SupportSampling
@@ -33,7 +32,7 @@ class BankCache:
         self.reader = reader
         self.sampling = sampling
         self._whole: SupportBank | None = None
-        self._single: OrderedDict[int, SupportBank] = OrderedDict()
+        self._single: dict[int, SupportBank] = {}
 
     def bank(self, target: int) -> SupportBank:
         """The bank of a target frame; targets are asked for in rising order."""

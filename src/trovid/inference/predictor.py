@@ -185,7 +185,10 @@ class Predictor:
         wanted = None if frames is None else set(frames)
         needs_support = self.detector.uses_support and bank is None and sampling.count > 0
         cache = BankCache(self, reader, sampling) if needs_support else None
+        last = None if wanted is None else max(wanted, default=-1)
         for frame in reader:
+            if last is not None and frame.index > last:
+                return
             if wanted is not None and frame.index not in wanted:
                 continue
             own = bank if cache is None else cache.bank(frame.index)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trovid.errors import TrovidError
+from trovid.files import replacing
 from trovid.models.detector import Detector
 from trovid.models.recipes import Recipe, build_detector, parse_recipe, recipe_values
 
@@ -45,12 +45,8 @@ def embedded_models() -> dict[str, Path]:
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Writes a safetensors file under a temporary name and renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as partial:
         save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -14,6 +14,7 @@ from torchvision.ops import box_iou
 
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.video_io import VideoWriter, open_video
+from trovid.files import replacing
 from trovid.inference.explanation import explain
 from trovid.inference.predictor import load
 from trovid.progress import bar
@@ -103,9 +104,8 @@ def save_contact_sheet(
         rows.append([pictures[i] for i in chosen])
     sheet = Image.fromarray(contact_sheet(rows))
     sheet.thumbnail((3200, 3200), Image.Resampling.LANCZOS)
-    partial = path.with_name(f".{path.name}")
-    sheet.save(partial, format="PNG")
-    partial.replace(path)
+    with replacing(path) as partial:
+        sheet.save(partial, format="PNG")
 
 
 def save_demo_explanation(

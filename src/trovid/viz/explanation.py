@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from trovid.files import replacing
 from trovid.inference.explanation import Explanation
 
 
@@ -55,7 +55,6 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
         axis.set_xlabel(f"{axis.get_xlabel()}\ncosine {score:.2f}", fontsize=12)
     if title:
         figure.suptitle(title, fontsize=11)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.png")
-    figure.savefig(partial, dpi=120)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=120)
     plt.close(figure)
-    partial.replace(path)

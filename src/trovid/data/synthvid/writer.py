@@ -28,6 +28,7 @@ from trovid.data.synthvid.clip import (
 )
 from trovid.data.synthvid.glyphs import class_names
 from trovid.data.video_writer import VideoWriter
+from trovid.files import replacing
 
 FORMATS = ("mp4", "png")
 CRF = 14
@@ -100,9 +101,8 @@ def write_split(
 
     path = Path(out) / f"{split}.json"
     info = {"name": "SynthVID", "version": VERSION, "split": split, **options}
-    partial_path = path.with_name(path.name + ".part")
-    partial_path.write_text(json.dumps(assemble(info, records), separators=(",", ":")) + "\n")
-    os.replace(partial_path, path)
+    with replacing(path) as partial_path:
+        partial_path.write_text(json.dumps(assemble(info, records), separators=(",", ":")) + "\n")
     return path
 
 

@@ -1,0 +1,23 @@
+"""Files that appear whole under their name or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A path beside `path` to write to, renamed to it at the end; removed after an error.
+
+    Args:
+        path: The file to write or to replace; the temporary name keeps its suffix.
+    """
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
