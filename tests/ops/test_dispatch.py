@@ -88,8 +88,8 @@ def test_checks_of_the_two_halves():
 
 def test_the_environment_variable_replaces_auto(monkeypatch):
     used = []
-    aggregate = direct.aggregate
-    monkeypatch.setattr(direct, "aggregate", lambda *a: used.append("direct") or aggregate(*a))
+    forward = direct.forward
+    monkeypatch.setattr(direct, "forward", lambda *a: used.append("direct") or forward(*a))
     call()
     assert used == ["direct"]
     monkeypatch.setenv("TROVID_BACKEND", "reference")

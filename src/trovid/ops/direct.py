@@ -1,21 +1,22 @@
-"""The direct backend: one similarity product a support frame, in bounded memory.
+"""The direct backend: torch calls, one similarity product a support frame, in bounded memory.
 
-Everything here is channels last and in one precision (float32 or float64). The choice of the K
-points carries no gradient; what follows it is differentiated by hand in `_MostSimilar`, so that
-neither the similarity volume nor the K gathered vectors are ever kept.
+Everything here is channels last and in one precision (float32 or float64), on any device.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
+import torchvision
 from torch import Tensor
 
-from trovid.ops.dispatch import needs_grad
-from trovid.ops.packed import PackedSupport, inverse_norms
-from trovid.ops.top_k import top_k_of_rows
+from trovid.ops.direct_attention import RunningAttention, attention, attention_gradient
+from trovid.ops.direct_similarity import most_similar_gradient, select, weighted_rows
+from trovid.ops.packed import PackedSupport
+from trovid.ops.problem import Choice, Gradients, Problem
+from trovid.ops.roi_align import roi_align_gradient
 
 WORKSPACE_BYTES = 64 * 2**20
 """Bound on the temporaries that grow with RoIs times frames, where no gradient is needed."""
@@ -24,287 +25,150 @@ _COPIES = 4
 """Temporaries of the size of the most similar features that exist at a time."""
 
 
-def block_bytes(device: torch.device) -> int:
-    """Size of a block of temporaries: what a CPU core's cache holds; more on other devices."""
-    return 2**20 if device.type == "cpu" else 128 * 2**20
+class _Group(NamedTuple):
+    """RoIs of videos with equally many support frames, video after video.
 
-
-def select(
-    positions: Tensor, support: PackedSupport, counts: Sequence[int], top_k: int
-) -> tuple[Tensor, Tensor]:
-    """Eq. 2: cosines and indices of the K most similar cells; no gradient.
-
-    Args:
-        positions: Tensor[M, C]: the first counts[0] belong to the first video, and so on.
-        support: The videos' support maps, T each.
-        counts: Number of positions of each video.
-        top_k: K.
-
-    Returns:
-        scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * H * W rows.
-    """
-    with torch.no_grad():
-        frames, cells = support.lengths[0], support.rows.shape[1]
-        scores = positions.new_empty(frames, len(positions), top_k)
-        indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
-        step = max(64, block_bytes(scores.device) // (cells * scores.element_size()))
-        unit_positions = positions * inverse_norms(positions).unsqueeze(1)
-        start, first_frame = 0, 0
-        for count in counts:
-            for frame in range(frames):
-                current = first_frame + frame
-                unit_rows = support.rows[current].to(positions.dtype)
-                unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
-                for low in range(start, start + count, step):
-                    high = min(low + step, start + count)
-                    cosines = unit_positions[low:high] @ unit_rows.t()
-                    scores[frame, low:high], chosen = top_k_of_rows(cosines, top_k)
-                    indices[frame, low:high] = chosen + current * cells
-            start, first_frame = start + count, first_frame + frames
-    return scores, indices
-
-
-def most_similar(
-    positions: Tensor, rows: Tensor, scores: Tensor, indices: Tensor, row_norms: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Eq. 3 and 4 for chosen points, differentiable in `positions` and `rows`.
-
-    Args:
-        positions: Tensor[M, C], X_t at M RoI positions.
-        rows: Tensor[S, P, C], the support maps.
-        scores: Tensor[T, M, K], the cosines of the chosen points.
-        indices: Tensor[T, M, K], the chosen points as indices into the S * P rows.
-        row_norms: Tensor[S, P], inverse norms of `rows`.
-
-    Returns:
-        features Tensor[T, M, C] and scores Tensor[T, M, K].
-    """
-    return _MostSimilar.apply(positions, rows, scores, indices, row_norms)
-
-
-class _MostSimilar(torch.autograd.Function):
-    """The gradient of the cosine <x, f> / |x||f| is (f^ - cos x^) / |x| and (x^ - cos f^) / |f|.
-
-    The sums over the chosen rows, and over the positions that chose a row, are embedding bags.
+    Attributes:
+        rois: Tensor[R'], their places among all RoIs.
+        counts: Number of RoIs of each of these videos.
+        videos: The videos' numbers.
+        support: The videos' support maps, T' each.
+        first_rows: Tensor[T', R'], the first row of each RoI's video's frames in `support`.
     """
 
-    @staticmethod
-    def forward(ctx, positions, rows, scores, indices, row_norms):
-        weights = scores.softmax(dim=2)
-        ctx.save_for_backward(positions, rows, scores, indices, row_norms, weights)
-        ctx.set_materialize_grads(False)
-        return weighted_rows(rows, indices, weights), scores.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_features, grad_scores):
-        positions, rows, scores, indices, row_norms, weights = ctx.saved_tensors
-        rows, row_norms = rows.flatten(0, 1), row_norms.flatten()
-        grad_cosines = torch.zeros_like(scores) if grad_scores is None else grad_scores
-        if grad_features is not None:
-            grad_features = grad_features.flatten(0, 1)
-            grad_weights = _products(grad_features, rows, indices.flatten(0, 1)).view_as(weights)
-            mean = (grad_weights * weights).sum(dim=2, keepdim=True)
-            grad_cosines = grad_cosines + weights * (grad_weights - mean)
-        position_norms = inverse_norms(positions).unsqueeze(1)
-        chosen_norms = row_norms[indices]
-        pulls = grad_cosines * chosen_norms
-        shrinks = grad_cosines * scores
-
-        grad_positions = grad_rows = None
-        if ctx.needs_input_grad[0]:
-            toward = _bags(indices.transpose(0, 1).flatten(1), rows, pulls.transpose(0, 1))
-            shrink = shrinks.sum(dim=(0, 2)).unsqueeze(1) * position_norms
-            grad_positions = position_norms * (toward - shrink * positions)
-        if ctx.needs_input_grad[1]:
-            order = indices.flatten().argsort()
-            hits = torch.bincount(indices.flatten(), minlength=len(rows))
-            bags = {"offsets": hits.cumsum(0) - hits}
-            chooser = torch.div(order, indices.shape[2], rounding_mode="floor")
-            pulls = (pulls * position_norms).flatten()[order]
-            grad_rows = _bags(chooser % len(positions), positions, pulls, **bags)
-            shrink = torch.zeros_like(row_norms)
-            shrink.index_add_(0, indices.flatten(), (shrinks * chosen_norms.square()).flatten())
-            grad_rows.addcmul_(shrink.unsqueeze(1), rows, value=-1.0)
-            if grad_features is not None:
-                grad_rows += _bags(chooser, grad_features, weights.flatten()[order], **bags)
-            grad_rows = grad_rows.view(ctx.saved_tensors[1].shape)
-        return grad_positions, grad_rows, None, None, None
+    rois: Tensor
+    counts: list[int]
+    videos: list[int]
+    support: PackedSupport
+    first_rows: Tensor
 
 
-def _bags(indices: Tensor, rows: Tensor, weights: Tensor, offsets: Tensor | None = None) -> Tensor:
-    """Weighted sums of rows: one for each row of `indices`, or for each of the `offsets`."""
-    weights = weights.reshape(indices.shape)
-    return F.embedding_bag(indices, rows, offsets, per_sample_weights=weights, mode="sum")
+def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
+    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
+    roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)
+    output = roi_features.clone()
+    if not keep:
+        for group in _groups(problem):
+            output[group.rois] = _in_bounded_memory(roi_features[group.rois], group, problem)
+        return output, None
+    num_heads, weight, bias, logit_scale = problem.attention
+    area = problem.output_size[0] * problem.output_size[1]
+    scores = roi_features.new_zeros(problem.longest, len(output), area, problem.top_k)
+    indices = torch.zeros(scores.shape, dtype=torch.int32, device=scores.device)
+    for group in _groups(problem):
+        frames = group.support.lengths[0]
+        sets = _channels_last(roi_features[group.rois])
+        counts = [count * area for count in group.counts]
+        chosen = select(sets.flatten(0, 2), group.support, counts, problem.top_k)
+        similar = weighted_rows(group.support.rows, chosen[1], chosen[0].softmax(dim=2))
+        similar = similar.view(-1, *sets.shape)
+        if weight is None:
+            result = (sets + similar.sum(dim=0)) / (frames + 1)
+        else:
+            result, _ = attention(sets, similar, num_heads, weight, bias, logit_scale)
+        output[group.rois] = result.permute(0, 3, 1, 2)
+        scores[:frames, group.rois] = chosen[0].unflatten(1, (-1, area))
+        cells = chosen[1].unflatten(1, (-1, area)) - group.first_rows[:, :, None, None]
+        indices[:frames, group.rois] = cells.int()
+    return output, Choice(roi_features, scores.flatten(1, 2), indices.flatten(1, 2))
 
 
-def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
-    """Eq. 4: the chosen rows of Tensor[S, P, C], summed over K: Tensor[T, M, C]."""
-    summed = _bags(indices.flatten(0, 1), rows.flatten(0, 1), weights)
-    return summed.view(*indices.shape[:2], rows.shape[2])
-
-
-def _products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-    """Inner products of `vectors` Tensor[M, C] with K rows each, `indices` Tensor[M, K]."""
-    products = vectors.new_empty(indices.shape)
-    bytes_of_one = indices.shape[1] * vectors.shape[1] * vectors.element_size()
-    step = max(64, block_bytes(vectors.device) // max(bytes_of_one, 1))
-    for low in range(0, len(vectors), step):
-        part = slice(low, low + step)
-        gathered = F.embedding(indices[part], rows)
-        products[part] = gathered.mul_(vectors[part].unsqueeze(1)).sum(dim=2)
-    return products
-
-
-def aggregate(
-    roi_features: Tensor,
-    support: PackedSupport,
-    counts: Sequence[int],
-    top_k: int,
-    num_heads: int,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    logit_scale: float,
-) -> Tensor:
-    """Temporal RoI features Tensor[R, C, h, w] of videos with equally many support frames.
-
-    Args:
-        roi_features: Tensor[R, C, h, w], video after video.
-        support: The videos' support maps, T > 0 each.
-        counts: Number of RoIs of each video; they sum to R.
-        top_k: K.
-        num_heads: N.
-        weight: The attention's embedding, or None for the plain average.
-        bias: Tensor[C] or None.
-        logit_scale: Factor of the logits.
-    """
-    if not needs_grad(roi_features, support.rows, weight, bias):
-        return _without_graph(
-            roi_features, support, counts, top_k, num_heads, weight, bias, logit_scale
+def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
+    """Gradients of everything, from the choice of the forward pass."""
+    area = problem.output_size[0] * problem.output_size[1]
+    scores, indices = (t.unflatten(1, (-1, area)) for t in choice[1:])
+    grad_roi_features = grad_output.clone()
+    grad_rows = torch.zeros_like(problem.support.rows)
+    num_heads, weight, bias, logit_scale = problem.attention
+    of_weights, of_biases = [], []
+    for group in _groups(problem):
+        frames = group.support.lengths[0]
+        rows = group.support.rows
+        sets, grad = (
+            _channels_last(tensor[group.rois]) for tensor in (choice.roi_features, grad_output)
         )
-    sets = roi_features.permute(0, 2, 3, 1).contiguous()
+        chosen = indices[:frames, group.rois] + group.first_rows[:, :, None, None]
+        chosen, cosines = chosen.flatten(1, 2), scores[:frames, group.rois].flatten(1, 2)
+        similar = weighted_rows(rows, chosen, cosines.softmax(dim=2)).view(-1, *sets.shape)
+        if weight is None:
+            grad_sets = grad / (frames + 1)
+            grad_similar = grad_sets.expand_as(similar)
+        else:
+            grad_sets, grad_similar, of_weight, of_bias = attention_gradient(
+                grad, sets, similar, num_heads, weight, bias, logit_scale
+            )
+            of_weights.append(of_weight)
+            of_biases.append(of_bias)
+        of_positions, of_rows = most_similar_gradient(
+            grad_similar.reshape(frames, -1, sets.shape[-1]),
+            None,
+            sets.flatten(0, 2),
+            rows,
+            cosines,
+            chosen,
+            group.support.inverse_norms,
+        )
+        grad_sets = grad_sets + of_positions.view_as(sets)
+        grad_roi_features[group.rois] = grad_sets.permute(0, 3, 1, 2)
+        starts = _starts(problem.support.lengths)
+        for video, part in zip(group.videos, of_rows.split(frames), strict=True):
+            grad_rows[starts[video] : starts[video] + frames] += part
+    grad_features = roi_align_gradient(
+        grad_roi_features, problem.rois, problem.features.shape, *problem.pooling
+    )
+    return Gradients(
+        grad_features,
+        grad_rows,
+        None if weight is None else torch.stack(of_weights).sum(dim=0),
+        None if bias is None else torch.stack(of_biases).sum(dim=0),
+    )
+
+
+def _groups(problem: Problem) -> Iterator[_Group]:
+    """The RoIs by their videos' number of support frames; without those that have none."""
+    lengths = problem.support.lengths
+    video_of_roi = problem.rois[:, 0].long()
+    counts = torch.bincount(video_of_roi, minlength=len(lengths)).tolist()
+    members = video_of_roi.argsort(stable=True).split(counts)
+    for length in sorted(set(lengths) - {0}):
+        videos = [v for v, count in enumerate(counts) if count and lengths[v] == length]
+        if not videos:
+            continue
+        support = problem.support.videos(videos)
+        some = [counts[video] for video in videos]
+        cells = support.rows.shape[1]
+        first = torch.arange(support.num_frames, device=video_of_roi.device) * cells
+        repeats = torch.tensor(some, device=video_of_roi.device)
+        first_rows = first.view(-1, length).repeat_interleave(repeats, dim=0).t()
+        yield _Group(
+            torch.cat([members[video] for video in videos]), some, videos, support, first_rows
+        )
+
+
+def _starts(lengths: tuple[int, ...]) -> list[int]:
+    return [sum(lengths[:video]) for video in range(len(lengths))]
+
+
+def _channels_last(roi_features: Tensor) -> Tensor:
+    return roi_features.permute(0, 2, 3, 1).contiguous()
+
+
+def _in_bounded_memory(roi_features: Tensor, group: _Group, problem: Problem) -> Tensor:
+    """Tensor[R', C, h, w] by a running softmax, so that a few frames at a time suffice."""
+    sets = _channels_last(roi_features)
     area = sets.shape[1] * sets.shape[2]
-    positions = sets.flatten(0, 2)
-    scores, indices = select(positions, support, [count * area for count in counts], top_k)
-    rows = support.rows.to(sets.dtype)
-    similar, _ = most_similar(positions, rows, scores, indices, support.inverse_norms)
-    similar = similar.view(-1, *sets.shape)
-    if weight is None:
-        output = (sets + similar.sum(dim=0)) / (len(similar) + 1)
-    else:
-        output, _ = attention(sets, similar, num_heads, weight, bias, logit_scale)
-    return output.permute(0, 3, 1, 2)
-
-
-def attention(
-    sets: Tensor,
-    support_sets: Tensor,
-    num_heads: int,
-    weight: Tensor,
-    bias: Tensor | None,
-    logit_scale: float,
-) -> tuple[Tensor, Tensor]:
-    """Eq. 5 to 8, channels last.
-
-    Args:
-        sets: Tensor[R, h, w, C], X_t.
-        support_sets: Tensor[T, R, h, w, C].
-        num_heads: N.
-        weight: Tensor[C, C/N, 3, 3] or Tensor[C, C, 3, 3].
-        bias: Tensor[C] or None.
-        logit_scale: Factor of the logits.
-
-    Returns:
-        output Tensor[R, h, w, C] and weights Tensor[T+1, R, h, w, N].
-    """
-    by_head = sets.unflatten(-1, (num_heads, -1))
-    support_by_head = support_sets.unflatten(-1, (num_heads, -1))
-    target = embed(sets, weight, bias).view(by_head.shape)
-    support = embed(support_sets.flatten(0, 1), weight, bias).view(support_by_head.shape)
-    logits = torch.cat([(target * target).sum(-1).unsqueeze(0), (support * target).sum(-1)])
-    weights = (logits * logit_scale).softmax(dim=0)
-    output = weights[0].unsqueeze(-1) * by_head
-    output = output + (weights[1:].unsqueeze(-1) * support_by_head).sum(dim=0)
-    return output.flatten(-2), weights
-
-
-def _without_graph(
-    roi_features: Tensor,
-    support: PackedSupport,
-    counts: Sequence[int],
-    top_k: int,
-    num_heads: int,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    logit_scale: float,
-) -> Tensor:
-    """`aggregate` with a running softmax, so that a few frames at a time suffice."""
-    sets = roi_features.permute(0, 2, 3, 1).contiguous()
-    area = sets.shape[1] * sets.shape[2]
-    frames = support.lengths[0]
+    frames = group.support.lengths[0]
     features_at_a_time = max(1, WORKSPACE_BYTES // (_COPIES * sets[0].nbytes))
     outputs = []
-    for video, video_sets in enumerate(sets.split(counts)):
+    for video, video_sets in enumerate(sets.split(group.counts)):
         for part in video_sets.split(features_at_a_time):
-            running = _Running(part, num_heads, weight, bias, logit_scale)
+            running = RunningAttention(part, *problem.attention)
             positions = part.flatten(0, 2)
             step = max(1, features_at_a_time // len(part))
             for low in range(0, frames, step):
-                some = support.videos([video]).frames(slice(low, low + step))
-                scores, indices = select(positions, some, [len(part) * area], top_k)
-                rows = some.rows.to(sets.dtype)
-                similar = weighted_rows(rows, indices, scores.softmax(dim=2))
+                some = group.support.videos([video]).frames(slice(low, low + step))
+                scores, indices = select(positions, some, [len(part) * area], problem.top_k)
+                similar = weighted_rows(some.rows, indices, scores.softmax(dim=2))
                 running.add(similar.view(-1, *part.shape))
             outputs.append(running.result())
     return torch.cat(outputs).permute(0, 3, 1, 2)
-
-
-class _Running:
-    """The attention, or the plain average, over sets that come a few at a time.
-
-    The sum is kept relative to the highest logit so far and fades when a higher one comes.
-    """
-
-    def __init__(
-        self,
-        sets: Tensor,
-        num_heads: int,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        logit_scale: float,
-    ) -> None:
-        self.num_heads, self.weight, self.bias = max(num_heads, 1), weight, bias
-        self.scale = logit_scale
-        self.total = sets.unflatten(-1, (self.num_heads, -1)).clone()
-        self.mass = torch.ones_like(self.total[..., 0])
-        if weight is not None:
-            self.target = embed(sets, weight, bias).unflatten(-1, (self.num_heads, -1))
-            self.highest = (self.target * self.target).sum(-1) * logit_scale
-
-    def add(self, support_sets: Tensor) -> None:
-        """Take in Tensor[T', R, h, w, C]."""
-        by_head = support_sets.unflatten(-1, (self.num_heads, -1))
-        if self.weight is None:
-            self.total += by_head.sum(dim=0)
-            self.mass += len(by_head)
-            return
-        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias).view_as(by_head)
-        logits = (embedded * self.target).sum(-1) * self.scale
-        highest = torch.maximum(self.highest, logits.amax(dim=0))
-        fade = (self.highest - highest).exp_()
-        weights = (logits - highest).exp_()
-        self.highest = highest
-        self.mass = self.mass * fade + weights.sum(dim=0)
-        self.total *= fade.unsqueeze(-1)
-        self.total += (weights.unsqueeze(-1) * by_head).sum(dim=0)
-
-    def result(self) -> Tensor:
-        """Tensor[R, h, w, C]."""
-        return (self.total / self.mass.unsqueeze(-1)).flatten(-2)
-
-
-def embed(sets: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """psi: Tensor[R, h, w, C] to the same, a 3x3 convolution in groups or dense."""
-    groups = sets.shape[-1] // weight.shape[1]
-    embedded = F.conv2d(sets.permute(0, 3, 1, 2), weight, bias, padding=1, groups=groups)
-    return embedded.permute(0, 2, 3, 1).contiguous()

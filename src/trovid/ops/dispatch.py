@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from trovid.ops.packed import PackedSupport, pack_support
-from trovid.ops.roi_align import boxes_to_rois
+from trovid.ops.roi_align import boxes_to_rois, finite_rois
 
 BACKENDS = ("reference", "direct")
 BACKEND_VARIABLE = "TROVID_BACKEND"
@@ -79,7 +78,7 @@ def check_boxes(boxes: Tensor | Sequence[Tensor], num_images: int) -> Tensor:
                 f"`boxes[:, 0]` must be an index in the batch (0..{num_images - 1}), "
                 f"but reaches from {low} to {high}"
             )
-    return rois.detach()
+    return finite_rois(rois)
 
 
 def check_support(
@@ -137,8 +136,3 @@ def check_attention(
         )
     if bias is not None and list(bias.shape) != [channels]:
         raise ValueError(f"`bias` must have shape [{channels}], but got {list(bias.shape)}")
-
-
-def needs_grad(*tensors: Tensor | None) -> bool:
-    """Whether autograd must be able to go back through a result of these tensors."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops import direct, reference
+from trovid.ops import reference
+from trovid.ops.direct_similarity import most_similar, select
 from trovid.ops.dispatch import check_maps, check_support, check_top_k, resolve_backend
 from trovid.ops.packed import PackedSupport, compute_dtype
 
@@ -61,8 +62,8 @@ def most_similar_roi_align(
             )
         else:
             positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-            scores, indices = direct.select(positions, support, [len(positions)], top_k)
-            features, scores = direct.most_similar(
+            scores, indices = select(positions, support, [len(positions)], top_k)
+            features, scores = most_similar(
                 positions, support.rows.to(dtype), scores, indices, support.inverse_norms
             )
             features = features.view(frames, rois, height, width, channels).permute(0, 1, 4, 2, 3)

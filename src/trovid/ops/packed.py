@@ -125,11 +125,12 @@ class PackedSupport:
         """The support maps of all videos again, Tensor[S, C, H, W], without a copy."""
         return self.rows.unflatten(1, self.size).permute(0, 3, 1, 2)
 
-    def to(self, device: torch.device | str) -> PackedSupport:
-        """The same on another device."""
-        return PackedSupport(
-            self.rows.to(device), self.inverse_norms.to(device), self.size, self.lengths
-        )
+    def to(self, target: torch.device | str | torch.dtype) -> PackedSupport:
+        """The same on another device, or with rows of another dtype."""
+        norms = self.inverse_norms
+        if not isinstance(target, torch.dtype):
+            norms = norms.to(target)
+        return PackedSupport(self.rows.to(target), norms, self.size, self.lengths)
 
     def detach(self) -> PackedSupport:
         """The same without a graph."""

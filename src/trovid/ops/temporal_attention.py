@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops import direct, reference
+from trovid.ops import reference
+from trovid.ops.direct_attention import attention
 from trovid.ops.dispatch import check_attention, check_maps, resolve_backend
 from trovid.ops.packed import compute_dtype
 
@@ -71,7 +72,7 @@ def temporal_attention(
                 target, support, num_heads, weight, bias, logit_scale
             )
         else:
-            output, weights = direct.attention(
+            output, weights = attention(
                 target.permute(0, 2, 3, 1).contiguous(),
                 support.permute(0, 1, 3, 4, 2).contiguous(),
                 num_heads,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops import direct, reference
+from trovid.ops import operator, reference
 from trovid.ops.dispatch import (
     check_attention,
     check_boxes,
@@ -19,6 +19,7 @@ from trovid.ops.dispatch import (
     resolve_backend,
 )
 from trovid.ops.packed import PackedSupport, compute_dtype
+from trovid.ops.problem import Problem
 from trovid.ops.roi_align import roi_align
 
 
@@ -88,82 +89,49 @@ def temporal_roi_align(
     backend = resolve_backend(backend)
 
     dtype = compute_dtype(features.dtype)
-    weight = None if weight is None else weight.to(dtype)
-    bias = None if bias is None else bias.to(dtype)
     with torch.autocast(features.device.type, enabled=False):
-        align = torchvision.ops.roi_align if backend == "reference" else roi_align
-        roi_features = align(
-            features.to(dtype), rois.to(dtype), size, spatial_scale, sampling_ratio, aligned
+        problem = Problem(
+            features.to(dtype),
+            support.to(dtype),
+            rois.to(dtype),
+            None if weight is None else weight.to(dtype),
+            None if bias is None else bias.to(dtype),
+            size,
+            spatial_scale,
+            sampling_ratio,
+            aligned,
+            top_k,
+            num_heads,
+            logit_scale,
         )
-        if len(rois) and support.num_frames:
-            aggregate = _equations if backend == "reference" else direct.aggregate
-            attention = (num_heads, weight, bias, logit_scale)
-            roi_features = _by_video(
-                lambda *video: aggregate(*video, top_k, *attention),
-                roi_features,
-                rois[:, 0].long(),
-                support,
-                together=backend != "reference",
-            )
-    return roi_features.to(features.dtype)
+        if not len(rois) or not support.num_frames:
+            align = torchvision.ops.roi_align if backend == "reference" else roi_align
+            output = align(problem.features, problem.rois, *problem.pooling)
+        elif backend == "reference":
+            output = _by_equations(problem)
+        else:
+            output = operator.temporal_roi_align(problem, backend)
+    return output.to(features.dtype)
 
 
-def _by_video(
-    aggregate: Callable[[Tensor, PackedSupport, list[int]], Tensor],
-    roi_features: Tensor,
-    video_of_roi: Tensor,
-    support: PackedSupport,
-    *,
-    together: bool,
-) -> Tensor:
-    """Give `aggregate` the RoIs of each video that has support frames, with these frames.
-
-    Args:
-        aggregate: Takes RoI features video after video, these videos' support, and the number of
-            RoIs of each.
-        roi_features: Tensor[R, C, h, w].
-        video_of_roi: Tensor[R], int64.
-        support: All videos' support.
-        together: Whether videos with equally many support frames come in one call.
-    """
-    counts = torch.bincount(video_of_roi, minlength=support.num_videos).tolist()
-    groups: dict[tuple[int, int], list[int]] = {}
-    for video, (count, length) in enumerate(zip(counts, support.lengths, strict=True)):
-        if count:
-            groups.setdefault((length, 0 if together else video), []).append(video)
-    in_order = bool((video_of_roi[1:] >= video_of_roi[:-1]).all())
-    if in_order and len(groups) == 1:
-        (videos,) = groups.values()
-        return aggregate(roi_features, support.videos(videos), [counts[v] for v in videos])
-
-    members = video_of_roi.argsort(stable=True).split(counts)
+def _by_equations(problem: Problem) -> Tensor:
+    """The equations as written, video after video; the gradients are autograd's."""
+    roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)
+    video_of_roi = problem.rois[:, 0].long()
+    maps = problem.support.maps().split(problem.support.lengths)
     parts, places = [], []
-    for (length, _), videos in groups.items():
-        index = torch.cat([members[video] for video in videos])
+    for video, support in enumerate(maps):
+        index = (video_of_roi == video).nonzero().squeeze(1)
         part = roi_features[index]
-        if length:
-            part = aggregate(part, support.videos(videos), [counts[v] for v in videos])
+        if len(index) and len(support):
+            similar, _, _ = reference.most_similar_roi_align(part, support, problem.top_k)
+            heads, weight, bias, logit_scale = problem.attention
+            if weight is None:
+                part = reference.average(part, similar)
+            else:
+                part, _ = reference.temporal_attention(
+                    part, similar, heads, weight, bias, logit_scale
+                )
         parts.append(part)
         places.append(index)
     return torch.cat(parts)[torch.cat(places).argsort()]
-
-
-def _equations(
-    roi_features: Tensor,
-    support: PackedSupport,
-    counts: Sequence[int],
-    top_k: int,
-    num_heads: int,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    logit_scale: float,
-) -> Tensor:
-    """One video by the equations as written."""
-    maps = support.maps().to(roi_features.dtype)
-    similar, _, _ = reference.most_similar_roi_align(roi_features, maps, top_k)
-    if weight is None:
-        return reference.average(roi_features, similar)
-    output, _ = reference.temporal_attention(
-        roi_features, similar, num_heads, weight, bias, logit_scale
-    )
-    return output

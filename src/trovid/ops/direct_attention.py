@@ -1,0 +1,139 @@
+"""The direct backend's temporal attention: all sets at once, or a few frames at a time."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def attention(
+    sets: Tensor,
+    support_sets: Tensor,
+    num_heads: int,
+    weight: Tensor,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 5 to 8, channels last.
+
+    Args:
+        sets: Tensor[R, h, w, C], X_t.
+        support_sets: Tensor[T, R, h, w, C].
+        num_heads: N.
+        weight: Tensor[C, C/N, 3, 3] or Tensor[C, C, 3, 3].
+        bias: Tensor[C] or None.
+        logit_scale: Factor of the logits.
+
+    Returns:
+        output Tensor[R, h, w, C] and weights Tensor[T+1, R, h, w, N].
+    """
+    by_head = sets.unflatten(-1, (num_heads, -1))
+    support_by_head = support_sets.unflatten(-1, (num_heads, -1))
+    target = embed(sets, weight, bias).view(by_head.shape)
+    support = embed(support_sets.flatten(0, 1), weight, bias).view(support_by_head.shape)
+    logits = torch.cat([(target * target).sum(-1).unsqueeze(0), (support * target).sum(-1)])
+    weights = (logits * logit_scale).softmax(dim=0)
+    output = weights[0].unsqueeze(-1) * by_head
+    output = output + (weights[1:].unsqueeze(-1) * support_by_head).sum(dim=0)
+    return output.flatten(-2), weights
+
+
+def attention_gradient(
+    grad_output: Tensor,
+    sets: Tensor,
+    support_sets: Tensor,
+    num_heads: int,
+    weight: Tensor,
+    bias: Tensor | None,
+    logit_scale: float,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of `attention`'s sets, support sets, weight and bias (whether given or not).
+
+    Args:
+        grad_output: Tensor[R, h, w, C].
+        sets: See `attention`, as all that follow.
+        support_sets: Tensor[T, R, h, w, C].
+        num_heads: N.
+        weight: The embedding's weight.
+        bias: Tensor[C] or None.
+        logit_scale: Factor of the logits.
+    """
+    every = torch.cat([sets.unsqueeze(0), support_sets]).flatten(0, 1)
+    embedded = embed(every, weight, bias).view(-1, *sets.shape).unflatten(-1, (num_heads, -1))
+    by_head = every.view(-1, *sets.shape).unflatten(-1, (num_heads, -1))
+    grad_by_head = grad_output.unflatten(-1, (num_heads, -1))
+    weights = ((embedded * embedded[0]).sum(-1) * logit_scale).softmax(dim=0).unsqueeze(-1)
+
+    grad_weights = (by_head * grad_by_head).sum(-1, keepdim=True)
+    mean = (grad_weights * weights).sum(dim=0)
+    grad_logits = weights * (grad_weights - mean) * logit_scale
+    grad_embedded = grad_logits * embedded[0]
+    grad_embedded[0] += (grad_logits * embedded).sum(dim=0)
+    grad_every, grad_weight, grad_bias = torch.ops.aten.convolution_backward(
+        grad_embedded.flatten(-2).flatten(0, 1).permute(0, 3, 1, 2),
+        every.permute(0, 3, 1, 2),
+        weight,
+        [len(weight)],
+        [1, 1],
+        [1, 1],
+        [1, 1],
+        False,
+        [0, 0],
+        sets.shape[-1] // weight.shape[1],
+        [True, True, True],
+    )
+    grad_every = grad_every.permute(0, 2, 3, 1).view(-1, *sets.shape)
+    grad_every += (weights * grad_by_head).flatten(-2)
+    return grad_every[0], grad_every[1:], grad_weight, grad_bias
+
+
+class RunningAttention:
+    """The attention, or the plain average, over sets that come a few at a time.
+
+    The sum is kept relative to the highest logit so far and fades when a higher one comes.
+    """
+
+    def __init__(
+        self,
+        sets: Tensor,
+        num_heads: int,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        logit_scale: float,
+    ) -> None:
+        self.num_heads, self.weight, self.bias = max(num_heads, 1), weight, bias
+        self.scale = logit_scale
+        self.total = sets.unflatten(-1, (self.num_heads, -1)).clone()
+        self.mass = torch.ones_like(self.total[..., 0])
+        if weight is not None:
+            self.target = embed(sets, weight, bias).unflatten(-1, (self.num_heads, -1))
+            self.highest = (self.target * self.target).sum(-1) * logit_scale
+
+    def add(self, support_sets: Tensor) -> None:
+        """Take in Tensor[T', R, h, w, C]."""
+        by_head = support_sets.unflatten(-1, (self.num_heads, -1))
+        if self.weight is None:
+            self.total += by_head.sum(dim=0)
+            self.mass += len(by_head)
+            return
+        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias).view_as(by_head)
+        logits = (embedded * self.target).sum(-1) * self.scale
+        highest = torch.maximum(self.highest, logits.amax(dim=0))
+        fade = (self.highest - highest).exp_()
+        weights = (logits - highest).exp_()
+        self.highest = highest
+        self.mass = self.mass * fade + weights.sum(dim=0)
+        self.total *= fade.unsqueeze(-1)
+        self.total += (weights.unsqueeze(-1) * by_head).sum(dim=0)
+
+    def result(self) -> Tensor:
+        """Tensor[R, h, w, C]."""
+        return (self.total / self.mass.unsqueeze(-1)).flatten(-2)
+
+
+def embed(sets: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """psi: Tensor[R, h, w, C] to the same, a 3x3 convolution in groups or dense."""
+    groups = sets.shape[-1] // weight.shape[1]
+    embedded = F.conv2d(sets.permute(0, 3, 1, 2), weight, bias, padding=1, groups=groups)
+    return embedded.permute(0, 2, 3, 1).contiguous()
