@@ -7,7 +7,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cyclopts
 from rich.console import Console
@@ -22,6 +22,7 @@ SUMMARIES = {
     "evaluate": "Measure predictions, or a model, against labels.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
+    "weights": "Published weights: list, download, convert, verify, where.",
     "experiment": "Repeat the measured tables of the README.",
 }
 EXIT_NOTHING_DONE = 2
@@ -45,14 +46,23 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
         suppress_keyboard_interrupt=False,
     )
     for name, summary in SUMMARIES.items():
-        texts = _help_texts(name) if name == chosen else {"help": summary}
-        app.command(f"trovid.cli.{name}:{name}", name=name, **texts)
+        if name != chosen:
+            app.command(f"trovid.cli.{name}:{name}", name=name, help=summary)
+            continue
+        command = getattr(importlib.import_module(f"trovid.cli.{name}"), name)
+        if isinstance(command, cyclopts.App):
+            for action in command:
+                if not action.startswith("-"):
+                    texts = _help_texts(command[action].default_command)
+                    command[action].help, command[action].help_epilogue = texts.values()
+            app.command(command)
+        else:
+            app.command(command, name=name, **_help_texts(command))
     return app
 
 
-def _help_texts(name: str) -> dict[str, str]:
-    """What a subcommand's help says before and after the list of options: its docstring."""
-    command = getattr(importlib.import_module(f"trovid.cli.{name}"), name)
+def _help_texts(command: Callable) -> dict[str, str]:
+    """What a command's help says before and after the list of options: its docstring."""
     body = (inspect.getdoc(command) or "").partition("\n\nArgs:")[0]
     description, _, examples = body.partition("\n\nExamples:")
     paragraphs = [

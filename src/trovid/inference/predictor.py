@@ -15,9 +15,10 @@ from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
 from trovid.models.detector import Detector
 from trovid.models.postprocess import ScoredBoxes, select_detections
-from trovid.models.recipes import Recipe, recipe_names
+from trovid.models.published import model_file
+from trovid.models.recipes import Recipe
 from trovid.models.support import SupportBank
-from trovid.models.weights import ModelCard, embedded_models, load_weights
+from trovid.models.weights import ModelCard, load_weights
 from trovid.structures import Detections
 
 
@@ -25,7 +26,9 @@ def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
     """A trained model, ready for videos.
 
     Args:
-        name_or_path: Name of an embedded model (`synthvid-selsa-troi`, ...) or a weights file.
+        name_or_path: Name of an embedded model (`synthvid-selsa-troi`, ...), of published weights
+            (`selsa-troi-r101-vid`, ...: downloaded once, verified and converted), or a weights
+            file.
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
 
     Raises:
@@ -36,12 +39,7 @@ def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
         >>> model.class_names[:3]
         ('aeroplane', 'anchor', 'club')
     """
-    embedded = embedded_models()
-    path = embedded.get(str(name_or_path), Path(name_or_path))
-    if not path.exists():
-        known = ", ".join(embedded) or "none"
-        hint = " (a recipe, but its weights are not here)" if str(path) in recipe_names() else ""
-        raise TrovidError(f"no model {str(name_or_path)!r}{hint}: give a file or one of {known}")
+    path = model_file(name_or_path)
     detector, card = load_weights(path)
     return Predictor(detector, card.recipe, name=path.stem, card=card, device=device)
 

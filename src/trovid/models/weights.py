@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -55,11 +57,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         TrovidError: If there is no such file, or it is none.
     """
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
     if not path.is_file():
         raise TrovidError(f"{path}: no such file")
     try:
         with safe_open(str(path), "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError) as error:
         raise TrovidError(f"{path} is not a safetensors file ({error})") from error
 
@@ -86,8 +94,9 @@ def save_weights(
 
 
 def read_card(path: Path) -> ModelCard:
-    """The card of a weights file."""
-    return _card(path, read_tensors(path)[1])
+    """The card of a weights file, without reading its tensors."""
+    with _opened(path) as file:
+        return _card(path, dict(file.metadata() or {}))
 
 
 def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
