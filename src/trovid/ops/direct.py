@@ -53,11 +53,12 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
         return output, None
     num_heads, weight, bias, logit_scale = problem.attention
     area = problem.output_size[0] * problem.output_size[1]
+    all_sets = _channels_last(roi_features)
     scores = roi_features.new_zeros(problem.longest, len(output), area, problem.top_k)
     indices = torch.zeros(scores.shape, dtype=torch.int32, device=scores.device)
     for group in _groups(problem):
         frames = group.support.lengths[0]
-        sets = _channels_last(roi_features[group.rois])
+        sets = all_sets[group.rois]
         counts = [count * area for count in group.counts]
         chosen = select(sets.flatten(0, 2), group.support, counts, problem.top_k)
         similar = weighted_rows(group.support.rows, chosen[1], chosen[0].softmax(dim=2))
@@ -70,7 +71,7 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
         scores[:frames, group.rois] = chosen[0].unflatten(1, (-1, area))
         cells = chosen[1].unflatten(1, (-1, area)) - group.first_rows[:, :, None, None]
         indices[:frames, group.rois] = cells.int()
-    return output, Choice(roi_features, scores.flatten(1, 2), indices.flatten(1, 2))
+    return output, Choice(all_sets, scores.flatten(1, 2), indices.flatten(1, 2))
 
 
 def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
@@ -84,9 +85,7 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     for group in _groups(problem):
         frames = group.support.lengths[0]
         rows = group.support.rows
-        sets, grad = (
-            _channels_last(tensor[group.rois]) for tensor in (choice.roi_features, grad_output)
-        )
+        sets, grad = choice.sets[group.rois], _channels_last(grad_output[group.rois])
         chosen = indices[:frames, group.rois] + group.first_rows[:, :, None, None]
         chosen, cosines = chosen.flatten(1, 2), scores[:frames, group.rois].flatten(1, 2)
         similar = weighted_rows(rows, chosen, cosines.softmax(dim=2)).view(-1, *sets.shape)

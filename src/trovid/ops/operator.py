@@ -66,8 +66,8 @@ def _problem(arguments: tuple) -> Problem:
 def _run_forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *described, backend, keep = arguments
     output, choice = BACKEND_MODULES[backend].forward(_problem(tuple(described)), keep)
-    roi_features, scores, indices = choice or _no_choice(output)
-    return output, roi_features, scores, indices
+    sets, scores, indices = choice or _no_choice(output)
+    return output, sets, scores, indices
 
 
 def _no_choice(output: Tensor) -> Choice:
@@ -96,7 +96,7 @@ _backward = torch.library.custom_op(
     "trovid::temporal_roi_align_backward",
     _run_backward,
     mutates_args=(),
-    schema="(Tensor grad_output, Tensor roi_features, Tensor scores, Tensor indices, "
+    schema="(Tensor grad_output, Tensor sets, Tensor scores, Tensor indices, "
     f"{_PROBLEM}, str backend) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 
@@ -109,9 +109,10 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     output = features.new_empty(problem.rois.shape[0], features.shape[1], *grid)
     if not keep:
         return output, *_no_choice(output)
+    sets = features.new_empty(problem.rois.shape[0], *grid, features.shape[1])
     positions = problem.rois.shape[0] * grid[0] * grid[1]
     scores = features.new_empty(problem.longest, positions, problem.top_k)
-    return output, torch.empty_like(output), scores, torch.empty_like(scores, dtype=torch.int32)
+    return output, sets, scores, torch.empty_like(scores, dtype=torch.int32)
 
 
 @_backward.register_fake

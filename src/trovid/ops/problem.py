@@ -62,13 +62,13 @@ class Choice(NamedTuple):
     """What the backward pass needs of the forward pass.
 
     Attributes:
-        roi_features: Tensor[R, C, h, w], X_t.
+        sets: Tensor[R, h, w, C], X_t, channels last.
         scores: Tensor[T, R * h * w, K], the cosines of the chosen cells, best first. T is the
             largest number of support frames of a video; what a video does not have is zero.
         indices: Tensor[T, R * h * w, K], int32, the chosen cells as y * W + x.
     """
 
-    roi_features: Tensor
+    sets: Tensor
     scores: Tensor
     indices: Tensor
 
