@@ -148,3 +148,19 @@ def _write_clips(write_labels, tmp_path, recipe: Recipe):
             for _ in frames:
                 writer.write(rng.integers(0, 256, (200, 200, 3), dtype=np.uint8))
     return labels
+
+
+def test_seq_nms_lifts_the_unsure_box_of_a_file(write_labels, tmp_path):
+    """The second frame's true box has a lower score than a false one, until it is linked."""
+    labels = write_labels({"a": [[{"box": BOX, "label": 1}], [{"box": BOX, "label": 1}]]})
+    elsewhere = [100.0, 100.0, 150.0, 150.0]
+    frames = [[(BOX, 0.9)], [(BOX, 0.2), (elsewhere, 0.5)]]
+    predictions = _write_predictions(tmp_path / "predictions.json", frames)
+    values = []
+    for words in ([], ["--seq-nms"]):
+        json = tmp_path / "report.json"
+        done = _run(predictions, "--labels", labels, "--json", json, *words)
+        assert done.returncode == 0, done.stderr
+        values.append(Report.load(json).overall.ap50)
+    assert values[0] < 1
+    assert values[1] == pytest.approx(1)

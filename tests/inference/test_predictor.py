@@ -110,3 +110,29 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path):
     save_weights(path, build_detector(recipe), recipe, facts={})
     with pytest.raises(TrovidError, match="device 'abacus' cannot be used"):
         load(path, device="abacus")
+
+
+def test_options_of_the_choice(temporal, clip):
+    def counts(**options):
+        found = temporal.detect(clip[:4], support="uniform:2", score=0.05, **options)
+        return [len(detections) for detections in found]
+
+    plain = counts()
+    assert all(loose > strict for loose, strict in zip(counts(nms=1.0), plain, strict=True))
+    assert all(both < own for both, own in zip(counts(class_agnostic_nms=True), plain, strict=True))
+    assert counts(max_detections=3) == [3] * 4
+
+
+def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
+    options = {"support": "uniform:2", "score": 0.05}
+    plain = list(temporal.detect(clip[:6], **options))
+    linked = list(temporal.run(clip[:6], seq_nms=True, **options))
+    assert [frame.index for frame, _ in linked] == [d.frame_index for _, d in linked] == [*range(6)]
+    assert all(np.array_equal(frame.image, clip[frame.index]) for frame, _ in linked)
+    assert all((d.scores > 0.05).all() and (d.scores.diff() <= 0).all() for _, d in linked)
+    assert any(
+        len(one) != len(other) or not torch.equal(one.scores, other.scores)
+        for one, (_, other) in zip(plain, linked, strict=True)
+    )
+    some = list(temporal.detect(clip[:6], seq_nms=True, frames=[1, 4], **options))
+    assert [d.frame_index for d in some] == [1, 4]

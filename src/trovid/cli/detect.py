@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trovid
 from trovid.cli.messages import complain
@@ -50,6 +50,10 @@ def detect(
     model: str = "synthvid-selsa-troi",
     score: float = 0.5,
     support: str | None = None,
+    nms: float | None = None,
+    class_agnostic_nms: bool = False,
+    max_detections: int | None = None,
+    seq_nms: bool = False,
     video: bool = True,
     frame_rate: float = FALLBACK_RATE,
     device: str = "auto",
@@ -77,11 +81,24 @@ def detect(
         score: Lowest score that is kept.
         support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
             default the model's own.
+        nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
+        class_agnostic_nms: Let boxes of different classes suppress each other too.
+        max_detections: Detections a frame at most; by default the model's own.
+        seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS), so that sure
+            boxes lift unsure ones of the same object; a video is then gone through twice.
         video: Whether to write the annotated video.
         frame_rate: Frames per second of folders, which do not know it.
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
     """
     _check(videos, score, support, frame_rate)
+    choice = {
+        "support": support,
+        "score": score,
+        "nms": nms,
+        "class_agnostic_nms": class_agnostic_nms,
+        "max_detections": max_detections,
+        "seq_nms": seq_nms,
+    }
     readers, damaged = _open(videos, frame_rate)
     if not readers:
         return NOTHING_DONE
@@ -95,7 +112,7 @@ def detect(
     results = []
     for job, reader in zip(plan(list(readers), videos, out, video), readers.values(), strict=True):
         try:
-            results.append(_run(predictor, reader, job, score, support))
+            results.append(_run(predictor, reader, job, choice))
         except TrovidError as error:
             complain(str(error))
             damaged = True
@@ -164,9 +181,7 @@ def plan(sources: Sequence[Path], inputs: Sequence[Path], out: Path, video: bool
     return jobs
 
 
-def _run(
-    predictor: Predictor, reader: VideoReader, job: Job, score: float, support: str | None
-) -> Result:
+def _run(predictor: Predictor, reader: VideoReader, job: Job, choice: dict[str, Any]) -> Result:
     from trovid.data.video_io import VideoWriter
     from trovid.inference.writers import JsonWriter
     from trovid.progress import bar
@@ -174,7 +189,8 @@ def _run(
 
     began = time.monotonic()
     measures = reader.video
-    options = {"score": score, "support": support or predictor.recipe.inference.support}
+    stated = {name: value for name, value in choice.items() if value not in (None, False)}
+    options = {"support": predictor.recipe.inference.support, **stated}
     frames = found = 0
     with ExitStack() as stack:
         tick = stack.enter_context(bar(job.source.name, unit="frames"))
@@ -195,7 +211,7 @@ def _run(
             )
         json.begin_video(measures, job.source)
         shown_at = -math.inf
-        for frame, detections in predictor.run(reader, support=support, score=score):
+        for frame, detections in predictor.run(reader, **choice):
             json.write(detections)
             if writer is not None:
                 shown_at = max(frame.time, shown_at + SHORTEST_FRAME)

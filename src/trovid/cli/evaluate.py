@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -29,6 +29,10 @@ def evaluate(
     every: Annotated[int, Parameter(help="Run the model on every N-th frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float = 0.01,
+    nms: float | None = None,
+    class_agnostic_nms: bool = False,
+    max_detections: int | None = None,
+    seq_nms: bool = False,
     device: str = "auto",
 ) -> None:
     """Measure predictions, or a model, against labels.
@@ -51,6 +55,11 @@ def evaluate(
         every: Run the model on every N-th frame.
         videos: Only the first N videos of --data.
         score: Lowest score of the model's detections.
+        nms: IoU above which the lower of two boxes of a class goes; by default the recipe's.
+        class_agnostic_nms: Let boxes of different classes suppress each other too.
+        max_detections: Detections a frame at most; by default the recipe's.
+        seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS); with
+            PREDICTIONS among those that the file holds.
         device: Where the model runs: auto, cpu, cuda, mps.
     """
     if (predictions is None) == (model is None):
@@ -58,22 +67,38 @@ def evaluate(
     if predictions is not None:
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
-        _of_file(predictions, labels, json)
+        _of_file(predictions, labels, json, seq_nms)
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
         if every < 1 or (videos is not None and videos < 1):
             raise TrovidError("--every and --videos must be at least 1")
-        _of_model(str(model), data, json, support, every, videos, score, device)
+        options = {
+            "support": support,
+            "score": score,
+            "nms": nms,
+            "class_agnostic_nms": class_agnostic_nms,
+            "max_detections": max_detections,
+            "seq_nms": seq_nms,
+        }
+        _of_model(str(model), data, json, every, videos, device, options)
 
 
-def _of_file(predictions: Path, labels: Path, json: Path | None) -> None:
+def _of_file(predictions: Path, labels: Path, json: Path | None, seq_nms: bool) -> None:
     from trovid.data.coco_vid import VideoLabels
+    from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.inference.writers import read_predictions
 
     truth = VideoLabels.from_json(labels)
     head, found = read_predictions(predictions)
-    facts = {"model": head.get("model"), "predictions": predictions.name, "labels": labels.name}
+    facts: dict[str, object] = {
+        "model": head.get("model"),
+        "predictions": predictions.name,
+        "labels": labels.name,
+    }
+    if seq_nms:
+        found = {name: suppress_along_sequences(frames) for name, frames in found.items()}
+        facts["seq_nms"] = True
     _print_report(found, truth, facts, json, predictions)
 
 
@@ -81,26 +106,26 @@ def _of_model(
     model: str,
     data: Path,
     json: Path | None,
-    support: str | None,
     every: int,
     videos: int | None,
-    score: float,
     device: str,
+    options: dict[str, Any],
 ) -> None:
     from trovid.data.coco_vid import VideoLabels
     from trovid.data.sampling import SupportSampling
 
-    if support is not None:
-        SupportSampling.parse(support)
+    if options["support"] is not None:
+        SupportSampling.parse(options["support"])
     truth = VideoLabels.from_json(data)
     predictor = trovid.load(model, device=device)
-    found = _run(predictor, truth, support, every, videos, score)
+    found = _run(predictor, truth, every, videos, options)
+    chosen = {name: value for name, value in options.items() if value not in (None, False)}
     facts = {
         "model": predictor.name,
         "labels": data.name,
-        "support": support or predictor.recipe.inference.support,
+        "support": predictor.recipe.inference.support,
         "every": every,
-        "score": score,
+        **chosen,
     }
     _print_report(found, truth, facts, json, data)
 
@@ -108,10 +133,9 @@ def _of_model(
 def _run(
     predictor: Predictor,
     labels: VideoLabels,
-    support: str | None,
     every: int,
     videos: int | None,
-    score: float,
+    options: dict[str, Any],
 ) -> dict[str, list[Detections]]:
     from trovid.progress import bar
 
@@ -120,9 +144,7 @@ def _run(
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
         for done, video in enumerate(chosen, 1):
             frames = range(0, video.num_frames, every)
-            found[video.name] = list(
-                predictor.detect(labels.path(video), support=support, score=score, frames=frames)
-            )
+            found[video.name] = list(predictor.detect(labels.path(video), frames=frames, **options))
             tick(done, len(chosen), video.name)
     return found
 

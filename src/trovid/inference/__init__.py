@@ -1,5 +1,6 @@
 """Running models over videos."""
 
 from trovid.inference.predictor import Predictor, load
+from trovid.inference.seq_nms import seq_nms
 
-__all__ = ["Predictor", "load"]
+__all__ = ["Predictor", "load", "seq_nms"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from trovid.data.transforms import FrameTransform
 from trovid.data.video_io import Frame, VideoReader, open_video
 from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
+from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
 from trovid.models.detector import Detector
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.published import model_file
@@ -20,6 +22,9 @@ from trovid.models.recipes import Recipe
 from trovid.models.support import SupportBank
 from trovid.models.weights import ModelCard, load_weights
 from trovid.structures import Detections
+
+CANDIDATE_SCORE, CANDIDATES = 0.01, 300
+"""Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
 
 def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
@@ -86,6 +91,10 @@ class Predictor:
         score: float = 0.05,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
+        nms: float | None = None,
+        class_agnostic_nms: bool = False,
+        max_detections: int | None = None,
+        seq_nms: bool = False,
     ) -> Iterator[Detections]:
         """The detections of a video, frame after frame, as a generator.
 
@@ -100,6 +109,12 @@ class Predictor:
             score: Lowest score of a detection.
             frames: Indices of the target frames in rising order; None for all.
             target_among_support: None for the recipe's.
+            nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
+            class_agnostic_nms: Whether boxes of different classes suppress each other too.
+            max_detections: Detections a frame at most; None for the recipe's.
+            seq_nms: Whether suppression follows sequences of boxes through the whole video
+                (`trovid.inference.seq_nms`), which is then run before the first frame is yielded
+                and read once more; `nms` and `class_agnostic_nms` are not used.
 
         Yields:
             Detections with boxes in pixels of the source frame, best first.
@@ -110,6 +125,10 @@ class Predictor:
             score=score,
             frames=frames,
             target_among_support=target_among_support,
+            nms=nms,
+            class_agnostic_nms=class_agnostic_nms,
+            max_detections=max_detections,
+            seq_nms=seq_nms,
         ):
             yield detections
 
@@ -121,29 +140,66 @@ class Predictor:
         score: float = 0.05,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
+        nms: float | None = None,
+        class_agnostic_nms: bool = False,
+        max_detections: int | None = None,
+        seq_nms: bool = False,
     ) -> Iterator[tuple[Frame, Detections]]:
         """Each target frame with its detections; the arguments are those of `detect`."""
-        for frame, scored in self.scored_boxes(
-            source, support=support, frames=frames, target_among_support=target_among_support
-        ):
-            size = (frame.image.shape[0], frame.image.shape[1])
-            boxes, scores, labels = select_detections(
-                scored,
-                size,
-                score=score,
-                nms=self.recipe.inference.nms,
-                max_detections=self.recipe.inference.max_detections,
-            )
-            detections = Detections(
-                boxes=boxes,
-                scores=scores,
-                labels=labels,
-                class_names=self.class_names,
-                frame_index=frame.index,
-                time=frame.time,
-                image_size=size,
-            )
-            yield frame, detections
+        inference = self.recipe.inference
+        choice: dict[str, Any] = {
+            "score": score,
+            "nms": inference.nms if nms is None else nms,
+            "class_agnostic_nms": class_agnostic_nms,
+            "max_detections": inference.max_detections
+            if max_detections is None
+            else max_detections,
+        }
+        own = nullcontext(source) if isinstance(source, VideoReader) else open_video(source)
+        with own as reader:
+            found = self._scored(reader, support, frames, target_among_support, None)
+            if seq_nms:
+                yield from self._along_sequences(reader, found, score, choice["max_detections"])
+                return
+            for frame, scored in found:
+                yield frame, self._select(frame, scored, choice)
+
+    def _select(self, frame: Frame, scored: ScoredBoxes, choice: dict[str, Any]) -> Detections:
+        size = (frame.image.shape[0], frame.image.shape[1])
+        boxes, scores, labels = select_detections(scored, size, **choice)
+        return Detections(
+            boxes=boxes,
+            scores=scores,
+            labels=labels,
+            class_names=self.class_names,
+            frame_index=frame.index,
+            time=frame.time,
+            image_size=size,
+        )
+
+    def _along_sequences(
+        self,
+        reader: VideoReader,
+        found: Iterator[tuple[Frame, ScoredBoxes]],
+        score: float,
+        max_detections: int,
+    ) -> Iterator[tuple[Frame, Detections]]:
+        """Seq-NMS over the candidates of all frames, then the frames once more."""
+        choice = {
+            "score": min(score, CANDIDATE_SCORE),
+            "nms": 1.0,
+            "max_detections": CANDIDATES,
+        }
+        candidates = [self._select(frame, scored, choice) for frame, scored in found]
+        chosen = {
+            detections.frame_index: detections[detections.scores > score][:max_detections]
+            for detections in suppress_along_sequences(candidates)
+        }
+        for frame in reader:
+            if frame.index in chosen:
+                yield frame, chosen.pop(frame.index)
+            if not chosen:
+                return
 
     def scored_boxes(
         self,
@@ -163,10 +219,8 @@ class Predictor:
             target_among_support: See `detect`.
             bank: A support bank to use for every frame in place of the video's own.
         """
-        if isinstance(source, VideoReader):
-            yield from self._scored(source, support, frames, target_among_support, bank)
-            return
-        with open_video(source) as reader:
+        own = nullcontext(source) if isinstance(source, VideoReader) else open_video(source)
+        with own as reader:
             yield from self._scored(reader, support, frames, target_among_support, bank)
 
     def _scored(

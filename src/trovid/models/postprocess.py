@@ -28,15 +28,17 @@ def select_detections(
     *,
     score: float = 0.05,
     nms: float = 0.5,
+    class_agnostic_nms: bool = False,
     max_detections: int = 100,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Threshold, suppression within each class, the best of what is left.
+    """Threshold, suppression within each class or across them, the best of what is left.
 
     Args:
         scored: Boxes and class scores of one frame.
         image_size: Height and width that boxes are clipped to.
         score: Lowest score that is kept (exclusive).
-        nms: IoU above which the lower of two boxes of a class goes.
+        nms: IoU above which the lower of two boxes of a class goes; 1 keeps all.
+        class_agnostic_nms: Whether boxes of different classes suppress each other too.
         max_detections: Detections at most.
 
     Returns:
@@ -46,5 +48,6 @@ def select_detections(
     scores = scored.class_scores[roi, label]
     column = label if scored.boxes.shape[1] > 1 else torch.zeros_like(label)
     boxes = clip_boxes_to_image(scored.boxes[roi, column], image_size)
-    keep = batched_nms(boxes, scores, label, nms)[:max_detections]
+    group = torch.zeros_like(label) if class_agnostic_nms else label
+    keep = batched_nms(boxes, scores, group, nms)[:max_detections]
     return boxes[keep], scores[keep], label[keep]

@@ -165,5 +165,5 @@ def model_file(name_or_path: str | Path) -> Path:
     known = [*embedded, *published]
     near = difflib.get_close_matches(name, known, n=1)
     cure = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(embedded)}, ..."
-    hint = " (a recipe without weights)" if name in recipe_names() else ""
+    hint = " (a recipe, but its weights are not here)" if name in recipe_names() else ""
     raise TrovidError(f"no model {name!r}{hint}: give a file or a name of `trovid models`; {cure}")
