@@ -22,6 +22,8 @@ class FrameTransform:
         mean: Mean of each channel, RGB in 0..255.
         std: Deviation of each channel.
         divisor: Height and width are padded with zeros to a multiple of this.
+        antialias: Whether downscaling averages; otherwise plain bilinear interpolation between
+            the four nearest pixels, as OpenCV's INTER_LINEAR (published code).
     """
 
     shorter: int
@@ -29,6 +31,7 @@ class FrameTransform:
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     divisor: int = 16
+    antialias: bool = True
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of a frame after resizing."""
@@ -36,12 +39,12 @@ class FrameTransform:
         return max(1, round(height * scale)), max(1, round(width * scale))
 
     def resize(self, frame: np.ndarray) -> np.ndarray:
-        """uint8 [H, W, 3] to uint8 [h, w, 3], bilinear with antialiasing."""
+        """uint8 [H, W, 3] to uint8 [h, w, 3], bilinear."""
         size = self.size(*frame.shape[:2])
         if size == frame.shape[:2]:
             return frame
         planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
-        return T.resize(planes, list(size), antialias=True).permute(1, 2, 0).numpy()
+        return T.resize(planes, list(size), antialias=self.antialias).permute(1, 2, 0).numpy()
 
     def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
         """Resized uint8 frames of equal size to Tensor[T, 3, H, W], normalised and padded."""

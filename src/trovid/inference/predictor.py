@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -74,9 +75,7 @@ class Predictor:
         self.recipe = recipe
         self.name = name or recipe.name
         self.card = card
-        self.transform = FrameTransform(
-            recipe.image.shorter, recipe.image.longer, divisor=recipe.image.divisor
-        )
+        self.transform = FrameTransform(**dataclasses.asdict(recipe.image))
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -88,7 +87,7 @@ class Predictor:
         source: Any,
         *,
         support: str | None = None,
-        score: float = 0.05,
+        score: float | None = None,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
         nms: float | None = None,
@@ -99,14 +98,14 @@ class Predictor:
         """The detections of a video, frame after frame, as a generator.
 
         The support frames are encoded once and serve every target frame. A target frame that is
-        itself among them is left out of its own support (the paper), unless
-        `target_among_support` says otherwise (published code).
+        itself among them is left out of its own support (the paper). With `target_among_support`
+        it stays, and every target frame is also its own last support frame (published code).
 
         Args:
             source: A video file, a folder of images, a list of image files, an array
                 uint8 [T, H, W, 3], or an open VideoReader.
             support: "uniform:14", "consecutive:6", "stride:8x26"; None for the recipe's.
-            score: Lowest score of a detection.
+            score: Lowest score of a detection; None for the recipe's.
             frames: Indices of the target frames in rising order; None for all.
             target_among_support: None for the recipe's.
             nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
@@ -137,7 +136,7 @@ class Predictor:
         source: Any,
         *,
         support: str | None = None,
-        score: float = 0.05,
+        score: float | None = None,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
         nms: float | None = None,
@@ -147,6 +146,7 @@ class Predictor:
     ) -> Iterator[tuple[Frame, Detections]]:
         """Each target frame with its detections; the arguments are those of `detect`."""
         inference = self.recipe.inference
+        score = inference.score if score is None else score
         choice: dict[str, Any] = {
             "score": score,
             "nms": inference.nms if nms is None else nms,
@@ -246,14 +246,17 @@ class Predictor:
             own = bank if cache is None else cache.bank(frame.index)
             if own is not None and not among and bank is None:
                 own = own.without(frame.index)
-            yield frame, self.score_frame(frame, own)
+            yield frame, self.score_frame(frame, own, target_among_support=among)
 
     @torch.inference_mode()
-    def score_frame(self, frame: Frame, bank: SupportBank | None) -> ScoredBoxes:
+    def score_frame(
+        self, frame: Frame, bank: SupportBank | None, *, target_among_support: bool = False
+    ) -> ScoredBoxes:
         """Boxes in source pixels and class scores of one frame, with the support of a bank."""
         images, size = self.input([frame])
         support = None if bank is None or not len(bank) else [bank]
-        scored = self.detector(images, support, image_sizes=[size])[0]
+        among = target_among_support and self.detector.uses_support
+        scored = self.detector(images, support, image_sizes=[size], target_among_support=among)[0]
         factor = scored.boxes.new_tensor(
             [frame.image.shape[1] / size[1], frame.image.shape[0] / size[0]] * 2
         )

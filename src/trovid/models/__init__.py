@@ -1,8 +1,9 @@
 """Detectors, their parts, recipes and weights."""
 
+from trovid.models.building import build_detector
 from trovid.models.detector import Detector
 from trovid.models.postprocess import ScoredBoxes, select_detections
-from trovid.models.recipes import Recipe, build_detector, load_recipe, recipe_names
+from trovid.models.recipes import Recipe, load_recipe, recipe_names
 from trovid.models.support import SupportBank
 from trovid.models.weights import ModelCard, embedded_models, load_weights, save_weights
 

@@ -37,8 +37,12 @@ class Detector(nn.Module):
         support_roi_features: Pools the support frames' proposals (plain RoIAlign), where the box
             head uses them.
         box_head: RoI features to class logits and box deltas.
+        delta_stds: Deviations of the deltas x, y, w, h; the box head predicts deltas divided by
+            them.
         samples: RoIs an image in the box head's loss.
-        box_weights: Scale of the deltas x, y, w, h (10 10 5 5: deviations .1 .1 .2 .2).
+        positive_fraction: Share of foreground among them at most.
+        foreground_iou: IoU from which a RoI is foreground.
+        smooth_l1_beta: Where the box loss goes from square to linear.
     """
 
     def __init__(
@@ -49,8 +53,11 @@ class Detector(nn.Module):
         roi_features: MultiScaleRoIAlign | MultiScaleTemporalRoIAlign,
         box_head: BoxHead,
         support_roi_features: MultiScaleRoIAlign | None = None,
+        delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2),
         samples: int = 256,
-        box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0),
+        positive_fraction: float = 0.25,
+        foreground_iou: float = 0.5,
+        smooth_l1_beta: float = 1.0,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -58,17 +65,26 @@ class Detector(nn.Module):
         if box_head.uses_support != (support_roi_features is not None):
             raise ValueError("`support_roi_features` must be given exactly where SELSA is used")
         self.roi_features = roi_features
+        self.searched_levels: tuple[str, ...] = ()
+        if isinstance(roi_features, MultiScaleTemporalRoIAlign):
+            self.searched_levels = tuple(roi_features.featmap_names)
         self.support_roi_features = support_roi_features
         self.box_head = box_head
-        self.box_coder = BoxCoder(box_weights)
+        x, y, width, height = delta_stds
+        self.box_coder = BoxCoder((1 / x, 1 / y, 1 / width, 1 / height))
+        self.smooth_l1_beta = smooth_l1_beta
         self.sampler = RoISampler(
-            num_classes=box_head.num_classes, box_coder=self.box_coder, samples=samples
+            num_classes=box_head.num_classes,
+            box_coder=self.box_coder,
+            samples=samples,
+            positive_fraction=positive_fraction,
+            iou=foreground_iou,
         )
 
     @property
     def searches_maps(self) -> bool:
         """Whether RoI features are gathered from support maps (Temporal RoI Align)."""
-        return isinstance(self.roi_features, MultiScaleTemporalRoIAlign)
+        return bool(self.searched_levels)
 
     @property
     def uses_support(self) -> bool:
@@ -82,6 +98,7 @@ class Detector(nn.Module):
         targets: list[dict[str, Tensor]] | None = None,
         *,
         image_sizes: list[tuple[int, int]] | None = None,
+        target_among_support: bool = False,
     ) -> list[ScoredBoxes] | Losses:
         """Detects in target frames, or with targets returns the losses.
 
@@ -90,11 +107,19 @@ class Detector(nn.Module):
             support: For each image the bank of its video; None for none.
             targets: For each image `boxes` Tensor[N, 4] and `labels` Tensor[N].
             image_sizes: Height and width of each image before padding.
+            target_among_support: Whether each target frame is also its own last support frame.
 
         Returns:
             For each image its scored boxes, or with targets the losses by name.
         """
-        return self.detect(self.backbone(images), images, support, targets, image_sizes=image_sizes)
+        return self.detect(
+            self.backbone(images),
+            images,
+            support,
+            targets,
+            image_sizes=image_sizes,
+            target_among_support=target_among_support,
+        )
 
     @overload
     def detect(
@@ -105,6 +130,7 @@ class Detector(nn.Module):
         targets: None = None,
         *,
         image_sizes: list[tuple[int, int]] | None = None,
+        target_among_support: bool = False,
     ) -> list[ScoredBoxes]: ...
 
     @overload
@@ -116,6 +142,7 @@ class Detector(nn.Module):
         targets: list[dict[str, Tensor]],
         *,
         image_sizes: list[tuple[int, int]] | None = None,
+        target_among_support: bool = False,
     ) -> Losses: ...
 
     def detect(
@@ -126,10 +153,13 @@ class Detector(nn.Module):
         targets: list[dict[str, Tensor]] | None = None,
         *,
         image_sizes: list[tuple[int, int]] | None = None,
+        target_among_support: bool = False,
     ) -> list[ScoredBoxes] | Losses:
         """`forward` from the features of the target frames on."""
         batch = image_list(images, image_sizes)
         proposals, losses = self.rpn(batch, features, targets)
+        if target_among_support:
+            support = self.append_targets(support, features, proposals, batch.image_sizes)
         sampled = None if targets is None else self.sampler(proposals, targets)
         if sampled is not None:
             proposals = sampled.proposals
@@ -140,7 +170,8 @@ class Detector(nn.Module):
         logits, deltas = self.box_head(roi_features, counts, embeddings)
 
         if sampled is not None:
-            return {**losses, **box_head_losses(logits, deltas, sampled)}
+            own = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
+            return {**losses, **own}
         boxes = self.box_coder.decode(deltas, proposals)
         scores = logits.softmax(-1)[:, :-1]
         return [
@@ -161,8 +192,8 @@ class Detector(nn.Module):
         maps = {
             name: PackedSupport.batch([bank.maps[name] for bank in support])
             if support is not None
-            else level.new_zeros((len(level), 0, *level.shape[1:]))
-            for name, level in features.items()
+            else features[name].new_zeros((len(features[name]), 0, *features[name].shape[1:]))
+            for name in self.searched_levels
         }
         return self.roi_features(features, maps, proposals, image_sizes)
 
@@ -199,23 +230,52 @@ class Detector(nn.Module):
             frame_indices: For each video the indices of its support frames.
             image_sizes: Height and width of each image before padding.
         """
-        counts = [len(indices) for indices in frame_indices]
-        maps: dict[str, list[PackedSupport]] = {}
-        if self.searches_maps:
-            maps = {
-                name: [pack_support(video) for video in level.split(counts)]
-                for name, level in features.items()
-            }
-        proposals: list[list[Tensor]] = [[] for _ in counts]
-        embeddings: list[SupportEmbedding] = [[] for _ in counts]
+        batch = image_list(images, image_sizes)
+        proposals = None
         if self.support_roi_features is not None:
-            batch = image_list(images, image_sizes)
             with torch.no_grad():
-                found, _ = self.rpn(batch, features)
-            rois = self.support_roi_features(features, found, batch.image_sizes)
+                proposals, _ = self.rpn(batch, features)
+        return self._banks(features, proposals, batch.image_sizes, frame_indices)
+
+    def append_targets(
+        self,
+        support: Sequence[SupportBank] | None,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_sizes: list[tuple[int, int]],
+    ) -> list[SupportBank]:
+        """The banks with each target frame itself as last support frame, of index -1.
+
+        Args:
+            support: For each image the bank of its video; None for none.
+            features: Levels of Tensor[B, C, H, W].
+            proposals: For each image Tensor[R_i, 4].
+            image_sizes: Height and width of each image before padding.
+        """
+        own = self._banks(features, proposals, image_sizes, [(-1,)] * len(proposals))
+        if support is None:
+            return own
+        return [SupportBank.cat(pair) for pair in zip(support, own, strict=True)]
+
+    def _banks(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor] | None,
+        image_sizes: list[tuple[int, int]],
+        frame_indices: Sequence[Sequence[int]],
+    ) -> list[SupportBank]:
+        counts = [len(indices) for indices in frame_indices]
+        maps = {
+            name: [pack_support(video) for video in features[name].split(counts)]
+            for name in self.searched_levels
+        }
+        kept: list[list[Tensor]] = [[] for _ in counts]
+        embeddings: list[SupportEmbedding] = [[] for _ in counts]
+        if self.support_roi_features is not None and proposals is not None:
+            rois = self.support_roi_features(features, proposals, image_sizes)
             starts = [sum(counts[:i]) for i in range(len(counts))]
-            proposals = [found[s : s + n] for s, n in zip(starts, counts, strict=True)]
-            per_video = [sum(len(p) for p in video) for video in proposals]
+            kept = [proposals[s : s + n] for s, n in zip(starts, counts, strict=True)]
+            per_video = [sum(len(p) for p in video) for video in kept]
             for keys, values in self.box_head.embed_support(rois):
                 pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
                 for embedding, pair in zip(embeddings, pairs, strict=True):
@@ -224,7 +284,7 @@ class Detector(nn.Module):
             SupportBank(
                 frame_indices=tuple(indices),
                 maps={name: videos[i] for name, videos in maps.items()},
-                proposals=tuple(proposals[i]),
+                proposals=tuple(kept[i]),
                 embedding=embeddings[i],
             )
             for i, indices in enumerate(frame_indices)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,15 +11,12 @@ from typing import Any, Literal
 import yaml
 
 from trovid.errors import TrovidError
-from trovid.models.backbones import BACKBONES
-from trovid.models.detector import Detector
-from trovid.models.rpn import ProposalNetwork
-from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
+from trovid.models.typed_values import convert, nearest
 
 
-@dataclass(frozen=True)
-class BackboneRecipe:
-    """`name` of BACKBONES and its arguments."""
+@dataclass(frozen=True, kw_only=True)
+class SmallBackboneRecipe:
+    """Arguments of SmallBackbone."""
 
     name: Literal["small"]
     widths: tuple[int, int, int, int]
@@ -31,19 +25,52 @@ class BackboneRecipe:
     frozen_stages: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class ResNetBackboneRecipe:
+    """Arguments of ResNetBackbone; `reduction` has a width for each level, 0 for none."""
+
+    name: Literal["resnet18", "resnet50", "resnet101", "resnext101_64x4d"]
+    levels: tuple[str, ...]
+    reduction: tuple[int, ...]
+    dilated: bool
+    frozen_stages: int
+    trained_norm: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimmBackboneRecipe:
+    """Arguments of TimmBackbone; `reduction` has a width for each level, 0 for none."""
+
+    name: Literal["timm"]
+    model: str
+    levels: tuple[str, ...]
+    reduction: tuple[int, ...]
+    output_stride: int | None
+
+
+BackboneRecipe = SmallBackboneRecipe | ResNetBackboneRecipe | TimmBackboneRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
 class RPNRecipe:
     """Arguments of ProposalNetwork; pairs are (training, test)."""
 
+    levels: tuple[str, ...] = ("0",)
+    channels: int | None = None
     anchor_sizes: tuple[tuple[int, ...], ...]
     aspect_ratios: tuple[float, ...]
+    rounded_anchors: bool = True
     pre_nms: tuple[int, int]
     post_nms: tuple[int, int]
     nms: float
     samples: int
+    positive_fraction: float = 0.5
+    foreground_iou: float = 0.7
+    background_iou: float = 0.3
+    smooth_l1_beta: float = 1 / 9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TemporalRecipe:
     """Arguments of Temporal RoI Align: K points, N heads (0: average), the embedding psi."""
 
@@ -54,27 +81,32 @@ class TemporalRecipe:
     logit_scale: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoIRecipe:
-    """RoI grid, samples a bin, and Temporal RoI Align or null."""
+    """RoI grid, samples a bin, the shift by half a pixel, and Temporal RoI Align or null."""
 
     levels: tuple[str, ...]
     output_size: int
     sampling_ratio: int
+    aligned: bool = False
     temporal: TemporalRecipe | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BoxHeadRecipe:
-    """FC widths, SELSA heads (0: none), one box a RoI or a class, RoIs in the loss."""
+    """FC widths, SELSA heads (0: none), one box a RoI or a class, deltas, RoIs in the loss."""
 
     hidden: tuple[int, ...]
     selsa_heads: int
     class_agnostic: bool
+    delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     samples: int
+    positive_fraction: float = 0.25
+    foreground_iou: float = 0.5
+    smooth_l1_beta: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
     """The parts of a Detector."""
 
@@ -85,28 +117,37 @@ class ModelRecipe:
     box_head: BoxHeadRecipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageRecipe:
-    """Size of the resized frame (shorter side, bound of the longer) and padding."""
+    """Size of the resized frame (shorter side, bound of the longer), RGB statistics, padding."""
 
     shorter: int
     longer: int
+    antialias: bool = True
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     divisor: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class InferenceRecipe:
     """Support frames at inference and the choice of detections."""
 
     support: str
     target_among_support: bool
+    score: float = 0.05
     nms: float
     max_detections: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
-    """Data, schedule and support frames of a training."""
+    """Data, schedule and support frames of a training.
+
+    The learning rate rises linearly over `warmup` steps from its `warmup_start`-th part; then it
+    falls to a tenth at each step of `drops`, or without any along half a cosine. `momentum` is
+    AdamW's first and SGD's only one.
+    """
 
     start: str | None
     videos: int
@@ -114,15 +155,19 @@ class TrainingRecipe:
     batch: int
     support_frames: int
     support_window: int | None
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    momentum: float = 0.9
     learning_rate: float
     warmup: int
+    warmup_start: float = 0.0
+    drops: tuple[int, ...] = ()
     weight_decay: float
     clip_norm: float
     colour_augmentation: bool
     bfloat16: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that makes a model: its parts, its input, its inference, its training."""
 
@@ -135,8 +180,13 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("trovid.models") / "recipes"
-    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+    folder = recipes_folder()
+    return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
+
+
+def recipes_folder() -> Path:
+    """Where the recipes that come with the package lie."""
+    return Path(str(resources.files("trovid.models"))) / "recipes"
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -153,13 +203,23 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             raise TrovidError(f"{path}: {error.strerror}") from error
     names = recipe_names()
     if str(name_or_path) not in names:
-        raise TrovidError(f"no recipe {str(name_or_path)!r}{_nearest(str(name_or_path), names)}")
-    file = resources.files("trovid.models") / "recipes" / f"{name_or_path}.yaml"
+        raise TrovidError(f"no recipe {str(name_or_path)!r}{nearest(str(name_or_path), names)}")
+    file = recipes_folder() / f"{name_or_path}.yaml"
     return parse_recipe(file.read_text(), f"{name_or_path}.yaml")
 
 
-def parse_recipe(text: str, origin: str) -> Recipe:
-    """A recipe from YAML text; `origin` names the file in errors."""
+def parse_recipe(text: str, origin: str, *, complete: bool = True) -> Recipe:
+    """A recipe from YAML text.
+
+    Args:
+        text: The recipe.
+        origin: Names the file in errors.
+        complete: Whether every value must be there. Otherwise a value that the first version of
+            trovid did not have yet may be missing and is what that version did.
+
+    Raises:
+        TrovidError: If the text is no YAML, or has a wrong, unknown or missing key.
+    """
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -168,92 +228,9 @@ def parse_recipe(text: str, origin: str) -> Recipe:
         raise TrovidError(
             f"{origin}{line}: not YAML: {getattr(error, 'problem', error)}"
         ) from error
-    return _convert(values, Recipe, origin, "")
+    return convert(values, Recipe, origin, complete=complete)
 
 
 def recipe_values(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain nested dicts, as YAML and JSON write it."""
     return dataclasses.asdict(recipe)
-
-
-def build_detector(recipe: Recipe) -> Detector:
-    """The detector of a recipe, with random weights."""
-    parts = recipe.model
-    backbone = BACKBONES[parts.backbone.name](
-        widths=parts.backbone.widths,
-        blocks=parts.backbone.blocks,
-        out_channels=parts.backbone.out_channels,
-        frozen_stages=parts.backbone.frozen_stages,
-    )
-    channels = parts.backbone.out_channels
-    rpn = ProposalNetwork(in_channels=channels, **_fields(parts.rpn))
-    roi, temporal = parts.roi, parts.roi.temporal
-    plain = (list(roi.levels), roi.output_size, roi.sampling_ratio)
-    return Detector(
-        backbone=backbone,
-        rpn=rpn,
-        roi_features=MultiScaleRoIAlign(*plain)
-        if temporal is None
-        else MultiScaleTemporalRoIAlign(*plain, channels=channels, **_fields(temporal)),
-        support_roi_features=MultiScaleRoIAlign(*plain) if parts.box_head.selsa_heads else None,
-        box_head=BoxHead(
-            channels * roi.output_size**2,
-            hidden=parts.box_head.hidden,
-            num_classes=len(parts.classes),
-            selsa_heads=parts.box_head.selsa_heads,
-            class_agnostic=parts.box_head.class_agnostic,
-        ),
-        samples=parts.box_head.samples,
-    )
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(words)}"
-
-
-def _convert(value: Any, kind: Any, origin: str, key: str) -> Any:
-    where = f"{origin}: {key or 'the recipe'}"
-    arguments = typing.get_args(kind)
-    if isinstance(kind, types.UnionType):
-        if value is None:
-            return None
-        kind = next(a for a in arguments if a is not type(None))
-        return _convert(value, kind, origin, key)
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise TrovidError(f"{where} must hold keys and values, but is {value!r}")
-        hints = typing.get_type_hints(kind)
-        for name in value:
-            if name not in hints:
-                raise TrovidError(f"{where} has no key {name!r}{_nearest(str(name), list(hints))}")
-        missing = [name for name in hints if name not in value]
-        if missing:
-            raise TrovidError(f"{where} lacks {', '.join(missing)}")
-        return kind(  # type: ignore[operator]
-            **{n: _convert(value[n], h, origin, f"{key}.{n}".strip(".")) for n, h in hints.items()}
-        )
-    origin_kind = typing.get_origin(kind)
-    if origin_kind is Literal:
-        if value not in arguments:
-            raise TrovidError(f"{where} must be one of {', '.join(arguments)}, but is {value!r}")
-        return value
-    if origin_kind is tuple:
-        variable = len(arguments) == 2 and arguments[1] is Ellipsis
-        if not isinstance(value, list) or not (variable or len(value) == len(arguments)):
-            count = "values" if variable else f"{len(arguments)} values"
-            raise TrovidError(f"{where} must be a list of {count}, but is {value!r}")
-        kinds = [arguments[0]] * len(value) if variable else arguments
-        return tuple(
-            _convert(v, k, origin, f"{key}[{i}]")
-            for i, (v, k) in enumerate(zip(value, kinds, strict=True))
-        )
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TrovidError(f"{where} must be of type {kind.__name__}, but is {value!r}")
-    return value

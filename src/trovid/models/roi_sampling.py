@@ -81,19 +81,25 @@ class RoISampler:
         return SampledRoIs(chosen, torch.cat(labels), torch.cat(box_targets))
 
 
-def box_head_losses(logits: Tensor, deltas: Tensor, rois: SampledRoIs) -> dict[str, Tensor]:
-    """Cross-entropy over all RoIs, smooth L1 (beta 1) over the foreground's own deltas.
+def box_head_losses(
+    logits: Tensor, deltas: Tensor, rois: SampledRoIs, *, smooth_l1_beta: float = 1.0
+) -> dict[str, Tensor]:
+    """Cross-entropy over all RoIs, smooth L1 over the foreground's own deltas.
 
     Args:
         logits: Tensor[R, num_classes + 1], background last.
         deltas: Tensor[R, 4] or Tensor[R, 4 * num_classes].
         rois: The sampled RoIs.
+        smooth_l1_beta: Where the box loss goes from square to linear.
     """
     positive = (rois.labels < logits.shape[1] - 1).nonzero().flatten()
     per_class = deltas.unflatten(1, (-1, 4))
     column = rois.labels[positive] if per_class.shape[1] > 1 else torch.zeros_like(positive)
     box_loss = F.smooth_l1_loss(
-        per_class[positive, column], rois.box_targets[positive], reduction="sum"
+        per_class[positive, column],
+        rois.box_targets[positive],
+        reduction="sum",
+        beta=smooth_l1_beta,
     )
     return {
         "class": F.cross_entropy(logits, rois.labels),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import (
@@ -12,10 +14,25 @@ from torchvision.models.detection.rpn import (
     RPNHead,
     concat_box_prediction_layers,
 )
+from torchvision.ops import Conv2dNormActivation
 
 
 class FullPrecisionRPNHead(RPNHead):
-    """torchvision's RPN head whose outputs are float32 under autocast too."""
+    """torchvision's RPN head whose outputs are float32 under autocast too.
+
+    Args:
+        in_channels: Channels of every level.
+        num_anchors: Anchors at a place.
+        channels: Channels of the 3x3 convolution; None for `in_channels`.
+    """
+
+    def __init__(self, in_channels: int, num_anchors: int, channels: int | None = None) -> None:
+        super().__init__(channels or in_channels, num_anchors)
+        if channels not in (None, in_channels):
+            convolution = Conv2dNormActivation(in_channels, channels, 3, norm_layer=None)
+            for parameter in convolution.parameters():
+                nn.init.normal_(parameter, std=0.01 if parameter.dim() > 1 else 0.0)
+            self.conv = nn.Sequential(convolution)
 
     def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """List of Tensor[B, C, H, W] to objectness and deltas of each level."""
@@ -23,45 +40,96 @@ class FullPrecisionRPNHead(RPNHead):
         return [o.float() for o in objectness], [d.float() for d in deltas]
 
 
+class Anchors(AnchorGenerator):
+    """torchvision's anchors, whose sides may also stay as they are.
+
+    Args:
+        sizes: For each level the anchors' side lengths in pixels.
+        aspect_ratios: Height over width of the anchors, for all levels.
+        rounded: Whether half the sides are rounded to whole pixels, as in torchvision.
+    """
+
+    def __init__(
+        self, sizes: Sequence[Sequence[int]], aspect_ratios: Sequence[float], *, rounded: bool
+    ) -> None:
+        self.rounded = rounded
+        super().__init__(
+            tuple(tuple(level) for level in sizes), tuple(tuple(aspect_ratios) for _ in sizes)
+        )
+
+    def generate_anchors(
+        self,
+        scales: list[int],
+        aspect_ratios: list[float],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device = torch.device("cpu"),  # noqa: B008
+    ) -> Tensor:
+        """Tensor[sizes * ratios, 4] around the origin, ratio after ratio."""
+        if self.rounded:
+            return super().generate_anchors(scales, aspect_ratios, dtype, device)
+        sides = torch.as_tensor(scales, dtype=dtype, device=device)
+        heights = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt().unsqueeze(1)
+        half_h, half_w = (heights * sides).flatten() / 2, (sides / heights).flatten() / 2
+        return torch.stack([-half_w, -half_h, half_w, half_h], dim=1)
+
+
 class ProposalNetwork(RegionProposalNetwork):
     """Anchors, objectness and box deltas on every level, then the best proposals of an image.
 
     Args:
         in_channels: Channels of every level.
+        levels: Names of the levels used, finest first.
+        channels: Channels of the head's 3x3 convolution; None for `in_channels`.
         anchor_sizes: For each level the anchors' side lengths in pixels.
         aspect_ratios: Height over width of the anchors, for all levels.
+        rounded_anchors: See Anchors.
         pre_nms: Proposals an image before suppression, in training and at test.
         post_nms: Proposals an image after it, in training and at test.
         nms: IoU above which the lower of two proposals goes.
-        samples: Anchors an image in the loss, half of them positive at most.
+        samples: Anchors an image in the loss.
+        positive_fraction: Share of positive ones at most.
+        foreground_iou: IoU from which an anchor is positive.
+        background_iou: IoU below which it is negative.
+        smooth_l1_beta: Where the box loss goes from square to linear.
     """
 
     def __init__(
         self,
         *,
         in_channels: int,
+        levels: Sequence[str] = ("0",),
+        channels: int | None = None,
         anchor_sizes: Sequence[Sequence[int]],
         aspect_ratios: Sequence[float],
+        rounded_anchors: bool = True,
         pre_nms: tuple[int, int],
         post_nms: tuple[int, int],
         nms: float = 0.7,
         samples: int = 256,
+        positive_fraction: float = 0.5,
+        foreground_iou: float = 0.7,
+        background_iou: float = 0.3,
+        smooth_l1_beta: float = 1 / 9,
     ) -> None:
-        anchors = AnchorGenerator(
-            tuple(tuple(level) for level in anchor_sizes),
-            tuple(tuple(aspect_ratios) for _ in anchor_sizes),
-        )
+        if len(levels) != len(anchor_sizes):
+            raise ValueError(
+                f"`anchor_sizes` must have a list for each of the levels {list(levels)}, "
+                f"but has {len(anchor_sizes)}"
+            )
+        anchors = Anchors(anchor_sizes, aspect_ratios, rounded=rounded_anchors)
         super().__init__(
             anchors,
-            FullPrecisionRPNHead(in_channels, anchors.num_anchors_per_location()[0]),
-            fg_iou_thresh=0.7,
-            bg_iou_thresh=0.3,
+            FullPrecisionRPNHead(in_channels, anchors.num_anchors_per_location()[0], channels),
+            fg_iou_thresh=foreground_iou,
+            bg_iou_thresh=background_iou,
             batch_size_per_image=samples,
-            positive_fraction=0.5,
+            positive_fraction=positive_fraction,
             pre_nms_top_n={"training": pre_nms[0], "testing": pre_nms[1]},
             post_nms_top_n={"training": post_nms[0], "testing": post_nms[1]},
             nms_thresh=nms,
         )
+        self.levels = tuple(levels)
+        self.smooth_l1_beta = smooth_l1_beta
 
     def forward(
         self,
@@ -79,7 +147,7 @@ class ProposalNetwork(RegionProposalNetwork):
         Returns:
             A list of Tensor[R_i, 4], best first, without gradient; the losses by name.
         """
-        levels = list(features.values())
+        levels = [features[name] for name in self.levels]
         objectness, deltas = self.head(levels)
         anchors = self.anchor_generator(images, levels)
         per_level = [o[0].numel() for o in objectness]
@@ -93,6 +161,34 @@ class ProposalNetwork(RegionProposalNetwork):
         wanted = self.box_coder.encode(matched, anchors)
         loss_objectness, loss_boxes = self.compute_loss(scores, flat_deltas, labels, wanted)
         return proposals, {"rpn_objectness": loss_objectness, "rpn_boxes": loss_boxes}
+
+    def compute_loss(
+        self,
+        objectness: Tensor,
+        pred_bbox_deltas: Tensor,
+        labels: list[Tensor],
+        regression_targets: list[Tensor] | tuple[Tensor, ...],
+    ) -> tuple[Tensor, Tensor]:
+        """Cross-entropy and smooth L1 over sampled anchors, both a mean over all of these.
+
+        Args:
+            objectness: Tensor[A], of all anchors of all images.
+            pred_bbox_deltas: Tensor[A, 4].
+            labels: For each image Tensor[A_i]: 1 positive, 0 negative, -1 neither.
+            regression_targets: For each image Tensor[A_i, 4].
+        """
+        positive, negative = (torch.cat(part) for part in self.fg_bg_sampler(labels))
+        positive, negative = positive.nonzero().flatten(), negative.nonzero().flatten()
+        sampled = torch.cat([positive, negative])
+        wanted, truth = torch.cat(list(regression_targets)), torch.cat(labels)
+        loss_boxes = F.smooth_l1_loss(
+            pred_bbox_deltas[positive],
+            wanted[positive],
+            beta=self.smooth_l1_beta,
+            reduction="sum",
+        ) / len(sampled)
+        scores = objectness.flatten()[sampled]
+        return F.binary_cross_entropy_with_logits(scores, truth[sampled]), loss_boxes
 
 
 def image_list(images: Tensor, image_sizes: list[tuple[int, int]] | None) -> ImageList:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from trovid.errors import TrovidError
 from trovid.files import replacing
+from trovid.models.building import build_detector
 from trovid.models.detector import Detector
-from trovid.models.recipes import Recipe, build_detector, parse_recipe, recipe_values
+from trovid.models.recipes import Recipe, parse_recipe, recipe_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ def read_card(path: Path) -> ModelCard:
 def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if "recipe" not in metadata:
         raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
-    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)")
+    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
     return ModelCard(recipe, json.loads(metadata.get("facts", "{}")))
 
 
@@ -133,6 +134,16 @@ def load_state(
     Raises:
         TrovidError: If a tensor is missing, unknown, of another shape or not finite.
     """
+    own = check_state(detector, tensors, origin, partial=partial)
+    with torch.no_grad():
+        for key, value in tensors.items():
+            own[key].copy_(value)
+
+
+def check_state(
+    detector: Detector, tensors: dict[str, Tensor], origin: str, *, partial: bool = False
+) -> dict[str, Tensor]:
+    """Checks as `load_state` does, and returns the detector's own tensors by name."""
     own = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
     unknown = sorted(tensors.keys() - own.keys())
     missing = [] if partial else sorted(own.keys() - tensors.keys())
@@ -147,6 +158,4 @@ def load_state(
             )
         if not torch.isfinite(value).all():
             raise TrovidError(f"{origin}: {key} holds values that are not finite")
-    with torch.no_grad():
-        for key, value in tensors.items():
-            own[key].copy_(value)
+    return own

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.errors import TrovidError
-from trovid.models.recipes import Recipe, recipe_values
+from trovid.models.recipes import Recipe, parse_recipe, recipe_values
 from trovid.models.weights import read_tensors, save_tensors
 
 
@@ -46,7 +46,8 @@ def load_checkpoint(
     """
     tensors, metadata = read_tensors(path)
     head = json.loads(metadata["head"])
-    if head["seed"] != seed or head["recipe"] != json.loads(json.dumps(recipe_values(recipe))):
+    own = parse_recipe(json.dumps(head["recipe"]), str(path), complete=False)
+    if head["seed"] != seed or own != recipe:
         raise TrovidError(
             f"{path} is a checkpoint of another recipe or seed: choose another --out or delete it"
         )

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from trovid.data.loader import TrainingBatch, TrainingClips
+from trovid.models.building import build_detector
 from trovid.models.detector import Detector
-from trovid.models.recipes import Recipe, TrainingRecipe, build_detector
+from trovid.models.recipes import Recipe, TrainingRecipe
 from trovid.models.weights import load_state, read_tensors
 from trovid.training.checkpoints import load_checkpoint, save_checkpoint
 
@@ -29,8 +30,11 @@ class Progress:
 
 
 def learning_rate(settings: TrainingRecipe, step: int) -> float:
-    """Linear warm-up, then half a cosine down to nothing."""
-    warm = min(1.0, (step + 1) / max(1, settings.warmup))
+    """Linear warm-up; then a tenth at each of the drops, or half a cosine down to nothing."""
+    start = settings.warmup_start
+    warm = start + (1 - start) * min(1.0, (step + 1) / max(1, settings.warmup))
+    if settings.drops:
+        return settings.learning_rate * warm * 0.1 ** sum(step >= drop for drop in settings.drops)
     return settings.learning_rate * warm * (1 + math.cos(math.pi * step / settings.steps)) / 2
 
 
@@ -48,13 +52,16 @@ def compute_losses(detector: Detector, batch: TrainingBatch) -> dict[str, Tensor
 
 
 def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.Optimizer:
-    """AdamW; one-dimensional parameters (biases, norms) do not decay."""
+    """AdamW, where one-dimensional parameters (biases, norms) do not decay, or SGD."""
     parameters = [p for p in detector.parameters() if p.requires_grad]
+    rate, momentum, decay = settings.learning_rate, settings.momentum, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay)
     groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+    return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999))
 
 
 def initial_detector(recipe: Recipe, *, seed: int, start: Path | None) -> Detector:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from trovid.data.coco_vid import VideoLabels
@@ -65,8 +66,7 @@ def train_recipe(
     labels = VideoLabels.from_json(data / "train.json")
     if labels.class_names != recipe.model.classes:
         raise TrovidError(f"{data / 'train.json'} has other classes than recipe {recipe.name}")
-    image = recipe.image
-    transform = FrameTransform(image.shorter, image.longer, divisor=image.divisor)
+    transform = FrameTransform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         clips = TrainingClips(
             labels, transform, cache=out / "frames", videos=recipe.training.videos, progress=tick

@@ -1,4 +1,4 @@
-"""Backbones: an image in, a dict of feature maps out, finest level first."""
+"""A small residual network for small images on a CPU."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SmallBackbone(nn.Module):
         frozen_stages: int = 0,
     ) -> None:
         super().__init__()
-        self.out_channels = out_channels
+        self.level_channels = {"0": out_channels}
         self.stem = _conv_norm(3, widths[0], stride=2)
         self.stages = nn.ModuleList(
             nn.Sequential(
@@ -88,6 +88,3 @@ class SmallBackbone(nn.Module):
         stride16 = self.stages[2](stride8)
         context = F.interpolate(self.context(stride16), size=stride8.shape[-2:], mode="nearest")
         return OrderedDict({"0": F.relu(self.output(self.lateral(stride8) + context))})
-
-
-BACKBONES = {"small": SmallBackbone}
