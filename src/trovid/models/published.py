@@ -71,7 +71,7 @@ def convert_file(source: Path, recipe_name: str, target: Path, *, facts: dict) -
     Raises:
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
-    from trovid.models.conversion import convert_published  # ty: ignore[import-not-found]
+    from trovid.models.conversion import convert_published
 
     tensors, metadata = convert_published(source, load_recipe(recipe_name))
     own = json.loads(metadata.get("facts", "{}"))
