@@ -27,6 +27,7 @@ ROOMS = (
     "evaluation",
     "training",
     "experiments",
+    "benchmarks",
     "viz",
     "cli",
 )

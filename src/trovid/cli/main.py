@@ -24,6 +24,7 @@ SUMMARIES = {
     "train": "Train a detector from a recipe.",
     "weights": "Published weights: list, download, convert, verify, where.",
     "experiment": "Repeat the measured tables of the README.",
+    "bench": "Measure speed and memory beside the rival's, with the result checked.",
 }
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130

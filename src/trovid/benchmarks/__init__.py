@@ -1,0 +1,1 @@
+"""What `trovid bench` runs: one file a benchmark, and the small modules that they share."""

@@ -1,0 +1,172 @@
+"""Inputs of the operator's benchmark: seeded, and shaped as a detector's are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Form = Literal["grouped", "dense", "average"]
+
+
+@dataclass(frozen=True)
+class OperatorSize:
+    """The paper's size, with one or another number changed.
+
+    Attributes:
+        rois: R.
+        frames: T.
+        channels: C.
+        height: H of the map.
+        width: W of the map.
+        top_k: K.
+        heads: N.
+        grid: h = w of a RoI.
+        sampling_ratio: RoIAlign's samples per bin and axis.
+        stride: Image pixels per map pixel.
+        form: The attention's embedding, or the plain average.
+    """
+
+    rois: int = 300
+    frames: int = 14
+    channels: int = 512
+    height: int = 38
+    width: int = 63
+    top_k: int = 4
+    heads: int = 4
+    grid: int = 7
+    sampling_ratio: int = 2
+    stride: int = 16
+    form: Form = "grouped"
+
+    @property
+    def positions(self) -> int:
+        """RoI positions of all RoIs."""
+        return self.rois * self.grid**2
+
+    @property
+    def embedding_inputs(self) -> int:
+        """Channels that one channel of the embedding reads."""
+        return self.channels // self.heads if self.form == "grouped" else self.channels
+
+    def facts(self) -> dict[str, Any]:
+        """Ready for JSON; `OperatorSize(**facts)` is the same size again."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class OperatorInputs:
+    """Tensors of one case.
+
+    Attributes:
+        features: Tensor[1, C, H, W].
+        support: Tensor[T, C, H, W].
+        boxes: Tensor[R, 4], in image pixels, float32 or float64.
+        weight: Tensor[C, C/N or C, 3, 3], or None for the plain average.
+        bias: Tensor[C], or None.
+        grad_output: Tensor[R, C, h, w], for the backward.
+    """
+
+    features: Tensor
+    support: Tensor
+    boxes: Tensor
+    weight: Tensor | None
+    bias: Tensor | None
+    grad_output: Tensor
+
+    def leaves(self) -> dict[str, Tensor]:
+        """What a gradient goes to, by name."""
+        named = {
+            "features": self.features,
+            "support": self.support,
+            "weight": self.weight,
+            "bias": self.bias,
+        }
+        return {name: leaf for name, leaf in named.items() if leaf is not None}
+
+    def to(self, dtype: torch.dtype) -> OperatorInputs:
+        """The same numbers in another precision, with leaves of their own."""
+        boxes = self.boxes.double() if dtype == torch.float64 else self.boxes
+        return OperatorInputs(
+            self.features.detach().to(dtype),
+            self.support.detach().to(dtype),
+            boxes,
+            None if self.weight is None else self.weight.detach().to(dtype),
+            None if self.bias is None else self.bias.detach().to(dtype),
+            self.grad_output.to(dtype),
+        )
+
+
+def make_inputs(
+    size: OperatorSize,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> OperatorInputs:
+    """Smooth features after a ReLU; support maps are shifted and noisy copies of the scene.
+
+    Boxes come in clusters around objects, as a region proposal network gives them. The embedding
+    is scaled such that the target's own logit is about 4: the softmax over frames is neither flat
+    nor saturated, so that an error in any part shows in the output.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    margin = 6
+    coarse = torch.randn(
+        1,
+        size.channels,
+        (size.height + 2 * margin) // 4 + 2,
+        (size.width + 2 * margin) // 4 + 2,
+        generator=generator,
+    )
+    canvas_size = (size.height + 2 * margin, size.width + 2 * margin)
+    canvas = F.interpolate(coarse, canvas_size, mode="bicubic", align_corners=True)[0]
+
+    def view(shift_y: int, shift_x: int) -> Tensor:
+        top, left = margin + shift_y, margin + shift_x
+        cut = canvas[:, top : top + size.height, left : left + size.width]
+        return (cut + 0.2 * torch.randn(cut.shape, generator=generator)).relu_()
+
+    shifts = torch.randint(-margin, margin + 1, (size.frames, 2), generator=generator).tolist()
+    features = view(0, 0).unsqueeze(0)
+    support = torch.stack([view(*shift) for shift in shifts])
+    boxes = clustered_boxes(size, generator)
+    weight = bias = None
+    if size.form != "average":
+        inputs, per_head = size.embedding_inputs, size.channels // size.heads
+        deviation = (4 / per_head / (0.5 * 9 * inputs)) ** 0.5
+        weight = deviation * torch.randn(size.channels, inputs, 3, 3, generator=generator)
+        bias = 0.1 * torch.randn(size.channels, generator=generator)
+    grad_output = torch.randn(size.rois, size.channels, size.grid, size.grid, generator=generator)
+    return OperatorInputs(
+        features.to(device, dtype),
+        support.to(device, dtype),
+        boxes.to(device, torch.float64 if dtype == torch.float64 else torch.float32),
+        None if weight is None else weight.to(device, dtype),
+        None if bias is None else bias.to(device, dtype),
+        grad_output.to(device, dtype),
+    )
+
+
+def clustered_boxes(size: OperatorSize, generator: torch.Generator) -> Tensor:
+    """Tensor[R, 4] within the image: about 15 boxes around each object, places and sizes jittered.
+
+    An object's shorter side is between 1/12 and 1/2 of the image's, its aspect between 1/2 and 2.
+    """
+    height, width = size.height * size.stride, size.width * size.stride
+    objects = max(1, size.rois // 15)
+    extent = torch.tensor([width, height], dtype=torch.float32)
+    centres = torch.rand(objects, 2, generator=generator) * extent
+    scale = min(height, width) * (1 / 12) * 6 ** torch.rand(objects, 1, generator=generator)
+    stretch = 2 ** (torch.rand(objects, 1, generator=generator) - 0.5)
+    sides = torch.cat([scale * stretch, scale / stretch], dim=1)
+    chosen = torch.randint(objects, (size.rois,), generator=generator)
+    jitter = torch.randn(2, size.rois, 2, generator=generator)
+    sides = sides[chosen] * torch.exp(0.2 * jitter[0])
+    centres = centres[chosen] + 0.15 * sides * jitter[1]
+    low, high = centres - sides / 2, centres + sides / 2
+    boxes = torch.cat([low.minimum(extent - size.stride), high.maximum(low.new_tensor(16.0))], 1)
+    return torch.minimum(boxes.clamp(min=0.0), extent.repeat(2))

@@ -1,0 +1,131 @@
+"""Peak extra memory of one computation, measured in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from trovid.benchmarks.contenders import RIVAL, run_rival, step_of, trovid_with
+from trovid.benchmarks.inputs import OperatorSize, make_inputs
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def extra_memory(run: Callable[[], object], device: str = "cpu") -> int:
+    """Bytes by which the high-water mark of a run exceeds the memory in use before it.
+
+    On a CPU this is resident memory; where the system cannot reset the mark (all but Linux), only
+    what exceeds the process's highest mark so far is seen. Call it in a fresh process.
+    """
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        result = run()
+        torch.cuda.synchronize(device)
+        peak = torch.cuda.max_memory_allocated(device)
+    else:
+        before = _resident_now()
+        result = run()
+        peak = _highest_mark()
+    del result
+    return max(0, peak - before)
+
+
+def _resident_now() -> int:
+    if not _CLEAR_REFS.exists():
+        return _highest_mark()
+    ctypes.CDLL(None).malloc_trim(0)
+    _CLEAR_REFS.write_text("5")
+    return _status("VmRSS")
+
+
+def _highest_mark() -> int:
+    if _STATUS.exists():
+        return _status("VmHWM")
+    mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return mark if sys.platform == "darwin" else mark * 1024
+
+
+def _status(key: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(key + ":"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"{_STATUS} has no {key}")
+
+
+def memory_of(
+    contender: str,
+    size: OperatorSize,
+    *,
+    backward: bool,
+    backend: str = "auto",
+    threads: int = 2,
+    device: str = "cpu",
+    dtype: str = "float32",
+) -> int:
+    """Peak extra bytes of a contender, in a new process that inherits the environment.
+
+    Args:
+        contender: "rival" or "trovid".
+        size: The case.
+        backward: Forward and backward, or forward alone.
+        backend: trovid's.
+        threads: torch's.
+        device: cpu or cuda.
+        dtype: Of the maps.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    job = {
+        "contender": contender,
+        "size": size.facts(),
+        "backward": backward,
+        "backend": backend,
+        "threads": threads,
+        "device": device,
+        "dtype": dtype,
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, "-m", "trovid.benchmarks.memory", json.dumps(job)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
+        raise RuntimeError(f"measuring the memory of {contender} failed: {last}")
+    return int(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """The process of its own: a job as JSON comes as argument, bytes go to stdout."""
+    job = json.loads(sys.argv[1])
+    torch.set_num_threads(job["threads"])
+    size, device = OperatorSize(**job["size"]), job["device"]
+    dtype = getattr(torch, job["dtype"])
+    contender = run_rival if job["contender"] == RIVAL else trovid_with(job["backend"])
+    step = step_of(job["backward"])
+    tiny = replace(size, rois=2, frames=1, channels=8 * size.heads, height=9, width=9)
+    tiny_inputs = make_inputs(tiny, device=device, dtype=dtype)
+    inputs = make_inputs(size, device=device, dtype=dtype)
+    step(contender, tiny_inputs, tiny)
+    print(extra_memory(lambda: step(contender, inputs, size), device))
+
+
+if __name__ == "__main__":
+    main()

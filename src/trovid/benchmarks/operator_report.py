@@ -1,0 +1,241 @@
+"""The operator's figures as tables, as a page and as a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from trovid.benchmarks.contenders import RIVAL, TROVID
+from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
+from trovid.benchmarks.records import Record
+from trovid.benchmarks.words import bytes_word, machine_words, markdown_table, seconds_word
+from trovid.files import replacing
+
+TIME_HEAD = ("case", "backend", "rival", "trovid", "faster", "spread", "error", "ties")
+MEMORY_HEAD = ("case", "backend", "rival", "trovid", "share")
+ROOFLINE_HEAD = ("case", "backend", "factored", "equations", "mm", "1x1 conv", "of conv")
+_FACTOR_LABELS = {
+    "rois": "RoIs R",
+    "frames": "support frames T",
+    "channels": "channels C",
+    "map": "map cells H x W",
+    "top_k": "K",
+}
+
+
+def time_rows(records: Sequence[Record]) -> list[list[str]]:
+    """Fastest run (median), speed-up of the fastest, spread, largest error, ties."""
+    rows = []
+    for record in records:
+        if record["kind"] != "time":
+            continue
+        agreement = record["agreement"]
+        times = [
+            f"{seconds_word(record['minimum'][name])} ({seconds_word(record['median'][name])})"
+            for name in (RIVAL, TROVID)
+        ]
+        spread = " / ".join(f"{record['spread'][name]:.0%}" for name in (RIVAL, TROVID))
+        error = f"{max(agreement['errors'].values()):.1e}"
+        rows.append(
+            [
+                record["case"],
+                backend_words(record),
+                *times,
+                f"{record['speedup']:.1f}",
+                spread,
+                error if agreement["passed"] else f"WRONG {error}",
+                f"{agreement['ties']} of {agreement['positions']}",
+            ]
+        )
+    return rows
+
+
+def brief(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table without its column `backend`, medians and totals, to fit a terminal."""
+    place = head.index("backend")
+    narrow = [
+        [
+            word.partition(" (")[0].partition(" of ")[0]
+            for index, word in enumerate(row)
+            if index != place
+        ]
+        for row in rows
+    ]
+    return [name for name in head if name != "backend"], narrow
+
+
+def memory_rows(records: Sequence[Record]) -> list[list[str]]:
+    """Peak extra memory of both, and trovid's share of the rival's."""
+    return [
+        [
+            record["case"],
+            backend_words(record),
+            *(bytes_word(record["extra_bytes"][name]) for name in (RIVAL, TROVID)),
+            f"1/{1 / max(record['share'], 1e-9):.1f}",
+        ]
+        for record in records
+        if record["kind"] == "memory"
+    ]
+
+
+def roofline_rows(records: Sequence[Record]) -> list[list[str]]:
+    """GFLOP/s that the forward passes reach at the paper's size, beside those of plain products."""
+    rows = []
+    for record in records:
+        if record["kind"] != "time" or not record["case"].startswith("forward-"):
+            continue
+        seconds, speeds = record["minimum"][TROVID], record["products_gflops"]
+        achieved = record["factored_flops"] / seconds / 1e9
+        rows.append(
+            [
+                record["case"],
+                backend_words(record),
+                f"{achieved:.0f}",
+                f"{record['equation_flops'] / seconds / 1e9:.0f}",
+                f"{speeds['mm']:.0f}",
+                f"{speeds['conv']:.0f}",
+                f"{achieved / speeds['conv']:.0%}",
+            ]
+        )
+    return rows
+
+
+def backend_words(record: Record) -> str:
+    """Backend, instruction set where one was forced, device and precision where unusual."""
+    words = [record["backend"], record["isa"]]
+    words += [record["device"]] if record["device"] != "cpu" else []
+    words += [record["dtype"]] if record["dtype"] != "float32" else []
+    return " ".join(word for word in words if word)
+
+
+def slowest(records: Sequence[Record], backend: str = "auto") -> Record | None:
+    """The record of a backend with the smallest speed-up."""
+    timed = [r for r in records if r["kind"] == "time" and r["backend"] == backend]
+    return min(timed, key=lambda record: record["speedup"], default=None)
+
+
+def write_report(records: Sequence[Record], folder: Path) -> None:
+    """Writes report.json, report.md and report.png into `folder`, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / "report.json") as partial:
+        partial.write_text(json.dumps({"records": list(records)}, indent=1) + "\n")
+    with replacing(folder / "report.md") as partial:
+        partial.write_text(report_markdown(records))
+    plot(records, folder / "report.png")
+
+
+def report_markdown(records: Sequence[Record]) -> str:
+    """The page."""
+    paper = [record for record in records if factor_of(record["case"]) is None]
+    scaling = [record for record in records if factor_of(record["case"])]
+    machines = dict.fromkeys(machine_words(record["machine"]) for record in records)
+    lines = [
+        "# The operator against the equations as commonly written",
+        "",
+        "Made by `trovid bench operator` and `trovid bench report`. The rival is "
+        "`trovid.benchmarks.rival`, which is frozen. Runs are interleaved; a time is the fastest "
+        "run, the median in brackets; `spread` is (slowest - fastest) / median of the rival and of "
+        "trovid; `error` is the largest max |a - b| / max |b| of the output and, where there is "
+        "a backward, of all gradients; `ties` counts positions whose K-th and next similarity "
+        "differ by less than 1e-6 in float64, which are left out. trovid's time includes "
+        "preparing the support maps, except in the `-packed` case.",
+        "",
+        f"Size, unless a case says otherwise: R = {PAPER.rois}, {PAPER.grid}x{PAPER.grid}, "
+        f"sampling ratio {PAPER.sampling_ratio}, T = {PAPER.frames}, C = {PAPER.channels}, map "
+        f"{PAPER.height}x{PAPER.width}, K = {PAPER.top_k}, N = {PAPER.heads}.",
+        "",
+        "## Time",
+        "",
+        *markdown_table(TIME_HEAD, time_rows(paper)),
+        "",
+        "## Peak extra memory",
+        "",
+        "Of a process of its own: resident high-water mark over the state with the inputs made.",
+        "",
+        *markdown_table(MEMORY_HEAD, memory_rows(paper)),
+        "",
+        "## One factor at a time",
+        "",
+        "Forward, grouped.",
+        "",
+        *markdown_table(TIME_HEAD, time_rows(scaling)),
+        "",
+        *_slowest_words(records),
+        "![Time of the rival and of trovid, one factor at a time](report.png)",
+        "",
+        "## Roofline",
+        "",
+        "GFLOP/s of the fastest run: counting the products of the factored algorithm "
+        "(`trovid.benchmarks.flops`), and counting those of the equations; beside them the "
+        "machine's own speed, measured in the same run, of torch.mm (2048x2048) and of a "
+        "channels-last 1x1 convolution (512 to 512 channels).",
+        "",
+        *markdown_table(ROOFLINE_HEAD, roofline_rows(paper)),
+        "",
+        "## Where",
+        "",
+        *(f"- {words}" for words in machines),
+        "",
+        *_gpu_words(records),
+    ]
+    return "\n".join(lines)
+
+
+def _slowest_words(records: Sequence[Record]) -> list[str]:
+    record = slowest(records)
+    if record is None:
+        return []
+    return [
+        f"`auto` is least ahead in `{record['case']}`: {record['speedup']:.2f} times as fast "
+        "as the rival.",
+        "",
+    ]
+
+
+def _gpu_words(records: Sequence[Record]) -> list[str]:
+    if any(record["device"].startswith("cuda") for record in records):
+        return []
+    return ["No GPU was at hand: nothing here was measured on one.", ""]
+
+
+def plot(records: Sequence[Record], path: Path) -> None:
+    """Time over each factor, on logarithmic axes: the rival, and each backend of trovid."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(FACTORS), figsize=(16, 3.8), sharey=True)
+    forward = [r for r in records if r["kind"] == "time" and not r["backward"]]
+    for place, factor in zip(axes, FACTORS, strict=True):
+        lines: dict[str, list[tuple[float, float]]] = {}
+        for record in forward:
+            scaled = factor_of(record["case"])
+            if record["case"] != "forward-grouped" and (scaled is None or scaled[0] != factor):
+                continue
+            size = record["size"]
+            value = size["height"] * size["width"] if factor == "map" else size[factor]
+            for name, label in ((RIVAL, RIVAL), (TROVID, f"trovid, {backend_words(record)}")):
+                lines.setdefault(label, []).append((value, record["minimum"][name]))
+        for label, points in lines.items():
+            fastest: dict[float, float] = {}
+            for value, seconds in points:
+                fastest[value] = min(seconds, fastest.get(value, seconds))
+            style = {"color": "0.4", "linestyle": "--"} if label == RIVAL else {}
+            place.plot(
+                *zip(*sorted(fastest.items()), strict=True), marker="o", label=label, **style
+            )
+        place.set_xscale("log")
+        place.set_yscale("log")
+        values = sorted({value for points in lines.values() for value, _ in points})
+        place.set_xticks(values, [f"{value:g}" for value in values])
+        place.minorticks_off()
+        place.set_xlabel(_FACTOR_LABELS[factor])
+        place.grid(alpha=0.3)
+    axes[0].set_ylabel("seconds, fastest run")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="upper center", ncols=4, bbox_to_anchor=(0.5, 1.02))
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100, bbox_inches="tight")
+    plt.close(figure)

@@ -1,0 +1,161 @@
+"""`trovid bench`: measurements, each beside its rival and with the result checked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from trovid.errors import TrovidError
+
+if TYPE_CHECKING:
+    from trovid.benchmarks.operator_cases import Case
+
+OPERATOR_FILE = "operator.json"
+TRAINING_FILE = "training.json"
+
+
+bench = cyclopts.App(
+    name="bench",
+    help="Measure speed and memory, each beside its rival and with the result checked.",
+    help_epilogue="Examples:\n"
+    "    trovid bench operator --quick\n"
+    "    trovid bench operator forward rois\n"
+    "    trovid bench report",
+    help_format="plaintext",
+)
+
+
+@bench.command
+def operator(
+    cases: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    *,
+    backend: str = "auto",
+    isa: Literal["avx512", "avx2", "portable"] | None = None,
+    threads: int = 2,
+    device: str = "cpu",
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    rounds: int = 7,
+    seconds: float = 40.0,
+    quick: bool = False,
+    out: Path = Path("runs/bench"),
+) -> int:
+    """The operator at the paper's size and around it, against the equations as commonly written.
+
+    Runs are interleaved; the output and the gradients are compared with the rival's in the same
+    run, ties counted and left out; status 1 where they disagree. Records go to OUT/operator.json,
+    where those of an earlier run stay unless they measured the same.
+
+    Examples:
+        trovid bench operator
+        trovid bench operator forward rois --backend native --isa avx2
+        trovid bench operator --quick
+
+    Args:
+        cases: Names of cases, or beginnings of them such as `memory` or `rois`; all by default.
+        backend: trovid's backend.
+        isa: Instruction set of the native backend; by default the best that the machine has.
+        threads: Threads of both.
+        device: cpu, cuda or cuda:N.
+        dtype: Precision of the maps; bfloat16 is checked against float64 on the same numbers.
+        rounds: At most so many timed runs of each contender.
+        seconds: Timed runs of a case stop after these, but not before the second round.
+        quick: A tiny size, to see that everything works.
+        out: Folder for records.
+    """
+    if isa is not None:
+        os.environ["TROVID_NATIVE_ISA"] = isa  # read when the native library is loaded
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    from rich.console import Console
+
+    from trovid.benchmarks import operator_report as report
+    from trovid.benchmarks.operator import Settings, estimate, passed, probe, run_operator
+    from trovid.benchmarks.operator_cases import all_cases, quick_cases
+    from trovid.benchmarks.records import add_records
+    from trovid.benchmarks.words import machine_words, terminal_table
+    from trovid.progress import bar
+
+    _check(threads=threads, rounds=rounds, device=device)
+    chosen = _choose(quick_cases() if quick else all_cases(), cases)
+    settings = Settings(backend, threads, device, dtype, rounds, seconds)
+    try:
+        probe(settings)
+    except (ValueError, RuntimeError) as error:
+        raise TrovidError(f"--backend {backend}: {error}") from error
+    console = Console()
+    minutes = estimate(chosen, settings) / 60
+    console.print(f"{len(chosen)} cases, at most about {minutes:.1f} minutes")
+    path = out / (f"quick-{OPERATOR_FILE}" if quick else OPERATOR_FILE)
+    records = []
+    with bar("measuring", unit="cases", seconds_between_lines=0.0) as tick:
+        for record in run_operator(chosen, settings, progress=tick):
+            records.append(record)
+            add_records(path, [record])
+    label = f"backend {report.backend_words(records[0])}"
+    for title, head, rows in (
+        ("Time of the fastest run", report.TIME_HEAD, report.time_rows(records)),
+        ("Peak extra memory", report.MEMORY_HEAD, report.memory_rows(records)),
+        ("Roofline, GFLOP/s", report.ROOFLINE_HEAD, report.roofline_rows(records)),
+    ):
+        if rows:
+            console.print(terminal_table(f"{title}, {label}", *report.brief(head, rows)))
+    console.print(machine_words(records[0]["machine"]))
+    console.print(f"records: {path}")
+    wrong = [record["case"] for record in records if not passed(record)]
+    if wrong:
+        console.print(f"WRONG RESULT in {', '.join(wrong)}: see `agreement` in the records")
+    return 1 if wrong else 0
+
+
+@bench.command
+def report(*, out: Path = Path("runs/bench"), folder: Path = Path("docs/results/operator")) -> None:
+    """The records of `trovid bench operator` as a page with a plot.
+
+    Examples:
+        trovid bench report
+        trovid bench report --out runs/bench --folder docs/results/operator
+
+    Args:
+        out: Folder with the records.
+        folder: Where report.json, report.md and report.png go.
+    """
+    from trovid.benchmarks.operator_report import write_report
+    from trovid.benchmarks.records import read_records
+
+    records = read_records(out / OPERATOR_FILE)
+    if not records:
+        raise TrovidError(f"no records in {out / OPERATOR_FILE}: run `trovid bench operator`")
+    write_report(records, folder)
+    print(f"report: {folder}")
+
+
+def _check(*, threads: int, rounds: int, device: str) -> None:
+    if threads < 1 or rounds < 1:
+        raise TrovidError("--threads and --rounds must be at least 1")
+    if device.startswith("cuda"):
+        import torch
+
+        if not torch.cuda.is_available():
+            raise TrovidError(f"--device {device}: torch sees no GPU here; leave it out")
+    elif device != "cpu":
+        raise TrovidError(f"--device must be cpu, cuda or cuda:N, but is {device}")
+
+
+def _choose(cases: list[Case], names: tuple[str, ...]) -> list[Case]:
+    for name in names:
+        if not any(case.name.startswith(name) for case in cases):
+            known = ", ".join(case.name for case in cases)
+            raise TrovidError(f"no case {name!r}; there are {known}")
+    exact = {case.name for case in cases}
+    return [
+        case
+        for case in cases
+        if not names
+        or any(
+            case.name == name or (name not in exact and case.name.startswith(name))
+            for name in names
+        )
+    ]

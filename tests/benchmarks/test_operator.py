@@ -1,0 +1,110 @@
+import json
+
+import pytest
+import torch
+
+from trovid import ops
+from trovid.benchmarks import operator_cases
+from trovid.benchmarks.flops import equation_flops, factored_flops
+from trovid.benchmarks.inputs import OperatorSize
+from trovid.cli.main import main
+
+PAPER = OperatorSize()
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as exited:
+        main(["bench", *words])
+    return exited.value.code
+
+
+def test_quick_run_and_report(tmp_path, capsys):
+    words = ["operator", "--quick", "--threads", "1", "--rounds", "2", "--seconds", "0"]
+    words += ["--backend", "direct"]
+    assert run(*words, "--out", str(tmp_path)) == 0
+    captured = capsys.readouterr()
+    assert "9 cases, at most about" in captured.out
+    assert "backend direct" in captured.out
+    path = tmp_path / "quick-operator.json"
+    records = json.loads(path.read_text())["records"]
+    assert [record["case"] for record in records] == [c.name for c in operator_cases.quick_cases()]
+    for record in records:
+        assert record["machine"]["threads"] == 1
+        assert record["machine"]["torch"] == torch.__version__
+        if record["kind"] == "time":
+            assert record["agreement"]["passed"]
+            assert set(record["seconds"]) == {"rival", "trovid"}
+            assert len(record["seconds"]["trovid"]) == 2
+        else:
+            assert min(record["extra_bytes"].values()) > 0
+
+    path.rename(tmp_path / "operator.json")
+    folder = tmp_path / "report"
+    assert run("report", "--out", str(tmp_path), "--folder", str(folder)) == 0
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "report.json",
+        "report.md",
+        "report.png",
+    ]
+    page = (folder / "report.md").read_text()
+    assert "| training-dense | direct |" in page
+    assert "No GPU was at hand" in page
+    assert (folder / "report.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_wrong_operator_gives_status_1(tmp_path, capsys, monkeypatch):
+    right = ops.temporal_roi_align
+    monkeypatch.setattr(ops, "temporal_roi_align", lambda *a, **k: 1.001 * right(*a, **k))
+    words = ["operator", "forward-dense", "--quick", "--threads", "1", "--rounds", "1"]
+    assert run(*words, "--out", str(tmp_path)) == 1
+    assert "WRONG RESULT in forward-dense" in capsys.readouterr().out
+    (record,) = json.loads((tmp_path / "quick-operator.json").read_text())["records"]
+    assert not record["agreement"]["passed"]
+    assert record["agreement"]["errors"]["output"] == pytest.approx(1e-3, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["operator", "sideways"], "no case 'sideways'; there are forward-grouped"),
+        (["operator", "--threads", "0"], "--threads and --rounds must be at least 1"),
+        (["operator", "--device", "tpu"], "--device must be cpu, cuda or cuda:N, but is tpu"),
+        (["operator", "--backend", "none"], "--backend none: `backend` must be one of"),
+        (["operatr"], "operator"),
+        (["report", "--out", "nowhere"], "no records in nowhere/operator.json: run"),
+    ],
+)
+def test_wrong_words_give_one_line_and_status_2(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(*words) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("trovid: ")
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cases_cover_what_is_to_be_shown():
+    cases = {case.name: case for case in operator_cases.all_cases()}
+    assert cases["rois-30"].size == OperatorSize(rois=30)
+    assert cases["map-75x125"].size == OperatorSize(height=75, width=125)
+    assert len(cases) == 25
+    assert cases["training-dense"].backward
+    assert "rois-300" not in cases
+
+
+def test_flops():
+    assert equation_flops(PAPER) == pytest.approx(505e9 + 260e9, rel=0.01)
+    dense = OperatorSize(form="dense")
+    assert equation_flops(dense) == pytest.approx(505e9 + 1040e9, rel=0.01)
+    assert factored_flops(dense) == pytest.approx(82e9 + 138e9 + 10e9, rel=0.02)
+    few = OperatorSize(rois=30)
+    assert factored_flops(few) < factored_flops(PAPER) / 2
