@@ -20,6 +20,21 @@ KINDS = {
     "selsa": "SELSA",
     "selsa-troi": "SELSA with Temporal RoI Align",
 }
+FIGURES = {
+    "paper/single-r101": 74.0,
+    "paper/single-troi-r101": 80.5,
+    "paper/single-troi-x101": 82.3,
+    "paper/selsa-r101": 80.3,
+    "paper/selsa-x101": 83.0,
+    "paper/selsa-troi-r101": 82.0,
+    "paper/selsa-troi-x101": 84.3,
+    "mmtracking/selsa-r50": 78.4,
+    "mmtracking/selsa-r101": 81.5,
+    "mmtracking/selsa-x101": 83.1,
+    "mmtracking/selsa-troi-r50": 79.8,
+    "mmtracking/selsa-troi-r101": 82.6,
+    "mmtracking/selsa-troi-x101": 84.1,
+}
 CLASSES = """\
   classes:  # ImageNet VID
     [airplane, antelope, bear, bicycle, bird, bus, car, cattle, dog, domestic_cat, elephant, fox,
@@ -35,6 +50,7 @@ PAPER = """\
 # (Gong et al., Temporal ROI Align for Video Object Recognition, AAAI 2021).
 # "chosen": the paper is silent.
 name: paper/{name}
+published: {published}  # mAP at IoU 0.5 in per cent, ImageNet VID val (tables 1, 5, 6)
 model:
 {classes}  backbone:
     name: {backbone}
@@ -111,6 +127,7 @@ PAPER_TEMPORAL = """\
 PUBLISHED = """\
 # {title}, {backbone_title}, ImageNet VID, as the published code (mmtracking 0.14){own_note}
 name: mmtracking/{name}
+published: {published}  # mAP at IoU 0.5 in per cent, ImageNet VID val
 model:
 {classes}  backbone:
     name: {backbone}
@@ -206,13 +223,16 @@ def recipe_texts() -> dict[str, str]:
                 "target_among_support": "true" if selsa or troi else "false",
                 "own_note": "" if selsa else ";\n# it has no weights of this kind",
             }
-            none = "    temporal: null\n"
-            texts[f"paper/{name}"] = PAPER.format(
-                **values, temporal=PAPER_TEMPORAL if troi else none
-            )
-            texts[f"mmtracking/{name}"] = PUBLISHED.format(
-                **values, temporal=PUBLISHED_TEMPORAL if troi else none
-            )
+            for family, text, temporal in (
+                ("paper", PAPER, PAPER_TEMPORAL),
+                ("mmtracking", PUBLISHED, PUBLISHED_TEMPORAL),
+            ):
+                full_name = f"{family}/{name}"
+                texts[full_name] = text.format(
+                    **values,
+                    published=FIGURES.get(full_name, "null"),
+                    temporal=temporal if troi else "    temporal: null\n",
+                )
     return texts
 
 

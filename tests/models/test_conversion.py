@@ -11,7 +11,8 @@ import torch
 
 from trovid.errors import TrovidError
 from trovid.models import load_weights
-from trovid.models.conversion import convert_published, file_sha256
+from trovid.models.conversion import convert_published
+from trovid.models.download import sha256_of
 from trovid.models.weights import save_tensors
 
 from .published import save_published, small_recipe
@@ -26,7 +27,7 @@ def test_a_checkpoint_becomes_a_weights_file_with_its_recipe_and_source(tmp_path
     detector, card = load_weights(tmp_path / "model.safetensors")
     assert card.recipe == recipe
     assert card.facts["source"] == "published.pth"
-    assert card.facts["sha256"] == file_sha256(tmp_path / "published.pth")
+    assert card.facts["source_sha256"] == sha256_of(tmp_path / "published.pth")
     assert json.loads(metadata["facts"])["layout"] == "mmtracking 0.14.0"
     for key, value in detector.state_dict().items():
         if not key.endswith("num_batches_tracked"):
@@ -85,7 +86,7 @@ class Trap:
 
 def test_nothing_in_a_file_is_executed(tmp_path):
     path, recipe = tmp_path / "model.pth", small_recipe("selsa")
-    for content in (pickle.dumps(Trap()), b"no checkpoint", b""):
+    for content in (pickle.dumps(Trap(), protocol=2), b"no checkpoint", b""):
         path.write_bytes(content)
         with pytest.raises(TrovidError, match="not a checkpoint of tensors alone"):
             convert_published(path, recipe)

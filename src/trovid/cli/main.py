@@ -22,6 +22,7 @@ SUMMARIES = {
     "evaluate": "Measure predictions, or a model, against labels.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
+    "recipes": "Recipes: list, show, diff.",
     "weights": "Published weights: list, download, convert, verify, where.",
     "experiment": "Repeat the measured tables of the README.",
     "bench": "Measure speed and memory beside the rival's, with the result checked.",

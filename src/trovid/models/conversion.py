@@ -6,7 +6,6 @@ containers alone. Every key is mapped by one rule; none may be left over or miss
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 import re
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from trovid.errors import TrovidError
 from trovid.models.building import build_detector
+from trovid.models.download import sha256_of
 from trovid.models.recipes import Recipe, recipe_values
 from trovid.models.weights import check_state
 
@@ -80,7 +80,7 @@ def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tenso
     check_state(build_detector(recipe), tensors, str(path))
     facts = {
         "source": path.name,
-        "sha256": file_sha256(path),
+        "source_sha256": sha256_of(path),
         "layout": f"mmtracking {meta.get('mmtrack_version', '(version not stated)')}",
     }
     metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
@@ -103,12 +103,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise TrovidError(f"{path} holds a {type(checkpoint).__name__}, not a checkpoint")
     return checkpoint
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_classes(path: Path, classes: Any, recipe: Recipe) -> None:

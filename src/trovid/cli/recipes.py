@@ -1,0 +1,95 @@
+"""`trovid recipes`: what the recipes are, what they cost, and where two of them differ."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import cyclopts
+
+from trovid.cli.columns import columns
+
+recipes = cyclopts.App(
+    name="recipes",
+    help="Recipes: list, show, diff.",
+    help_epilogue="Examples:\n"
+    "    trovid recipes\n"
+    "    trovid recipes show paper/selsa-troi-r101\n"
+    "    trovid recipes diff paper/selsa-troi-r101 mmtracking/selsa-troi-r101",
+    help_format="plaintext",
+)
+
+
+@recipes.default
+@recipes.command(name="list")
+def list_() -> None:
+    """List the recipes: parameters, operations of a target frame, published figure.
+
+    GFLOP are those of a target frame at the recipe's own size with a filled bank of 14 support
+    frames: backbone, RPN and box head, and beside it Temporal RoI Align by the equations as they
+    are written (trovid's backends need fewer). "published" is what others state: mAP at IoU 0.5,
+    per cent, ImageNet VID val.
+    """
+    from trovid.models import load_recipe, recipe_names
+    from trovid.models.cost import cost
+
+    rows = [["name", "parameters", "GFLOP", "operator GFLOP", "published"]]
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        needs = cost(recipe)
+        rows.append(
+            [
+                name,
+                f"{needs.parameters / 1e6:.1f} M",
+                f"{needs.detector_gflop:.3g}",
+                f"{needs.operator_gflop:.3g}" if needs.operator_gflop else "-",
+                "-" if recipe.published is None else f"{recipe.published:.1f}",
+            ]
+        )
+    print(columns(rows))
+
+
+@recipes.command
+def show(name: str, /) -> None:
+    """Print a recipe, every value with its remarks.
+
+    Examples:
+        trovid recipes show synthvid-selsa-troi
+
+    Args:
+        name: A name that `trovid recipes` lists, or a YAML file.
+    """
+    from trovid.models.recipes import load_recipe, recipe_file
+
+    load_recipe(name)
+    print(recipe_file(name).read_text(encoding="utf-8"), end="")
+
+
+@recipes.command
+def diff(first: str, second: str, /) -> None:
+    """Show where two recipes differ, value by value.
+
+    Examples:
+        trovid recipes diff paper/selsa-troi-r101 mmtracking/selsa-troi-r101
+
+    Args:
+        first: A name that `trovid recipes` lists, or a YAML file.
+        second: Another.
+    """
+    from trovid.models.recipes import load_recipe, recipe_values
+
+    one, other = (_flat(recipe_values(load_recipe(name))) for name in (first, second))
+    keys = [*one, *(key for key in other if key not in one)]
+    rows = [[key, one.get(key, "-"), other.get(key, "-")] for key in keys]
+    rows = [row for row in rows if row[1] != row[2]]
+    print(columns([["", first, second], *rows]) if rows else f"{first} and {second} are equal")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested dicts as one, with dotted keys and the values as text."""
+    flat: dict[str, str] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        nested = isinstance(value, dict)
+        flat.update(_flat(value, f"{name}.") if nested else {name: json.dumps(value)})
+    return flat

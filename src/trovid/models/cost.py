@@ -1,0 +1,78 @@
+"""What a recipe's detector costs: parameters, and floating-point operations of a target frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from trovid.models.building import build_detector
+from trovid.models.recipes import Recipe
+from trovid.nn.box_head import SupportEmbedding
+
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a detector needs for a target frame whose support bank is filled.
+
+    A multiplication and an addition count as two operations.
+
+    Attributes:
+        parameters: Number of parameters.
+        detector_gflop: Backbone, RPN and box head, 10^9 operations.
+        operator_gflop: Temporal RoI Align by the equations as they are written (Eq. 2 to 8): the
+            inner products with every cell of every support map, and the embedding of T + 1 sets.
+            Backends of trovid need fewer.
+    """
+
+    parameters: int
+    detector_gflop: float
+    operator_gflop: float
+
+
+def cost(recipe: Recipe, *, support_frames: int = 14) -> Cost:
+    """The cost of a recipe at its own image size; nothing is computed.
+
+    Args:
+        recipe: The recipe.
+        support_frames: T.
+
+    Example:
+        >>> from trovid.models import load_recipe
+        >>> cost(load_recipe("mmtracking/selsa-troi-r50")).parameters
+        78236435
+    """
+    image, parts = recipe.image, recipe.model
+    height, width = (
+        -(-side // image.divisor) * image.divisor for side in (image.shorter, image.longer)
+    )
+    proposals = parts.rpn.post_nms[1]
+    with torch.device("meta"), torch.no_grad():
+        detector = build_detector(recipe).eval()
+        with FlopCounterMode(display=False) as counter:
+            levels = detector.backbone(torch.empty(1, 3, height, width))
+            detector.rpn.head([levels[name] for name in parts.rpn.levels])
+            level = levels[parts.roi.levels[0]]
+            grid = parts.roi.output_size
+            found = proposals * support_frames
+            widths = parts.box_head.hidden if parts.box_head.selsa_heads else ()
+            support: SupportEmbedding = [
+                (torch.empty(found, width), torch.empty(found, width)) for width in widths
+            ]
+            rois = torch.empty(proposals, level.shape[1], grid, grid)
+            detector.box_head(rois, [proposals], [support] if widths else None)
+    positions, channels = proposals * grid**2, level.shape[1]
+    operator = 0
+    if parts.roi.temporal is not None:
+        operator = 2 * positions * channels * support_frames * level.shape[2] * level.shape[3]
+        weight = getattr(detector.roi_features.embedding, "weight", None)
+        if weight is not None:
+            operator += 2 * positions * weight.numel() * (support_frames + 1)
+    return Cost(
+        parameters=sum(p.numel() for p in detector.parameters()),
+        detector_gflop=counter.get_total_flops() / GIGA,
+        operator_gflop=operator / GIGA,
+    )
