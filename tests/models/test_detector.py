@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -133,6 +135,19 @@ def test_two_videos_in_a_batch_do_not_see_each_other(name):
     for together, single in zip(batch, alone, strict=True):
         torch.testing.assert_close(together.boxes, single.boxes, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(together.class_scores, single.class_scores, atol=1e-4, rtol=0)
+
+
+def test_a_frame_without_proposals_has_no_boxes():
+    recipe = load_recipe("synthvid-selsa-troi")
+    head = replace(recipe.model.box_head, class_agnostic=False)
+    recipe = replace(recipe, model=replace(recipe.model, box_head=head))
+    detector = build_detector(recipe).eval()
+    detector.rpn.score_thresh = 1.0
+    with torch.no_grad():
+        bank = detector.encode_support(frames(2))
+        (scored,) = detector(frames(1, seed=2), [bank], target_among_support=True)
+    assert scored.boxes.shape == (0, 20, 4)
+    assert scored.class_scores.shape == (0, 20)
 
 
 def test_selsa_needs_a_pooling_for_support_proposals():

@@ -172,7 +172,7 @@ class Detector(nn.Module):
         if sampled is not None:
             own = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
             return {**losses, **own}
-        boxes = self.box_coder.decode(deltas, proposals)
+        boxes = self.box_coder.decode(deltas, proposals).view(-1, deltas.shape[1] // 4, 4)
         scores = logits.softmax(-1)[:, :-1]
         return [
             ScoredBoxes(b, s)

@@ -16,7 +16,9 @@ class ResNetBackbone(nn.Module):
 
     The parameters have torchvision's names, so that its ImageNet weights fit. The 3x3 convolutions
     with a stride in conv5 get stride 1 and dilation 2 in all blocks of the stage (in the blocks of
-    ResNet-18: the first convolution of each).
+    ResNet-18: the first convolution of each). The random weights make the residual branches of a
+    stage of L blocks begin with a scale of L^-0.5, since BatchNorm that keeps its statistics does
+    not bound their sum.
 
     Args:
         name: "resnet18", "resnet50", "resnet101" or "resnext101_64x4d".
@@ -44,6 +46,8 @@ class ResNetBackbone(nn.Module):
         self.relu, self.maxpool = network.relu, network.maxpool
         self.layer1, self.layer2 = network.layer1, network.layer2
         self.layer3, self.layer4 = network.layer3, network.layer4
+        for _, stage in self._stages():
+            _scale_branches(stage, len(stage) ** -0.5)
         if dilated:
             _dilate(self.layer4)
         width = network.fc.in_features
@@ -88,6 +92,12 @@ class ResNetBackbone(nn.Module):
             if stage in self.levels:
                 levels[stage] = x
         return self.reduction(levels)
+
+
+def _scale_branches(stage: nn.Sequential, scale: float) -> None:
+    for block in stage:
+        last = "bn3" if isinstance(block, Bottleneck) else "bn2"
+        nn.init.constant_(block.get_parameter(f"{last}.weight"), scale)
 
 
 def _dilate(stage: nn.Sequential) -> None:
