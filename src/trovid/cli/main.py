@@ -24,6 +24,7 @@ SUMMARIES = {
     "train": "Train a detector from a recipe.",
     "recipes": "Recipes: list, show, diff.",
     "weights": "Published weights: list, download, convert, verify, where.",
+    "export": "Write a model as a file that other programs run: ONNX or torch.export.",
     "experiment": "Repeat the measured tables of the README.",
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
 }

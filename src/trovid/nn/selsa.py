@@ -29,7 +29,8 @@ class SelsaAttention(nn.Module):
         self.value = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, dim)
 
-    def _split(self, x: Tensor) -> Tensor:
+    def split_heads(self, x: Tensor) -> Tensor:
+        """Tensor[R, D] to Tensor[heads, R, D / heads]."""
         return x.unflatten(-1, (self.num_heads, -1)).movedim(-2, -3)
 
     def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,6 +50,6 @@ class SelsaAttention(nn.Module):
         """
         if len(keys) == 0 or len(x) == 0:
             return x.new_zeros(x.shape)
-        q, k, v = (self._split(t)[None] for t in (self.query(x), keys, values))
+        q, k, v = (self.split_heads(t)[None] for t in (self.query(x), keys, values))
         gathered = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype))[0]
         return self.output(gathered.movedim(-3, -2).flatten(-2))

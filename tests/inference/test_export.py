@@ -1,0 +1,166 @@
+"""Exported graphs against the model itself, run by onnxruntime and torch on real clips."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+import trovid
+from trovid.cli.main import main
+from trovid.data.synthvid import make_clip
+from trovid.data.video_io import Frame, VideoWriter
+from trovid.errors import TrovidError
+from trovid.inference.export import export
+from trovid.models.postprocess import select_detections
+
+FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
+SUPPORT = [0, 6, 12, 18, 23]
+TARGETS = [3, 9, 20]
+
+
+@pytest.fixture(scope="module")
+def predictors():
+    return {name: trovid.load(name, device="cpu") for name in FOUR}
+
+
+@pytest.fixture(scope="module")
+def frames(predictors) -> list[Frame]:
+    """A clip in the size that the graphs take, so that both sides see the same pixels."""
+    resize = predictors[FOUR[0]].transform.resize
+    images = [resize(image) for image in make_clip("val", 1).frames]
+    return [Frame(index=i, time=i / 12, image=image) for i, image in enumerate(images)]
+
+
+def expected(predictor, frames, target, support, score=0.05):
+    chosen = [frames[i] for i in support]
+    bank = predictor.encode(chosen) if predictor.detector.uses_support else None
+    scored = predictor.score_frame(frames[target], bank)
+    inference = predictor.recipe.inference
+    return select_detections(
+        scored,
+        frames[target].image.shape[:2],
+        score=score,
+        nms=inference.nms,
+        max_detections=inference.max_detections,
+    )
+
+
+def assert_equal(found, wanted):
+    boxes, scores, labels = (np.asarray(part) for part in found)
+    assert boxes.shape == tuple(wanted[0].shape)
+    assert np.abs(boxes - wanted[0].numpy()).max(initial=0) < 1e-4
+    assert np.abs(scores - wanted[1].numpy()).max(initial=0) < 1e-4
+    assert labels.tolist() == wanted[2].tolist()
+
+
+def session(path):
+    runtime = pytest.importorskip("onnxruntime")
+    return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def packed(encoder, frames, support):
+    names = [output.name for output in encoder.get_outputs()]
+    parts = [encoder.run(None, {"frame": frames[i].image}) for i in support]
+    return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
+    name, predictors, frames, tmp_path
+):
+    predictor = predictors[name]
+    files = export(predictor, tmp_path, frame_size=(256, 256))
+    detect = session(files[0])
+    bank = {}
+    counts = set()
+    for support in (SUPPORT, SUPPORT[:1]):
+        if predictor.detector.uses_support:
+            bank = packed(session(files[1]), frames, support)
+        for target in TARGETS:
+            found = detect.run(None, {"frame": frames[target].image, **bank})
+            assert_equal(found, expected(predictor, frames, target, support))
+            counts.add(len(found[0]))
+    assert len(counts) > 1
+    assert max(counts) > 3
+    facts = detect.get_modelmeta().custom_metadata_map
+    assert tuple(json.loads(facts["class_names"])) == predictor.class_names
+    assert json.loads(facts["resized_size"]) == [160, 160]
+
+
+def test_onnx_with_support_frames_as_input(predictors, frames, tmp_path):
+    predictor = predictors["synthvid-selsa-troi"]
+    (file,) = export(predictor, tmp_path, frame_size=(256, 256), support="frames", support_frames=5)
+    support = np.stack([frames[i].image for i in SUPPORT])
+    for target in TARGETS:
+        found = session(file).run(None, {"frame": frames[target].image, "support": support})
+        assert_equal(found, expected(predictor, frames, target, SUPPORT))
+
+
+def test_no_box_at_all(predictors, frames, tmp_path):
+    predictor = predictors["synthvid-single"]
+    (file,) = export(predictor, tmp_path, frame_size=(256, 256), score=1.0)
+    boxes, scores, labels = session(file).run(None, {"frame": frames[0].image})
+    assert boxes.shape == (0, 4)
+    assert scores.shape == labels.shape == (0,)
+
+
+def test_torch_export_equals_the_model(predictors, frames, tmp_path):
+    predictor = predictors["synthvid-selsa-troi"]
+    files = export(predictor, tmp_path, format="torch-export", frame_size=(256, 256))
+    extra = {"trovid.json": ""}
+    detect, encode = (torch.export.load(file, extra_files=extra).module() for file in files)
+    assert json.loads(extra["trovid.json"])["model"] == predictor.name
+    for support in (SUPPORT, SUPPORT[:2]):
+        parts = [encode(torch.from_numpy(frames[i].image)) for i in support]
+        bank = [torch.cat(own) for own in zip(*parts, strict=True)]
+        for target in TARGETS:
+            found = detect(torch.from_numpy(frames[target].image), *bank)
+            wanted = expected(predictor, frames, target, support)
+            assert_equal([part.detach() for part in found], wanted)
+
+
+def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):
+    with pytest.raises(SystemExit) as exited:
+        main(["export", "synthvid-single-troi", "--out", str(tmp_path), "--frame-size", "240x320"])
+    assert not exited.value.code
+    names = ["synthvid-single-troi.onnx", "synthvid-single-troi-encode.onnx"]
+    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert session(tmp_path / names[0]).get_inputs()[0].shape == [160, 213, 3]
+
+
+def test_the_program_of_the_docs(predictors, tmp_path, monkeypatch, capsys):
+    page = Path(__file__).parents[2] / "docs" / "export.md"
+    program = re.search(r"```python\n(.*?)```", page.read_text(), re.S)[1]
+    assert program.count("\n") == 10
+    export(predictors["synthvid-selsa-troi"], tmp_path / "exported", frame_size=(256, 256))
+    with VideoWriter(tmp_path / "clip.mp4", height=256, width=256, frame_rate=12) as writer:
+        for image in make_clip("val", 1).frames[:4]:
+            writer.write(image)
+    monkeypatch.chdir(tmp_path)
+    names = {"json": json, "av": av, "np": np, "onnxruntime": pytest.importorskip("onnxruntime")}
+    exec(program, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in lines} == {"0", "1", "2", "3"}
+    known = predictors["synthvid-selsa-troi"].class_names
+    assert all(line.split()[1] in known for line in lines)
+
+
+@pytest.mark.parametrize("size", ["240", "0x100", "axb", "240x"])
+def test_a_wrong_size_is_one_line(tmp_path, capsys, size):
+    with pytest.raises(SystemExit) as exited:
+        main(["export", "synthvid-single", "--out", str(tmp_path / "o"), "--frame-size", size])
+    assert exited.value.code == 2
+    assert "--frame-size must be HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written(predictors, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TrovidError, match="cannot be written"):
+        export(predictors["synthvid-single"], tmp_path / "file" / "out", frame_size=(256, 256))
