@@ -85,7 +85,6 @@ def convert(source: str, /, *, recipe: str | None = None, out: Path | None = Non
         recipe: The recipe that a file belongs to.
         out: Where a file's result goes; by default beside it.
     """
-    from trovid.models.download import sha256_of
     from trovid.models.published import convert_file, published_weights
     from trovid.models.registry import checkpoints
 
@@ -99,8 +98,7 @@ def convert(source: str, /, *, recipe: str | None = None, out: Path | None = Non
     if recipe is None:
         raise TrovidError(f"{file}: say by --recipe which model it belongs to (`trovid recipes`)")
     target = out or file.with_suffix(".safetensors")
-    facts = {"source": file.name, "source_sha256": sha256_of(file)}
-    print(convert_file(file, recipe, target, facts=facts))
+    print(convert_file(file, recipe, target))
 
 
 @weights.command

@@ -76,9 +76,8 @@ class ExportedDetector(nn.Module):
         with torch.no_grad():
             images = self.images(torch.zeros(1, *size, 3, dtype=torch.uint8))
             features = detector.backbone(images)
-            (anchors,) = detector.rpn.anchor_generator(
-                ImageList(images, [size]), list(features.values())
-            )
+            levels = [features[name] for name in detector.rpn.levels]
+            (anchors,) = detector.rpn.anchor_generator(ImageList(images, [size]), levels)
         self.register_buffer("anchors", anchors)
         ratio = features[self.level].shape[-2] / size[0]
         self.scale = 2.0 ** round(math.log2(ratio))
@@ -98,7 +97,7 @@ class ExportedDetector(nn.Module):
     def proposals(self, features: dict[str, Tensor]) -> Tensor:
         """The proposals of one frame, Tensor[R, 4], best first."""
         rpn = self.detector.rpn
-        objectness, deltas = rpn.head(list(features.values()))
+        objectness, deltas = rpn.head([features[name] for name in rpn.levels])
         per_level = [level[0].numel() for level in objectness]
         scores, flat_deltas = concat_box_prediction_layers(objectness, deltas)
         boxes = rpn.box_coder.decode(flat_deltas, [self.anchors]).view(-1, 4)

@@ -7,6 +7,7 @@ import difflib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -59,23 +60,25 @@ def fetch(checkpoint: Checkpoint) -> Path:
         )
 
 
-def convert_file(source: Path, recipe_name: str, target: Path, *, facts: dict) -> Path:
+def convert_file(
+    source: Path, recipe: str, target: Path, *, facts: dict[str, Any] | None = None
+) -> Path:
     """Converts a file of the published layout without executing anything in it.
 
     Args:
         source: A pickle of tensors, as `torch.save` wrote it.
-        recipe_name: The recipe whose detector it fills.
+        recipe: The recipe whose detector it fills, by name or as a file.
         target: The safetensors file to write.
-        facts: What its card says of it.
+        facts: What its card says of it beyond name and hash of the file.
 
     Raises:
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
     from trovid.models.conversion import convert_published
 
-    tensors, metadata = convert_published(source, load_recipe(recipe_name))
+    tensors, metadata = convert_published(source, load_recipe(recipe))
     own = json.loads(metadata.get("facts", "{}"))
-    save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **facts})})
+    save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(facts or {})})})
     return target
 
 
@@ -98,10 +101,9 @@ def published_weights(checkpoint: Checkpoint) -> Path:
     source = fetch(checkpoint)
     with FileLock(f"{_made(target)}.lock"):
         if not _up_to_date(target, checkpoint):
-            found = check_hash(source, checkpoint.sha256)
+            check_hash(source, checkpoint.sha256)
             facts = {
                 "source": checkpoint.address,
-                "source_sha256": found,
                 "licence": checkpoint.licence,
                 "published": checkpoint.figure and dataclasses.asdict(checkpoint.figure),
             }
@@ -137,7 +139,7 @@ def verify(checkpoint: Checkpoint) -> list[str]:
         found.append(f"{source}: SHA-256 {digest}, as published")
     if target.exists():
         card = load_weights(target)[1]
-        stated = str(card.facts.get("source_sha256"))
+        stated = str(card.facts.get("sha256"))
         if not stated.startswith(checkpoint.sha256):
             raise TrovidError(
                 f"{target}: states to come from a file with SHA-256 {stated[:8]}, but the "
