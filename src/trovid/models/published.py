@@ -50,13 +50,21 @@ def fetch(checkpoint: Checkpoint) -> Path:
     Raises:
         TrovidError: See `trovid.models.download.download`.
     """
+    shown = -1
     with bar(checkpoint.name, unit="MB") as tick:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal shown
+            if done // 10**6 > shown:
+                shown = done // 10**6
+                tick(shown, max(done, total) // 10**6)
+
         return download(
             checkpoint.mirrored_address,
             download_path(checkpoint),
             sha256=checkpoint.sha256,
             size=checkpoint.bytes,
-            progress=lambda done, total: tick(done // 10**6, max(total, done) // 10**6),
+            progress=progress,
         )
 
 
@@ -139,7 +147,7 @@ def verify(checkpoint: Checkpoint) -> list[str]:
         found.append(f"{source}: SHA-256 {digest}, as published")
     if target.exists():
         card = load_weights(target)[1]
-        stated = str(card.facts.get("sha256"))
+        stated = str(card.facts.get("source_sha256"))
         if not stated.startswith(checkpoint.sha256):
             raise TrovidError(
                 f"{target}: states to come from a file with SHA-256 {stated[:8]}, but the "
