@@ -22,6 +22,7 @@ SUMMARIES = {
     "evaluate": "Measure predictions, or a model, against labels.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
+    "models": "Models: list, show.",
     "recipes": "Recipes: list, show, diff.",
     "weights": "Published weights: list, download, convert, verify, where.",
     "export": "Write a model as a file that other programs run: ONNX or torch.export.",

@@ -1,0 +1,61 @@
+"""`trovid models`: what models there are, and the card of each."""
+
+from __future__ import annotations
+
+import textwrap
+
+import cyclopts
+
+from trovid.cli.columns import columns
+
+models = cyclopts.App(
+    name="models",
+    help="Models: list, show.",
+    help_epilogue="Examples:\n"
+    "    trovid models\n"
+    "    trovid models show synthvid-selsa-troi\n"
+    "    trovid models show mine.safetensors",
+    help_format="plaintext",
+)
+
+
+@models.default
+@models.command(name="list")
+def list_() -> None:
+    """List the models by the names that `trovid detect --model` takes, with their figures."""
+    from trovid.models.catalogue import catalogue
+
+    rows = [["name", "classes", "weights", "figures (per cent)"]]
+    for entry in catalogue():
+        count = str(len(entry.classes)) if entry.classes else "?"
+        rows.append([entry.name, count, entry.place, entry.figures])
+    print(columns(rows))
+
+
+@models.command
+def show(name: str, /) -> None:
+    """Print a model's card: classes, recipe, figures, licence, source.
+
+    Examples:
+        trovid models show synthvid-selsa-troi
+
+    Args:
+        name: A name that `trovid models` lists, or a weights file.
+    """
+    from trovid.models.catalogue import catalogue_entry
+
+    entry = catalogue_entry(name)
+    classes = ", ".join(entry.classes) if entry.classes else "not known here"
+    file = "" if entry.file is None else f": {entry.file}, {entry.file.stat().st_size / 1e6:.1f} MB"
+    rows = {
+        "name": entry.name,
+        "classes": f"{len(entry.classes)}: {classes}" if entry.classes else classes,
+        "recipe": entry.recipe,
+        "figures": entry.figures,
+        "licence": entry.licence,
+        "source": entry.source,
+        "weights": entry.place + file,
+    }
+    for key, value in rows.items():
+        lines = textwrap.wrap(value, 88, break_long_words=False, break_on_hyphens=False)
+        print(f"{key:9}" + f"\n{'':9}".join(lines))
