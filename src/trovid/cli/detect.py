@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import trovid
 from trovid.cli.messages import complain
@@ -57,6 +57,7 @@ def detect(
     video: bool = True,
     frame_rate: float = FALLBACK_RATE,
     device: str = "auto",
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
 ) -> int:
     """Find objects in videos: annotated MP4 and JSON.
 
@@ -89,6 +90,8 @@ def detect(
         video: Whether to write the annotated video.
         frame_rate: Frames per second of folders, which do not know it.
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
+        precision: Of the convolutions: bf16 is faster where the processor knows it; fp16 needs a
+            GPU.
     """
     _check(videos, score, support, frame_rate)
     choice = {
@@ -102,7 +105,7 @@ def detect(
     readers, damaged = _open(videos, frame_rate)
     if not readers:
         return NOTHING_DONE
-    predictor = trovid.load(model, device=device)
+    predictor = trovid.load(model, device=device, precision=precision)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

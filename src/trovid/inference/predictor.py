@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
 from trovid.models.detector import Detector
+from trovid.models.inference_form import for_inference
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.published import model_file
 from trovid.models.recipes import Recipe
@@ -27,8 +29,13 @@ from trovid.structures import Detections
 CANDIDATE_SCORE, CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
+PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
+"""Of support frames that go through the backbone together; a bound on memory."""
 
-def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
+
+def load(
+    name_or_path: str | Path, *, device: str = "auto", precision: str = "float32"
+) -> Predictor:
     """A trained model, ready for videos.
 
     Args:
@@ -36,6 +43,8 @@ def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
             (`selsa-troi-r101-vid`, ...: downloaded once, verified and converted), or a weights
             file.
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+        precision: Of the convolutions and of the first fully connected layer: "float32", "bf16",
+            or "fp16" on a GPU; the rest is computed in float32.
 
     Raises:
         TrovidError: If there is no such model, or the file or the device cannot be used.
@@ -47,7 +56,9 @@ def load(name_or_path: str | Path, *, device: str = "auto") -> Predictor:
     """
     path = model_file(name_or_path)
     detector, card = load_weights(path)
-    return Predictor(detector, card.recipe, name=path.stem, card=card, device=device)
+    return Predictor(
+        detector, card.recipe, name=path.stem, card=card, device=device, precision=precision
+    )
 
 
 class Predictor:
@@ -59,6 +70,7 @@ class Predictor:
         name: How results name the model.
         card: Where the weights come from, if known.
         device: See `load`.
+        precision: See `load`.
     """
 
     def __init__(
@@ -69,9 +81,11 @@ class Predictor:
         name: str | None = None,
         card: ModelCard | None = None,
         device: str = "auto",
+        precision: str = "float32",
     ) -> None:
         self.device = _device(device)
-        self.detector = detector.eval().to(self.device)
+        self.detector = detector.eval()
+        self._running = for_inference(detector, device=self.device, precision=precision)
         self.recipe = recipe
         self.name = name or recipe.name
         self.card = card
@@ -256,7 +270,7 @@ class Predictor:
         images, size = self.input([frame])
         support = None if bank is None or not len(bank) else [bank]
         among = target_among_support and self.detector.uses_support
-        scored = self.detector(images, support, image_sizes=[size], target_among_support=among)[0]
+        scored = self._running(images, support, image_sizes=[size], target_among_support=among)[0]
         factor = scored.boxes.new_tensor(
             [frame.image.shape[1] / size[1], frame.image.shape[0] / size[0]] * 2
         )
@@ -264,9 +278,15 @@ class Predictor:
 
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> SupportBank:
-        """The support bank of some frames of one video."""
+        """The support bank of some frames of one video, encoded a few at a time."""
+        pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
+        step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
+        parts = [self._encode(frames[i : i + step]) for i in range(0, max(len(frames), 1), step)]
+        return parts[0] if len(parts) == 1 else SupportBank.cat(parts)
+
+    def _encode(self, frames: Sequence[Frame]) -> SupportBank:
         images, size = self.input(frames)
-        return self.detector.encode_support(
+        return self._running.encode_support(
             images, [f.index for f in frames], image_sizes=[size] * len(frames)
         )
 

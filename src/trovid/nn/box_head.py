@@ -15,6 +15,14 @@ SupportEmbedding = list[tuple[Tensor, Tensor]]
 """For each FC layer with attention the keys and the values of support proposals, Tensor[P, D]."""
 
 
+class RoILinear(nn.Linear):
+    """A fully connected layer on RoI features."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """RoI features Tensor[R, C, h, w] to Tensor[R, D]."""
+        return super().forward(input.flatten(1))
+
+
 class BoxHead(nn.Module):
     """FC layers, after each of them optionally SELSA, then classification and regression.
 
@@ -41,7 +49,9 @@ class BoxHead(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         widths = [in_features, *hidden]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
+        pairs = itertools.pairwise(widths)
+        self.layers = nn.ModuleList([RoILinear(*next(pairs))])
+        self.layers.extend(nn.Linear(a, b) for a, b in pairs)
         self.attention = nn.ModuleList(
             SelsaAttention(width, selsa_heads) for width in hidden if selsa_heads
         )
@@ -64,7 +74,7 @@ class BoxHead(nn.Module):
             roi_features: Tensor[P, C, h, w] of the support frames' proposals.
         """
         embedding = []
-        y = roi_features.flatten(1)
+        y = roi_features
         for layer, attention in zip(self.layers, self.attention, strict=True):
             assert isinstance(attention, SelsaAttention)
             y = layer(y)
@@ -89,7 +99,7 @@ class BoxHead(nn.Module):
             Logits Tensor[R, num_classes + 1], background last, and deltas Tensor[R, 4] or
             Tensor[R, 4 * num_classes], both float32.
         """
-        x = roi_features.flatten(1)
+        x = roi_features
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if self.uses_support and support is not None:

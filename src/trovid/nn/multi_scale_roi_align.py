@@ -32,6 +32,11 @@ class MultiScaleRoIAlign(nn.Module):
             featmap_names, output_size, sampling_ratio, aligned=aligned, num_heads=0
         )
 
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """(h, w) of the RoI grid."""
+        return self.pool.output_size
+
     def forward(
         self,
         x: dict[str, Tensor],
