@@ -119,15 +119,15 @@ def most_similar_gradient(
     shrink = shrinks.sum(dim=(0, 2)).unsqueeze(1) * position_norms
     grad_positions = position_norms * (toward - shrink * positions)
 
-    order = indices.flatten().argsort()
+    order = indices.flatten().argsort(stable=True)
     hits = torch.bincount(indices.flatten(), minlength=len(rows))
     bags = {"offsets": hits.cumsum(0) - hits}
     chooser = torch.div(order, indices.shape[2], rounding_mode="floor")
     pulls = (pulls * position_norms).flatten()[order]
     grad_rows = _bags(chooser % len(positions), positions, pulls, **bags)
-    shrink = torch.zeros_like(row_norms)
-    shrink.index_add_(0, indices.flatten(), (shrinks * chosen_norms.square()).flatten())
-    grad_rows.addcmul_(shrink.unsqueeze(1), rows, value=-1.0)
+    shrinks = (shrinks * chosen_norms.square()).view(-1, 1)
+    shrink = F.embedding_bag(order, shrinks, bags["offsets"], mode="sum")
+    grad_rows.addcmul_(shrink, rows, value=-1.0)
     if grad_features is not None:
         grad_rows += _bags(chooser, grad_features, weights.flatten()[order], **bags)
     return grad_positions, grad_rows.view(shape)

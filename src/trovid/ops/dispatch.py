@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from trovid.ops import triton
 from trovid.ops.packed import PackedSupport, pack_support
 from trovid.ops.roi_align import boxes_to_rois, finite_rois
 
-BACKENDS = ("reference", "direct")
+BACKENDS = ("reference", "direct", "triton")
 BACKEND_VARIABLE = "TROVID_BACKEND"
 
 
@@ -29,6 +30,9 @@ def resolve_backend(backend: str) -> str:
     if name not in BACKENDS:
         known = ", ".join(repr(known) for known in ("auto", *BACKENDS))
         raise ValueError(f"{source} must be one of {known}, but is {name!r}")
+    reason = triton.available() if name == "triton" else None
+    if reason:
+        raise ValueError(f"{source} is {name!r}, but {reason}: use 'auto'")
     return name
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trovid.ops import direct
+from trovid.ops import direct, triton
 from trovid.ops.packed import PackedSupport
 from trovid.ops.problem import Choice, Problem
 
-BACKEND_MODULES: dict[str, ModuleType] = {"direct": direct}
+BACKEND_MODULES: dict[str, ModuleType] = {"direct": direct, "triton": triton}
 
 _PROBLEM = (
     "Tensor features, Tensor rows, Tensor? weight, Tensor? bias, Tensor inverse_norms, "

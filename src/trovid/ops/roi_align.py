@@ -118,7 +118,7 @@ def _run_gradient(
     aligned: bool,
 ) -> Tensor:
     if grad.device.type == "cpu" and sampling_ratio > 0:
-        return _separable_gradient(
+        return separable_gradient(
             grad, rois, shape, output_size, spatial_scale, sampling_ratio, aligned
         )
     return torch.ops.torchvision._roi_align_backward(
@@ -139,7 +139,7 @@ def _(grad: Tensor, rois: Tensor, shape: Sequence[int], *_settings: Any) -> Tens
     return grad.new_empty(shape)
 
 
-def _separable_gradient(
+def separable_gradient(
     grad: Tensor,
     rois: Tensor,
     shape: Sequence[int],
@@ -148,10 +148,11 @@ def _separable_gradient(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
+    """The gradient for `sampling_ratio` > 0, summed in a fixed order on any device."""
     images, channels, height, width = shape
     edges = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
-    along_y = _axis_weights(edges[:, 1], edges[:, 3], size[0], height, sampling_ratio, aligned)
-    along_x = _axis_weights(edges[:, 0], edges[:, 2], size[1], width, sampling_ratio, aligned)
+    along_y = axis_weights(edges[:, 1], edges[:, 3], size[0], height, sampling_ratio, aligned)
+    along_x = axis_weights(edges[:, 0], edges[:, 2], size[1], width, sampling_ratio, aligned)
 
     image_of_roi = rois[:, 0].long()
     counts = torch.bincount(image_of_roi, minlength=images).tolist()
@@ -167,7 +168,7 @@ def _separable_gradient(
     return rows.view(images, height, width, channels).permute(0, 3, 1, 2)
 
 
-def _axis_weights(
+def axis_weights(
     start: Tensor, end: Tensor, bins: int, cells: int, sampling_ratio: int, aligned: bool
 ) -> Tensor:
     """Bilinear weights Tensor[R, bins, cells] of each bin along one axis.
@@ -184,12 +185,6 @@ def _axis_weights(
     position = start.view(-1, 1, 1) + bin_index * bin_length + sample * bin_length / sampling_ratio
     inside = (position >= -1.0) & (position <= cells)
     position = torch.where(inside, position, 0.0).clamp(0.0, cells - 1.0)
-    inside = inside.to(position.dtype)
-    low = position.floor()
-    fraction = (position - low) * inside
-    low_index = low.long()
-    high_index = (low_index + 1).clamp(max=cells - 1)
-    weights = start.new_zeros(len(start), bins, cells)
-    weights.scatter_add_(2, low_index, inside - fraction)
-    weights.scatter_add_(2, high_index, fraction)
-    return weights / sampling_ratio
+    cell = torch.arange(cells, dtype=start.dtype, device=start.device)
+    weights = (1.0 - (position.unsqueeze(3) - cell).abs()).clamp(min=0.0)
+    return (weights * inside.unsqueeze(3)).sum(dim=2) / sampling_ratio

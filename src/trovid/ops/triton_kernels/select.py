@@ -1,0 +1,142 @@
+"""Eq. 2 on a GPU: which cells, from products in blocks that stay in the L2 cache.
+
+RoIAlign is linear, so the similarities of a position are combined of those of the few cells that
+it reads. With many positions on a map it is cheaper to multiply cells with cells and to combine
+what comes out; with few, positions with cells. One kernel ranks both.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from trovid.ops.packed import inverse_norms
+from trovid.ops.problem import Problem
+from trovid.ops.roi_align import axis_weights
+from trovid.ops.triton_kernels.products import exact_products
+from trovid.ops.triton_kernels.top_k import decode, new_keys, rank
+
+PRODUCT_BYTES = 32 * 2**20
+"""Size of a block of products: what a large GPU's L2 cache holds."""
+
+MULTIPLICATIONS_A_TAP = 16
+"""What reading and adding one product costs, in multiplications: from data sheets, unmeasured."""
+
+_LARGEST_CANCELLATION = 8.0
+"""How much longer than its sum a combination's terms may be: rounding grows by as much."""
+
+_LARGEST_LENGTH = 2.0**40
+"""Longer features are scaled down, so that no product of theirs overflows."""
+
+
+class _Taps(NamedTuple):
+    """What positions are combined of.
+
+    Attributes:
+        rows: Tensor[M, J], int32, rows of a matrix, those that count first.
+        weights: Tensor[M, J].
+        counts: Tensor[M], int32, how many of the J count.
+    """
+
+    rows: Tensor
+    weights: Tensor
+    counts: Tensor
+
+
+def select(
+    problem: Problem, rois: Tensor, positions: Tensor, rows: Tensor, row_norms: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The K most similar cells of the positions of one video's RoIs.
+
+    Args:
+        problem: The problem that they belong to.
+        rois: Tensor[R', 5], the video's RoIs, at least one.
+        positions: Tensor[M, C], their features, M = R' * h * w.
+        rows: Tensor[T, P, C], the video's support maps.
+        row_norms: Tensor[T, P], their inverse norms.
+
+    Returns:
+        scores Tensor[T, M, K], best first, and cells Tensor[T, M, K], int32.
+    """
+    support = (rows, row_norms, problem.top_k)
+    norms = inverse_norms(positions)
+    keys = new_keys(len(rows), len(positions), problem.top_k, positions.device)
+    alone = torch.ones_like(norms, dtype=torch.bool)
+    if _combining_pays(problem, len(positions)):
+        cells = problem.features[rois[0, 0].long()].flatten(1).t().contiguous()
+        lengths = torch.linalg.vector_norm(cells, dim=1)
+        taps = _taps(problem, rois)
+        spread = (taps.weights * lengths[taps.rows.long()]).sum(dim=1) * norms
+        # So that NaN, infinities and features without direction stand alone as well.
+        alone = ~((spread <= _LARGEST_CANCELLATION) & (norms > 0))
+        index = (~alone).nonzero().squeeze(1)
+        if len(index):
+            longest = torch.where(lengths.isfinite(), lengths, 0.0).amax()
+            scale = torch.where(longest > _LARGEST_LENGTH, longest, 1.0)
+            taps = taps._replace(weights=taps.weights * (norms * scale).unsqueeze(1))
+            taps = _Taps(*(tensor[index] for tensor in taps))
+            keys[:, index] = _ranked(cells / scale, taps, *support)
+    index = alone.nonzero().squeeze(1)
+    if len(index):
+        itself = torch.arange(len(index), dtype=torch.int32, device=index.device)
+        one = torch.ones_like(itself)
+        taps = _Taps(itself.unsqueeze(1), one.unsqueeze(1).float(), one)
+        unit = positions[index] * norms[index].unsqueeze(1)
+        keys[:, index] = _ranked(unit, taps, *support)
+    return decode(keys, problem.top_k)
+
+
+def _combining_pays(problem: Problem, positions: int) -> bool:
+    if problem.sampling_ratio <= 0:
+        return False
+    channels, *size = problem.features.shape[1:]
+    taps = (2 * problem.sampling_ratio) ** 2
+    combined = size[0] * size[1] * channels + positions * taps * MULTIPLICATIONS_A_TAP
+    return combined < positions * channels
+
+
+def _taps(problem: Problem, rois: Tensor) -> _Taps:
+    """The cells y * W + x of the target's map that RoIAlign combines to each position."""
+    (h, w), scale, ratio, aligned = problem.pooling
+    height, width = problem.features.shape[2:]
+    edges = rois[:, 1:] * scale - (0.5 if aligned else 0.0)
+    along_y = axis_weights(edges[:, 1], edges[:, 3], h, height, ratio, aligned)
+    along_x = axis_weights(edges[:, 0], edges[:, 2], w, width, ratio, aligned)
+    y = along_y.topk(min(2 * ratio, height), dim=2)
+    x = along_x.topk(min(2 * ratio, width), dim=2)
+    weights = y.values[:, :, None, :, None] * x.values[:, None, :, None, :]
+    cells = y.indices[:, :, None, :, None] * width + x.indices[:, None, :, None, :]
+    weights, order = weights.flatten(3).flatten(0, 2).sort(dim=1, descending=True)
+    cells = cells.flatten(3).flatten(0, 2).gather(1, order)
+    return _Taps(cells.int(), weights, (weights > 0).sum(dim=1, dtype=torch.int32))
+
+
+def _ranked(left: Tensor, taps: _Taps, rows: Tensor, row_norms: Tensor, top_k: int) -> Tensor:
+    """Keys of the best cells for combinations of the rows of `left`, Tensor[L, C]."""
+    frames, cells, channels = rows.shape
+    half = _exact_half(left, rows)
+    if half is not None:
+        left = left.to(half)
+    keys = new_keys(frames, len(taps.counts), top_k, left.device)
+    columns = max(1, PRODUCT_BYTES // (4 * len(left)))
+    step, width = max(1, columns // cells), min(columns, cells)
+    for frame in range(0, frames, step):
+        for cell in range(0, cells, width):
+            part = slice(frame, frame + step), slice(cell, cell + width)
+            block = rows[part].reshape(-1, channels)
+            products = left @ block.t() if half is None else exact_products(left, block.to(half))
+            rank(keys[part[0]], products, *taps, row_norms[part], cell)
+    return keys
+
+
+def _exact_half(left: Tensor, rows: Tensor) -> torch.dtype | None:
+    """The half-precision format, if any, that holds every value of both exactly."""
+    # Triton's interpreter, on the CPU, multiplies bfloat16 as if it were integers.
+    formats = (torch.bfloat16, torch.float16) if left.is_cuda else (torch.float16,)
+    for dtype in formats:
+        held = (torch.equal(part.to(dtype).to(part.dtype), part) for part in (left, *rows))
+        if all(held):
+            return dtype
+    return None

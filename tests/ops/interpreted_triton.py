@@ -1,0 +1,187 @@
+"""The triton backend on the CPU; `test_triton` runs this with TRITON_INTERPRET=1 set.
+
+Triton's interpreter takes milliseconds for each program of a kernel: all shapes are tiny.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+
+from tests.ops.compare import Problem, assert_close
+from trovid.ops import pack_support, reference, triton
+from trovid.ops import problem as whole
+from trovid.ops.triton_kernels import select as selection
+from trovid.ops.triton_kernels import sets, top_k
+from trovid.ops.triton_kernels.products import exact_products
+
+SMALL = {"size": (4, 5), "grid": (3, 2)}
+PROBLEMS = [
+    *(Problem(frames=(2,), rois=(4,), top_k=k, heads=0, **SMALL) for k in (1, 2, 3, 5, 8, 16)),
+    Problem(frames=(1,), rois=(4,), **SMALL),
+    Problem(frames=(3,), rois=(1,), channels=9, heads=3, relu=False, **SMALL),
+    Problem(frames=(2,), rois=(3,), channels=70, heads=1, **SMALL),
+    Problem(frames=(2,), rois=(3,), bias=False, relu=False, **SMALL),
+    Problem(frames=(2,), rois=(3,), embedding="dense", **SMALL),
+    Problem(frames=(1,), rois=(2,), channels=72, heads=2, embedding="dense", bias=False, **SMALL),
+    Problem(frames=(2,), rois=(3,), size=(2, 2), grid=(1, 1)),
+    Problem(frames=(1,), rois=(1,), size=(12, 13), grid=(7, 6), heads=2),
+    Problem(frames=(2, 0, 1, 2), rois=(2, 1, 0, 4), **SMALL),
+    Problem(frames=(2,), rois=(0,), **SMALL),
+    Problem(frames=(0,), rois=(2,), **SMALL),
+    Problem(frames=(2,), rois=(3,), dtype=torch.bfloat16, **SMALL),
+    Problem(frames=(2,), rois=(3,), dtype=torch.float16, **SMALL),
+    Problem(frames=(2,), rois=(3,), dtype=torch.float64, **SMALL),
+    Problem(frames=(2,), rois=(3,), top_k=17, **SMALL),
+]
+
+
+@pytest.fixture(params=["combined", "alone"])
+def form(request, monkeypatch):
+    """Similarities combined of the cells', or of each position alone."""
+    combined = request.param == "combined"
+    monkeypatch.setattr(selection, "_combining_pays", lambda *_: combined)
+    return request.param
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=str)
+def test_equals_the_equations(problem, form):
+    problem.check("triton")
+
+
+def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Problem:
+    """The test's problem as a backend receives it."""
+    videos = range(len(problem.frames))
+    boxes = [tensors[f"boxes{i}"].float() for i in videos]
+    rois = torch.cat([torch.nn.functional.pad(b, (1, 0), value=i) for i, b in enumerate(boxes)])
+    weight, bias = tensors.get("weight"), tensors.get("bias")
+    return whole.Problem(
+        tensors["features"].detach().float(),
+        pack_support([tensors[f"support{i}"].detach().float() for i in videos]),
+        rois,
+        None if weight is None else weight.detach().float(),
+        None if bias is None else bias.detach().float(),
+        problem.grid,
+        1 / 8,
+        2,
+        True,
+        problem.top_k,
+        problem.heads,
+        1.0,
+    )
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+def test_equal_similarities_go_to_the_lowest_cell(k, form):
+    problem = Problem(frames=(2,), rois=(3,), heads=0, top_k=k, **SMALL)
+    tensors = problem.tensors()
+    with torch.no_grad():
+        tensors["support0"][0] = tensors["support0"][0].round()
+        tensors["support0"][0, :, 1] = tensors["support0"][0, :, 3]
+        tensors["support0"][0, :, 2] = tensors["support0"][0, :, 0] * 2
+        tensors["support0"][1] = 1.0
+        tensors["features"][..., :2] = 0.0
+    case = described(problem, tensors)
+    _, choice = triton.forward(case, True)
+    pooled = torchvision.ops.roi_align(case.features, case.rois, *case.pooling)
+    _, points, scores = reference.most_similar_roi_align(pooled, case.support.maps(), k)
+    points, scores = (t.permute(0, 1, 3, 4, 2).flatten(1, 3) for t in (points, scores))
+    assert torch.equal(choice.indices.long(), points)
+    assert_close(choice.scores, scores, 1e-6)
+
+
+def test_order_of_keys():
+    values = torch.tensor([[1.0, -0.0, torch.nan, 0.0, -torch.inf, torch.inf, -2.0, 0.5, 1.0]])
+    one = torch.ones(1, 1, dtype=torch.int32)
+    keys = top_k.new_keys(1, 1, 8, values.device)
+    for cells in (slice(5, 9), slice(0, 5)):
+        part = values[:, cells]
+        norms = torch.ones_like(part)
+        top_k.rank(keys, part, one - 1, one.float(), one[0], norms, cells.start)
+    scores, indices = top_k.decode(keys, 8)
+    assert indices.flatten().tolist() == [2, 5, 0, 8, 7, 1, 3, 6]
+    assert scores[0, 0, 0].isnan()
+    assert torch.equal(scores[0, 0, 1:], values[0, indices[0, 0, 1:].long()])
+
+
+@pytest.mark.parametrize("embedding", ["grouped", "dense"])
+def test_small_blocks_give_the_same(form, embedding, monkeypatch):
+    monkeypatch.setattr(triton, "WORKSPACE_BYTES", 1)
+    monkeypatch.setattr(selection, "PRODUCT_BYTES", 4 * 20 * 7)
+    monkeypatch.setattr(top_k, "CELLS", 4)
+    monkeypatch.setattr(sets, "POSITIONS", 4)
+    monkeypatch.setattr(sets, "CHANNELS", 2)
+    problem = Problem(
+        frames=(2,), rois=(2,), channels=6, heads=2, top_k=2, embedding=embedding, **SMALL
+    )
+    problem.check("triton")
+
+
+def test_positions_that_cancel_stand_alone(monkeypatch):
+    """Cells of opposite signs sum up to next to nothing: combining would lose digits."""
+    monkeypatch.setattr(selection, "_combining_pays", lambda *_: True)
+    problem = Problem(frames=(1,), rois=(3,), heads=0, dtype=torch.float32, relu=False, **SMALL)
+    tensors = problem.tensors()
+    with torch.no_grad():
+        tensors["features"][..., 1::2] = -tensors["features"][..., ::2][..., :2]
+        tensors["features"] += 1e-4 * torch.randn(tensors["features"].shape)
+        tensors["boxes0"] = torch.tensor([[4.0, 0, 20, 24], [12, 4, 12, 28], [4, 4, 36, 20]])
+        expected, actual = (problem.run(tensors, name) for name in ("reference", "triton"))
+    assert_close(actual, expected, 1e-5)
+
+
+def test_products_of_half_are_exact():
+    generator = torch.Generator().manual_seed(0)
+    left, right = (torch.randn(n, 37, generator=generator).half() for n in (5, 131))
+    assert_close(exact_products(left, right).double(), left.double() @ right.double().t(), 1e-6)
+
+
+def test_half_precision_maps_take_the_exact_products(monkeypatch):
+    used = []
+    monkeypatch.setattr(selection, "_combining_pays", lambda *_: True)
+    monkeypatch.setattr(
+        selection, "exact_products", lambda *a: used.append(a[0].dtype) or exact_products(*a)
+    )
+    for dtype in (torch.float32, torch.float16):
+        Problem(frames=(1,), rois=(1,), dtype=dtype, **SMALL).check("triton")
+    assert used == [torch.float16] * 2
+
+
+@pytest.mark.parametrize("heads", [0, 2])
+@pytest.mark.parametrize("what", ["target", "support", "both", "one support frame"])
+def test_zero_features(what, heads, form):
+    problem = Problem(frames=(2,), rois=(2,), channels=4, heads=heads, **SMALL)
+    tensors = problem.tensors()
+    with torch.no_grad():
+        tensors["features"] *= what not in ("target", "both")
+        tensors["support0"][what == "one support frame" :] *= what == "target"
+        tensors["features"][..., :2] = 0
+    outputs = [problem.run(tensors, name) for name in ("triton", "reference")]
+    assert_close(*outputs, 1e-5)
+    leaves = [leaf for leaf in tensors.values() if leaf.requires_grad]
+    got, wanted = (torch.autograd.grad(o.square().sum() + o.sum(), leaves) for o in outputs)
+    for a, b in zip(got, wanted, strict=True):
+        assert_close(a, b, 2e-5)
+
+
+@pytest.mark.parametrize("magnitude", [1e-30, 1e-13, 1e18, 1e30])
+def test_extreme_magnitudes(magnitude, form):
+    problem = Problem(frames=(1,), rois=(2,), heads=0, **SMALL)
+    tensors = problem.tensors()
+    with torch.no_grad():
+        tensors["features"] *= magnitude
+        tensors["support0"] *= magnitude
+        assert_close(*(problem.run(tensors, name) for name in ("triton", "reference")), 1e-5)
+
+
+def test_the_same_input_gives_the_same_bits(form):
+    problem = Problem(frames=(2,), rois=(3,), **SMALL)
+    tensors = problem.tensors()
+    leaves = [leaf for leaf in tensors.values() if leaf.requires_grad]
+    runs = []
+    for _ in range(2):
+        output = problem.run(tensors, "triton")
+        runs.append([output, *torch.autograd.grad(output.square().sum(), leaves)])
+    for a, b in zip(*runs, strict=True):
+        assert torch.equal(a, b)

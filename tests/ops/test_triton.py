@@ -1,0 +1,125 @@
+"""The triton backend: interpreted on the CPU, compiled for GPUs that are not here, run on one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.ops.compare import Problem, assert_close
+from trovid.ops import temporal_roi_align, triton
+
+INTERPRETED = Path(__file__).with_name("interpreted_triton.py")
+
+
+def test_interpreted_kernels_equal_the_equations():
+    pytest.importorskip("triton", reason="no triton here")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(INTERPRETED)],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        cwd=INTERPRETED.parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+
+
+def test_it_says_what_it_lacks(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    call = torch.rand(1, 4, 5, 5), torch.rand(1, 2, 4, 5, 5), [torch.tensor([[0.0, 0, 9, 9]])], 2
+    with pytest.raises(ValueError, match="`backend` is 'triton', but"):
+        temporal_roi_align(*call, backend="triton")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    if triton.available() is None:
+        with pytest.raises(ValueError, match="needs tensors on a CUDA device, but got cpu"):
+            temporal_roi_align(*call, backend="triton")
+    monkeypatch.setattr(triton, "find_spec", lambda name: None)
+    assert "not installed" in str(triton.available())
+
+
+def test_importing_trovid_leaves_triton_alone():
+    code = "import sys, trovid.ops; print('trovid.ops.triton_kernels.sets' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+FLOATS = {"rows", "shares", "absorbed", "parts", "weights", "result", "grad_logits", "grad_output"}
+HEADS = {"HEADS": 4, "POSITIONS": 32, "CHANNELS": 64}
+KERNELS = [
+    ("top_k", "_rank", {"J": 16, "SLOTS": 4, "POSITIONS": 16, "CELLS": 128}),
+    ("top_k", "_rank", {"J": 1, "SLOTS": 1, "POSITIONS": 16, "CELLS": 128}),
+    ("products", "_products", {"ROWS": 128, "COLUMNS": 128, "DEPTH": 32}),
+    ("sets", "_neighbour_products", {**HEADS, "K": 4, "HEADS_OF_GROUP": 1, "OFFSETS": 9}),
+    ("sets", "_neighbour_products", {**HEADS, "K": 1, "HEADS_OF_GROUP": 4, "OFFSETS": 1}),
+    ("sets", "_mix", {**HEADS, "K": 4, "HEADS_OF_GROUP": 1, "OFFSETS": 1}),
+    ("sets", "_mix", {**HEADS, "K": 1, "HEADS_OF_GROUP": 4, "OFFSETS": 9}),
+    ("sets", "_spread", {**HEADS, "HEADS_OF_GROUP": 4}),
+]
+TYPES = {
+    **dict.fromkeys(FLOATS, "*fp32"),
+    **dict.fromkeys(("products", "inverse_norms"), "*fp32"),
+    **dict.fromkeys(("left", "right"), "*bf16"),
+    **dict.fromkeys(("taps", "counts"), "*i32"),
+    **dict.fromkeys(("keys", "indices"), "*i64"),
+}
+
+
+@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize(("module", "name", "constants"), KERNELS)
+def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path, monkeypatch):
+    """To machine code, by the assembler in Triton's wheel."""
+    pytest.importorskip("triton", reason="no triton here")
+    from importlib import import_module
+
+    from triton import compile, knobs
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    if knobs.runtime.interpret:
+        pytest.skip("kernels are interpreted here")
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    kernel = getattr(import_module(f"trovid.ops.triton_kernels.{module}"), name)
+    names = kernel.arg_names
+    signature = {n: "constexpr" if n in constants else TYPES.get(n, "i32") for n in names}
+    source = ASTSource(
+        fn=kernel,
+        signature=signature,
+        constexprs={(names.index(n),): value for n, value in constants.items()},
+    )
+    compiled = compile(source, target=GPUTarget("cuda", capability, 32))
+    assert compiled.asm["cubin"]
+    assert compiled.metadata.shared <= 96 * 1024
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem(frames=(3,), rois=(70,), channels=64),
+        Problem(frames=(3,), rois=(70,), channels=64, embedding="dense"),
+        Problem(frames=(2, 0, 5), rois=(40, 3, 9), channels=60, heads=3, relu=False, top_k=7),
+        Problem(frames=(2,), rois=(33,), heads=0, top_k=1),
+        Problem(frames=(4,), rois=(70,), channels=64, dtype=torch.bfloat16),
+        Problem(frames=(4,), rois=(70,), channels=64, dtype=torch.float16),
+    ],
+    ids=str,
+)
+def test_on_a_gpu(problem):
+    tensors = problem.tensors()
+    there = {name: t.detach().cuda().requires_grad_(t.requires_grad) for name, t in tensors.items()}
+    mask = ~problem.ties(tensors).unsqueeze(1)
+    tolerance = {torch.float32: 1e-5, torch.float16: 2e-3}.get(problem.dtype, 1e-2)
+    expected, actual = problem.run(tensors, "reference"), problem.run(there, "triton")
+    assert_close(actual.cpu() * mask, expected * mask, tolerance)
+    with torch.no_grad():
+        assert_close(problem.run(there, "triton").cpu() * mask, expected * mask, tolerance)
+    names = [name for name, leaf in tensors.items() if leaf.requires_grad]
+    wanted = torch.autograd.grad((expected * mask).sum(), [tensors[name] for name in names])
+    got = torch.autograd.grad((actual * mask.cuda()).sum(), [there[name] for name in names])
+    for name, a, b in zip(names, got, wanted, strict=True):
+        assert_close(a.cpu(), b, 2 * tolerance, name)
