@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from trovid.ops import temporal_roi_align
+from trovid.ops.dispatch import BACKENDS, resolve_backend
 from trovid.ops.packed import compute_dtype
 from trovid.ops.reference import normalize
 
@@ -20,6 +21,17 @@ SHORT = {
     torch.float16: "fp16",
 }
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-11, torch.bfloat16: 1e-2, torch.float16: 2e-3}
+
+
+def usable_backends() -> list[str]:
+    """The backends that can be used here, but the reference."""
+    usable = []
+    for name in BACKENDS:
+        try:
+            usable += [resolve_backend(name)]
+        except ValueError:
+            continue
+    return [name for name in usable if name != "reference"]
 
 
 def assert_close(

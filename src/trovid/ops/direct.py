@@ -81,7 +81,7 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     grad_roi_features = grad_output.clone()
     grad_rows = torch.zeros_like(problem.support.rows)
     num_heads, weight, bias, logit_scale = problem.attention
-    of_weights, of_biases = [], []
+    grad_weight, grad_bias = (None if t is None else torch.zeros_like(t) for t in (weight, bias))
     for group in _groups(problem):
         frames = group.support.lengths[0]
         rows = group.support.rows
@@ -89,15 +89,15 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
         chosen = indices[:frames, group.rois] + group.first_rows[:, :, None, None]
         chosen, cosines = chosen.flatten(1, 2), scores[:frames, group.rois].flatten(1, 2)
         similar = weighted_rows(rows, chosen, cosines.softmax(dim=2)).view(-1, *sets.shape)
-        if weight is None:
+        if weight is None or grad_weight is None:
             grad_sets = grad / (frames + 1)
             grad_similar = grad_sets.expand_as(similar)
         else:
             grad_sets, grad_similar, of_weight, of_bias = attention_gradient(
                 grad, sets, similar, num_heads, weight, bias, logit_scale
             )
-            of_weights.append(of_weight)
-            of_biases.append(of_bias)
+            grad_weight = grad_weight + of_weight
+            grad_bias = None if grad_bias is None else grad_bias + of_bias
         of_positions, of_rows = most_similar_gradient(
             grad_similar.reshape(frames, -1, sets.shape[-1]),
             None,
@@ -115,12 +115,7 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     grad_features = roi_align_gradient(
         grad_roi_features, problem.rois, problem.features.shape, *problem.pooling
     )
-    return Gradients(
-        grad_features,
-        grad_rows,
-        None if weight is None else torch.stack(of_weights).sum(dim=0),
-        None if bias is None else torch.stack(of_biases).sum(dim=0),
-    )
+    return Gradients(grad_features, grad_rows, grad_weight, grad_bias)
 
 
 def _groups(problem: Problem) -> Iterator[_Group]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from trovid.ops import triton
@@ -75,14 +76,21 @@ def check_boxes(boxes: Tensor | Sequence[Tensor], num_images: int) -> Tensor:
                     f"`boxes[{index}]` must have shape [R, 4], but got {list(part.shape)}"
                 )
         rois = boxes_to_rois(boxes)
-    if isinstance(boxes, Tensor) and len(rois):
-        low, high = (int(index) for index in rois[:, 0].aminmax())
-        if low < 0 or high >= num_images:
-            raise ValueError(
-                f"`boxes[:, 0]` must be an index in the batch (0..{num_images - 1}), "
-                f"but reaches from {low} to {high}"
-            )
+    if isinstance(boxes, Tensor) and not torch.compiler.is_compiling():
+        check_indices(rois, num_images)
     return finite_rois(rois)
+
+
+def check_indices(rois: Tensor, num_images: int) -> None:
+    """The index in front of each of Tensor[R, 5] names an image of the batch."""
+    if not len(rois):
+        return
+    low, high = (int(index) for index in rois[:, 0].aminmax())
+    if low < 0 or high >= num_images:
+        raise ValueError(
+            f"`boxes[:, 0]` must be an index in the batch (0..{num_images - 1}), "
+            f"but reaches from {low} to {high}"
+        )
 
 
 def check_support(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from trovid.ops import direct, triton
+from trovid.ops.dispatch import check_indices
 from trovid.ops.packed import PackedSupport
 from trovid.ops.problem import Choice, Problem
 
@@ -65,9 +66,11 @@ def _problem(arguments: tuple) -> Problem:
 
 def _run_forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *described, backend, keep = arguments
-    output, choice = BACKEND_MODULES[backend].forward(_problem(tuple(described)), keep)
+    problem = _problem(tuple(described))
+    check_indices(problem.rois, problem.support.num_videos)
+    output, choice = BACKEND_MODULES[backend].forward(problem, keep)
     sets, scores, indices = choice or _no_choice(output)
-    return output, sets, scores, indices
+    return output.contiguous(), sets, scores, indices
 
 
 def _no_choice(output: Tensor) -> Choice:
@@ -83,7 +86,8 @@ def _run_backward(grad_output: Tensor, *arguments: Any) -> tuple[Tensor, Tensor,
         grad_output.new_empty(0) if gradient is None else gradient
         for gradient in (gradients.weight, gradients.bias)
     )
-    return gradients.features, gradients.rows, weight, bias
+    features = gradients.features.contiguous(memory_format=torch.channels_last)
+    return features, gradients.rows.contiguous(), weight.contiguous(), bias
 
 
 _forward = torch.library.custom_op(
@@ -119,7 +123,7 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def _(grad_output: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     features, rows, weight, bias = arguments[3 : 3 + _DIFFERENTIABLE]
     return (
-        features.new_empty(features.shape),
+        torch.empty_like(features, memory_format=torch.channels_last),
         rows.new_empty(rows.shape),
         features.new_empty(0 if weight is None else weight.shape),
         features.new_empty(0 if bias is None else bias.shape),

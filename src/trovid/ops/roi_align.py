@@ -121,9 +121,10 @@ def _run_gradient(
         return separable_gradient(
             grad, rois, shape, output_size, spatial_scale, sampling_ratio, aligned
         )
-    return torch.ops.torchvision._roi_align_backward(
+    gradient = torch.ops.torchvision._roi_align_backward(
         grad, rois, spatial_scale, *output_size, *shape, sampling_ratio, aligned
     )
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 roi_align_gradient = torch.library.custom_op(
@@ -136,7 +137,7 @@ roi_align_gradient = torch.library.custom_op(
 
 @roi_align_gradient.register_fake
 def _(grad: Tensor, rois: Tensor, shape: Sequence[int], *_settings: Any) -> Tensor:
-    return grad.new_empty(shape)
+    return grad.new_empty(shape).to(memory_format=torch.channels_last)
 
 
 def separable_gradient(

@@ -104,7 +104,7 @@ def temporal_roi_align(
             num_heads,
             logit_scale,
         )
-        if not len(rois) or not support.num_frames:
+        if not support.num_frames:
             align = torchvision.ops.roi_align if backend == "reference" else roi_align
             output = align(problem.features, problem.rois, *problem.pooling)
         elif backend == "reference":
