@@ -17,7 +17,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml hatch_build.py $(wildcard src/trovid/ops/csrc/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "trovid needs Python 3.11 or newer as '$(PYTHON)': install it, or call make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
@@ -25,6 +25,8 @@ $(STAMP): pyproject.toml
 	@echo "Installing trovid and what it needs into .venv (PyTorch is large: some minutes, 5 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@$(BIN)/python -c 'from trovid.ops import backends; reason = backends()["native"]; \
+	  reason and print("Note: the operator runs without its fast CPU library:", reason)'
 	@touch $(STAMP)
 
 demo: $(STAMP)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from trovid.ops import temporal_roi_align
-from trovid.ops.dispatch import BACKENDS, resolve_backend
+from trovid.ops import backends, temporal_roi_align
 from trovid.ops.packed import compute_dtype
 from trovid.ops.reference import normalize
+
+
+def available(name: str) -> pytest.param:
+    """A backend as a parameter of a test that is skipped, with the reason, where it cannot run."""
+    reason = backends()[name]
+    return pytest.param(name, marks=pytest.mark.skipif(reason is not None, reason=str(reason)))
+
+
+FAST = [available("direct"), available("native")]
+EVERY = [available("reference"), *FAST]
 
 SHORT = {
     torch.float32: "fp32",
@@ -24,14 +34,8 @@ TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-11, torch.bfloat16: 1e-2, to
 
 
 def usable_backends() -> list[str]:
-    """The backends that can be used here, but the reference."""
-    usable = []
-    for name in BACKENDS:
-        try:
-            usable += [resolve_backend(name)]
-        except ValueError:
-            continue
-    return [name for name in usable if name != "reference"]
+    """The backends that can compute here, apart from the reference."""
+    return [name for name, reason in backends().items() if not reason and name != "reference"]
 
 
 def assert_close(

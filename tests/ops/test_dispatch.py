@@ -7,10 +7,12 @@ import trovid.ops
 from trovid.ops import (
     direct,
     most_similar_roi_align,
+    native_library,
     pack_support,
     temporal_attention,
     temporal_roi_align,
 )
+from trovid.ops.backends import resolve_backend
 
 FEATURES, SUPPORT = torch.ones(2, 8, 5, 6), torch.ones(2, 3, 8, 5, 6)
 BOXES = [torch.tensor([[0.0, 0.0, 30.0, 30.0]])] * 2
@@ -24,6 +26,7 @@ def call(features=FEATURES, support=SUPPORT, boxes=BOXES, output_size=7, **optio
 def test_public_names():
     assert trovid.ops.__all__ == [
         "PackedSupport",
+        "backends",
         "most_similar_roi_align",
         "pack_support",
         "roi_align",
@@ -90,6 +93,7 @@ def test_the_environment_variable_replaces_auto(monkeypatch):
     used = []
     forward = direct.forward
     monkeypatch.setattr(direct, "forward", lambda *a: used.append("direct") or forward(*a))
+    monkeypatch.setenv("TROVID_BACKEND", "direct")
     call()
     assert used == ["direct"]
     monkeypatch.setenv("TROVID_BACKEND", "reference")
@@ -100,3 +104,20 @@ def test_the_environment_variable_replaces_auto(monkeypatch):
     monkeypatch.setenv("TROVID_BACKEND", "fast")
     with pytest.raises(ValueError, match="TROVID_BACKEND must be one of"):
         call()
+
+
+def test_auto_takes_native_where_it_can(monkeypatch):
+    single, double = torch.ones(1), torch.ones(1, dtype=torch.float64)
+    assert resolve_backend("auto", double) == "direct"
+    monkeypatch.setattr(native_library, "_load", lambda: "it was not built")
+    assert trovid.ops.backends()["native"] == "it was not built"
+    assert resolve_backend("auto", single) == "direct"
+    with pytest.raises(RuntimeError, match="'native' is not available: it was not built"):
+        resolve_backend("native", single)
+
+
+@pytest.mark.skipif(trovid.ops.backends()["native"] is not None, reason="no native library")
+def test_native_computes_in_float32_on_the_cpu():
+    assert resolve_backend("auto", torch.ones(1)) == "native"
+    with pytest.raises(ValueError, match="float32 on the CPU, but the features are float64 on cpu"):
+        resolve_backend("native", torch.ones(1, dtype=torch.float64))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.ops.compare import assert_close, near_ties, neighbourhood
+from tests.ops.compare import EVERY, assert_close, near_ties, neighbourhood
 from trovid.ops import most_similar_roi_align, roi_align, temporal_roi_align
 
 COMMITTED = Path(__file__).parents[1] / "data" / "operator"
@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, torch.Tensor]:
         return {key: torch.from_numpy(arrays[key]) for key in arrays}
 
 
-@pytest.mark.parametrize("backend", ["reference", "direct"])
+@pytest.mark.parametrize("backend", EVERY)
 @pytest.mark.parametrize("name", NAMES)
 def test_published_code(name, backend):
     case = load(name)

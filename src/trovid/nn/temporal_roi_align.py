@@ -73,7 +73,7 @@ class TemporalRoIAlign(nn.Module):
         embedding: "grouped" (the paper) or "dense" (the published code).
         bias: Whether the embedding has a bias.
         logit_scale: Factor of the attention's logits.
-        backend: "auto", "reference" or "direct".
+        backend: See `trovid.ops.temporal_roi_align`.
 
     Example:
         >>> pool = TemporalRoIAlign(7, 1 / 16, channels=8)
@@ -162,7 +162,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         logit_scale: Factor of the attention's logits.
         canonical_scale: Size in pixels of a box that is pooled from `canonical_level`.
         canonical_level: See `canonical_scale`; level k has a stride of 2**k pixels.
-        backend: "auto", "reference" or "direct".
+        backend: See `trovid.ops.temporal_roi_align`.
 
     Example:
         >>> pool = MultiScaleTemporalRoIAlign(["c4"], 7, channels=8)

@@ -1,40 +1,14 @@
-"""Which backend computes, and the checks that are made once, at the public boundary."""
+"""The checks that are made once, at the public boundary."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from trovid.ops import triton
 from trovid.ops.packed import PackedSupport, pack_support
 from trovid.ops.roi_align import boxes_to_rois, finite_rois
-
-BACKENDS = ("reference", "direct", "triton")
-BACKEND_VARIABLE = "TROVID_BACKEND"
-
-
-def resolve_backend(backend: str) -> str:
-    """The backend that computes: the argument, else `TROVID_BACKEND`, else the fastest one.
-
-    Raises:
-        ValueError: If there is no backend of that name.
-    """
-    source, name = "`backend`", backend
-    if backend == "auto":
-        source = f"the environment variable {BACKEND_VARIABLE}"
-        name = os.environ.get(BACKEND_VARIABLE) or "auto"
-        if name == "auto":
-            return "direct"
-    if name not in BACKENDS:
-        known = ", ".join(repr(known) for known in ("auto", *BACKENDS))
-        raise ValueError(f"{source} must be one of {known}, but is {name!r}")
-    reason = triton.available() if name == "triton" else None
-    if reason:
-        raise ValueError(f"{source} is {name!r}, but {reason}: use 'auto'")
-    return name
 
 
 def check_maps(name: str, value: Tensor, shape: str) -> None:

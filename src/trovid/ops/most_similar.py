@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops import reference
+from trovid.ops import native, reference
+from trovid.ops.backends import resolve_backend
 from trovid.ops.direct_similarity import most_similar, select
-from trovid.ops.dispatch import check_maps, check_support, check_top_k, resolve_backend
+from trovid.ops.dispatch import check_maps, check_support, check_top_k
 from trovid.ops.packed import PackedSupport, compute_dtype
 
 
@@ -27,7 +28,7 @@ def most_similar_roi_align(
         roi_features: Tensor[R, C, h, w], from RoIAlign on the target frame of one video.
         support_features: Tensor[T, C, H, W], or a PackedSupport of one video.
         top_k: K, at most H * W.
-        backend: "auto", "reference" or "direct".
+        backend: See `temporal_roi_align`.
 
     Returns:
         features: Tensor[T, R, C, h, w] in the dtype of `roi_features`.
@@ -47,8 +48,8 @@ def most_similar_roi_align(
     check_maps("roi_features", roi_features, "[R, C, h, w]")
     support = check_support(support_features, 1, roi_features.shape[1])
     check_top_k(top_k, support)
-    backend = resolve_backend(backend)
     dtype = compute_dtype(roi_features.dtype)
+    backend = resolve_backend(backend, roi_features.to(dtype))
     rois, channels, height, width = roi_features.shape
     frames = support.num_frames
     with torch.autocast(roi_features.device.type, enabled=False):
@@ -62,7 +63,7 @@ def most_similar_roi_align(
             )
         else:
             positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-            scores, indices = select(positions, support, [len(positions)], top_k)
+            scores, indices = _choose(positions, support, top_k, backend)
             features, scores = most_similar(
                 positions, support.rows.to(dtype), scores, indices, support.inverse_norms
             )
@@ -73,3 +74,17 @@ def most_similar_roi_align(
                 for chosen in (points, scores)
             )
     return features.to(roi_features.dtype), points, scores
+
+
+def _choose(
+    positions: Tensor, support: PackedSupport, top_k: int, backend: str
+) -> tuple[Tensor, Tensor]:
+    """`direct_similarity.select` for one video, by the native library where that is the backend."""
+    if backend == "native":
+        rows = support.rows.detach().to(positions.dtype)
+        chosen = native.select(positions.detach(), rows, support.inverse_norms, top_k)
+        if chosen is not None:
+            scores, cells = chosen
+            frames = torch.arange(len(rows)).view(-1, 1, 1)
+            return scores, cells + frames * rows.shape[1]
+    return select(positions, support, [len(positions)], top_k)

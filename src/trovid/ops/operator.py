@@ -8,18 +8,15 @@ op of its own that starts from the choice of the forward pass. A backend is a mo
 
 from __future__ import annotations
 
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from trovid.ops import direct, triton
+from trovid.ops.backends import backend_module, resolve_backend
 from trovid.ops.dispatch import check_indices
 from trovid.ops.packed import PackedSupport
 from trovid.ops.problem import Choice, Problem
-
-BACKEND_MODULES: dict[str, ModuleType] = {"direct": direct, "triton": triton}
 
 _PROBLEM = (
     "Tensor features, Tensor rows, Tensor? weight, Tensor? bias, Tensor inverse_norms, "
@@ -31,7 +28,7 @@ _TENSORS, _DIFFERENTIABLE = 6, 4
 
 
 def temporal_roi_align(problem: Problem, backend: str) -> Tensor:
-    """Computes the problem by a backend: Tensor[R, C, h, w], differentiable in its tensors."""
+    """Computes the problem by a backend, or by the fastest for "auto": Tensor[R, C, h, w]."""
     arguments = _arguments(problem)
     keep = torch.is_grad_enabled() and any(
         tensor is not None and tensor.requires_grad for tensor in arguments[:_DIFFERENTIABLE]
@@ -68,7 +65,8 @@ def _run_forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *described, backend, keep = arguments
     problem = _problem(tuple(described))
     check_indices(problem.rois, problem.support.num_videos)
-    output, choice = BACKEND_MODULES[backend].forward(problem, keep)
+    name = resolve_backend(backend, problem.features)
+    output, choice = backend_module(name).forward(problem, keep)
     sets, scores, indices = choice or _no_choice(output)
     return output.contiguous(), sets, scores, indices
 
@@ -81,7 +79,9 @@ def _no_choice(output: Tensor) -> Choice:
 def _run_backward(grad_output: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     choice, (*described, backend) = Choice(*arguments[:3]), arguments[3:]
     problem = _problem(tuple(described))
-    gradients = BACKEND_MODULES[backend].backward(problem, choice, grad_output)
+    gradients = backend_module(resolve_backend(backend, problem.features)).backward(
+        problem, choice, grad_output
+    )
     weight, bias = (
         grad_output.new_empty(0) if gradient is None else gradient
         for gradient in (gradients.weight, gradients.bias)

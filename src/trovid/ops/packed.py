@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from trovid.ops.layout import rows_of_maps
+
 SMALLEST_NORM = 1e-12
 """A vector that is not longer than this has no direction: all its cosines are 0."""
 
@@ -70,8 +72,8 @@ class PackedSupport:
             maps = torch.cat(videos)
         if not maps.is_floating_point():
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
-        frames, channels, height, width = maps.shape
-        rows = maps.permute(0, 2, 3, 1).reshape(frames, height * width, channels).contiguous()
+        height, width = maps.shape[2:]
+        rows = rows_of_maps(maps)
         return cls(rows, inverse_norms(rows), (height, width), lengths)
 
     @staticmethod

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from trovid.ops import reference
+from trovid.ops.backends import resolve_backend
 from trovid.ops.direct_attention import attention
-from trovid.ops.dispatch import check_attention, check_maps, resolve_backend
+from trovid.ops.dispatch import check_attention, check_maps
 from trovid.ops.packed import compute_dtype
 
 
@@ -34,7 +35,7 @@ def temporal_attention(
             Tensor[C, C, 3, 3] (dense, as in the published code), as conv2d takes it.
         bias: Tensor[C] or None.
         logit_scale: Factor of the logits (1 in the paper).
-        backend: "auto", "reference" or "direct".
+        backend: See `temporal_roi_align`; here all but "reference" are the direct one.
 
     Returns:
         output: Tensor[R, C, h, w] in the dtype of `features`.
@@ -62,7 +63,7 @@ def temporal_attention(
     if num_heads < 1:
         raise ValueError(f"`num_heads` must be at least 1, but is {num_heads}")
     check_attention(num_heads, weight, bias, features.shape[1])
-    backend = resolve_backend(backend)
+    backend = resolve_backend(backend, features.to(compute_dtype(features.dtype)))
     dtype = compute_dtype(features.dtype)
     with torch.autocast(features.device.type, enabled=False):
         target, support, weight = features.to(dtype), support_features.to(dtype), weight.to(dtype)

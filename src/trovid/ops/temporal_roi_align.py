@@ -9,6 +9,7 @@ import torchvision
 from torch import Tensor
 
 from trovid.ops import operator, reference
+from trovid.ops.backends import requested_backend
 from trovid.ops.dispatch import (
     check_attention,
     check_boxes,
@@ -16,7 +17,6 @@ from trovid.ops.dispatch import (
     check_size,
     check_support,
     check_top_k,
-    resolve_backend,
 )
 from trovid.ops.packed import PackedSupport, compute_dtype
 from trovid.ops.problem import Problem
@@ -63,8 +63,8 @@ def temporal_roi_align(
             (grouped, the paper) or Tensor[C, C, 3, 3] (dense, the published code).
         bias: Tensor[C], the embedding's bias, or None.
         logit_scale: Factor of the attention's logits (1 in the paper).
-        backend: "auto", "reference" or "direct"; the environment variable TROVID_BACKEND replaces
-            "auto".
+        backend: "auto" or one of `trovid.ops.backends()`; the environment variable
+            TROVID_BACKEND replaces "auto".
 
     Returns:
         Tensor[R, C, h, w] in the dtype of `features`, in the order of `boxes`. Similarities and
@@ -86,8 +86,6 @@ def temporal_roi_align(
     support = check_support(support_features, len(features), features.shape[1])
     check_top_k(top_k, support)
     check_attention(num_heads, weight, bias, features.shape[1])
-    backend = resolve_backend(backend)
-
     dtype = compute_dtype(features.dtype)
     with torch.autocast(features.device.type, enabled=False):
         problem = Problem(
@@ -104,6 +102,7 @@ def temporal_roi_align(
             num_heads,
             logit_scale,
         )
+        backend = requested_backend(backend)
         if not support.num_frames:
             align = torchvision.ops.roi_align if backend == "reference" else roi_align
             output = align(problem.features, problem.rois, *problem.pooling)

@@ -1,0 +1,116 @@
+"""Builds trovid's native library while the package is installed, where there is a C++ compiler.
+
+Without one the installation succeeds: the operator then runs on torch calls alone. Run as a script
+(`python hatch_build.py`), this builds the library in place.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+SOURCES = ROOT / "src" / "trovid" / "ops" / "csrc"
+FOLDER = ROOT / "src" / "trovid" / "ops" / "_native"
+
+FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-pthread"]
+FLAGS += ["-ffp-contract=fast"]
+AVX2 = ["-mavx2", "-mfma"]
+AVX512 = [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "cd"))]
+if sys.platform != "darwin":
+    AVX512.append("-mprefer-vector-width=512")
+
+
+def compiler() -> list[str] | None:
+    """The C++ compiler's command: $CXX, else the first one found."""
+    if os.environ.get("CXX"):
+        return shlex.split(os.environ["CXX"])
+    found = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
+    return [found] if found else None
+
+
+def instruction_sets() -> dict[str, list[str]]:
+    """Name and flags of each build of the kernels for this kind of machine."""
+    sets: dict[str, list[str]] = {"portable": []}
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        sets |= {"avx2": AVX2, "avx512": AVX512}
+    return sets
+
+
+def build(extra: list[str] | None = None, folder: Path = FOLDER) -> str | None:
+    """Builds the library into a folder; returns why it could not, in one line, or None.
+
+    Args:
+        extra: More flags for the compiler, such as a sanitizer's.
+        folder: Where the library goes.
+    """
+    command = compiler()
+    if command is None:
+        return "no C++ compiler was found (set CXX, or install g++ or clang)"
+    if os.name != "posix":
+        return "only Linux and macOS are supported"
+    flags = [*FLAGS, *(extra or [])]
+    suffix = ".dylib" if sys.platform == "darwin" else ".so"
+    with tempfile.TemporaryDirectory() as scratch:
+        units = {name: ["-c", str(SOURCES / "kernels.cpp")] for name in instruction_sets()}
+        objects = [Path(scratch) / f"{name}.o" for name in (*units, "entry")]
+        library = Path(scratch) / f"libtrovid{suffix}"
+        commands = [
+            [*flags, *isa, f"-DTROVID_ISA={name}", *units[name], "-o", str(object_file)]
+            for (name, isa), object_file in zip(
+                instruction_sets().items(), objects[:-1], strict=True
+            )
+        ]
+        commands.append([*flags, "-c", str(SOURCES / "entry.cpp"), "-o", str(objects[-1])])
+        commands.append([*flags, "-shared", *map(str, objects), "-o", str(library)])
+        for arguments in commands:
+            try:
+                done = subprocess.run([*command, *arguments], capture_output=True, text=True)
+            except OSError as error:
+                return f"{command[0]} cannot be run: {error}"
+            if done.returncode:
+                first = next((line for line in done.stderr.splitlines() if "error" in line), "")
+                return f"{command[0]} failed: {first or done.stderr[-200:]}"
+        folder.mkdir(exist_ok=True)
+        final = folder / library.name
+        partial = folder / f".{library.name}.{os.getpid()}"
+        shutil.copy(library, partial)
+        os.replace(partial, final)
+    return None
+
+
+def platform_tag() -> str:
+    """The wheel's tag: any Python 3, this platform."""
+    name = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    return f"py3-none-{name}"
+
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:
+    BuildHookInterface = object
+
+
+class NativeLibraryHook(BuildHookInterface):
+    """hatchling's hook: the library goes into the wheel, or a warning says what is lost."""
+
+    def initialize(self, version: str, build_data: dict) -> None:
+        """Builds the library before the wheel is put together."""
+        reason = build()
+        if reason:
+            self.app.display_warning(f"trovid is installed without its native backend: {reason}")
+            return
+        build_data["pure_python"] = False
+        build_data["tag"] = platform_tag()
+        build_data["artifacts"].append("src/trovid/ops/_native/libtrovid.*")
+
+
+if __name__ == "__main__":
+    sys.exit(build())

@@ -1,0 +1,230 @@
+// The forward pass: RoIAlign, choice, attention, video after video.
+#pragma once
+
+#include "attention.h"
+#include "kernels.h"
+#include "select.h"
+
+namespace TROVID_ISA {
+
+// Vectors not longer than this have no direction, as in trovid.ops.packed.
+constexpr float kSmallestNorm = 1e-12f;
+// Products of longer vectors may leave float32's range.
+constexpr float kLargestNorm = 1e18f;
+// Where a position is much shorter than the cells it combines, it is compared by its own vector,
+// not by its cells: their products would cancel.
+constexpr float kCancellation = 0.1f;
+
+inline bool is_finite(const float* values, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    if (!(values[i] - values[i] == 0)) return false;
+  return true;
+}
+
+// Throws OutOfRange unless all rows of the support maps are finite and of moderate length.
+inline void check_support(const float* support, const float* inverse_norms, int64_t rows,
+                          int64_t channels) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float inverse = inverse_norms[i];
+    if (inverse > 1 / kLargestNorm && inverse <= 1 / kSmallestNorm) continue;
+    if (inverse != 0 || !is_finite(support + i * channels, channels)) throw OutOfRange();
+    for (int64_t c = 0; c < channels; ++c)
+      if (std::fabs(support[i * channels + c]) > 1) throw OutOfRange();
+  }
+}
+
+inline float checked_norm(const float* vector, int64_t channels) {
+  const float norm = std::sqrt(dot(vector, vector, channels));
+  if (!(norm < kLargestNorm)) throw OutOfRange();
+  return norm;
+}
+
+// RoIs and frames of one video.
+struct VideoPart {
+  int64_t video, first_frame, frames, count;
+  Array<int64_t> rois;  // [count]
+
+  VideoPart(const trovid_problem& p, int64_t v) : video(v), first_frame(0), frames(p.lengths[v]) {
+    for (int64_t i = 0; i < v; ++i) first_frame += p.lengths[i];
+    count = 0;
+    for (int64_t r = 0; r < p.rois; ++r) count += static_cast<int64_t>(p.boxes[r * 5]) == v;
+    rois.resize(count);
+    int64_t i = 0;
+    for (int64_t r = 0; r < p.rois; ++r)
+      if (static_cast<int64_t>(p.boxes[r * 5]) == v) rois[i++] = r;
+  }
+};
+
+// RoIAlign of one video into sets [M, C]; also each position's 1 / |X|, and whether its cells cancel.
+inline void pool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
+                 float* sets, float* inverse_lengths, bool* cancels) {
+  const int64_t area = p.grid_height * p.grid_width, size = p.height * p.width;
+  const float* map = p.features + part.video * size * p.channels;
+  Array<float> norms(size);
+  bool in_range = true;
+  parallel((size + 255) / 256, p.threads, [&](int64_t task, int64_t) {
+    for (int64_t i = task * 256; i < size && i < (task + 1) * 256; ++i)
+      norms[i] = std::sqrt(dot(map + i * p.channels, map + i * p.channels, p.channels));
+  });
+  for (int64_t i = 0; i < size; ++i) in_range = in_range && norms[i] < kLargestNorm;
+  if (!in_range) throw OutOfRange();
+  parallel(part.count, p.threads, [&](int64_t r, int64_t) {
+    for (int64_t m = r * area; m < (r + 1) * area; ++m) {
+      const int64_t first = cells.begin[m], count = cells.begin[m + 1] - first;
+      float* to = sets + (part.rois[r] * area + m - r * area) * p.channels;
+      gather(map, p.channels, cells.row.data() + first, cells.weight.data() + first, count,
+             p.channels, to);
+      float bound = 0;
+      for (int64_t e = first; e < first + count; ++e)
+        bound += cells.weight[e] * norms[cells.row[e]];
+      const float norm = std::sqrt(dot(to, to, p.channels));
+      inverse_lengths[m] = norm > kSmallestNorm ? 1 / norm : 0;
+      cancels[m] = norm < kCancellation * bound;
+    }
+  });
+}
+
+// Which rows the search multiplies, and how positions combine them.
+struct Rows {
+  Array<const float*> pointers;
+  int64_t count = 0;
+  Combination combination;
+};
+
+// Rows are the cells in use where they are fewer, else (or where cells cancel) the positions.
+inline void choose_rows(const trovid_problem& p, const VideoPart& part, const Combination& cells,
+                        const float* sets, const float* inverse_lengths, const bool* cancels,
+                        const float* zeros, Rows& rows) {
+  const int64_t area = p.grid_height * p.grid_width, positions = part.count * area;
+  const int64_t size = p.height * p.width, entries = cells.begin[positions];
+  const float* map = p.features + part.video * size * p.channels;
+  Array<int32_t> row_of(size);
+  row_of.fill(size, -1);
+  int64_t used = 0;
+  for (int64_t e = 0; e < entries; ++e) {
+    int32_t& row = row_of[cells.row[e]];
+    if (row < 0) row = 0, ++used;
+  }
+  // Combining an entry for one support cell costs about as much as four multiplications.
+  const bool by_cells = used * p.channels + 4 * entries < positions * p.channels;
+  rows.pointers.resize(size + positions);
+  rows.combination.begin.resize(positions + 1);
+  rows.combination.row.resize(entries + positions);
+  rows.combination.weight.resize(entries + positions);
+  if (by_cells)
+    for (int64_t i = 0; i < size; ++i)
+      if (row_of[i] == 0) {
+        row_of[i] = static_cast<int32_t>(rows.count);
+        rows.pointers[rows.count++] = map + i * p.channels;
+      }
+  int64_t at = 0;
+  for (int64_t m = 0; m < positions; ++m) {
+    rows.combination.begin[m] = at;
+    if (by_cells && !cancels[m]) {
+      for (int64_t e = cells.begin[m]; e < cells.begin[m + 1]; ++e) {
+        rows.combination.row[at] = row_of[cells.row[e]];
+        rows.combination.weight[at++] = cells.weight[e];
+      }
+      continue;
+    }
+    rows.combination.row[at] = static_cast<int32_t>(rows.count);
+    rows.combination.weight[at++] = 1;
+    rows.pointers[rows.count++] =
+        inverse_lengths[m] == 0
+            ? zeros
+            : sets + (part.rois[m / area] * area + m % area) * p.channels;
+  }
+  rows.combination.begin[positions] = at;
+}
+
+inline void softmax_of_all(const trovid_problem& p, const VideoPart& part, int64_t stride,
+                           const float* scores, float* weights) {
+  const int64_t area = p.grid_height * p.grid_width;
+  parallel(part.count, p.threads, [&](int64_t r, int64_t) {
+    for (int64_t t = 0; t < part.frames; ++t)
+      for (int64_t m = 0; m < area; ++m) {
+        const int64_t at = (t * stride + part.rois[r] * area + m) * p.top_k;
+        softmax(scores + at, p.top_k, weights + at);
+      }
+  });
+}
+
+// The choice of all positions of a video.
+inline void choose(const trovid_problem& p, const VideoPart& part, float* sets, float* scores,
+                   int32_t* indices) {
+  const int64_t area = p.grid_height * p.grid_width, positions = part.count * area;
+  Combination cells;
+  sample(p, part.rois.data(), part.count, cells);
+  Array<float> inverse_lengths(positions), zeros(p.channels);
+  Array<bool> cancels(positions);
+  zeros.fill(p.channels, 0);
+  pool(p, part, cells, sets, inverse_lengths.data(), cancels.data());
+  if (part.frames == 0) return;
+  Rows rows;
+  choose_rows(p, part, cells, sets, inverse_lengths.data(), cancels.data(), zeros.data(), rows);
+  Array<int64_t> place(positions);
+  for (int64_t m = 0; m < positions; ++m) place[m] = part.rois[m / area] * area + m % area;
+  const int64_t first_row = part.first_frame * p.cells;
+  const Search search{rows.pointers.data(),
+                      rows.count,
+                      &rows.combination,
+                      positions,
+                      p.support + first_row * p.channels,
+                      p.inverse_norms + first_row,
+                      part.frames,
+                      p.cells,
+                      p.channels,
+                      p.top_k};
+  select(search, inverse_lengths.data(), place.data(), p.rois * area, p.threads, scores, indices);
+}
+
+inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,
+                    int32_t* indices) {
+  const int64_t area = p.grid_height * p.grid_width, stride = p.rois * area;
+  int64_t frames = 0, longest = 0;
+  for (int64_t v = 0; v < p.videos; ++v) {
+    frames += p.lengths[v];
+    longest = longest > p.lengths[v] ? longest : p.lengths[v];
+  }
+  check_support(p.support, p.inverse_norms, frames * p.cells, p.channels);
+  const int64_t inputs = p.dense || p.heads == 0 ? p.channels : p.channels / p.heads;
+  if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
+  if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();
+  Array<float> weights(longest * stride * p.top_k);
+  const Neighbours near(p.grid_height, p.grid_width);
+  for (int64_t v = 0; v < p.videos; ++v) {
+    const VideoPart part(p, v);
+    if (part.count == 0) continue;
+    choose(p, part, sets, scores, indices);
+    softmax_of_all(p, part, stride, scores, weights.data());
+    const Chosen chosen{p.support + part.first_frame * p.cells * p.channels,
+                        indices,
+                        weights.data(),
+                        part.frames,
+                        p.cells,
+                        p.channels,
+                        stride,
+                        p.top_k};
+    if (p.heads == 0 || part.frames == 0) {
+      const int64_t size = area * p.channels;
+      Array<float> space(2 * size * p.threads);
+      parallel(part.count, p.threads, [&](int64_t r, int64_t thread) {
+        float* own = space.data() + 2 * size * thread;
+        average(chosen, area, part.rois[r], sets, output, own, own + size);
+      });
+      continue;
+    }
+    const Layout layout(p);
+    const Embedding embedding(p, layout);
+    PerThread<AttentionSpace> spaces(p.threads, layout, area, part.frames);
+    const int64_t batches = (part.count + kRois - 1) / kRois;
+    parallel(layout.groups * batches, p.threads, [&](int64_t task, int64_t thread) {
+      const int64_t first = task % batches * kRois;
+      const int64_t count = part.count - first < kRois ? part.count - first : kRois;
+      attend(embedding, near, chosen, p.logit_scale, task / batches, part.rois.data() + first,
+             count, sets, output, spaces[thread]);
+    });
+  }
+}
+
+}  // namespace TROVID_ISA

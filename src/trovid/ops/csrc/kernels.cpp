@@ -1,0 +1,56 @@
+// All kernels, compiled once for each instruction set with TROVID_ISA as its name. Code that is
+// shared with other builds (anything inline of the standard library) must not be used here, since
+// the linker keeps one copy of it, perhaps that of the newest instruction set.
+#include "kernels.h"
+
+#include "backward.h"
+#include "forward.h"
+
+#define JOIN(a, b, c) a##b##c
+#define NAME(isa) JOIN(trovid_, isa, _kernels)
+
+namespace TROVID_ISA {
+
+static void select_positions(const float* positions, int64_t count, const float* support,
+                             const float* inverse_norms, int64_t frames, int64_t cells,
+                             int64_t channels, int64_t top_k, int64_t threads, float* scores,
+                             int32_t* indices) {
+  check_support(support, inverse_norms, frames * cells, channels);
+  Rows rows;
+  rows.count = count;
+  rows.pointers.resize(count);
+  rows.combination.begin.resize(count + 1);
+  rows.combination.row.resize(count);
+  rows.combination.weight.resize(count);
+  Array<float> inverse_lengths(count), zeros(channels);
+  Array<int64_t> place(count);
+  zeros.fill(channels, 0);
+  for (int64_t m = 0; m <= count; ++m) rows.combination.begin[m] = m;
+  for (int64_t m = 0; m < count; ++m) {
+    const float norm = checked_norm(positions + m * channels, channels);
+    const bool has_direction = norm > kSmallestNorm;
+    inverse_lengths[m] = has_direction ? 1 / norm : 0;
+    rows.pointers[m] = has_direction ? positions + m * channels : zeros.data();
+    rows.combination.row[m] = static_cast<int32_t>(m);
+    rows.combination.weight[m] = 1;
+    place[m] = m;
+  }
+  const Search search{rows.pointers.data(), count,  &rows.combination, count,    support,
+                      inverse_norms,        frames, cells,             channels, top_k};
+  select(search, inverse_lengths.data(), place.data(), count, threads, scores, indices);
+}
+
+static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
+                          int64_t threads, float* to) {
+  const int64_t strips = (rows + kPanel - 1) / kPanel;
+  parallel(count * strips, threads, [&](int64_t task, int64_t) {
+    const int64_t matrix = task / strips * rows * columns, first = task % strips * kPanel;
+    const int64_t some = rows - first < kPanel ? rows - first : kPanel;
+    transpose(from + matrix + first * columns, columns, some, columns, to + matrix + first, rows);
+  });
+}
+
+}  // namespace TROVID_ISA
+
+extern const Kernels NAME(TROVID_ISA) = {TROVID_ISA::forward, TROVID_ISA::backward,
+                                         TROVID_ISA::select_positions, TROVID_ISA::transpose_all};

@@ -1,0 +1,85 @@
+// Tasks on threads, and memory for them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+// Runs function(context, task, thread) for all tasks, on at most `threads` threads; returns when
+// all are done. Which thread takes a task is left open, so results must not depend on it.
+void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int64_t, int64_t),
+                     void* context);
+
+// Aligned memory, in large pages where it is large and the system has them; throws NoMemory.
+void* trovid_allocate(size_t bytes);
+void trovid_free(void* memory);
+
+struct NoMemory {};
+
+namespace TROVID_ISA {
+
+template <typename Function>
+void parallel(int64_t tasks, int64_t threads, Function function) {
+  trovid_parallel(
+      tasks, threads,
+      [](void* context, int64_t task, int64_t thread) {
+        (*static_cast<Function*>(context))(task, thread);
+      },
+      &function);
+}
+
+// An array of uninitialised values that frees itself.
+template <typename T>
+class Array {
+ public:
+  Array() = default;
+  explicit Array(int64_t count) { resize(count); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  ~Array() { trovid_free(data_); }
+
+  void resize(int64_t count) {
+    trovid_free(data_);
+    data_ = nullptr;
+    data_ = static_cast<T*>(trovid_allocate(sizeof(T) * static_cast<size_t>(count > 0 ? count : 1)));
+  }
+  void grow(int64_t used, int64_t count) {
+    T* old = data_;
+    data_ = nullptr;
+    resize(count);
+    std::memcpy(data_, old, sizeof(T) * static_cast<size_t>(used));
+    trovid_free(old);
+  }
+  void fill(int64_t count, T value) {
+    for (int64_t i = 0; i < count; ++i) data_[i] = value;
+  }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  T& operator[](int64_t i) { return data_[i]; }
+  const T& operator[](int64_t i) const { return data_[i]; }
+
+ private:
+  T* data_ = nullptr;
+};
+
+// One T for each thread.
+template <typename T>
+class PerThread {
+ public:
+  template <typename... Arguments>
+  PerThread(int64_t threads, const Arguments&... arguments) : items_(threads) {
+    items_.fill(threads, nullptr);
+    for (; made_ < threads; ++made_) items_[made_] = new T(arguments...);
+  }
+  ~PerThread() {
+    for (int64_t i = 0; i < made_; ++i) delete items_[i];
+  }
+  T& operator[](int64_t thread) { return *items_[thread]; }
+  const T& operator[](int64_t thread) const { return *items_[thread]; }
+
+ private:
+  Array<T*> items_;
+  int64_t made_ = 0;
+};
+
+}  // namespace TROVID_ISA

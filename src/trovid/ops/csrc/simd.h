@@ -1,0 +1,75 @@
+// Vectors of floats as the compiler's own vector types: one source for every instruction set.
+#pragma once
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace TROVID_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kWidth = 16;
+#elif defined(__AVX2__)
+constexpr int kWidth = 8;
+#else
+constexpr int kWidth = 4;
+#endif
+
+typedef float Vec __attribute__((vector_size(4 * kWidth), may_alias));
+typedef float UnalignedVec __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+
+inline Vec load(const float* from) { return *reinterpret_cast<const UnalignedVec*>(from); }
+
+inline void store(float* to, Vec value) { *reinterpret_cast<UnalignedVec*>(to) = value; }
+
+inline Vec broadcast(float value) {
+  Vec result = {};
+  return result + value;
+}
+
+inline float sum(Vec value) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps((__m512)value);
+#elif defined(__AVX2__)
+  __m128 half = _mm_add_ps(_mm256_castps256_ps128((__m256)value),
+                           _mm256_extractf128_ps((__m256)value, 1));
+  half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+#else
+  return (value[0] + value[2]) + (value[1] + value[3]);
+#endif
+}
+
+// Bit i is set where lane i of a is greater than lane i of b.
+inline unsigned greater(Vec a, Vec b) {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ));
+#else
+  unsigned mask = 0;
+  for (int lane = 0; lane < kWidth; ++lane) mask |= unsigned(a[lane] > b[lane]) << lane;
+  return mask;
+#endif
+}
+
+// to += factor * from
+inline void add_scaled(float* to, float factor, const float* from, int64_t count) {
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) store(to + i, load(to + i) + factor * load(from + i));
+  for (; i < count; ++i) to[i] += factor * from[i];
+}
+
+inline float dot(const float* a, const float* b, int64_t count) {
+  Vec even = {}, odd = {};
+  int64_t i = 0;
+  for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
+    even += load(a + i) * load(b + i);
+    odd += load(a + i + kWidth) * load(b + i + kWidth);
+  }
+  float total = sum(even + odd);
+  for (; i < count; ++i) total += a[i] * b[i];
+  return total;
+}
+
+}  // namespace TROVID_ISA

@@ -1,0 +1,79 @@
+// The plain C interface of trovid's native backend: exact Temporal RoI Align in float32.
+//
+// All arrays are contiguous. Shapes are given as [..]; M = rois * grid_height * grid_width
+// positions. Every function returns TROVID_OK or says why it did nothing of use.
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+enum {
+  TROVID_OK = 0,
+  TROVID_NO_MEMORY = 1,
+  // A value is infinite, not a number, or so large that products leave float32's range.
+  TROVID_OUT_OF_RANGE = 2,
+};
+
+typedef struct {
+  int64_t videos;       // B
+  int64_t channels;     // C
+  int64_t height;       // of the target maps
+  int64_t width;
+  int64_t cells;        // P, cells of a support map
+  int64_t rois;         // R
+  int64_t grid_height;  // h
+  int64_t grid_width;   // w
+  int64_t top_k;        // K
+  int64_t heads;        // N; 0 is the plain average
+  int64_t dense;        // whether the embedding is dense (else one a head)
+  int64_t sampling_ratio;
+  int64_t aligned;
+  int64_t threads;
+  float spatial_scale;
+  float logit_scale;
+  const float* features;       // [B, height * width, C]
+  const float* support;        // [S, P, C]
+  const float* inverse_norms;  // [S, P]
+  const int64_t* lengths;      // [B], sum S
+  const float* boxes;          // [R, 5]: video, x1, y1, x2, y2
+  const float* weight;         // [C, C / N, 3, 3] or, dense, [C, C, 3, 3]
+  const float* bias;           // [C] or null
+} trovid_problem;
+
+// output [R, C, h, w]; sets [M, C], scores and indices [longest, M, K] are what the gradient needs
+// (scores and indices of frames that a video does not have are left alone).
+int trovid_forward(const trovid_problem* problem, float* output, float* sets, float* scores,
+                   int32_t* indices);
+
+// grad_output [M, C], position by position; grad_features [B, height * width, C]; grad_support
+// [S, P, C]; grad_weight and grad_bias as weight and bias.
+int trovid_backward(const trovid_problem* problem, const float* sets, const float* scores,
+                    const int32_t* indices, const float* grad_output, float* grad_features,
+                    float* grad_support, float* grad_weight, float* grad_bias);
+
+// The K most similar cells of each of M positions [M, C] in each of the frames:
+// scores and indices [frames, M, K].
+int trovid_select(const float* positions, int64_t count, const float* support,
+                  const float* inverse_norms, int64_t frames, int64_t cells, int64_t channels,
+                  int64_t top_k, int64_t threads, float* scores, int32_t* indices);
+
+// matrices [count, rows, columns] to [count, columns, rows].
+int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,
+                     int64_t threads, float* to);
+
+// The instruction set in use: "avx512", "avx2" or "portable".
+const char* trovid_isa(void);
+
+// Chooses another one; returns TROVID_OUT_OF_RANGE where this processor does not have it.
+int trovid_use_isa(const char* name);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
