@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OPERATOR_FILE = "operator.json"
 TRAINING_FILE = "training.json"
+VIDEO_FILE = "video.json"
 
 
 bench = cyclopts.App(
@@ -24,6 +25,7 @@ bench = cyclopts.App(
     help_epilogue="Examples:\n"
     "    trovid bench operator --quick\n"
     "    trovid bench operator forward rois\n"
+    "    trovid bench video\n"
     "    trovid bench report",
     help_format="plaintext",
 )
@@ -108,6 +110,76 @@ def operator(
     if wrong:
         console.print(f"WRONG RESULT in {', '.join(wrong)}: see `agreement` in the records")
     return 1 if wrong else 0
+
+
+@bench.command
+def video(
+    recipes: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    *,
+    precision: tuple[Literal["float32", "bf16"], ...] = ("float32", "bf16"),
+    backend: str = "auto",
+    threads: int = 2,
+    rounds: int = 5,
+    seconds: float = 60.0,
+    clip: int = 0,
+    quick: bool = False,
+    out: Path = Path("runs/bench"),
+    folder: Path | None = None,
+) -> int:
+    """A whole detector on a frame whose bank is filled, beside its plain backbone.
+
+    Random weights, the recipe's own image size and support frames. Runs are interleaved; the ratio
+    is to torchvision's backbone with the same dilated stage, in float32, as it comes. The boxes
+    are compared with those of the detector as it was built; status 1 where they disagree.
+
+    Examples:
+        trovid bench video
+        trovid bench video paper/selsa-troi-r101 --clip 100 --rounds 2
+        trovid bench video --quick
+
+    Args:
+        recipes: By default SELSA with Temporal RoI Align and ResNet-50, grouped (as the paper)
+            and dense (as the published code).
+        precision: Of the convolutions; both by default.
+        backend: The operator's.
+        threads: torch's.
+        rounds: At most so many timed runs of each contender.
+        seconds: Timed runs of a recipe stop after these, but not before the second round.
+        clip: Frames of a clip that is run in a process of its own, whose highest memory is told.
+        quick: Small images, to see that everything works.
+        out: Folder for records.
+        folder: Where a page of the records goes, if anywhere.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if backend != "auto":
+        os.environ["TROVID_BACKEND"] = backend
+    from rich.console import Console
+
+    from trovid.benchmarks import video_report
+    from trovid.benchmarks.records import add_records
+    from trovid.benchmarks.video import RECIPES, VideoSettings, run_video
+    from trovid.benchmarks.words import machine_words, terminal_table
+    from trovid.progress import bar
+
+    _check(threads=threads, rounds=rounds, device="cpu")
+    settings = VideoSettings(precision, threads, backend, rounds, seconds, clip, quick)
+    path = out / (f"quick-{VIDEO_FILE}" if quick else VIDEO_FILE)
+    records = []
+    with bar("measuring", unit="recipes", seconds_between_lines=0.0) as tick:
+        for record in run_video(recipes or RECIPES, settings, progress=tick):
+            records.append(record)
+            add_records(path, [record])
+    console = Console()
+    for title, head, rows_of in video_report.TABLES:
+        rows = rows_of(records)
+        if rows:
+            console.print(terminal_table(title, head, rows))
+    console.print(machine_words(records[0]["machine"]))
+    console.print(f"records: {path}")
+    if folder is not None:
+        video_report.write_video_report(records, folder)
+        console.print(f"report: {folder}")
+    return 0 if all(a["passed"] for r in records for a in r["agreement"].values()) else 1
 
 
 @bench.command

@@ -84,8 +84,9 @@ class Predictor:
         precision: str = "float32",
     ) -> None:
         self.device = _device(device)
+        self.precision = precision
         self.detector = detector.eval()
-        self._running = for_inference(detector, device=self.device, precision=precision)
+        self.running = for_inference(detector, device=self.device, precision=precision)
         self.recipe = recipe
         self.name = name or recipe.name
         self.card = card
@@ -270,7 +271,7 @@ class Predictor:
         images, size = self.input([frame])
         support = None if bank is None or not len(bank) else [bank]
         among = target_among_support and self.detector.uses_support
-        scored = self._running(images, support, image_sizes=[size], target_among_support=among)[0]
+        scored = self.running(images, support, image_sizes=[size], target_among_support=among)[0]
         factor = scored.boxes.new_tensor(
             [frame.image.shape[1] / size[1], frame.image.shape[0] / size[0]] * 2
         )
@@ -286,7 +287,7 @@ class Predictor:
 
     def _encode(self, frames: Sequence[Frame]) -> SupportBank:
         images, size = self.input(frames)
-        return self._running.encode_support(
+        return self.running.encode_support(
             images, [f.index for f in frames], image_sizes=[size] * len(frames)
         )
 

@@ -1,0 +1,82 @@
+"""`trovid bench video`: parts, records, pages; and once the whole, small."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from trovid.benchmarks.video import BACKBONE, PLAIN
+from trovid.benchmarks.video_memory import clip_in_own_process
+from trovid.benchmarks.video_parts import PARTS, seconds_by_part
+from trovid.benchmarks.video_report import write_video_report
+from trovid.benchmarks.video_subject import (
+    moving_frames,
+    random_detector,
+    subject_recipe,
+    unmatched_rows,
+)
+from trovid.cli.main import main
+from trovid.models import build_detector, load_recipe
+
+
+def test_parts_add_up_to_the_whole():
+    detector = build_detector(load_recipe("synthvid-selsa-troi")).eval()
+    images = torch.randn(3, 3, 96, 128)
+    with torch.inference_mode():
+        bank = detector.encode_support(images[:2])
+        seconds = seconds_by_part(detector, lambda: detector(images[2:], [bank]), rounds=2)
+    assert tuple(seconds) == PARTS
+    assert all(value > 0 for value in seconds.values())
+    assert not detector.backbone._forward_hooks
+
+
+def test_random_networks_have_activations_in_bounds_and_frames_move():
+    recipe = subject_recipe("paper/selsa-troi-r50", quick=True)
+    detector = random_detector(recipe)
+    frames = moving_frames(3, 96, 128)
+    assert {frame.image.shape for frame in frames} == {(96, 128, 3)}
+    assert (frames[0].image != frames[2].image).mean() > 0.5
+    images = torch.stack([torch.from_numpy(f.image) for f in frames]).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        level = detector.backbone(images.float() / 64 - 2)["conv5"]
+    assert 0.01 < level.std() < 10
+
+
+def test_rows_that_are_not_found_again_are_counted():
+    wanted = torch.tensor([[0.0, 0.0], [5.0, 5.0]])
+    found = torch.tensor([[5.005, 5.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.02]])
+    assert unmatched_rows(found, wanted, 0.01) == 0.5
+
+
+@pytest.mark.slow
+def test_the_command_measures_and_writes_records_and_a_page(tmp_path, capsys):
+    words = ["bench", "video", "--quick", "--rounds", "2", "--threads", "1", "--clip", "4"]
+    with pytest.raises(SystemExit) as exit_:
+        main([*words, "--out", str(tmp_path), "--folder", str(tmp_path / "page")])
+    assert exit_.value.code == 0
+    assert "Time, and ratio to the plain backbone" in capsys.readouterr().out
+    records = json.loads((tmp_path / "quick-video.json").read_text())["records"]
+    assert [r["case"] for r in records] == ["paper/selsa-troi-r50", "mmtracking/selsa-troi-r50"]
+    for record in records:
+        assert record["ratio"][BACKBONE] == 1
+        assert set(record["minimum"]) == {
+            BACKBONE,
+            PLAIN,
+            "frame, float32",
+            "support frame, float32",
+            "frame, bf16",
+            "support frame, bf16",
+        }
+        assert record["agreement"]["float32"]["passed"]
+        assert record["clips"]["bf16"]["peak_bytes"] > 10**8
+    page = (tmp_path / "page" / "report.md").read_text()
+    assert page.count("| mmtracking/selsa-troi-r50 |") >= 8
+    write_video_report(records, tmp_path / "again")
+    assert (tmp_path / "again" / "report.md").read_text() == page
+
+
+def test_a_clip_that_cannot_be_run_is_named():
+    with pytest.raises(RuntimeError, match=r"running a clip with absent failed: .*no recipe"):
+        clip_in_own_process("absent", precision="float32", frames=1, threads=1, backend="auto")
