@@ -20,10 +20,10 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 def inverse_norms(rows: Tensor) -> Tensor:
-    """1 / length over the last axis, 0 for a vector without direction; no gradient."""
+    """1 / length over the last axis, 0 for a vector without direction, NaN for NaN; no gradient."""
     with torch.no_grad():
         norms = torch.linalg.vector_norm(rows.to(compute_dtype(rows.dtype)), dim=-1)
-        return torch.where(norms > SMALLEST_NORM, norms.reciprocal(), 0.0)
+        return torch.where(norms <= SMALLEST_NORM, 0.0, norms.reciprocal())
 
 
 @dataclass(frozen=True, eq=False)

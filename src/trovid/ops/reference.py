@@ -1,8 +1,10 @@
 """The equations as written: slow, small, and the truth that every backend is held against.
 
 Gong et al., "Temporal ROI Align for Video Object Recognition", AAAI 2021. The gradients are
-autograd's own. Two rules that the paper leaves open: among equal similarities the lowest index
-wins; a vector of zero norm has the cosine 0 with everything and passes no gradient through it.
+autograd's own. Three rules that the paper leaves open: among equal similarities the lowest index
+wins; a vector of zero norm has the cosine 0 with everything and passes no gradient through it; NaN
+and infinities propagate: one in a RoI position makes all channels of that position NaN (and with
+the attention of its 3x3 neighbours), one in a support map all RoIs of that video.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from trovid.ops.packed import SMALLEST_NORM
 def normalize(vectors: Tensor) -> Tensor:
     """Vectors of length 1 along the last axis; a vector of zero norm becomes zero."""
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    has_direction = norms > SMALLEST_NORM
+    has_direction = ~(norms <= SMALLEST_NORM)
     return torch.where(has_direction, vectors / torch.where(has_direction, norms, 1.0), 0.0)
 
 
