@@ -25,7 +25,7 @@ from trovid.data.sampling import SupportSampling
 from trovid.data.video_io import Frame
 from trovid.inference import Predictor
 from trovid.models import Detector, Recipe, SupportBank
-from trovid.ops.dispatch import resolve_backend
+from trovid.ops.backends import resolve_backend
 
 RECIPES = ("paper/selsa-troi-r50", "mmtracking/selsa-troi-r50")
 BACKBONE, PLAIN = "backbone", "backbone, stride 32"
@@ -82,7 +82,7 @@ def run_video(
             "benchmark": "video",
             "case": name,
             **asdict(settings),
-            "operator": resolve_backend(settings.backend),
+            "operator": resolve_backend(settings.backend, torch.empty(0)),
             "device": "cpu",
             "machine": machine_facts(),
             "image": [recipe.image.shorter, recipe.image.longer],
