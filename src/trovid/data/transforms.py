@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,6 +56,44 @@ class FrameTransform:
         height, width = stack.shape[-2:]
         padding = (0, -width % self.divisor, 0, -height % self.divisor)
         return F.pad((stack - mean) / std, padding)
+
+
+class TorchvisionTransform(FrameTransform):
+    """The input of torchvision's detectors, operation by operation.
+
+    Sizes are rounded down, and frames are normalised before they are resized and never rounded.
+    """
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a frame after resizing."""
+        scale = min(self.shorter / min(height, width), self.longer / max(height, width))
+        return max(1, math.floor(height * scale)), max(1, math.floor(width * scale))
+
+    def resize(self, frame: np.ndarray) -> np.ndarray:
+        """uint8 [H, W, 3] to float32 [h, w, 3], normalised and resized."""
+        planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).float() / 255
+        mean, std = (
+            torch.tensor([value / 255 for value in values]).view(3, 1, 1)
+            for values in (self.mean, self.std)
+        )
+        resized = F.interpolate(
+            ((planes - mean) / std)[None],
+            size=self.size(*frame.shape[:2]),
+            mode="bilinear",
+            align_corners=False,
+        )
+        return resized[0].permute(1, 2, 0).numpy()
+
+    def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
+        """What `resize` gave, of equal size, to Tensor[T, 3, H, W], padded."""
+        stack = torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2)
+        height, width = stack.shape[-2:]
+        return F.pad(stack, (0, -width % self.divisor, 0, -height % self.divisor))
+
+
+def make_transform(*, name: str | None = None, **values: Any) -> FrameTransform:
+    """The transform of a recipe's section `image`, whose `name` is "torchvision" or missing."""
+    return (TorchvisionTransform if name == "torchvision" else FrameTransform)(**values)
 
 
 def permute_colours(images: Tensor, rng: np.random.RandomState) -> Tensor:

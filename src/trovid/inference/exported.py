@@ -147,7 +147,7 @@ class ExportedDetector(nn.Module):
         if detector.searches_maps and bank:
             rois = temporal_features(rois, bank[0], bank[1], self.pool)
         pairs = bank[2:] if detector.searches_maps else bank
-        x = rois.flatten(1)
+        x = detector.box_head.convolutions(rois).flatten(1)
         for index, layer in enumerate(detector.box_head.layers):
             x = layer(x)
             if pairs:
@@ -155,7 +155,7 @@ class ExportedDetector(nn.Module):
                 assert isinstance(attention, SelsaAttention)
                 x = x + attend(attention, x, pairs[2 * index], pairs[2 * index + 1])
             x = F.relu(x)
-        logits, deltas = detector.box_head.class_logits(x), detector.box_head.box_deltas(x)
+        logits, deltas = detector.box_head.logits(x), detector.box_head.box_deltas(x)
         boxes = detector.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))
         return self._choose(boxes, logits.softmax(-1)[:, :-1])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from trovid.data.sampling import SupportSampling
-from trovid.data.transforms import FrameTransform
+from trovid.data.transforms import make_transform
 from trovid.data.video_io import Frame, VideoReader, open_video
 from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
@@ -26,6 +27,7 @@ from trovid.models.support import SupportBank
 from trovid.models.weights import ModelCard, load_weights
 from trovid.structures import Detections
 
+log = logging.getLogger("trovid")
 CANDIDATE_SCORE, CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
@@ -87,10 +89,16 @@ class Predictor:
         self.precision = precision
         self.detector = detector.eval()
         self.running = for_inference(detector, device=self.device, precision=precision)
-        self.recipe = recipe
         self.name = name or recipe.name
+        if detector.uses_support and not detector.temporal_trained:
+            log.warning(
+                "%s was not trained with support frames: it runs on single frames", self.name
+            )
+            alone = dataclasses.replace(recipe.inference, support="uniform:0")
+            recipe = dataclasses.replace(recipe, inference=alone)
+        self.recipe = recipe
         self.card = card
-        self.transform = FrameTransform(**dataclasses.asdict(recipe.image))
+        self.transform = make_transform(**dataclasses.asdict(recipe.image))
 
     @property
     def class_names(self) -> tuple[str, ...]:

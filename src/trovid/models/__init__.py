@@ -5,6 +5,7 @@ from trovid.models.detector import Detector
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.recipes import Recipe, load_recipe, recipe_names
 from trovid.models.support import SupportBank
+from trovid.models.torchvision_detectors import from_torchvision
 from trovid.models.weights import ModelCard, embedded_models, load_weights, save_weights
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "SupportBank",
     "build_detector",
     "embedded_models",
+    "from_torchvision",
     "load_recipe",
     "load_weights",
     "recipe_names",

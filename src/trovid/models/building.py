@@ -12,8 +12,10 @@ from trovid.models.recipes import (
     Recipe,
     ResNetBackboneRecipe,
     SmallBackboneRecipe,
+    TorchvisionModelRecipe,
 )
 from trovid.models.rpn import ProposalNetwork
+from trovid.models.torchvision_detectors import build_from_builder
 from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
 
 
@@ -25,6 +27,8 @@ def build_detector(recipe: Recipe) -> Detector:
         TrovidError: If the backbone's library is not installed.
     """
     parts = recipe.model
+    if isinstance(parts, TorchvisionModelRecipe):
+        return build_from_builder(parts)
     backbone = build_backbone(parts.backbone)
     channels = backbone.level_channels
     roi, head = parts.roi, parts.box_head

@@ -18,7 +18,7 @@ from torch import Tensor
 from trovid.errors import TrovidError
 from trovid.models.building import build_detector
 from trovid.models.download import sha256_of
-from trovid.models.recipes import Recipe, recipe_values
+from trovid.models.recipes import ModelRecipe, Recipe, recipe_values
 from trovid.models.weights import check_state
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -70,6 +70,10 @@ def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tenso
             classes or its shapes are not the recipe's.
     """
     path = Path(path)
+    if not isinstance(recipe.model, ModelRecipe):
+        raise TrovidError(
+            f"recipe {recipe.name} is of one of torchvision's detectors, not of these"
+        )
     checkpoint = read_checkpoint(path)
     state = checkpoint.get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from trovid.models.building import build_detector
 from trovid.models.recipes import Recipe
+from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.nn.box_head import SupportEmbedding
 
 GIGA = 1e9
@@ -24,7 +25,8 @@ class Cost:
         parameters: Number of parameters.
         detector_gflop: Backbone, RPN and box head, 10^9 operations.
         operator_gflop: Temporal RoI Align by the equations as they are written (Eq. 2 to 8): the
-            inner products with every cell of every support map, and the embedding of T + 1 sets.
+            inner products with every cell of every support map (of several levels: the finest),
+            and the embedding of T + 1 sets.
             Backends of trovid need fewer.
     """
 
@@ -45,28 +47,30 @@ def cost(recipe: Recipe, *, support_frames: int = 14) -> Cost:
         >>> cost(load_recipe("mmtracking/selsa-troi-r50")).parameters
         78236435
     """
-    image, parts = recipe.image, recipe.model
+    image = recipe.image
     height, width = (
         -(-side // image.divisor) * image.divisor for side in (image.shorter, image.longer)
     )
-    proposals = parts.rpn.post_nms[1]
     with torch.device("meta"), torch.no_grad():
         detector = build_detector(recipe).eval()
+        proposals, head = detector.rpn.post_nms_top_n(), detector.box_head
+        pool = detector.roi_features
+        pool = pool if isinstance(pool, MultiScaleTemporalRoIAlign) else pool.pool
         with FlopCounterMode(display=False) as counter:
             levels = detector.backbone(torch.empty(1, 3, height, width))
-            detector.rpn.head([levels[name] for name in parts.rpn.levels])
-            level = levels[parts.roi.levels[0]]
-            grid = parts.roi.output_size
+            detector.rpn.head([levels[name] for name in detector.rpn.levels])
+            level = levels[pool.searched_level(pool.featmap_names[0])]
+            grid = pool.output_size[0]
             found = proposals * support_frames
-            widths = parts.box_head.hidden if parts.box_head.selsa_heads else ()
+            widths = head.widths if head.uses_support else []
             support: SupportEmbedding = [
                 (torch.empty(found, width), torch.empty(found, width)) for width in widths
             ]
             rois = torch.empty(proposals, level.shape[1], grid, grid)
-            detector.box_head(rois, [proposals], [support] if widths else None)
+            head(rois, [proposals], [support] if widths else None)
     positions, channels = proposals * grid**2, level.shape[1]
     operator = 0
-    if parts.roi.temporal is not None:
+    if detector.searches_maps:
         operator = 2 * positions * channels * support_frames * level.shape[2] * level.shape[3]
         weight = getattr(detector.roi_features.embedding, "weight", None)
         if weight is not None:

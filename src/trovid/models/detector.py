@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder
 
-from trovid.models.postprocess import ScoredBoxes
+from trovid.models.postprocess import ScoredBoxes, without_small_boxes
 from trovid.models.roi_sampling import RoISampler, box_head_losses
 from trovid.models.rpn import ProposalNetwork, image_list
 from trovid.models.support import SupportBank
@@ -43,6 +43,12 @@ class Detector(nn.Module):
         positive_fraction: Share of foreground among them at most.
         foreground_iou: IoU from which a RoI is foreground.
         smooth_l1_beta: Where the box loss goes from square to linear.
+        smallest_box: Sides in pixels of the resized frame that a box must reach within the frame;
+            the scores of others become 0.
+
+    Attributes:
+        temporal_trained: Whether the parts that read support frames were trained. Where they were
+            not, a Predictor runs the detector on single frames and says so.
     """
 
     def __init__(
@@ -58,8 +64,11 @@ class Detector(nn.Module):
         positive_fraction: float = 0.25,
         foreground_iou: float = 0.5,
         smooth_l1_beta: float = 1.0,
+        smallest_box: float = 0.0,
     ) -> None:
         super().__init__()
+        self.smallest_box = smallest_box
+        self.temporal_trained = True
         self.backbone = backbone
         self.rpn = rpn
         if box_head.uses_support != (support_roi_features is not None):
@@ -67,7 +76,8 @@ class Detector(nn.Module):
         self.roi_features = roi_features
         self.searched_levels: tuple[str, ...] = ()
         if isinstance(roi_features, MultiScaleTemporalRoIAlign):
-            self.searched_levels = tuple(roi_features.featmap_names)
+            names = roi_features.featmap_names
+            self.searched_levels = tuple(dict.fromkeys(map(roi_features.searched_level, names)))
         self.support_roi_features = support_roi_features
         self.box_head = box_head
         x, y, width, height = delta_stds
@@ -179,10 +189,14 @@ class Detector(nn.Module):
             return {**losses, **own}
         boxes = self.box_coder.decode(deltas, proposals).view(-1, deltas.shape[1] // 4, 4)
         scores = logits.softmax(-1)[:, :-1]
-        return [
+        found = [
             ScoredBoxes(b, s)
             for b, s in zip(boxes.split(counts), scores.split(counts), strict=True)
         ]
+        if not self.smallest_box:
+            return found
+        sizes = zip(found, batch.image_sizes, strict=True)
+        return [without_small_boxes(one, size, self.smallest_box) for one, size in sizes]
 
     def pool(
         self,

@@ -51,3 +51,18 @@ def select_detections(
     group = torch.zeros_like(label) if class_agnostic_nms else label
     keep = batched_nms(boxes, scores, group, nms)[:max_detections]
     return boxes[keep], scores[keep], label[keep]
+
+
+def without_small_boxes(
+    scored: ScoredBoxes, image_size: tuple[int, int], smallest: float
+) -> ScoredBoxes:
+    """The same with scores of 0 where a side of the box within the frame is shorter than that.
+
+    Args:
+        scored: Boxes and class scores of one frame.
+        image_size: Height and width of the frame, in the pixels of the boxes.
+        smallest: Length in pixels.
+    """
+    clipped = clip_boxes_to_image(scored.boxes, image_size)
+    large = (clipped[..., 2:] - clipped[..., :2] >= smallest).all(-1)
+    return ScoredBoxes(scored.boxes, scored.class_scores * large)

@@ -9,12 +9,15 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 
 from trovid.errors import TrovidError
+from trovid.models.conversion import convert_published
 from trovid.models.download import check_hash, download
-from trovid.models.recipes import load_recipe, recipe_names
+from trovid.models.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
 from trovid.models.registry import Checkpoint, checkpoints
+from trovid.models.torchvision_detectors import convert_torchvision
 from trovid.models.weights import (
     embedded_models,
     load_weights,
@@ -39,6 +42,11 @@ def download_path(checkpoint: Checkpoint) -> Path:
     return cache_folder() / "downloads" / checkpoint.file_name
 
 
+def torch_hub_path(checkpoint: Checkpoint) -> Path:
+    """Where torchvision itself keeps its files."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / checkpoint.file_name
+
+
 def converted_path(checkpoint: Checkpoint) -> Path:
     """Where the converted weights belong."""
     return cache_folder() / "weights" / f"{checkpoint.name}.safetensors"
@@ -47,9 +55,16 @@ def converted_path(checkpoint: Checkpoint) -> Path:
 def fetch(checkpoint: Checkpoint) -> Path:
     """The published file, downloaded where it is not there, with its hash checked.
 
+    A file that torchvision downloaded before is used where it lies.
+
     Raises:
         TrovidError: See `trovid.models.download.download`.
     """
+    if checkpoint.layout == "torchvision" and not download_path(checkpoint).exists():
+        own = torch_hub_path(checkpoint)
+        if own.exists():
+            check_hash(own, checkpoint.sha256)
+            return own
     shown = -1
     with bar(checkpoint.name, unit="MB") as tick:
 
@@ -82,9 +97,10 @@ def convert_file(
     Raises:
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
-    from trovid.models.conversion import convert_published
-
-    tensors, metadata = convert_published(source, load_recipe(recipe))
+    chosen = load_recipe(recipe)
+    torchvisions = isinstance(chosen.model, TorchvisionModelRecipe)
+    read = convert_torchvision if torchvisions else convert_published
+    tensors, metadata = read(source, chosen)
     own = json.loads(metadata.get("facts", "{}"))
     save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(facts or {})})})
     return target

@@ -118,6 +118,44 @@ class ModelRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TorchvisionModelRecipe:
+    """One of torchvision's two-stage detectors with Temporal RoI Align, or without (null).
+
+    What is not here is as torchvision's builder of this `name` makes it. `unused` are its labels
+    that stand for no class, `frozen` the parts of the backbone's body that are not trained,
+    `norm_eps` BatchNorm's.
+    """
+
+    name: Literal[
+        "fasterrcnn_resnet50_fpn",
+        "fasterrcnn_resnet50_fpn_v2",
+        "fasterrcnn_mobilenet_v3_large_fpn",
+        "fasterrcnn_mobilenet_v3_large_320_fpn",
+        "maskrcnn_resnet50_fpn",
+        "maskrcnn_resnet50_fpn_v2",
+        "keypointrcnn_resnet50_fpn",
+    ]
+    classes: tuple[str, ...]
+    unused: tuple[int, ...]
+    frozen: tuple[str, ...]
+    norm_eps: float
+    searched: Literal["own", "last"]
+    temporal: TemporalRecipe | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionImageRecipe:
+    """Resizing as torchvision's detectors do it: sizes rounded down, pixels not rounded."""
+
+    name: Literal["torchvision"]
+    shorter: int
+    longer: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    divisor: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImageRecipe:
     """Size of the resized frame (shorter side, bound of the longer), RGB statistics, padding."""
 
@@ -176,8 +214,8 @@ class Recipe:
 
     name: str
     published: float | None = None
-    model: ModelRecipe
-    image: ImageRecipe
+    model: ModelRecipe | TorchvisionModelRecipe
+    image: ImageRecipe | TorchvisionImageRecipe
     inference: InferenceRecipe
     training: TrainingRecipe
 

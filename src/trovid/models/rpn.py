@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -130,6 +131,30 @@ class ProposalNetwork(RegionProposalNetwork):
         )
         self.levels = tuple(levels)
         self.smooth_l1_beta = smooth_l1_beta
+
+    @classmethod
+    def from_torchvision(cls, network: nn.Module, levels: Sequence[str]) -> ProposalNetwork:
+        """The same network with the parts of torchvision's, on the named levels."""
+        rpn: Any = network
+        matcher, sampler = rpn.proposal_matcher, rpn.fg_bg_sampler
+        own = cls(
+            in_channels=rpn.head.cls_logits.in_channels,
+            levels=levels,
+            anchor_sizes=rpn.anchor_generator.sizes,
+            aspect_ratios=rpn.anchor_generator.aspect_ratios[0],
+            pre_nms=(rpn._pre_nms_top_n["training"], rpn._pre_nms_top_n["testing"]),
+            post_nms=(rpn._post_nms_top_n["training"], rpn._post_nms_top_n["testing"]),
+            nms=rpn.nms_thresh,
+            samples=sampler.batch_size_per_image,
+            positive_fraction=sampler.positive_fraction,
+            foreground_iou=matcher.high_threshold,
+            background_iou=matcher.low_threshold,
+        )
+        own.anchor_generator = rpn.anchor_generator
+        own.score_thresh, own.min_size = rpn.score_thresh, rpn.min_size
+        for part in ("conv", "cls_logits", "bbox_pred"):
+            setattr(own.head, part, getattr(rpn.head, part))
+        return own
 
     def forward(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from typing import Any, Literal
@@ -58,6 +59,8 @@ def convert(value: Any, kind: Any, origin: str, *, complete: bool = True, key: s
         )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if kind is float and isinstance(value, str) and re.fullmatch(r"-?\d+[eE][-+]?\d+", value):
+        return float(value)  # a number to JSON, but to YAML only with a point
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise TrovidError(f"{where} must be of type {kind.__name__}, but is {value!r}")
     return value
@@ -88,13 +91,20 @@ def _to_dataclass(value: Any, kind: Any, origin: str, complete: bool, key: str) 
 
 
 def _by_name(value: Any, kinds: list[Any], where: str) -> Any:
-    """Of several dataclasses the one whose field `name` is a Literal with the value's `name`."""
+    """Of several dataclasses the one whose field `name` is a Literal with the value's `name`.
+
+    One of them may have no such field: it is that of values without a name.
+    """
     if len(kinds) == 1:
         return kinds[0]
     name = value.get("name") if isinstance(value, dict) else None
     names: dict[Any, Any] = {}
     for kind in kinds:
-        names.update(dict.fromkeys(typing.get_args(typing.get_type_hints(kind)["name"]), kind))
+        hints = typing.get_type_hints(kind)
+        if "name" in hints:
+            names.update(dict.fromkeys(typing.get_args(hints["name"]), kind))
+        elif name is None:
+            return kind
     if name not in names:
         raise TrovidError(f"{where}.name must be one of {', '.join(names)}, but is {name!r}")
     return names[name]

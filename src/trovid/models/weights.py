@@ -117,6 +117,7 @@ def load_weights(path: Path) -> tuple[Detector, ModelCard]:
     card = _card(path, metadata)
     detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
+    detector.temporal_trained = card.facts.get("temporal_trained", True)
     return detector.eval(), card
 
 

@@ -35,6 +35,9 @@ class BoxHead(nn.Module):
         num_classes: Number of classes without background, which is the last logit.
         selsa_heads: Heads of the attention; 0 for none (Faster R-CNN).
         class_agnostic: One box a RoI, or one for each class.
+        background_logits: Outputs that together stand for background: their probabilities are
+            added. More than one where a detector was trained with classes that do not exist.
+        convolutions: What RoI features go through before the FC layers, if anything.
     """
 
     def __init__(
@@ -45,9 +48,13 @@ class BoxHead(nn.Module):
         num_classes: int,
         selsa_heads: int = 0,
         class_agnostic: bool = True,
+        background_logits: int = 1,
+        convolutions: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
+        self.convolutions = convolutions or nn.Identity()
+        self.widths = tuple(hidden)
         widths = [in_features, *hidden]
         pairs = itertools.pairwise(widths)
         self.layers = nn.ModuleList([RoILinear(*next(pairs))])
@@ -55,7 +62,7 @@ class BoxHead(nn.Module):
         self.attention = nn.ModuleList(
             SelsaAttention(width, selsa_heads) for width in hidden if selsa_heads
         )
-        self.class_logits = nn.Linear(widths[-1], num_classes + 1)
+        self.class_logits = nn.Linear(widths[-1], num_classes + background_logits)
         self.box_deltas = nn.Linear(widths[-1], 4 * (1 if class_agnostic else num_classes))
         nn.init.normal_(self.class_logits.weight, std=0.01)
         nn.init.normal_(self.box_deltas.weight, std=0.001)
@@ -74,7 +81,7 @@ class BoxHead(nn.Module):
             roi_features: Tensor[P, C, h, w] of the support frames' proposals.
         """
         embedding = []
-        y = roi_features
+        y = self.convolutions(roi_features)
         for layer, attention in zip(self.layers, self.attention, strict=True):
             assert isinstance(attention, SelsaAttention)
             y = layer(y)
@@ -99,7 +106,7 @@ class BoxHead(nn.Module):
             Logits Tensor[R, num_classes + 1], background last, and deltas Tensor[R, 4] or
             Tensor[R, 4 * num_classes], both float32.
         """
-        x = roi_features
+        x = self.convolutions(roi_features)
         for index, layer in enumerate(self.layers):
             x = layer(x)
             if self.uses_support and support is not None:
@@ -112,4 +119,14 @@ class BoxHead(nn.Module):
                     ]
                 )
             x = F.relu(x)
-        return self.class_logits(x).float(), self.box_deltas(x).float()
+        return self.logits(x), self.box_deltas(x).float()
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Tensor[R, D] of the last layer to class logits Tensor[R, num_classes + 1], float32."""
+        logits = self.class_logits(x).float()
+        if logits.shape[1] == self.num_classes + 1:
+            return logits
+        classes, background = logits.split(
+            [self.num_classes, logits.shape[1] - self.num_classes], 1
+        )
+        return torch.cat([classes, background.logsumexp(1, keepdim=True)], 1)

@@ -146,8 +146,8 @@ class MultiScaleTemporalRoIAlign(nn.Module):
     """Temporal RoI Align on a dict of levels, in the place of torchvision's MultiScaleRoIAlign.
 
     Each proposal is pooled from one level, chosen by its size as in Eq. 1 of the Feature Pyramid
-    Networks paper, and searches that same level of the support frames. The attention's embedding
-    is shared by all levels.
+    Networks paper, and searches that same level of the support frames (or always the coarsest).
+    The attention's embedding is shared by all levels.
 
     Args:
         featmap_names: The levels used, finest first; each is half as fine as the one before.
@@ -162,6 +162,8 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         logit_scale: Factor of the attention's logits.
         canonical_scale: Size in pixels of a box that is pooled from `canonical_level`.
         canonical_level: See `canonical_scale`; level k has a stride of 2**k pixels.
+        searched: Which level of the support frames a proposal searches: its "own", or the "last"
+            of `featmap_names`, the coarsest.
         backend: See `trovid.ops.temporal_roi_align`.
 
     Example:
@@ -188,6 +190,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         logit_scale: float = 1.0,
         canonical_scale: int = 224,
         canonical_level: int = 4,
+        searched: str = "own",
         backend: str = "auto",
     ) -> None:
         super().__init__()
@@ -200,6 +203,9 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         self.logit_scale = logit_scale
         self.canonical_scale = canonical_scale
         self.canonical_level = canonical_level
+        if searched not in ("own", "last"):
+            raise ValueError(f"`searched` must be 'own' or 'last', but is {searched!r}")
+        self.searched = searched
         self.backend = backend
         self.embedding = _embedding(channels, num_heads, embedding, bias, logit_scale)
 
@@ -222,9 +228,10 @@ class MultiScaleTemporalRoIAlign(nn.Module):
             Tensor[R, C, h, w], in the order of `boxes`.
         """
         for name in self.featmap_names:
-            if name not in x or name not in support:
+            if name not in x or self.searched_level(name) not in support:
+                lacking = name if name not in x else self.searched_level(name)
                 raise ValueError(
-                    f"`x` and `support` must hold the level {name!r}, "
+                    f"`x` and `support` must hold the level {lacking!r}, "
                     f"but have {list(x)} and {list(support)}"
                 )
         scales = _scales([x[name] for name in self.featmap_names], image_shapes)
@@ -232,7 +239,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         pooled = [
             temporal_roi_align(
                 x[name],
-                support[name],
+                support[self.searched_level(name)],
                 [part[of_box == level] for part, of_box in zip(boxes, levels, strict=True)],
                 self.output_size,
                 scale,
@@ -246,6 +253,10 @@ class MultiScaleTemporalRoIAlign(nn.Module):
             return pooled[0]
         places = torch.cat(levels).argsort(stable=True).argsort()
         return torch.cat([part.to(pooled[0].dtype) for part in pooled])[places]
+
+    def searched_level(self, name: str) -> str:
+        """The level of the support frames that proposals of a level search."""
+        return name if self.searched == "own" else self.featmap_names[-1]
 
     def _levels(self, boxes: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
         """For each image the index of the level of each box (torchvision's rule)."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.loader import TrainingClips
-from trovid.data.transforms import FrameTransform
+from trovid.data.transforms import make_transform
 from trovid.errors import TrovidError
 from trovid.models.recipes import Recipe, load_recipe
 from trovid.models.weights import save_weights
@@ -66,7 +66,7 @@ def train_recipe(
     labels = VideoLabels.from_json(data / "train.json")
     if labels.class_names != recipe.model.classes:
         raise TrovidError(f"{data / 'train.json'} has other classes than recipe {recipe.name}")
-    transform = FrameTransform(**dataclasses.asdict(recipe.image))
+    transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         clips = TrainingClips(
             labels, transform, cache=out / "frames", videos=recipe.training.videos, progress=tick

@@ -1,0 +1,293 @@
+"""torchvision's detectors taken over: equal without support frames, alive with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import detection
+from torchvision.models.detection import FasterRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+
+import trovid
+from tests.models.file_server import Answer, serve
+from trovid.data.transforms import make_transform
+from trovid.errors import TrovidError
+from trovid.inference import Predictor
+from trovid.models import (
+    ScoredBoxes,
+    build_detector,
+    from_torchvision,
+    load_recipe,
+    select_detections,
+)
+from trovid.models.published import converted_path, torch_hub_path
+from trovid.models.registry import checkpoints
+from trovid.models.torchvision_detectors import COCO_UNUSED, convert_torchvision
+from trovid.structures import Detections
+
+NAMES = [name for name, c in checkpoints().items() if c.layout == "torchvision"]
+SHORTER = 256
+
+
+def network(name: str, classes: int = 91) -> FasterRCNN:
+    """A builder's detector with random weights that finds many things, for small frames."""
+    torch.manual_seed(0)
+    builder = getattr(detection, name)
+    sizes = {
+        "rpn_post_nms_top_n_test": 60,
+        "min_size": SHORTER,
+        "max_size": 320,
+        "box_detections_per_img": 100_000,
+    }
+    model = builder(weights=None, weights_backbone=None, num_classes=classes, **sizes)
+    norms = [m for m in model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the statistics of one picture, so that features stay of order 1
+    with torch.no_grad():
+        model.backbone.train()(torch.randn(2, 3, 128, 160))
+    scale_outputs(model.eval())
+    return model
+
+
+@torch.no_grad()
+def scale_outputs(model: FasterRCNN) -> None:
+    """Features, deltas and logits of the order of a trained detector's, level by level."""
+    images, _ = model.transform([torch.rand(3, 150, 200)])
+    for (_, level), block in zip(
+        model.backbone(images.tensors).items(), model.backbone.fpn.layer_blocks, strict=False
+    ):
+        last = [m for m in block.modules() if isinstance(m, torch.nn.Conv2d)][-1]
+        if not any(isinstance(m, torch.nn.BatchNorm2d) for m in block.modules()):
+            last.weight /= level.std()
+    levels = model.backbone(images.tensors)
+    torch.nn.init.normal_(model.rpn.head.bbox_pred.weight, std=0.02)
+    proposals, _ = model.rpn(images, levels)
+    heads = model.roi_heads
+    rois = heads.box_head(heads.box_roi_pool(levels, proposals, images.image_sizes))
+    outputs = heads.box_predictor(rois)
+    heads.box_predictor.cls_score.weight *= 3 / outputs[0].std()
+    heads.box_predictor.bbox_pred.weight /= outputs[1].std()
+
+
+def frame(height: int = 150, width: int = 201) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+    return np.kron(coarse, np.ones((16, 16, 1), np.uint8))[:height, :width]
+
+
+def predictor(detector, name: str, classes: int) -> Predictor:
+    recipe = load_recipe(name)
+    return Predictor(
+        detector,
+        replace(
+            recipe,
+            model=replace(recipe.model, classes=tuple(f"c{i}" for i in range(classes))),
+            image=replace(recipe.image, shorter=SHORTER, longer=320),
+            inference=replace(recipe.inference, max_detections=100_000),
+        ),
+        device="cpu",
+    )
+
+
+def detected(model, name: str, classes: int, image: np.ndarray) -> Detections:
+    """What trovid's detector finds in a frame, from the decoded pixels on."""
+    recipe = predictor(from_torchvision(model), name, classes).recipe
+    transform = make_transform(**dataclasses.asdict(recipe.image))
+    resized = transform.resize(image)
+    with torch.no_grad():
+        (scored,) = from_torchvision(model)(
+            transform.normalise([resized]).contiguous(), image_sizes=[resized.shape[:2]]
+        )
+    ratio = torch.tensor(image.shape[:2][::-1] * 2) / torch.tensor(resized.shape[:2][::-1] * 2)
+    scored = ScoredBoxes(scored.boxes * ratio, scored.class_scores)
+    chosen = select_detections(scored, image.shape[:2], max_detections=100_000)
+    return Detections(*chosen, recipe.model.classes)
+
+
+def assert_same_detections(found, theirs, names: list[int]):
+    """Each of torchvision's detections has its counterpart, and there are no others."""
+    assert len(found) == len(theirs["boxes"]) > 5
+    for box, score, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
+        same = found.labels == names.index(int(label))
+        distance = (found.boxes[same] - box).abs().amax(1)
+        near = int(distance.argmin())
+        assert float(distance[near]) < 0.01
+        assert abs(float(found.scores[same][near] - score)) < 1e-5
+
+
+QUICK = ("coco-r50-fpn", "coco-r50-fpn-v2", "coco-mobilenet-v3-320-fpn")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
+)
+def test_single_frames_equal_torchvisions(name):
+    builder = load_recipe(name).model.name
+    classes = 2 if builder.startswith("keypoint") else 91
+    model, image = network(builder, classes), frame()
+    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
+    with torch.no_grad():
+        (theirs,) = model([pixels])
+    used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
+    known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
+    theirs = {key: theirs[key][known] for key in ("boxes", "scores", "labels")}
+    found = detected(model, name, len(used), image)
+    assert_same_detections(found, theirs, used)
+
+
+def test_all_outputs_can_be_kept_and_other_anchors_taken_over():
+    torch.manual_seed(0)
+    donor = network("fasterrcnn_mobilenet_v3_large_320_fpn", 5)
+    anchors = AnchorGenerator(((24, 48), (64, 96), (128, 200)), ((0.7, 1.0),) * 3)
+    model = FasterRCNN(
+        donor.backbone,
+        num_classes=5,
+        rpn_anchor_generator=anchors,
+        min_size=SHORTER,
+        max_size=320,
+        box_detections_per_img=100_000,
+        rpn_post_nms_top_n_test=77,
+        bbox_reg_weights=(8.0, 8.0, 4.0, 4.0),
+    ).eval()
+    scale_outputs(model)
+    image = frame(160, 160)
+    with torch.no_grad():
+        (theirs,) = model([torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255])
+    found = detected(model, "coco-mobilenet-v3-320-fpn", 4, image)
+    assert_same_detections(found, theirs, [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("searched", ["own", "last"])
+def test_support_frames_reach_every_level_and_the_gradient_the_embedding(searched):
+    model = network("fasterrcnn_resnet50_fpn", 91)
+    detector = from_torchvision(model, searched=searched)
+    assert detector.searched_levels == (("0", "1", "2", "3") if searched == "own" else ("3",))
+    images = torch.rand(3, 3, 192, 256, generator=torch.Generator().manual_seed(0))
+    target = {"boxes": torch.tensor([[20.0, 30.0, 90.0, 150.0]]), "labels": torch.tensor([17])}
+    with torch.no_grad():
+        bank = detector.encode_support(images[1:])
+        alone, helped = detector(images[:1])[0], detector(images[:1], [bank])[0]
+    assert list(bank.maps) == list(detector.searched_levels)
+    assert not torch.allclose(alone.class_scores, helped.class_scores, atol=1e-4)
+    losses = detector.train()(images[:1], [bank], [target])
+    sum(losses.values()).backward()
+    assert float(detector.roi_features.embedding.weight.grad.abs().max()) > 0
+
+
+def test_it_runs_on_single_frames_until_it_is_trained_and_says_so(caplog):
+    model = network("fasterrcnn_mobilenet_v3_large_320_fpn")
+    detector = from_torchvision(model)
+    clip = np.stack([np.roll(frame(), 5 * t, 1) for t in range(3)])
+    with caplog.at_level(logging.WARNING, "trovid"):
+        start = predictor(detector, "coco-mobilenet-v3-320-fpn", 80)
+    assert "not trained with support frames: it runs on single frames" in caplog.text
+    single = predictor(
+        from_torchvision(network("fasterrcnn_mobilenet_v3_large_320_fpn"), temporal=False),
+        "coco-mobilenet-v3-320-fpn",
+        80,
+    )
+    for one, other in zip(start.detect(clip), single.detect(clip), strict=True):
+        assert torch.equal(one.scores, other.scores)
+    (asked, *_), (alone, *_) = start.detect(clip, support="uniform:3"), start.detect(clip)
+    assert len(asked) != len(alone) or not torch.equal(asked.scores, alone.scores)
+
+
+def test_what_cannot_be_taken_over_is_said():
+    with pytest.raises(TypeError, match=r"must be a FasterRCNN of torchvision .* but is RetinaNet"):
+        from_torchvision(detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None))
+    model = network("fasterrcnn_mobilenet_v3_large_320_fpn")
+    model.roi_heads.box_head = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12544, 1024))
+    with pytest.raises(ValueError, match="box head must be a TwoMLPHead or FastRCNNConvFCHead"):
+        from_torchvision(model)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_registry_says_what_torchvision_says(name):
+    checkpoint, recipe = checkpoints()[name], load_recipe(name)
+    enum = next(
+        value
+        for key, value in vars(detection).items()
+        if key.lower().replace("_", "") == f"{recipe.model.name.replace('_', '')}weights"
+    ).COCO_V1
+    assert checkpoint.address == enum.url
+    assert checkpoint.figure.value == enum.meta["_metrics"]["COCO-val2017"]["box_map"]
+    names = [c for c in enum.meta["categories"] if c not in ("__background__", "N/A", "no person")]
+    assert list(recipe.model.classes) == names
+    unused = tuple(i for i, c in enumerate(enum.meta["categories"]) if c == "N/A")
+    assert recipe.model.unused == unused
+
+
+@pytest.fixture
+def coco(tmp_path, monkeypatch):
+    """The small COCO model's file, made here, on a mirror; a registry that expects it."""
+    name = "coco-mobilenet-v3-320-fpn"
+    path = tmp_path / "made.pth"
+    state = network("fasterrcnn_mobilenet_v3_large_320_fpn").state_dict()
+    torch.save({k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    listed = {name: replace(checkpoints()[name], sha256=digest[:8])}
+    monkeypatch.setattr("trovid.models.published.checkpoints", lambda: listed)
+    monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("TROVID_OFFLINE", raising=False)
+    with serve() as server:
+        monkeypatch.setenv("TROVID_MIRROR", server.address)
+        server.answers["/models/" + listed[name].file_name] = [Answer(path.read_bytes())]
+        yield listed[name], server, path
+
+
+def test_a_name_becomes_a_detector_of_80_classes(coco, caplog):
+    checkpoint, server, _ = coco
+    with caplog.at_level(logging.WARNING, "trovid"):
+        model = trovid.load(checkpoint.name, device="cpu")
+    assert "runs on single frames" in caplog.text
+    assert len(model.class_names) == 80
+    assert len(next(iter(model.detect(frame()[None])))) > 5
+    assert len(server.asked) == 1
+    assert model.card.facts["licence"] == "BSD-3-Clause"
+    again = trovid.load(checkpoint.name, device="cpu")
+    assert len(server.asked) == 1
+    first, second = (m.detector.roi_features.embedding.weight for m in (model, again))
+    assert torch.equal(first, second)
+
+
+def test_torchvisions_own_download_is_used(coco, monkeypatch):
+    checkpoint, server, path = coco
+    place = torch_hub_path(checkpoint)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(path.read_bytes())
+    monkeypatch.setenv("TROVID_OFFLINE", "1")
+    assert trovid.load(checkpoint.name, device="cpu").name == checkpoint.name
+    assert server.asked == []
+
+
+def test_without_the_file_one_line_says_what_is_missing(coco, monkeypatch):
+    checkpoint, _, _ = coco
+    monkeypatch.setenv("TROVID_OFFLINE", "1")
+    with pytest.raises(TrovidError, match=checkpoint.file_name) as error:
+        trovid.load(checkpoint.name, device="cpu")
+    assert "\n" not in str(error.value)
+    assert not converted_path(checkpoint).exists()
+
+
+def test_another_layout_is_refused(coco, tmp_path):
+    recipe = load_recipe("coco-r50-fpn")
+    with pytest.raises(TrovidError, match="not of the published layout"):
+        convert_torchvision(coco[2], recipe)
+    torch.save({"state_dict": {}}, tmp_path / "other.pth")
+    with pytest.raises(TrovidError, match=r"unexpected: .*state_dict"):
+        convert_torchvision(tmp_path / "other.pth", recipe)
+
+
+def test_frozen_parts_and_norms_of_the_recipe():
+    detector = build_detector(load_recipe("coco-r50-fpn"))
+    body = detector.backbone.network.body
+    assert not any(p.requires_grad for p in body.layer1.parameters())
+    assert all(p.requires_grad for p in body.layer2.parameters())
+    assert body.bn1.eps == 0.0
