@@ -27,6 +27,7 @@ from trovid.models import (
     select_detections,
 )
 from trovid.models.published import converted_path, torch_hub_path
+from trovid.models.recipes import Recipe
 from trovid.models.registry import checkpoints
 from trovid.models.torchvision_detectors import COCO_UNUSED, convert_torchvision
 from trovid.structures import Detections
@@ -81,27 +82,27 @@ def frame(height: int = 150, width: int = 201) -> np.ndarray:
     return np.kron(coarse, np.ones((16, 16, 1), np.uint8))[:height, :width]
 
 
-def predictor(detector, name: str, classes: int) -> Predictor:
+def small_recipe(name: str, classes: int) -> Recipe:
     recipe = load_recipe(name)
-    return Predictor(
-        detector,
-        replace(
-            recipe,
-            model=replace(recipe.model, classes=tuple(f"c{i}" for i in range(classes))),
-            image=replace(recipe.image, shorter=SHORTER, longer=320),
-            inference=replace(recipe.inference, max_detections=100_000),
-        ),
-        device="cpu",
+    return replace(
+        recipe,
+        model=replace(recipe.model, classes=tuple(f"c{i}" for i in range(classes))),
+        image=replace(recipe.image, shorter=SHORTER, longer=320),
+        inference=replace(recipe.inference, max_detections=100_000),
     )
 
 
-def detected(model, name: str, classes: int, image: np.ndarray) -> Detections:
+def predictor(detector, name: str, classes: int) -> Predictor:
+    return Predictor(detector, small_recipe(name, classes), device="cpu")
+
+
+def detected(detector, name: str, classes: int, image: np.ndarray) -> Detections:
     """What trovid's detector finds in a frame, from the decoded pixels on."""
-    recipe = predictor(from_torchvision(model), name, classes).recipe
+    recipe = small_recipe(name, classes)
     transform = make_transform(**dataclasses.asdict(recipe.image))
     resized = transform.resize(image)
     with torch.no_grad():
-        (scored,) = from_torchvision(model)(
+        (scored,) = detector(
             transform.normalise([resized]).contiguous(), image_sizes=[resized.shape[:2]]
         )
     ratio = torch.tensor(image.shape[:2][::-1] * 2) / torch.tensor(resized.shape[:2][::-1] * 2)
@@ -137,7 +138,7 @@ def test_single_frames_equal_torchvisions(name):
     used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
     known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
     theirs = {key: theirs[key][known] for key in ("boxes", "scores", "labels")}
-    found = detected(model, name, len(used), image)
+    found = detected(from_torchvision(model), name, len(used), image)
     assert_same_detections(found, theirs, used)
 
 
@@ -159,7 +160,7 @@ def test_all_outputs_can_be_kept_and_other_anchors_taken_over():
     image = frame(160, 160)
     with torch.no_grad():
         (theirs,) = model([torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255])
-    found = detected(model, "coco-mobilenet-v3-320-fpn", 4, image)
+    found = detected(from_torchvision(model, unused=()), "coco-mobilenet-v3-320-fpn", 4, image)
     assert_same_detections(found, theirs, [1, 2, 3, 4])
 
 

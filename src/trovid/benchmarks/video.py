@@ -23,8 +23,10 @@ from trovid.benchmarks.video_subject import (
 )
 from trovid.data.sampling import SupportSampling
 from trovid.data.video_io import Frame
+from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.models import Detector, Recipe, SupportBank
+from trovid.models.recipes import ModelRecipe
 from trovid.ops.backends import resolve_backend
 
 RECIPES = ("paper/selsa-troi-r50", "mmtracking/selsa-troi-r50")
@@ -159,6 +161,8 @@ def _measure(recipe: Recipe, settings: VideoSettings) -> dict[str, Any]:
 
 def _plain_backbone(recipe: Recipe, images: torch.Tensor, *, dilated: bool) -> Callable[[], object]:
     """Torchvision's network as it comes, in float32, without pooling and classes."""
+    if not isinstance(recipe.model, ModelRecipe):
+        raise TrovidError(f"{recipe.name} is one of torchvision's detectors: not measured here")
     network = getattr(torchvision.models, recipe.model.backbone.name)(
         weights=None, replace_stride_with_dilation=[False, False, dilated]
     )

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from trovid.data.transforms import FrameTransform
 from trovid.data.video_io import Frame
+from trovid.errors import TrovidError
 from trovid.models import Detector, Recipe, build_detector, load_recipe
+from trovid.models.recipes import ModelRecipe
 
 QUICK_SIZE = (160, 256)
 
@@ -22,6 +24,8 @@ def subject_recipe(name: str, *, quick: bool = False) -> Recipe:
     if not quick:
         return recipe
     shorter, longer = QUICK_SIZE
+    if not isinstance(recipe.model, ModelRecipe):
+        raise TrovidError(f"{recipe.name} is one of torchvision's detectors: not measured here")
     rpn = replace(recipe.model.rpn, post_nms=(20, 20))
     return replace(
         recipe,
