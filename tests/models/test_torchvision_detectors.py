@@ -16,6 +16,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 import trovid
 from tests.models.file_server import Answer, serve
+from trovid.data.loader import TrainingBatch
 from trovid.data.transforms import make_transform
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
@@ -24,6 +25,7 @@ from trovid.models import (
     build_detector,
     from_torchvision,
     load_recipe,
+    save_weights,
     select_detections,
 )
 from trovid.models.published import converted_path, torch_hub_path
@@ -31,6 +33,7 @@ from trovid.models.recipes import Recipe
 from trovid.models.registry import checkpoints
 from trovid.models.torchvision_detectors import COCO_UNUSED, convert_torchvision
 from trovid.structures import Detections
+from trovid.training.loop import initial_detector, make_optimizer, training_step
 
 NAMES = [name for name, c in checkpoints().items() if c.layout == "torchvision"]
 SHORTER = 256
@@ -292,3 +295,34 @@ def test_frozen_parts_and_norms_of_the_recipe():
     assert not any(p.requires_grad for p in body.layer1.parameters())
     assert all(p.requires_grad for p in body.layer2.parameters())
     assert body.bn1.eps == 0.0
+
+
+def test_fine_tuning_starts_from_it_with_other_classes(coco, tmp_path):
+    """One step on a user's classes, of which COCO knows one; afterwards support frames are used."""
+    start = trovid.load(coco[0].name, device="cpu")
+    recipe = load_recipe(coco[0].name)
+    model = replace(recipe.model, classes=("heron", "bird", "otter"), unused=())
+    image = replace(recipe.image, shorter=96, longer=128)
+    recipe = replace(recipe, model=model, image=image)
+    detector = initial_detector(recipe, seed=1, start=converted_path(coco[0])).train()
+    old, new = (d.box_head.class_logits.weight for d in (start.detector, detector))
+    bird = start.class_names.index("bird")
+    assert torch.equal(new[1], old[bird])
+    assert torch.equal(new[3], old[80])
+    assert torch.equal(
+        detector.backbone.network.body["0"][0].weight.contiguous(),
+        start.detector.backbone.network.body["0"][0].weight.contiguous(),
+    )
+    target = {"boxes": torch.tensor([[8.0, 9.0, 70.0, 80.0]]), "labels": torch.tensor([2])}
+    batch = TrainingBatch(
+        torch.randn(1, 3, 96, 128), torch.randn(2, 3, 96, 128), [target], [(1, 2)]
+    )
+    losses = training_step(
+        detector, make_optimizer(detector, recipe.training), batch, recipe.training
+    )
+    assert all(np.isfinite(value) for value in losses.values())
+    save_weights(tmp_path / "mine.safetensors", detector, recipe, facts={})
+    mine = trovid.load(tmp_path / "mine.safetensors", device="cpu")
+    clip = np.stack([frame(96, 128)] * 2)
+    assert mine.recipe.inference.support == "uniform:14"
+    assert len(list(mine.detect(clip, score=0.0))) == 2

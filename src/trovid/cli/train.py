@@ -33,11 +33,13 @@ def train(
             first if it is not there.
         out: Folder for weights, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
-        start: Weights to begin from, in place of the recipe's own start.
+        start: Weights to begin from, in place of the recipe's own start: a file or the name of a
+            model (`coco-r50-fpn`); of its classes those with the same names are taken over.
         validate: Validation clips looked at in the end.
         device: Where to train: cpu, cuda, cuda:1, mps.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
+    from trovid.models.published import model_file
     from trovid.models.recipes import load_recipe
     from trovid.models.weights import read_card
     from trovid.training.run import train_recipe, weights_file
@@ -52,7 +54,7 @@ def train(
         data=data or synthvid_folder(out, train=chosen.training.videos, val=100),
         out=out,
         seed=seed,
-        start=start,
+        start=None if start is None else model_file(start),
         validate=validate,
         device=device,
     )

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from trovid.data.loader import TrainingBatch, TrainingClips
 from trovid.models.building import build_detector
+from trovid.models.class_transfer import transfer_classes
 from trovid.models.detector import Detector
 from trovid.models.recipes import Recipe, TrainingRecipe
-from trovid.models.weights import load_state, read_tensors
+from trovid.models.weights import load_state, read_card, read_tensors
 from trovid.training.checkpoints import load_checkpoint, save_checkpoint
 
 
@@ -65,11 +66,17 @@ def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.
 
 
 def initial_detector(recipe: Recipe, *, seed: int, start: Path | None) -> Detector:
-    """The detector of a recipe with random weights by seed, or with those of another detector."""
+    """The detector of a recipe with random weights by seed, or with those of another detector.
+
+    Of a detector of other classes the rows of the classes with the same name are taken.
+    """
     torch.manual_seed(seed)
     detector = build_detector(recipe)
     if start is not None:
         tensors, _ = read_tensors(start)
+        classes = read_card(start).recipe.model.classes
+        own = detector.state_dict()
+        tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
         load_state(detector, tensors, str(start), partial=True)
     return detector.to(memory_format=torch.channels_last)
 

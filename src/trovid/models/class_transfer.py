@@ -1,0 +1,60 @@
+"""Weights of a box head for other classes: rows of classes with the same name are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+HEAD = "box_head."
+
+
+def transfer_classes(
+    tensors: dict[str, Tensor],
+    own: dict[str, Tensor],
+    classes: Sequence[str],
+    own_classes: Sequence[str],
+) -> dict[str, Tensor]:
+    """The tensors with the last layers of the box head as another list of classes needs them.
+
+    A class that both know by the same name keeps its rows, the background its own; all other rows
+    are those of `own`, the new detector's. Where one has a box for each class and the other one
+    box for all, the box layer is new.
+
+    Args:
+        tensors: Weights of the detector to start from.
+        own: State of the new detector.
+        classes: Classes of `tensors`.
+        own_classes: Classes of `own`.
+
+    Example:
+        >>> import torch
+        >>> old = {f"box_head.class_logits.{n}": torch.tensor([1.0, 2.0, 9.0]) for n in ("bias",)}
+        >>> new = {f"box_head.class_logits.{n}": torch.zeros(3) for n in ("bias",)}
+        >>> transfer_classes(old, new, ["cat", "dog"], ["dog", "emu"])
+        {'box_head.class_logits.bias': tensor([2., 0., 9.])}
+    """
+    if list(classes) == list(own_classes):
+        return tensors
+    places = {name: index for index, name in enumerate(classes)}
+    shared = [(i, places[name]) for i, name in enumerate(own_classes) if name in places]
+    result = dict(tensors)
+    for layer, background in (("class_logits", True), ("box_deltas", False)):
+        for part in ("weight", "bias"):
+            key = f"{HEAD}{layer}.{part}"
+            if key in tensors and key in own:
+                pairs = list(shared)
+                if background:
+                    pairs.append((len(own_classes), len(classes)))
+                result[key] = _with_rows(tensors[key], own[key], pairs, 1 if background else 4)
+    return result
+
+
+def _with_rows(old: Tensor, own: Tensor, pairs: list[tuple[int, int]], width: int) -> Tensor:
+    """`own` with some of its blocks of `width` rows taken from `old`; (own, old) positions."""
+    if width > 1 and (len(old) == width or len(own) == width):
+        return old if len(old) == len(own) else own.clone()
+    new = own.clone()
+    for to, start in pairs:
+        new[to * width : (to + 1) * width] = old[start * width : (start + 1) * width].to(new.dtype)
+    return new
