@@ -56,11 +56,13 @@ inline void select_in_panel(const Search& s, const float* products, const float*
   const int64_t* begin = s.combination->begin.data();
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
-  const int64_t last_vec = (count + kWidth - 1) / kWidth;
+  const uint64_t valid = count < kPanel ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
+  alignas(64) float scaled[kPanel];
   for (int64_t m = 0; m < s.positions; ++m) {
     const Best best{values + m * s.top_k, indices + m * s.top_k};
-    float threshold = best.value[s.top_k - 1];
-    for (int64_t held = 0; held < last_vec; held += kHeld) {
+    const Vec threshold = broadcast(best.value[s.top_k - 1]);
+    uint64_t better = 0;
+    for (int held = 0; held < kVecs; held += kHeld) {
       Vec sums[kHeld];
       for (int j = 0; j < kHeld; ++j) sums[j] = Vec{};
       for (int64_t e = begin[m]; e < begin[m + 1]; ++e) {
@@ -70,22 +72,15 @@ inline void select_in_panel(const Search& s, const float* products, const float*
         for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
       }
       for (int j = 0; j < kHeld; ++j) {
-        const int64_t column = (held + j) * kWidth;
-        const Vec scaled = sums[j] * load(scales + column);
-        unsigned better = greater(scaled, broadcast(threshold));
-        if (column + kWidth > count) {
-          if (column >= count) break;
-          better &= (1u << (count - column)) - 1;
-        }
-        while (better) {
-          const int lane = __builtin_ctz(better);
-          better &= better - 1;
-          if (scaled[lane] > threshold) {
-            best.insert(s.top_k, scaled[lane], static_cast<int32_t>(first + column + lane));
-            threshold = best.value[s.top_k - 1];
-          }
-        }
+        sums[j] *= load(scales + (held + j) * kWidth);
+        better |= uint64_t{greater(sums[j], threshold)} << ((held + j) * kWidth);
+        store(scaled + (held + j) * kWidth, sums[j]);
       }
+    }
+    for (better &= valid; better; better &= better - 1) {
+      const int column = __builtin_ctzll(better);
+      if (scaled[column] > best.value[s.top_k - 1])
+        best.insert(s.top_k, scaled[column], static_cast<int32_t>(first + column));
     }
   }
 }
