@@ -221,6 +221,7 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
   }
   Array<float> weights(longest * stride * p.top_k), grad_sets(stride * p.channels);
   Array<float> shrink(frames * p.cells);
+  trovid_expect_writes(grad_support, sizeof(float) * frames * p.cells * p.channels);
   std::memset(grad_sets.data(), 0, sizeof(float) * stride * p.channels);
   std::memset(shrink.data(), 0, sizeof(float) * frames * p.cells);
   std::memset(grad_features, 0, sizeof(float) * p.videos * map);

@@ -84,10 +84,19 @@ void* trovid_allocate(size_t bytes) {
   const size_t size = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, size);
   if (!memory) throw NoMemory();
-#if defined(__linux__)
-  if (large) madvise(memory, size, MADV_HUGEPAGE);
-#endif
+  trovid_expect_writes(memory, size);
   return memory;
+}
+
+void trovid_expect_writes(void* memory, size_t bytes) {
+#if defined(__linux__)
+  const uintptr_t start = reinterpret_cast<uintptr_t>(memory);
+  const uintptr_t first = (start + kLargePage - 1) / kLargePage * kLargePage;
+  const uintptr_t last = (start + bytes) / kLargePage * kLargePage;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+  (void)memory, (void)bytes;
+#endif
 }
 
 void trovid_free(void* memory) { std::free(memory); }

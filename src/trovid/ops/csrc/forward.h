@@ -190,6 +190,8 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
   const int64_t inputs = p.dense || p.heads == 0 ? p.channels : p.channels / p.heads;
   if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
   if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();
+  trovid_expect_writes(output, sizeof(float) * stride * p.channels);
+  trovid_expect_writes(sets, sizeof(float) * stride * p.channels);
   Array<float> weights(longest * stride * p.top_k);
   const Neighbours near(p.grid_height, p.grid_width);
   for (int64_t v = 0; v < p.videos; ++v) {

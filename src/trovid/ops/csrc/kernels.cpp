@@ -42,6 +42,7 @@ static void select_positions(const float* positions, int64_t count, const float*
 
 static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
                           int64_t threads, float* to) {
+  trovid_expect_writes(to, sizeof(float) * count * rows * columns);
   const int64_t strips = (rows + kPanel - 1) / kPanel;
   parallel(count * strips, threads, [&](int64_t task, int64_t) {
     const int64_t matrix = task / strips * rows * columns, first = task % strips * kPanel;

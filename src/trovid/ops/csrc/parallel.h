@@ -12,6 +12,8 @@ void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int
 
 // Aligned memory, in large pages where it is large and the system has them; throws NoMemory.
 void* trovid_allocate(size_t bytes);
+// Asks for large pages for memory of others that is about to be written for the first time.
+void trovid_expect_writes(void* memory, size_t bytes);
 void trovid_free(void* memory);
 
 struct NoMemory {};
