@@ -8,6 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def partial_name(path: Path) -> Path:
+    """A hidden name beside `path` with the same suffix, to write to before renaming."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+
+
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
     """A path beside `path` to write to, renamed to it at the end; removed after an error.
@@ -15,7 +20,7 @@ def replacing(path: Path) -> Generator[Path]:
     Args:
         path: The file to write or to replace; the temporary name keeps its suffix.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = partial_name(path)
     try:
         yield partial
         partial.replace(path)

@@ -17,18 +17,23 @@ class Tick(Protocol):
 
 
 @contextmanager
-def bar(title: str, *, unit: str, seconds_between_lines: float = 60.0) -> Generator[Tick]:
+def bar(
+    title: str, *, unit: str, seconds_between_lines: float = 60.0, shown: bool = True
+) -> Generator[Tick]:
     """A progress bar with speed and time left.
 
     Args:
         title: What is being done.
         unit: What is counted, in the plural.
         seconds_between_lines: How often a line is printed where there is no terminal.
+        shown: Whether there is any of it.
 
     Yields:
-        A function to call with (done, total) or (done, total, detail).
+        A function to call with (done, total) or (done, total, detail); a total of 0 is unknown.
     """
-    if sys.stderr.isatty():
+    if not shown:
+        yield lambda done, total, detail="": None
+    elif sys.stderr.isatty():
         yield from _rich_bar(title, unit)
     else:
         yield _plain_lines(title, unit, seconds_between_lines)
@@ -55,11 +60,14 @@ def _rich_bar(title: str, unit: str) -> Generator[Tick]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None, detail="")
         began = time.monotonic()
+        first: int | None = None
 
         def tick(done: int, total: int, detail: str = "", /) -> None:
-            speed = done / max(time.monotonic() - began, 1e-9)
+            nonlocal first
+            first = done - 1 if first is None else first
+            speed = (done - first) / max(time.monotonic() - began, 1e-9)
             text = f"{speed:.1f} {unit}/s  {detail}"
-            progress.update(task, completed=done, total=total, detail=text)
+            progress.update(task, completed=done, total=total or None, detail=text)
 
         yield tick
 
@@ -72,11 +80,15 @@ def _plain_lines(title: str, unit: str, pause: float) -> Tick:
         nonlocal last, first
         first = done if first is None else first
         now = time.monotonic()
-        if now - last < pause and done < total:
+        if now - last < pause and done != total:
             return
         last = now
         speed = (done - first) / max(now - began, 1e-9)
-        left = f", {(total - done) / speed / 60:.1f} minutes left" if speed else ""
-        print(f"{title}: {done}/{total} {unit}{left}  {detail}".rstrip(), file=sys.stderr)
+        state = f"{done}/{total} {unit}" if total else f"{done} {unit}"
+        if speed:
+            state += f", {speed:.1f} {unit}/s"
+        if speed and total > done:
+            state += f", {(total - done) / speed / 60:.1f} minutes left"
+        print(f"{title}: {state}  {detail}".rstrip(), file=sys.stderr)
 
     return tick

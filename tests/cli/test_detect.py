@@ -4,58 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import trovid
+from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.data.video_io import VideoWriter, open_video
+from trovid.data.video_io import open_video
 from trovid.inference.writers import read_predictions
-
-HEIGHT, WIDTH, FRAMES = 72, 96, 5
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory) -> str:
     return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors"))
-
-
-def images(count: int = FRAMES, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    scene = np.random.default_rng(0).integers(0, 255, (9, 24, 3), dtype=np.uint8)
-    large = np.kron(scene, np.ones((16, 16, 1), np.uint8))
-    return np.stack([large[t : t + height, 3 * t : 3 * t + width] for t in range(count)])
-
-
-def video(path: Path, *, count: int = FRAMES, times: list[float] | None = None) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, height=HEIGHT, width=WIDTH, frame_rate=12) as writer:
-        for index, image in enumerate(images(count)):
-            writer.write(image, time=times[index] if times else None)
-    return path
-
-
-def folder(path: Path, **size: int) -> Path:
-    path.mkdir()
-    for index, image in enumerate(images(**size)):
-        Image.fromarray(image).save(path / f"{index}.png")
-    return path
-
-
-def run(capsys, model: str, *words: str | Path) -> tuple[int, list[str], list[str]]:
-    """Exit status, lines of stdout, complaints on stderr."""
-    with pytest.raises(SystemExit) as exited:
-        main(["detect", *map(str, words), "--model", model, "--score", "0.2", "--device", "cpu"])
-    captured = capsys.readouterr()
-    complaints = [line for line in captured.err.splitlines() if line.startswith("trovid: ")]
-    return exited.value.code, captured.out.splitlines(), complaints
-
-
-def names(path: Path) -> set[str]:
-    return {file.name for file in path.iterdir()}
 
 
 def test_the_process_writes_video_and_json(tmp_path, model):
@@ -65,17 +30,35 @@ def test_the_process_writes_video_and_json(tmp_path, model):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"{FRAMES}/{FRAMES} frames" in done.stderr
-    assert names(tmp_path / "out") == {"street.mp4", "street.json"}
+    assert names(tmp_path / "out") == {"street.mp4", "street.json", "street.csv"}
     assert str(tmp_path / "out" / "street.mp4") in done.stdout
     assert str(tmp_path / "out" / "street.json") in done.stdout
 
     head, found = read_predictions(tmp_path / "out" / "street.json")
-    assert (head["model"], head["options"]) == ("tiny", {"score": 0.2, "support": "uniform:3"})
+    assert head["model"] == "tiny"
+    assert head["options"] == {
+        "score": 0.2,
+        "classes": None,
+        "support": "uniform:3",
+        "nms": 0.5,
+        "class_agnostic_nms": False,
+        "max_detections": 100,
+        "seq_nms": False,
+        "start": 0.0,
+        "end": None,
+        "stride": 1,
+        "online": False,
+        "lookahead": 0,
+        "precision": "float32",
+    }
+    assert head["versions"]["torch"] == torch.__version__.partition("+")[0]
     expected = list(trovid.load(model, device="cpu").detect(source, score=0.2))
     assert len(found["street"]) == len(expected) == FRAMES
     total = sum(map(len, expected))
     assert total > 0
-    assert f"{total} detections" in done.stdout
+    (row,) = (line.split() for line in done.stdout.splitlines() if "street.mp4  " in line)
+    assert row[1:3] == [str(FRAMES), str(total)]
+    assert row[-1] == "done"
     for ours, theirs in zip(found["street"], expected, strict=True):
         assert ours.labels.tolist() == theirs.labels.tolist()
         assert ours.boxes.numpy() == pytest.approx(theirs.boxes.numpy(), abs=0.05)
@@ -117,11 +100,14 @@ def test_results_never_replace_an_input_or_each_other(tmp_path, capsys, model):
     status, out, _ = run(capsys, model, *sources, "--out", tmp_path)
     assert status == 0
     assert sources[0].read_bytes() == before
-    assert names(tmp_path) == {"a.mp4", "b", "a-2.mp4", "a-2.json", "a-3.mp4", "a-3.json"}
+    assert names(tmp_path) == {
+        *("a.mp4", "b", "a-2.mp4", "a-2.json", "a-2.csv", "a-3.mp4", "a-3.json", "a-3.csv")
+    }
     lengths = [len(read_predictions(tmp_path / f"a-{k}.json")[1]["a"]) for k in (2, 3)]
     assert lengths == [FRAMES, 2]
     assert [line.strip() for line in out if "a-3" in line] == [
         str(tmp_path / "a-3.mp4"),
+        str(tmp_path / "a-3.csv"),
         str(tmp_path / "a-3.json"),
     ]
 
@@ -142,7 +128,7 @@ def test_inputs_that_fail_are_named_and_the_others_done(tmp_path, capsys, model)
     for name, line in zip(wrong, complaints, strict=True):
         assert str(tmp_path / name) in line
         assert ";" in line
-    assert names(out) == {"good.json"}
+    assert names(out) == {"good.json", "good.csv"}
 
 
 def test_a_file_cut_off_is_done_as_far_as_it_goes_and_said(tmp_path, capsys, model):

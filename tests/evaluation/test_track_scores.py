@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from trovid.evaluation import average_along_tracks
-from trovid.evaluation.track_scores import link_boxes
+from trovid.inference.association import link_boxes
 from trovid.models.postprocess import ScoredBoxes
 
 

@@ -159,12 +159,15 @@ def _promised_end(container: InputContainer, stream: VideoStream) -> float:
         return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
+    # Matroska states the time of the end, counted from 0, not the length.
+    late = float((stream.start_time or 0) * (stream.time_base or 0))
+    late = late if "matroska" in container.format.name else 0.0
     stated = next((v for k, v in stream.metadata.items() if k.upper() == "DURATION"), "")
     try:
         hours, minutes, seconds = stated.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - late
     except ValueError:
         pass
     if len(container.streams) == 1 and container.duration is not None:
-        return container.duration / av.time_base
+        return container.duration / av.time_base - late
     return 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,10 +88,15 @@ class FileReader(VideoReader):
                 rate = measured
         return Video(self._path.stem, len(times), height, width, rate)
 
+    @property
+    def times(self) -> Sequence[float]:
+        """Presentation time of each frame in seconds, as the container states it."""
+        return self._index.times
+
     def __iter__(self) -> Iterator[Frame]:
         yield from self._read_counting(range(len(self._index.times)))
 
-    def _read_sorted(self, indices: list[int]) -> Iterator[Frame]:
+    def _read_sorted(self, indices: Sequence[int]) -> Iterator[Frame]:
         done = 0
         if self._index.ticks:
             try:
@@ -102,7 +107,7 @@ class FileReader(VideoReader):
                 self._index.ticks = array("q")
         yield from self._read_counting(indices[done:])
 
-    def _read_counting(self, indices: range | list[int]) -> Iterator[Frame]:
+    def _read_counting(self, indices: Sequence[int]) -> Iterator[Frame]:
         """The frames of ascending `indices`, found by decoding from the start."""
         remaining = iter(indices)
         target = next(remaining, None)
@@ -117,7 +122,7 @@ class FileReader(VideoReader):
                         return
         raise TrovidError(f"{self.source}: frame {target} is gone; the file changed meanwhile")
 
-    def _read_seeking(self, indices: list[int]) -> Iterator[Frame]:
+    def _read_seeking(self, indices: Sequence[int]) -> Iterator[Frame]:
         """The frames of ascending `indices`, found by their times, jumping over what lies between.
 
         A frame is taken only if its time is the one asked for; where the demuxer lands behind it,

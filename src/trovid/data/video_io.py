@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
-from trovid.data.image_reader import ArrayReader, ImageReader, images_in
+from trovid.data.image_reader import ArrayReader, ImageReader, images_in, read_image
+from trovid.data.pictures import as_picture, as_pictures, is_picture
 from trovid.data.video_file import FileReader
 from trovid.data.video_reader import Frame, VideoReader
 from trovid.data.video_writer import VideoWriter
 from trovid.errors import TrovidError
 
-__all__ = ["Frame", "VideoReader", "VideoSource", "VideoWriter", "open_video"]
+__all__ = ["Frame", "VideoReader", "VideoSource", "VideoWriter", "as_frames", "open_video"]
 
-VideoSource = str | PathLike[str] | Sequence[str | PathLike[str]] | np.ndarray
+VideoSource = str | PathLike[str] | Iterable[object]
 
 
 def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
@@ -24,7 +23,9 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
 
     Args:
         source: A video file; a folder of images (in natural order: 2 before 10); a list of image
-            files (in the order given); or a uint8 array [T, H, W, 3] in RGB.
+            files (in the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
+            [T, 3, H, W] or [T, H, W, 3]; a list or a generator of single pictures (arrays, tensors,
+            PIL images). A generator is taken to its end and its pictures stay in memory.
         frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
             every frame's time is 0). A video file knows its own and ignores this.
 
@@ -34,7 +35,7 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
     Raises:
         TrovidError: If there is nothing to read: file missing, empty, damaged or no video.
         TypeError: If `source` is none of the above.
-        ValueError: If an array has another shape or type than [T, H, W, 3] uint8.
+        ValueError: If an array has another shape or type.
 
     Example:
         >>> import numpy as np
@@ -44,20 +45,45 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
         >>> [frame.time for frame in reader.read([3, 0])]
         [0.12, 0.0]
     """
-    if isinstance(source, np.ndarray):
-        return ArrayReader(source, frame_rate=frame_rate)
     if isinstance(source, str | PathLike):
-        path = Path(source)
-        if not path.exists():
-            raise TrovidError(f"{path}: no such file or folder; check the name")
-        if path.is_dir():
-            return ImageReader(images_in(path), name=path.resolve().name, frame_rate=frame_rate)
-        return FileReader(path)
-    if isinstance(source, Sequence) and all(isinstance(item, str | PathLike) for item in source):
-        paths = [Path(item) for item in source]
+        return _open_path(Path(source), frame_rate)
+    if is_picture(source):
+        return ArrayReader(as_pictures(source), frame_rate=frame_rate)
+    if not isinstance(source, Iterable):
+        raise TypeError(
+            "`source` must be a path, a list of image paths, an array or tensor of frames, "
+            f"or pictures one by one, but got {type(source).__name__}"
+        )
+    items = list(source)
+    if all(isinstance(item, str | PathLike) for item in items):
+        paths = [Path(str(item)) for item in items]
         name = paths[0].resolve().parent.name if paths else ""
         return ImageReader(paths, name=name, frame_rate=frame_rate)
-    raise TypeError(
-        "`source` must be a path, a list of image paths or a uint8 array [T, H, W, 3], "
-        f"but got {type(source).__name__}"
-    )
+    return ArrayReader([as_picture(item) for item in items], frame_rate=frame_rate)
+
+
+def _open_path(path: Path, frame_rate: float) -> VideoReader:
+    if not path.exists():
+        raise TrovidError(f"{path}: no such file or folder; check the name")
+    if path.is_dir():
+        return ImageReader(images_in(path), name=path.resolve().name, frame_rate=frame_rate)
+    return FileReader(path)
+
+
+def as_frames(source: VideoSource) -> Iterator[Frame]:
+    """The frames of a source one by one, without asking how many will come.
+
+    Args:
+        source: See `open_video`; pictures without an index are numbered as they come, and their
+            time is 0.
+
+    Raises:
+        TypeError: If one is no picture.
+        ValueError: If one has another shape or type.
+    """
+    paths = isinstance(source, str | PathLike) or is_picture(source)
+    stream = open_video(source) if paths else source
+    for index, item in enumerate(stream):
+        if isinstance(item, str | PathLike):
+            item = read_image(Path(str(item)))
+        yield item if isinstance(item, Frame) else Frame(index, 0.0, as_picture(item))

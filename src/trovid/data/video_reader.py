@@ -53,11 +53,26 @@ class VideoReader(ABC):
         """All frames in order of presentation."""
 
     @abstractmethod
-    def _read_sorted(self, indices: list[int]) -> Iterator[Frame]:
+    def _read_sorted(self, indices: Sequence[int]) -> Iterator[Frame]:
         """The frames of `indices`, which are valid, distinct and ascending."""
+
+    @property
+    @abstractmethod
+    def times(self) -> Sequence[float]:
+        """Presentation time of each frame in seconds."""
 
     def __len__(self) -> int:
         return self.video.num_frames
+
+    def walk(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Some frames one at a time, skipping what lies between where that is quicker.
+
+        Args:
+            indices: Valid indices, distinct and ascending.
+        """
+        if len(indices) == self.video.num_frames:
+            return iter(self)
+        return self._read_sorted(indices)
 
     def read(self, indices: Sequence[int]) -> list[Frame]:
         """Some frames, exactly those that iterating gives, in the order asked for.

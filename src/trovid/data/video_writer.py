@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from trovid.data.sound import Sound
 from trovid.errors import TrovidError
 
 FEWEST_TICKS_A_SECOND = 90_000
@@ -37,6 +38,8 @@ class VideoWriter:
             from the original, 51 is worst.
         threads: Encoder threads, 0 for as many as it likes. The bytes depend on the number; with
             1 the same images give the same bytes.
+        sound: Goes into the file from the first frame's time on, as long as there are pictures.
+            Frames need their times in the sound's source.
 
     Raises:
         ValueError: If a size, rate or crf is out of range.
@@ -62,6 +65,7 @@ class VideoWriter:
         frame_rate: float,
         crf: float = 18,
         threads: int = 0,
+        sound: Sound | None = None,
     ) -> None:
         if min(height, width) < 1:
             raise ValueError(f"`height` and `width` must be at least 1, but got {height}x{width}")
@@ -81,6 +85,7 @@ class VideoWriter:
         self._start: float | None = None
         self._num_frames = 0
         self._last_ticks = -1
+        self._sound = sound if sound is not None and sound.present else None
         try:
             self._partial.touch()
             self._container = av.open(str(self._partial), "w", options=self._container_options())
@@ -126,6 +131,8 @@ class VideoWriter:
                 f"but got {image.dtype} {list(image.shape)}"
             )
         ticks = self._ticks(time)
+        if self._sound is not None and not self._num_frames:
+            self._sound.attach(self._container, self._start or 0.0)
         if any(map(any, self._padding)):
             image = np.pad(image, self._padding, mode="edge")
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
@@ -138,10 +145,16 @@ class VideoWriter:
         picture.duration = round(self._ticks_a_frame)
         try:
             self._container.mux(self._stream.encode(picture))
+            self._mux_sound(ticks)
         except FFmpegError as error:
             raise TrovidError(f"{self.path}: cannot be written ({_reason(error)})") from error
         self._num_frames += 1
         self._last_ticks = ticks
+
+    def _mux_sound(self, ticks: float) -> None:
+        if self._sound is not None:
+            for packet in self._sound.until(ticks / self._ticks_a_second):
+                self._container.mux(packet)
 
     def _ticks(self, time: float | None) -> int:
         if time is None:
@@ -167,6 +180,7 @@ class VideoWriter:
             raise TrovidError(f"{self.path}: not written, because there was no frame")
         try:
             self._container.mux(self._stream.encode(None))
+            self._mux_sound(self._last_ticks + self._ticks_a_frame)
             self._container.close()
             self._partial.replace(self.path)
         except (FFmpegError, OSError) as error:

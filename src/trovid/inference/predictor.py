@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ import torch
 
 from trovid.data.sampling import SupportSampling
 from trovid.data.transforms import make_transform
-from trovid.data.video_io import Frame, VideoReader, open_video
-from trovid.errors import TrovidError
+from trovid.data.video_io import Frame, VideoReader, as_frames, open_video
+from trovid.errors import TrovidError, nearest
 from trovid.inference.bank_cache import BankCache
+from trovid.inference.memory import memory_errors
+from trovid.inference.online import OnlineSampling, online_support
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
 from trovid.models.detector import Detector
 from trovid.models.inference_form import for_inference
@@ -111,13 +112,16 @@ class Predictor:
         *,
         support: str | None = None,
         score: float | None = None,
+        classes: Collection[str] | None = None,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
         nms: float | None = None,
         class_agnostic_nms: bool = False,
         max_detections: int | None = None,
         seq_nms: bool = False,
-    ) -> Iterator[Detections]:
+        online: bool = False,
+        lookahead: int = 0,
+    ) -> Generator[Detections]:
         """The detections of a video, frame after frame, as a generator.
 
         The support frames are encoded once and serve every target frame. A target frame that is
@@ -126,9 +130,11 @@ class Predictor:
 
         Args:
             source: A video file, a folder of images, a list of image files, an array
-                uint8 [T, H, W, 3], or an open VideoReader.
+                uint8 [T, H, W, 3], a tensor uint8 [T, 3, H, W], single pictures from a list or a
+                generator, or an open VideoReader. See `open_video`.
             support: "uniform:14", "consecutive:6", "stride:8x26"; None for the recipe's.
             score: Lowest score of a detection; None for the recipe's.
+            classes: Names of the classes to look for; None for all.
             frames: Indices of the target frames in rising order; None for all.
             target_among_support: None for the recipe's.
             nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
@@ -137,20 +143,30 @@ class Predictor:
             seq_nms: Whether suppression follows sequences of boxes through the whole video
                 (`trovid.inference.seq_nms`), which is then run before the first frame is yielded
                 and read once more; `nms` and `class_agnostic_nms` are not used.
+            online: Whether frames are taken as they come, with only past ones and `lookahead`
+                future ones as support; a generator is then taken frame by frame, and may be
+                endless.
+            lookahead: Future frames that may serve as support when online.
 
         Yields:
             Detections with boxes in pixels of the source frame, best first.
+
+        Raises:
+            TrovidError: If a class is unknown, the source cannot be read, or memory is short.
         """
         for _, detections in self.run(
             source,
             support=support,
             score=score,
+            classes=classes,
             frames=frames,
             target_among_support=target_among_support,
             nms=nms,
             class_agnostic_nms=class_agnostic_nms,
             max_detections=max_detections,
             seq_nms=seq_nms,
+            online=online,
+            lookahead=lookahead,
         ):
             yield detections
 
@@ -160,13 +176,16 @@ class Predictor:
         *,
         support: str | None = None,
         score: float | None = None,
+        classes: Collection[str] | None = None,
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
         nms: float | None = None,
         class_agnostic_nms: bool = False,
         max_detections: int | None = None,
         seq_nms: bool = False,
-    ) -> Iterator[tuple[Frame, Detections]]:
+        online: bool = False,
+        lookahead: int = 0,
+    ) -> Generator[tuple[Frame, Detections]]:
         """Each target frame with its detections; the arguments are those of `detect`."""
         inference = self.recipe.inference
         score = inference.score if score is None else score
@@ -178,14 +197,26 @@ class Predictor:
             if max_detections is None
             else max_detections,
         }
-        own = nullcontext(source) if isinstance(source, VideoReader) else open_video(source)
-        with own as reader:
-            found = self._scored(reader, support, frames, target_among_support, None)
-            if seq_nms:
-                yield from self._along_sequences(reader, found, score, choice["max_detections"])
-                return
-            for frame, scored in found:
-                yield frame, self._select(frame, scored, choice)
+        if seq_nms and online:
+            raise TrovidError("Seq-NMS needs the whole video: leave out one of seq_nms and online")
+        mask = None if classes is None else self.class_mask(classes)
+        if not online and not isinstance(source, VideoReader):
+            source = open_video(source)
+        found = self.scored_boxes(
+            source,
+            support=support,
+            frames=frames,
+            target_among_support=target_among_support,
+            online=online,
+            lookahead=lookahead,
+        )
+        if mask is not None:
+            found = ((f, ScoredBoxes(s.boxes, s.class_scores * mask)) for f, s in found)
+        if seq_nms:
+            yield from self._along_sequences(source, found, score, choice["max_detections"])
+            return
+        for frame, scored in found:
+            yield frame, self._select(frame, scored, choice)
 
     def _select(self, frame: Frame, scored: ScoredBoxes, choice: dict[str, Any]) -> Detections:
         size = (frame.image.shape[0], frame.image.shape[1])
@@ -224,6 +255,18 @@ class Predictor:
             if not chosen:
                 return
 
+    def class_mask(self, classes: Collection[str]) -> torch.Tensor:
+        """Tensor[num_classes] of 1 for the classes named and 0 for the others.
+
+        Raises:
+            TrovidError: If the model does not know one of them.
+        """
+        for name in classes:
+            if name not in self.class_names:
+                hint = nearest(name, self.class_names)
+                raise TrovidError(f"{self.name} knows no class {name!r}{hint}")
+        return torch.tensor([float(name in classes) for name in self.class_names])
+
     def scored_boxes(
         self,
         source: Any,
@@ -232,6 +275,8 @@ class Predictor:
         frames: Sequence[int] | None = None,
         target_among_support: bool | None = None,
         bank: SupportBank | None = None,
+        online: bool = False,
+        lookahead: int = 0,
     ) -> Iterator[tuple[Frame, ScoredBoxes]]:
         """Each target frame with all its boxes and class scores, before any is chosen.
 
@@ -241,36 +286,31 @@ class Predictor:
             frames: See `detect`.
             target_among_support: See `detect`.
             bank: A support bank to use for every frame in place of the video's own.
+            online: See `detect`.
+            lookahead: See `detect`.
         """
-        own = nullcontext(source) if isinstance(source, VideoReader) else open_video(source)
-        with own as reader:
-            yield from self._scored(reader, support, frames, target_among_support, bank)
-
-    def _scored(
-        self,
-        reader: VideoReader,
-        support: str | None,
-        frames: Sequence[int] | None,
-        target_among_support: bool | None,
-        bank: SupportBank | None,
-    ) -> Iterator[tuple[Frame, ScoredBoxes]]:
         sampling = SupportSampling.parse(support or self.recipe.inference.support)
         among = self.recipe.inference.target_among_support
         among = among if target_among_support is None else target_among_support
-        wanted = None if frames is None else set(frames)
-        needs_support = self.detector.uses_support and bank is None and sampling.count > 0
-        cache = BankCache(self, reader, sampling) if needs_support else None
-        last = None if wanted is None else max(wanted, default=-1)
-        for frame in reader:
-            if last is not None and frame.index > last:
-                return
-            if wanted is not None and frame.index not in wanted:
-                continue
-            own = bank if cache is None else cache.bank(frame.index)
+        if lookahead < 0:
+            raise ValueError(f"`lookahead` must not be negative, but is {lookahead}")
+        used = self.detector.uses_support and sampling.count > 0
+        if not online and not isinstance(source, VideoReader):
+            source = open_video(source)
+        if bank is not None or not used:
+            pairs = ((frame, bank) for frame in _targets(source, frames))
+        elif online:
+            ahead = OnlineSampling(sampling, lookahead)
+            pairs = online_support(as_frames(source), ahead, self.encode, targets=frames)
+        else:
+            cache = BankCache(self, source, sampling)
+            pairs = ((frame, cache.bank(frame.index)) for frame in _targets(source, frames))
+        for frame, own in pairs:
             if own is not None and not among and bank is None:
                 own = own.without(frame.index)
             yield frame, self.score_frame(frame, own, target_among_support=among)
 
+    @memory_errors
     @torch.inference_mode()
     def score_frame(
         self, frame: Frame, bank: SupportBank | None, *, target_among_support: bool = False
@@ -285,6 +325,7 @@ class Predictor:
         )
         return ScoredBoxes((scored.boxes * factor).cpu(), scored.class_scores.cpu())
 
+    @memory_errors
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> SupportBank:
         """The support bank of some frames of one video, encoded a few at a time."""
@@ -304,6 +345,13 @@ class Predictor:
         resized = [self.transform.resize(frame.image) for frame in frames]
         images = self.transform.normalise(resized, self.device)
         return images.contiguous(memory_format=torch.channels_last), resized[0].shape[:2]
+
+
+def _targets(source: Any, frames: Sequence[int] | None) -> Iterable[Frame]:
+    if isinstance(source, VideoReader):
+        return source if frames is None else source.walk(frames)
+    stream = as_frames(source)
+    return stream if frames is None else (frame for frame in stream if frame.index in frames)
 
 
 def _device(name: str) -> torch.device:

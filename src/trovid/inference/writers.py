@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -15,7 +17,7 @@ from trovid import __version__
 from trovid.errors import TrovidError
 from trovid.structures import Detections, Video
 
-BOX_DECIMALS, SCORE_DECIMALS = 2, 5
+BOX_DECIMALS, SCORE_DECIMALS, TIME_DECIMALS = 2, 5, 6
 
 
 class JsonWriter:
@@ -28,6 +30,7 @@ class JsonWriter:
         model: Name of the model.
         class_names: The model's classes.
         options: Options of the run, for the head.
+        facts: What else the head says: versions, digest of the weights.
 
     Raises:
         TrovidError: If the file cannot be written.
@@ -40,6 +43,7 @@ class JsonWriter:
         model: str,
         class_names: Sequence[str],
         options: dict[str, Any] | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
@@ -48,6 +52,7 @@ class JsonWriter:
             "model": model,
             "class_names": list(class_names),
             "options": options or {},
+            **(facts or {}),
         }
         self._videos = self._frames = 0
         try:
@@ -65,6 +70,7 @@ class JsonWriter:
             "width": video.width,
             "height": video.height,
             "num_frames": video.num_frames,
+            "frame_rate": video.frame_rate,
         }
         self._write((",\n" if self._videos else "\n") + json.dumps(head)[:-1] + ', "frames": [')
         self._videos, self._frames = self._videos + 1, 0
@@ -74,9 +80,15 @@ class JsonWriter:
         self._write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
         self._frames += 1
 
-    def end_video(self) -> None:
-        """Ends the video that was begun."""
-        self._write("]}")
+    def end_video(self, *, complete: bool = True, problems: Sequence[str] = ()) -> None:
+        """Ends the video that was begun.
+
+        Args:
+            complete: Whether every frame that was asked for is there.
+            problems: What was wrong with the video, one line each.
+        """
+        end = {"complete": complete, "problems": list(problems)}
+        self._write("\n], " + json.dumps(end)[1:])
 
     def write_video(
         self, video: Video, file_name: str | Path, frames: Iterable[Detections]
@@ -102,38 +114,82 @@ class JsonWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+    def close(self) -> None:
+        """Completes the file and gives it its name.
+
+        Raises:
+            TrovidError: If it cannot be completed.
+        """
         try:
-            if kind is None:
-                self._write("]}\n")
+            self._write("]}\n")
             self._file.close()
-            if kind is None:
-                self._partial.replace(self.path)
-        except OSError as failure:
-            raise TrovidError(f"cannot write {self.path}: {failure.strerror}") from failure
+            self._partial.replace(self.path)
+        except OSError as error:
+            raise TrovidError(f"cannot write {self.path}: {error.strerror}") from error
         finally:
-            self._partial.unlink(missing_ok=True)
+            self.discard()
+
+    def discard(self) -> None:
+        """Removes what was written so far; nothing appears under the name."""
+        with suppress(OSError):
+            self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+def rounded(detections: Detections) -> Detections:
+    """The detections as they are after writing and reading, so that every output says the same."""
+    boxes = [[round(edge, BOX_DECIMALS) for edge in box] for box in detections.boxes.tolist()]
+    scores = [round(score, SCORE_DECIMALS) for score in detections.scores.tolist()]
+    return replace(
+        detections,
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        scores=torch.tensor(scores, dtype=torch.float32),
+        time=round(detections.time, TIME_DECIMALS),
+    )
+
+
+def detection_rows(detections: Detections) -> list[dict[str, Any]]:
+    """One plain dict a detection: class, label, score, box, and track where there is one."""
+    columns: dict[str, list[Any]] = {
+        "class": [detections.class_names[label] for label in detections.labels.tolist()],
+        "label": detections.labels.tolist(),
+        "score": [round(score, SCORE_DECIMALS) for score in detections.scores.tolist()],
+        "box": [[round(edge, BOX_DECIMALS) for edge in box] for box in detections.boxes.tolist()],
+    }
+    if detections.track_ids is not None:
+        columns["track"] = detections.track_ids.tolist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _frame(detections: Detections) -> dict[str, Any]:
-    rows = zip(
-        detections.labels.tolist(),
-        detections.scores.tolist(),
-        detections.boxes.tolist(),
-        strict=True,
-    )
     return {
         "index": detections.frame_index,
-        "time": round(detections.time, 6),
-        "detections": [
-            {
-                "class": detections.class_names[label],
-                "label": label,
-                "score": round(score, SCORE_DECIMALS),
-                "box": [round(edge, BOX_DECIMALS) for edge in box],
-            }
-            for label, score, box in rows
-        ],
+        "time": round(detections.time, TIME_DECIMALS),
+        "detections": detection_rows(detections),
     }
+
+
+def read_document(path: str | Path) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises:
+        TrovidError: If the file is missing, no JSON or no object.
+    """
+    path = Path(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrovidError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise TrovidError(f"{path} is not JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise TrovidError(f"{path} must hold an object, but holds {type(data).__name__}")
+    return data
 
 
 def read_predictions(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
@@ -146,13 +202,13 @@ def read_predictions(path: str | Path) -> tuple[dict[str, Any], dict[str, list[D
         TrovidError: If the file is missing or no JSON, or a field is missing or wrong; the message
             names file, field and index.
     """
-    path = Path(path)
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrovidError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise TrovidError(f"{path} is not JSON ({error})") from error
+    return parse_predictions(read_document(path), Path(path))
+
+
+def parse_predictions(
+    data: dict[str, Any], path: Path
+) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
+    """`read_predictions` from the JSON object on; `path` names the file in errors."""
     head = _field(data, "head", dict, path, "")
     class_names = tuple(_field(head, "class_names", list, path, "head."))
     predictions: dict[str, list[Detections]] = {}
@@ -172,11 +228,14 @@ def _read_frame(
 ) -> Detections:
     rows = _field(frame, "detections", list, path, where)
     labels, scores, boxes = [], [], []
+    tracks = []
     for index, row in enumerate(rows):
         place = f"{where}detections[{index}]."
         labels.append(_field(row, "label", int, path, place))
         scores.append(_field(row, "score", (int, float), path, place))
         boxes.append(_field(row, "box", list, path, place))
+        if "track" in row:
+            tracks.append(_field(row, "track", int, path, place))
         if len(boxes[-1]) != 4 or not all(isinstance(edge, int | float) for edge in boxes[-1]):
             raise TrovidError(f"{path}: {place}box must be four numbers, but is {boxes[-1]}")
         if not 0 <= labels[-1] < len(class_names):
@@ -190,6 +249,7 @@ def _read_frame(
         frame_index=_field(frame, "index", int, path, where),
         time=float(_field(frame, "time", (int, float), path, where)),
         image_size=size,
+        track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(rows) else None,
     )
 
 

@@ -1,5 +1,6 @@
-"""Pictures of detections: boxes, comparisons, explanations."""
+"""Pictures of detections: boxes, comparisons, timelines, explanations."""
 
-from trovid.viz.drawing import class_colour, contact_sheet, draw, side_by_side
+from trovid.viz.drawing import class_colour, contact_sheet, draw, grid, side_by_side
+from trovid.viz.timeline import Timeline
 
-__all__ = ["class_colour", "contact_sheet", "draw", "side_by_side"]
+__all__ = ["Timeline", "class_colour", "contact_sheet", "draw", "grid", "side_by_side"]

@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from trovid.data.video_io import Frame
 from trovid.structures import Detections, GroundTruth
 
 Colour = tuple[int, int, int]
@@ -37,7 +38,7 @@ def class_colour(name: str) -> Colour:
 
 
 def draw(
-    image: np.ndarray, detections: Detections, *, ground_truth: GroundTruth | None = None
+    frame: Frame | np.ndarray, detections: Detections, *, ground_truth: GroundTruth | None = None
 ) -> np.ndarray:
     """A copy of a picture with boxes: detections thick with class and score, ground truth thin.
 
@@ -45,19 +46,20 @@ def draw(
     there is room; of two that compete, the surer detection's lies beside its box.
 
     Args:
-        image: uint8 [H, W, 3], RGB.
-        detections: Boxes in pixels of `image`.
+        frame: A Frame, or an image uint8 [H, W, 3], RGB.
+        detections: Boxes in pixels of the image.
         ground_truth: Labelled objects, drawn as white dashes, with their class at the lower edge.
 
     Returns:
         uint8 [H, W, 3].
 
     Raises:
-        ValueError: If `image` has another shape or type.
+        ValueError: If the image has another shape or type.
     """
+    image = frame.image if isinstance(frame, Frame) else frame
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
-            f"`image` must be uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}"
+            f"`frame` must be uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}"
         )
     canvas = _Canvas(image)
     order = detections.scores.argsort(descending=True).tolist()
@@ -165,6 +167,23 @@ def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndar
     Raises:
         ValueError: If there is no picture, or not one title each.
     """
+    return grid(images, titles, columns=max(1, len(images)))
+
+
+def grid(images: Sequence[np.ndarray], titles: Sequence[str], *, columns: int) -> np.ndarray:
+    """Pictures row by row, each under its title; height and width come out even.
+
+    Args:
+        images: uint8 [H, W, 3] each.
+        titles: One each; shortened where too long.
+        columns: Pictures in a row.
+
+    Returns:
+        uint8 [H', W', 3].
+
+    Raises:
+        ValueError: If there is no picture, or not one title each.
+    """
     if not images or len(images) != len(titles):
         raise ValueError(
             f"`images` and `titles` must be equally many and at least one, "
@@ -173,10 +192,10 @@ def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndar
     shorter = min(min(image.shape[:2]) for image in images)
     size = max(11, round(shorter / 28))
     head = 2 * size
-    row = [
+    panels = [
         _under_title(image, title, size, head) for image, title in zip(images, titles, strict=True)
     ]
-    sheet = contact_sheet([row])
+    sheet = contact_sheet([panels[i : i + columns] for i in range(0, len(panels), columns)])
     odd = sheet.shape[0] % 2, sheet.shape[1] % 2
     return np.pad(sheet, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
 

@@ -1,0 +1,39 @@
+"""Short memory, said in one line with what lowers the need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from trovid.errors import TrovidError
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def memory_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Makes a function's errors of short memory a TrovidError."""
+
+    @wraps(function)
+    def guarded(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return function(*arguments, **options)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _is_memory(error):
+                raise
+            raise TrovidError(
+                "out of memory: fewer support frames need less (--support uniform:4), so does a "
+                "recipe of smaller image size; --device cpu uses the computer's own memory"
+            ) from error
+
+    return guarded
+
+
+def _is_memory(error: BaseException) -> bool:
+    """The CPU's allocator raises a plain RuntimeError."""
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    text = str(error).lower()
+    return isinstance(error, kinds) or "allocate memory" in text or "out of memory" in text

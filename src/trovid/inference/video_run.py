@@ -1,0 +1,204 @@
+"""One video from frames to files: stopped early or damaged, what was done is kept."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import torch
+
+from trovid.data.live import LiveStream
+from trovid.data.video_io import Frame, VideoReader
+from trovid.errors import TrovidError
+from trovid.inference.outputs import Output, no_picture
+from trovid.inference.predictor import Predictor
+from trovid.inference.run_options import RunOptions
+from trovid.inference.writers import rounded
+from trovid.progress import Tick
+from trovid.structures import Detections
+
+ENDLESS = range(0, 2**62)
+
+
+@dataclass
+class Outcome:
+    """What came of running a video.
+
+    Attributes:
+        frames: Target frames in the results, those of an earlier run included.
+        detections: Detections in them.
+        seconds: How long it took.
+        new_frames: Frames that this run detected in.
+        complete: Whether every frame that was asked for is there.
+        problems: What was wrong with the video, one line each.
+        latencies: Seconds from a frame's coming in to its detections, when online.
+    """
+
+    frames: int = 0
+    detections: int = 0
+    seconds: float = 0.0
+    new_frames: int = 0
+    complete: bool = True
+    problems: list[str] = field(default_factory=list)
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def speed(self) -> float:
+        """New frames per second."""
+        return self.new_frames / max(self.seconds, 1e-9)
+
+
+def results_head(predictor: Predictor, options: RunOptions) -> dict[str, Any]:
+    """The head of the results: model, versions, options; the same for the same run."""
+    from importlib.metadata import version
+
+    return {
+        "model": predictor.name,
+        "weights": weights_digest(predictor.detector),
+        "class_names": list(predictor.class_names),
+        "options": options.head(predictor),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "torchvision", "av")},
+        },
+    }
+
+
+def weights_digest(module: torch.nn.Module) -> str:
+    """16 hexadecimal digits that tell one set of weights from another."""
+    digest = sha256()
+    for name, value in module.state_dict().items():
+        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def run_video(
+    predictor: Predictor,
+    source: VideoReader | LiveStream,
+    outputs: Sequence[Output],
+    options: RunOptions,
+    *,
+    earlier: Sequence[Detections] = (),
+    stop: Callable[[], bool] = lambda: False,
+    tick: Tick = lambda done, total, detail="": None,
+) -> Outcome:
+    """Detects in a video and writes every output, frame by frame.
+
+    Where the source breaks off or `stop` says so, the outputs are completed with the frames done.
+
+    Args:
+        predictor: The model.
+        source: The video, or a stream.
+        outputs: Files to fill; they are closed, or discarded where there is no frame.
+        options: What is asked for.
+        earlier: What an interrupted run has found in the first target frames.
+        stop: Is asked after each frame whether to stop.
+        tick: Is told about the progress.
+
+    Raises:
+        TrovidError: If there is no frame, or an output cannot be written; none is left then.
+    """
+    began = time.monotonic()
+    outcome = Outcome(problems=source.problems)
+    live = isinstance(source, LiveStream)
+    failure = ""
+    try:
+        targets = ENDLESS[:: options.stride] if live else options.targets(source)
+        total = 0 if live else len(targets)
+        clock = _Clock(source, options.end if live else None)
+        found = predictor.run(
+            clock if options.online else source,
+            frames=targets[len(earlier) :],
+            **options.keywords(),
+        )
+        with closing(_replayed(source, earlier, outputs)) as replay:
+            for frame, detections in replay:
+                _write(outputs, outcome, frame, detections)
+                if stop():
+                    break
+        outcome.complete = outcome.frames == len(earlier)
+        with closing(found):
+            while outcome.complete:
+                if stop():
+                    outcome.complete = live or outcome.frames == total
+                    break
+                try:
+                    frame, detections = next(found)
+                except StopIteration:
+                    break
+                except TrovidError as error:
+                    failure, outcome.complete = str(error), False
+                    break
+                outcome.new_frames += 1
+                if options.online:
+                    outcome.latencies.append(clock.latency(frame.index))
+                _write(outputs, outcome, frame, rounded(detections))
+                tick(outcome.frames, total, f"{outcome.detections} detections")
+        if not outcome.frames:
+            raise TrovidError(failure or f"{source.source}: stopped before the first frame")
+        if failure:
+            outcome.problems.append(failure)
+        for output in outputs:
+            output.close(complete=outcome.complete, problems=outcome.problems)
+            outcome.problems += output.problems
+    except BaseException:
+        for output in outputs:
+            output.discard()
+        raise
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _write(
+    outputs: Sequence[Output], outcome: Outcome, frame: Frame, detections: Detections
+) -> None:
+    for output in outputs:
+        output.write(frame, detections)
+    outcome.frames += 1
+    outcome.detections += len(detections)
+
+
+def _replayed(
+    source: VideoReader | LiveStream, earlier: Sequence[Detections], outputs: Sequence[Output]
+) -> Generator[tuple[Frame, Detections]]:
+    """The frames of an earlier run, with pictures only where an output wants them."""
+    pictures = any(output.wants_pictures for output in outputs)
+    if pictures and isinstance(source, VideoReader) and earlier:
+        frames: Iterable[Frame] = source.walk([d.frame_index for d in earlier])
+    else:
+        frames = map(no_picture, earlier)
+    yield from zip(frames, earlier, strict=True)
+
+
+class _Clock:
+    """The frames of a source, each with the time at which it came in.
+
+    Ends where the source has run for `end` seconds.
+    """
+
+    def __init__(self, source: VideoReader | LiveStream, end: float | None) -> None:
+        self._source = source
+        self._end = end
+        self._came: dict[int, float] = {}
+
+    def __iter__(self) -> Iterator[Frame]:
+        begin: float | None = None
+        for frame in self._source:
+            begin = frame.time if begin is None else begin
+            if self._end is not None and frame.time - begin >= self._end:
+                return
+            arrived = self._source.arrived if isinstance(self._source, LiveStream) else {}
+            self._came[frame.index] = arrived.pop(frame.index, time.monotonic())
+            yield frame
+
+    def latency(self, index: int) -> float:
+        """Seconds since a frame came in; asked once a frame, in rising order."""
+        came = self._came[index]
+        self._came = {i: t for i, t in self._came.items() if i > index}
+        return time.monotonic() - came

@@ -1,0 +1,78 @@
+"""NAME.mp4: the video with its detections drawn into it, and its sound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from trovid.data.sound import Sound
+from trovid.data.video_io import Frame, VideoWriter
+from trovid.structures import Detections, Video
+from trovid.viz.drawing import draw
+from trovid.viz.timeline import Timeline
+
+SHORTEST_FRAME = 0.001
+FALLBACK_RATE = 25.0
+LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
+
+
+class AnnotatedVideo:
+    """An output (see `trovid.inference.outputs`) that draws.
+
+    Args:
+        path: The file.
+        video: Measures of the pictures.
+        sound: File whose sound goes along; None for none.
+        timeline: Is drawn under each picture.
+    """
+
+    wants_pictures = True
+
+    def __init__(
+        self,
+        path: Path,
+        video: Video,
+        *,
+        sound: Path | None = None,
+        timeline: Timeline | None = None,
+    ) -> None:
+        self.path = path
+        self.problems: list[str] = []
+        self._timeline = timeline
+        self._shown_at = -math.inf
+        self._sound = None if sound is None else Sound(sound)
+        self._writer = VideoWriter(
+            path,
+            height=video.height + (timeline.height if timeline else 0),
+            width=video.width,
+            frame_rate=min(max(video.frame_rate or FALLBACK_RATE, LOWEST_RATE), HIGHEST_RATE),
+            sound=self._sound,
+        )
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Adds a frame at its own time."""
+        picture = draw(frame.image, detections)
+        if self._timeline is not None:
+            picture = self._timeline.under(picture, detections)
+        self._shown_at = max(frame.time, self._shown_at + SHORTEST_FRAME)
+        self._writer.write(picture, time=self._shown_at)
+
+    def close(self, *, complete: bool, problems: Sequence[str]) -> None:
+        """Completes the file."""
+        try:
+            self._writer.close()
+        finally:
+            self._close_sound()
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        self._writer.discard()
+        self._close_sound()
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            if self._sound.problem:
+                self.problems.append(f"{self.path}: {self._sound.problem}")
+            self._sound.close()
+            self._sound = None

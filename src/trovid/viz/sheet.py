@@ -1,0 +1,69 @@
+"""NAME.png: evenly spaced frames with their detections on one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from trovid.data.video_io import Frame
+from trovid.errors import TrovidError
+from trovid.files import replacing
+from trovid.inference.online import evenly_thinned
+from trovid.structures import Detections
+from trovid.viz.drawing import draw, grid
+
+PICTURES = 12
+COLUMNS = 4
+PANEL_WIDTH = 480
+
+
+class ContactSheet:
+    """An output (see `trovid.inference.outputs`) that keeps a few evenly spaced pictures.
+
+    Args:
+        path: The PNG file.
+        count: Pictures at most.
+    """
+
+    wants_pictures = True
+
+    def __init__(self, path: Path, *, count: int = PICTURES) -> None:
+        self.path = path
+        self.problems: list[str] = []
+        self._count = count
+        self._seen = 0
+        self._held: dict[int, tuple[str, np.ndarray]] = {}
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Adds a frame, which may be left out later as others come."""
+        kept = set(evenly_thinned(self._seen + 1, self._count))
+        self._held = {place: panel for place, panel in self._held.items() if place in kept}
+        if self._seen in kept:
+            title = f"frame {frame.index}   {frame.time:.2f} s"
+            self._held[self._seen] = (title, _smaller(draw(frame.image, detections)))
+        self._seen += 1
+
+    def close(self, *, complete: bool, problems: Sequence[str]) -> None:
+        """Writes the file."""
+        titles, pictures = zip(*self._held.values(), strict=True)
+        sheet = Image.fromarray(grid(pictures, titles, columns=COLUMNS))
+        try:
+            with replacing(self.path) as partial:
+                sheet.save(partial, format="PNG")
+        except OSError as error:
+            raise TrovidError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def discard(self) -> None:
+        """Nothing was written yet."""
+        self._held.clear()
+
+
+def _smaller(picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    if width <= PANEL_WIDTH:
+        return picture
+    size = (PANEL_WIDTH, max(1, round(height * PANEL_WIDTH / width)))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,279 @@
+"""`trovid detect`: every kind of result, parts of a video, what is kept and gone on from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.runs import FRAMES, folder, names, run, video
+from tests.cli.tiny_model import save_tiny_model
+from trovid.data.video_io import open_video
+from trovid.inference.writers import read_document, read_predictions
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> str:
+    return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny.safetensors"))
+
+
+def pixels(path: Path) -> list[np.ndarray]:
+    return [frame.image for frame in open_video(path)]
+
+
+def found_in(path: Path) -> list:
+    ((_, frames),) = read_predictions(path)[1].items()
+    return frames
+
+
+def test_json_csv_and_coco_say_the_same(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    status, _, complaints = run(capsys, model, source, "--out", out, "--coco", "--sheet")
+    assert (status, complaints) == (0, [])
+    assert names(out) == {"a.mp4", "a.json", "a.csv", "a.coco.json", "a.png"}
+    head, _ = read_predictions(out / "a.json")
+    rows = [
+        (d.frame_index, d.time, name, score, box)
+        for d in found_in(out / "a.json")
+        for name, score, box in zip(d.names, d.scores.tolist(), d.boxes.tolist(), strict=True)
+    ]
+    assert len(rows) > FRAMES
+    table = list(csv.DictReader((out / "a.csv").open(newline="")))
+    results = json.loads((out / "a.coco.json").read_text())
+    assert len(table) == len(results) == len(rows)
+    for (frame, at, name, score, box), line, result in zip(rows, table, results, strict=True):
+        assert (int(line["frame"]), line["class"]) == (frame, name)
+        assert float(line["time"]) == pytest.approx(at, abs=1e-6)
+        assert float(line["score"]) == pytest.approx(score, abs=1e-6)
+        assert [float(line[key]) for key in ("x1", "y1", "x2", "y2")] == pytest.approx(box)
+        assert result["image_id"] == frame
+        assert head["class_names"][result["category_id"] - 1] == name
+        x, y, width, height = result["bbox"]
+        assert [x, y, x + width, y + height] == pytest.approx(box, abs=0.01)
+    with Image.open(out / "a.png") as sheet:
+        assert sheet.width > 4 * 96
+
+
+def test_classes_keep_only_those_named(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")
+    run(capsys, model, source, "--out", tmp_path / "all", "--no-video")
+    every = {name for d in found_in(tmp_path / "all" / "a.json") for name in d.names}
+    assert len(every) > 1
+    chosen = sorted(every)[0]
+    run(capsys, model, source, "--out", tmp_path / "one", "--classes", f"{chosen}, cup")
+    found = found_in(tmp_path / "one" / "a.json")
+    assert {name for d in found for name in d.names} <= {chosen, "cup"}
+    assert any(len(d) for d in found)
+    status, _, complaints = run(
+        capsys, model, source, "--out", tmp_path / "no", "--classes", "umbrela"
+    )
+    assert status == 2
+    assert complaints == ["trovid: tiny knows no class 'umbrela'; did you mean 'umbrella'?"]
+
+
+def test_a_part_has_the_boxes_of_the_whole(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4", count=24)
+    run(capsys, model, source, "--out", tmp_path / "whole", "--no-video")
+    words = ["--start", "0:00.5", "--end", "1.5", "--stride", "3"]
+    run(capsys, model, source, "--out", tmp_path / "part", *words)
+    whole, part = (found_in(tmp_path / name / "a.json") for name in ("whole", "part"))
+    assert [d.frame_index for d in part] == [6, 9, 12, 15]
+    for d in part:
+        assert d.time == whole[d.frame_index].time == pytest.approx(d.frame_index / 12)
+        assert d.boxes.tolist() == whole[d.frame_index].boxes.tolist()
+    drawn = list(open_video(tmp_path / "part" / "a.mp4"))
+    assert [frame.time for frame in drawn] == pytest.approx([0, 0.25, 0.5, 0.75])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--start", "9"], "no frame lies in the time asked for, the last one is at 0.33 s"),
+        (["--start", "soon"], "the time 'soon' is not understood"),
+        (["--start", "2", "--end", "1"], "--end must lie after --start"),
+        (["--stride", "0"], "--stride must be at least 1"),
+        (["--lookahead", "3"], "--lookahead belongs to --online"),
+        (["--online", "--lookahead", "-1"], "--lookahead must not be negative"),
+        (["--overwrite", "--resume"], "give one of them"),
+        (["--socre", "1"], "Did you mean --score?"),
+    ],
+)
+def test_wrong_options_are_said(tmp_path, capsys, model, words, message):
+    source = video(tmp_path / "a.mp4")
+    status, _, complaints = run(capsys, model, source, "--out", tmp_path / "out", *words)
+    assert status == 2
+    assert len(complaints) == 1
+    assert message in complaints[0]
+    assert not (tmp_path / "out" / "a.json").exists()
+
+
+def test_results_are_not_overwritten_unasked(tmp_path, capsys, model):
+    sources = [video(tmp_path / "a.mp4"), video(tmp_path / "b.mp4", count=2)]
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.csv").write_text("mine")
+    status, _, complaints = run(capsys, model, *sources, "--out", out)
+    assert status == 1
+    assert complaints == [
+        f"trovid: {out / 'a.csv'}: exists; give --overwrite, --resume or another --out"
+    ]
+    assert (out / "a.csv").read_text() == "mine"
+    assert names(out) == {"a.csv", "b.mp4", "b.json", "b.csv"}
+    assert run(capsys, model, *sources, "--out", out)[0] == 2
+    status, _, complaints = run(capsys, model, sources[0], "--out", out, "--resume")
+    assert status == 2
+    assert "cannot be resumed without a.json" in complaints[0]
+    assert (out / "a.csv").read_text() == "mine"
+    assert run(capsys, model, *sources, "--out", out, "--overwrite")[0] == 0
+    assert (out / "a.csv").read_text().startswith("frame,time,class")
+
+
+def test_globs_folders_of_videos_and_of_images(tmp_path, capsys, model, monkeypatch):
+    for name in ("clip10.mp4", "clip2.mp4"):
+        video(tmp_path / "clips" / name, count=2)
+    folder(tmp_path / "frames", count=2)
+    monkeypatch.chdir(tmp_path)
+    words = ["clips/*.mp4", "frames", "none*.mp4", "--out", "out", "--no-video", "--json"]
+    status, out, complaints = run(capsys, model, *words)
+    assert status == 1
+    assert complaints == ["trovid: none*.mp4: no file or folder fits this pattern; check it"]
+    summary = json.loads("\n".join(out))
+    assert [v["source"] for v in summary["videos"]] == [
+        "none*.mp4",
+        "clips/clip2.mp4",
+        "clips/clip10.mp4",
+        "frames",
+    ]
+    assert run(capsys, model, "clips", "--out", "all", "--no-video")[0] == 0
+    assert names(tmp_path / "all") == {
+        *("clip2.json", "clip2.csv", "clip10.json", "clip10.csv"),
+    }
+
+
+def test_json_and_quiet(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")
+    status, out, _ = run(capsys, model, source, "--out", tmp_path / "out", "--json")
+    summary = json.loads("\n".join(out))
+    assert (status, summary["status"]) == (0, 0)
+    (record,) = summary["videos"]
+    assert (record["frames"], record["state"], record["losses"]) == (FRAMES, "done", [])
+    assert all(Path(file).exists() for file in record["files"].values())
+    assert run(capsys, model, source, "--out", tmp_path / "quiet", "--quiet") == (0, [], [])
+
+
+def start(source: Path, out: Path, model: str, *words: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "trovid.cli.main", "detect", source, "--out", out]
+    options = ["--model", model, "--score", "0.2", "--device", "cpu", *words]
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_partial(out: Path, process: subprocess.Popen, *, size: int) -> None:
+    """Until some frames are on their way to the JSON file."""
+    for _ in range(3000):
+        partial = list(out.glob(".*.partial.csv")) if out.exists() else []
+        if partial and partial[0].stat().st_size > size:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    pytest.fail("nothing was written")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, capsys, model, number):
+    source = video(tmp_path / "a.mp4", count=70)
+    rest = video(tmp_path / "b.mp4", count=2)
+    words = ["--coco", "--timeline", "--support", "consecutive:2"]
+    out = tmp_path / "out"
+    process = start(source, out, model, str(rest), *words)
+    wait_for_partial(out, process, size=1500)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert f"{source}: stopped after" in stderr
+    assert f"{rest}: interrupted before it began" in stderr
+    assert "incomplete" in stdout
+    assert names(out) == {"a.mp4", "a.json", "a.csv", "a.coco.json"}
+    done = found_in(out / "a.json")
+    assert 0 < len(done) < 70
+    assert read_document(out / "a.json")["videos"][0]["complete"] is False
+    assert len(pixels(out / "a.mp4")) == len(done)
+    json.loads((out / "a.coco.json").read_text())
+
+    status, _, complaints = run(capsys, model, source, rest, "--out", out, *words, "--resume")
+    assert (status, complaints) == (0, [])
+    assert run(capsys, model, source, rest, "--out", tmp_path / "straight", *words)[0] == 0
+    assert names(out) == names(tmp_path / "straight")
+    for name in ("a.json", "a.csv", "a.coco.json", "b.json"):
+        assert (out / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+    for resumed, straight in zip(
+        pixels(out / "a.mp4"), pixels(tmp_path / "straight" / "a.mp4"), strict=True
+    ):
+        np.testing.assert_array_equal(resumed, straight)
+
+    status, lines, _ = run(capsys, model, source, rest, "--out", out, *words, "--resume")
+    assert status == 0
+    assert sum("done before" in line for line in lines) == 2
+
+
+def test_resume_refuses_other_options_model_and_video(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")
+    out = tmp_path / "out"
+    assert run(capsys, model, source, "--out", out)[0] == 0
+    before = (out / "a.json").read_bytes()
+
+    def complaint(*words: str) -> str:
+        status, _, complaints = run(capsys, model, source, "--out", out, "--resume", *words)
+        assert status == 2
+        assert (out / "a.json").read_bytes() == before
+        return complaints[0]
+
+    assert "--stride was 1 and is 2" in complaint("--stride", "2")
+    assert "--support was uniform:3 and is uniform:2" in complaint("--support", "uniform:2")
+    video(source, count=3)
+    assert "the video's num_frames was 5 and is 3" in complaint()
+    os.truncate(out / "a.json", 200)
+    before = (out / "a.json").read_bytes()
+    assert "is not JSON" in complaint()
+
+
+def test_the_second_signal_stops_at_once_and_leaves_nothing(tmp_path, model):
+    source = video(tmp_path / "a.mp4", count=150)
+    out = tmp_path / "out"
+    process = start(source, out, model)
+    wait_for_partial(out, process, size=500)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=300)
+    assert "Traceback" not in stderr
+    assert process.returncode in (1, 130)
+    if process.returncode == 130:
+        assert names(out) == set()
+
+
+def test_a_bad_image_in_the_middle_keeps_what_was_done(tmp_path, capsys, model):
+    source = folder(tmp_path / "frames", count=6)
+    whole = (source / "4.png").read_bytes()
+    (source / "4.png").write_bytes(whole[:200])
+    words = [source, "--out", tmp_path / "out", "--support", "uniform:0"]
+    status, _, complaints = run(capsys, model, *words)
+    assert status == 1
+    assert "4.png: not a readable image" in complaints[0]
+    assert "stopped after 4 frames" in complaints[1]
+    assert len(found_in(tmp_path / "out" / "frames.json")) == 4
+    (source / "4.png").write_bytes(whole)
+    assert run(capsys, model, *words, "--resume")[0] == 0
+    assert len(found_in(tmp_path / "out" / "frames.json")) == 6
+    assert len(pixels(tmp_path / "out" / "frames.mp4")) == 6
