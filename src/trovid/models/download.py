@@ -186,8 +186,12 @@ class _Transfer:
                         raise TrovidError(self._unreachable(error)) from error
                     asked = error.pause if isinstance(error, _TryAgain) else 0.0
                     wait = self.pause * 2 ** (failures - 1) * random.uniform(0.8, 1.2)
-                    log.warning(
-                        "%s: %s; going on at %d bytes", self.path.name, _reason(error), best
+                    log.log(
+                        logging.WARNING if best else logging.INFO,
+                        "%s: %s; going on at %d bytes",
+                        self.path.name,
+                        _reason(error),
+                        best,
                     )
                     time.sleep(min(max(wait, asked), LONGEST_PAUSE))
 
