@@ -137,6 +137,22 @@ def test_two_videos_in_a_batch_do_not_see_each_other(name):
         torch.testing.assert_close(together.class_scores, single.class_scores, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("cluster", [1, 40], ids=["apart", "clustered"])
+def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster, monkeypatch):
+    rpn = make("synthvid-single").rpn
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.rand(2, 1600 // cluster, 2, generator=generator) * 400
+    corners = corners.repeat(1, cluster, 1) + torch.rand(2, 1600, 2, generator=generator)
+    boxes = torch.cat([corners, corners + 40], 2)
+    scores = torch.randn(3200, 1, generator=generator)
+    sizes = [(480, 480), (300, 480)]
+    first = rpn.filter_proposals(boxes, scores, sizes, [1600])
+    monkeypatch.setattr("trovid.models.rpn.FIRST_LOOK", 1000)
+    whole = rpn.filter_proposals(boxes, scores, sizes, [1600])
+    for one, other in zip((*first[0], *first[1]), (*whole[0], *whole[1]), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_frame_without_proposals_has_no_boxes():
     recipe = load_recipe("synthvid-selsa-troi")
     head = replace(recipe.model.box_head, class_agnostic=False)

@@ -17,6 +17,9 @@ from torchvision.models.detection.rpn import (
 )
 from torchvision.ops import Conv2dNormActivation
 
+FIRST_LOOK = 4
+"""How many boxes, as a multiple of those wanted, the suppression looks at first."""
+
 
 class FullPrecisionRPNHead(RPNHead):
     """torchvision's RPN head whose outputs are float32 under autocast too.
@@ -186,6 +189,39 @@ class ProposalNetwork(RegionProposalNetwork):
         wanted = self.box_coder.encode(matched, anchors)
         loss_objectness, loss_boxes = self.compute_loss(scores, flat_deltas, labels, wanted)
         return proposals, {"rpn_objectness": loss_objectness, "rpn_boxes": loss_boxes}
+
+    def filter_proposals(
+        self,
+        proposals: Tensor,
+        objectness: Tensor,
+        image_shapes: list[tuple[int, int]],
+        num_anchors_per_level: list[int],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The best boxes of each image after suppression, as torchvision chooses them.
+
+        On a single level it looks at the highest scores first: whether a box is suppressed depends
+        on higher ones alone, so where enough of these stay, the others need no look.
+
+        Args:
+            proposals: Tensor[B, A, 4].
+            objectness: Tensor[B * A, 1], logits.
+            image_shapes: Height and width that boxes are clipped to.
+            num_anchors_per_level: They sum to A.
+
+        Returns:
+            For each image Tensor[R_i, 4] and its scores Tensor[R_i], best first.
+        """
+        wanted = self.post_nms_top_n()
+        few = FIRST_LOOK * wanted
+        if len(num_anchors_per_level) == 1 and few < min(
+            self.pre_nms_top_n(), num_anchors_per_level[0]
+        ):
+            scores, best = objectness.detach().view(len(proposals), -1).topk(few, dim=1)
+            boxes = proposals.gather(1, best.unsqueeze(2).expand(-1, -1, 4))
+            found = super().filter_proposals(boxes, scores.flatten(), image_shapes, [few])
+            if all(len(kept) == wanted for kept in found[0]):
+                return found
+        return super().filter_proposals(proposals, objectness, image_shapes, num_anchors_per_level)
 
     def compute_loss(
         self,
