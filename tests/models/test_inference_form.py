@@ -64,11 +64,14 @@ def test_bf16_computes_convolutions_in_it_and_returns_float32():
     with torch.inference_mode():
         images = torch.randn(1, 3, 96, 128)
         exact, rounded = original.backbone(images)["0"], fast.backbone(images)["0"]
-    assert isinstance(fast.backbone, LowPrecision)
-    assert {p.dtype for p in fast.backbone.parameters()} == {torch.bfloat16}
+    low = {n for n, p in fast.backbone.named_parameters() if p.dtype == torch.bfloat16}
+    parts = ("stages.2.", "lateral.", "context.", "output.")
+    assert low == {n for n, _ in fast.backbone.named_parameters() if n.startswith(parts)}
+    assert isinstance(fast.box_head.layers[0], LowPrecision)
+    assert {p.dtype for p in fast.rpn.parameters()} == {torch.float32}
     assert rounded.dtype == torch.float32
     error = (rounded - exact).abs().max() / exact.abs().max()
-    assert 1e-5 < error < 0.05
+    assert 1e-5 < error < 0.02
     boxes, scores = run(fast)
     assert boxes.dtype == scores.dtype == torch.float32
     assert {p.dtype for p in original.parameters()} == {torch.float32}

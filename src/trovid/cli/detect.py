@@ -100,8 +100,8 @@ def detect(
         resume: Go on where an interrupted run has stopped; skip what is complete.
         frame_rate: Frames per second of folders, which do not know it.
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
-        precision: Of the convolutions: bf16 is faster where the processor knows it; fp16 needs a
-            GPU.
+        precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
+            it; fp16 needs a GPU.
         quiet: Say only what went wrong.
         json: Print the summary as JSON.
     """

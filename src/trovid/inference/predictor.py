@@ -46,8 +46,8 @@ def load(
             (`selsa-troi-r101-vid`, ...: downloaded once, verified and converted), or a weights
             file.
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
-        precision: Of the convolutions and of the first fully connected layer: "float32", "bf16",
-            or "fp16" on a GPU; the rest is computed in float32.
+        precision: Of the backbone's later convolutions and of the first fully connected layer:
+            "float32", "bf16", or "fp16" on a GPU; the rest is computed in float32.
 
     Raises:
         TrovidError: If there is no such model, or the file or the device cannot be used.
