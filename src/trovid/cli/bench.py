@@ -170,10 +170,12 @@ def video(
             records.append(record)
             add_records(path, [record])
     console = Console()
-    for title, head, rows_of in video_report.TABLES:
-        rows = rows_of(records)
-        if rows:
-            console.print(terminal_table(title, head, rows))
+    for record in records:
+        console.rule(record["case"], align="left")
+        for title, head, rows_of in video_report.TABLES:
+            rows = [row[1:] for row in rows_of([record])]
+            if rows:
+                console.print(terminal_table(title, head[1:], rows))
     console.print(machine_words(records[0]["machine"]))
     console.print(f"records: {path}")
     if folder is not None:
