@@ -72,7 +72,7 @@ def resolve_backend(backend: str, tensor: Tensor) -> str:
 
 
 def _fastest(tensor: Tensor) -> str:
-    """What was fastest at every size measured (docs/operator.md)."""
+    """The rule of docs/operator.md: measured on CPUs, a guess on GPUs."""
     if tensor.device.type == "cuda":
         usable = tensor.dtype != torch.float64 and triton.available() is None
         return "triton" if usable else "direct"
