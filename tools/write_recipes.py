@@ -105,6 +105,7 @@ training:  # ImageNet VID (15 frames a video: 57834) and DET (53639 images), 6 e
   batch: 16
   support_frames: {support_frames}
   support_window: null  # null: any frames of the video
+  mutual_support: false  # true: support frames are target frames too
   optimizer: sgd
   momentum: 0.9  # chosen
   learning_rate: 0.02
@@ -182,6 +183,7 @@ training:  # ImageNet VID (15 frames a video: 57834) and DET (53639 images), 7 e
   batch: 8
   support_frames: {support_frames}
   support_window: 9  # one on each side
+  mutual_support: false  # true: support frames are target frames too
   optimizer: sgd
   momentum: 0.9
   learning_rate: 0.01

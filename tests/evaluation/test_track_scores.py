@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trovid.evaluation import average_along_tracks
+from trovid.evaluation import TrackSettings, average_along_tracks, choose_track_settings
 from trovid.inference.association import link_boxes
 from trovid.models.postprocess import ScoredBoxes
 
@@ -67,3 +67,15 @@ def test_frames_without_boxes():
     averaged = average_along_tracks([empty, empty])
     assert [tuple(f.class_scores.shape) for f in averaged] == [(0, 3), (0, 3)]
     assert average_along_tracks([]) == []
+
+
+def test_the_settings_are_chosen_by_the_quality_of_all_clips():
+    """Boxes that overlap by a third: only a low IoU joins them, and the second becomes right."""
+    frames = [_frame(_boxes((0, 0)), [[0.9, 0.0]]), _frame(_boxes((20, 0)), [[0.3, 0.4]])]
+
+    def quality(clips: dict[str, list[ScoredBoxes]]) -> float:
+        scores = clips["a"][1].class_scores[0]
+        return float(scores[0] - scores[1])
+
+    options = [TrackSettings(0.5, 1), TrackSettings(0.3, 1)]
+    assert choose_track_settings({"a": frames}, quality, settings=options) == options[1]

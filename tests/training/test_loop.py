@@ -12,9 +12,9 @@ from trovid.data.loader import TrainingClips
 from trovid.data.synthvid import write_split
 from trovid.data.transforms import FrameTransform
 from trovid.errors import TrovidError
-from trovid.models import load_recipe
+from trovid.models import build_detector, load_recipe
 from trovid.training import train
-from trovid.training.loop import learning_rate
+from trovid.training.loop import compute_losses, learning_rate
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +80,42 @@ def test_batches_depend_on_the_seed_alone(clips):
     one = clips.batch(3, 2, seed=(0, 5))
     same, other = clips.batch(3, 2, seed=(0, 5)), clips.batch(3, 2, seed=(0, 6))
     assert torch.equal(one.images, same.images)
-    assert torch.equal(one.support_images, same.support_images)
     assert not torch.equal(one.images, other.images)
-    assert one.support_images.shape[0] == 6
+    assert one.images.shape[0] == 9
+    assert one.target_positions == [0, 3, 6]
+    assert len(one.targets) == 3
     for target in one.targets:
         assert target["boxes"].max() <= 96
+
+
+def test_mutual_support_makes_targets_of_the_same_frames(clips):
+    one, mutual = (clips.batch(3, 2, seed=(0, 5), mutual=mutual) for mutual in (False, True))
+    assert torch.equal(one.images, mutual.images)
+    assert mutual.target_positions == list(range(9))
+    assert len(mutual.targets) == 9
+    for alone, place in zip(one.targets, one.target_positions, strict=True):
+        assert torch.equal(alone["boxes"], mutual.targets[place]["boxes"])
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_a_target_is_supported_by_the_other_frames_of_its_clip_alone(clips, mutual):
+    detector = build_detector(recipe())
+    batch = clips.batch(2, 3, seed=(0, 0), mutual=mutual)
+    support = []
+
+    def detect(features, images, banks, targets):
+        support.extend(bank.frame_indices for bank in banks)
+        assert torch.equal(images, batch.images[batch.target_positions])
+        return {}
+
+    detector.detect = detect
+    compute_losses(detector, batch)
+    wanted = [
+        tuple(frame for frame in frames if frame != target)
+        for frames in batch.frame_indices
+        for target in frames[: 4 if mutual else 1]
+    ]
+    assert support == wanted
 
 
 def test_the_learning_rate_warms_up_and_ends_low():

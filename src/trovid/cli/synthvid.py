@@ -43,7 +43,7 @@ def synthvid(
         format: H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
         workers: Processes; the number of cores by default.
     """
-    from trovid.data.synthvid import STRENGTH, write_split
+    from trovid.data.synthvid import write_split
 
     try:
         with bar("synthvid", unit="clips") as tick:
@@ -52,7 +52,7 @@ def synthvid(
                 split=split,
                 videos=videos,
                 seed=seed,
-                strength=STRENGTH if strength is None else strength,
+                strength=strength,
                 num_frames=frames,
                 size=size,
                 format=format,

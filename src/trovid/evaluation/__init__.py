@@ -7,7 +7,11 @@ from trovid.evaluation.groups import object_groups
 from trovid.evaluation.matching import ClipMatches, match_clips
 from trovid.evaluation.pool import Pool, pool_frames
 from trovid.evaluation.report import Report, evaluate
-from trovid.evaluation.track_scores import average_along_tracks
+from trovid.evaluation.track_scores import (
+    TrackSettings,
+    average_along_tracks,
+    choose_track_settings,
+)
 
 __all__ = [
     "Bootstrap",
@@ -18,10 +22,12 @@ __all__ = [
     "Interval",
     "Pool",
     "Report",
+    "TrackSettings",
     "apply_class_prior",
     "average_along_tracks",
     "bootstrap",
     "choose_exponent",
+    "choose_track_settings",
     "evaluate",
     "match_clips",
     "object_groups",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torchvision.ops import nms
@@ -11,11 +13,28 @@ from trovid.inference.association import link_boxes
 from trovid.models.postprocess import ScoredBoxes
 
 
+@dataclass(frozen=True)
+class TrackSettings:
+    """When a box continues a track.
+
+    Attributes:
+        iou: Overlap from one evaluated frame to the next that a track needs.
+        patience: Evaluated frames that a track may miss.
+    """
+
+    iou: float = 0.5
+    patience: int = 2
+
+
+TRACK_SETTINGS = tuple(
+    TrackSettings(iou, patience) for iou, patience in itertools.product((0.1, 0.3, 0.5), (0, 1, 3))
+)
+
+
 def average_along_tracks(
     frames: Sequence[ScoredBoxes],
+    settings: TrackSettings = TrackSettings(),
     *,
-    iou: float = 0.5,
-    patience: int = 2,
     suppression: float = 0.5,
     objectness: float = 0.05,
 ) -> list[ScoredBoxes]:
@@ -23,8 +42,8 @@ def average_along_tracks(
 
     Args:
         frames: All boxes of the evaluated frames of one clip, in order of time.
-        iou: Overlap from one evaluated frame to the next that a track needs.
-        patience: Evaluated frames that a track may miss.
+        settings: When a box continues a track, to be chosen on other clips
+            (`choose_track_settings`).
         suppression: IoU above which, whatever the class, the less sure of two boxes of a frame
             goes: one box an object.
         objectness: Lowest sum of class scores of a box.
@@ -33,7 +52,9 @@ def average_along_tracks(
         The boxes that are left, one a place (Tensor[N, 1, 4]), with their tracks' scores.
     """
     single = [_one_box_a_place(frame, suppression, objectness) for frame in frames]
-    tracks = link_boxes([frame.boxes[:, 0] for frame in single], iou=iou, patience=patience)
+    tracks = link_boxes(
+        [frame.boxes[:, 0] for frame in single], iou=settings.iou, patience=settings.patience
+    )
     if not any(len(own) for own in tracks):
         return single
     all_tracks = torch.cat(tracks)
@@ -42,6 +63,27 @@ def average_along_tracks(
     sums = sums.index_add(0, all_tracks, all_scores)
     means = sums / torch.bincount(all_tracks)[:, None]
     return [ScoredBoxes(frame.boxes, means[own]) for frame, own in zip(single, tracks, strict=True)]
+
+
+def choose_track_settings(
+    clips: Mapping[str, Sequence[ScoredBoxes]],
+    quality: Callable[[dict[str, list[ScoredBoxes]]], float],
+    *,
+    settings: Sequence[TrackSettings] = TRACK_SETTINGS,
+) -> TrackSettings:
+    """The settings that serve the control best.
+
+    Args:
+        clips: Boxes of validation clips, never of those that the control is reported on.
+        quality: What to make large, such as AP50, of the clips with averaged scores.
+        settings: What to try; of equals the first wins.
+    """
+    return max(
+        settings,
+        key=lambda own: quality(
+            {name: average_along_tracks(frames, own) for name, frames in clips.items()}
+        ),
+    )
 
 
 def _one_box_a_place(frame: ScoredBoxes, suppression: float, objectness: float) -> ScoredBoxes:

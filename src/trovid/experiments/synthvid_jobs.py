@@ -45,12 +45,14 @@ class ScoreJob:
 
 
 def score_jobs(seeds: Sequence[int], *, videos: int, val_videos: int, every: int) -> list[ScoreJob]:
-    """All runs that the report needs: four models, two controls, and validation for the prior."""
+    """All runs that the report needs: four models, two controls, and validation for the others."""
     jobs = []
     for seed in seeds:
         jobs += [ScoreJob(model, seed, "test", "clip", every, videos) for model in MODELS]
         jobs += [ScoreJob(FULL, seed, "test", source, every, videos) for source in CONTROLS]
-        jobs.append(ScoreJob(SINGLE, seed, "val", "clip", every, val_videos))
+        jobs += [
+            ScoreJob(model, seed, "val", "clip", every, val_videos) for model in (SINGLE, FULL)
+        ]
     return jobs
 
 

@@ -28,6 +28,10 @@ def report_markdown(result: dict[str, Any]) -> str:
     exponents = ", ".join(
         f"seed {seed}: {value:g}" for seed, value in result["prior_exponents"].items()
     )
+    tracks = "; ".join(
+        f"{model}: " + ", ".join(f"{own['iou']:g} and {own['patience']}" for own in seeds.values())
+        for model, seeds in result["track_settings"].items()
+    )
     kinds = [name for name in objects if name not in MAIN_GROUPS]
     lines = [
         "# SynthVID: four detectors, gains and controls",
@@ -65,7 +69,9 @@ def report_markdown(result: dict[str, Any]) -> str:
         "",
         "The class prior multiplies a clip's mean class scores into each box's scores; its "
         f"exponent was chosen on validation clips ({exponents}). Tracks average "
-        "class scores along IoU tracks of the whole clip, offline.",
+        "class scores along IoU tracks of the whole clip, offline; the IoU that a track needs and "
+        f"the evaluated frames that it may miss were chosen on the same clips, seed after seed "
+        f"({tracks}).",
         "",
         "## By deterioration, strength and speed",
         "",

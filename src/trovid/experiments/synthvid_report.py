@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 from trovid.data.coco_vid import VideoLabels
 from trovid.evaluation import (
     Bootstrap,
+    TrackSettings,
     apply_class_prior,
     average_along_tracks,
     bootstrap,
     choose_exponent,
+    choose_track_settings,
     match_clips,
     object_groups,
     pool_frames,
@@ -74,6 +77,15 @@ def synthvid_report(
         return load_scores(job.file(out))[0]
 
     exponents = {seed: _exponent(scores(SINGLE, seed, "val"), val) for seed in seeds}
+    tracking = {
+        model: {seed: _track_settings(scores(model, seed, "val"), val) for seed in seeds}
+        for model in (SINGLE, FULL)
+    }
+
+    def tracked(model: str, seed: int) -> ScoredVideos:
+        settings = tracking[model][seed]
+        return _each_clip(scores(model, seed), lambda f: average_along_tracks(f, settings))
+
     variants: dict[str, Callable[[int], ScoredVideos]] = {
         **{model: lambda seed, m=model: scores(m, seed) for model in MODELS},
         **{
@@ -83,8 +95,8 @@ def synthvid_report(
         PRIOR: lambda seed: _each_clip(
             scores(SINGLE, seed), lambda f: apply_class_prior(f, exponent=exponents[seed])
         ),
-        TRACKS: lambda seed: _each_clip(scores(SINGLE, seed), average_along_tracks),
-        FULL_TRACKS: lambda seed: _each_clip(scores(FULL, seed), average_along_tracks),
+        TRACKS: lambda seed: tracked(SINGLE, seed),
+        FULL_TRACKS: lambda seed: tracked(FULL, seed),
     }
     pools = {
         name: [pool_frames(to_detections(make(seed), test), test) for seed in seeds]
@@ -102,6 +114,10 @@ def synthvid_report(
         "seeds": seeds,
         "resamples": resamples,
         "prior_exponents": exponents,
+        "track_settings": {
+            model: {seed: dataclasses.asdict(settings) for seed, settings in own.items()}
+            for model, own in tracking.items()
+        },
         "models": {
             name: {group: _figure(results[group], name) for group in groups} for name in variants
         },
@@ -117,11 +133,22 @@ def synthvid_report(
 
 
 def _exponent(videos: ScoredVideos, labels: VideoLabels) -> float:
-    def quality(clips: Mapping[str, Sequence[ScoredBoxes]]) -> float:
-        return _ap50(pool_frames(to_detections(_with(videos, clips), labels), labels))
+    return choose_exponent(_clips(videos), _quality(videos, labels))[0]
 
-    clips = {name: [frame.scored for frame in frames] for name, frames in videos.items()}
-    return choose_exponent(clips, quality)[0]
+
+def _track_settings(videos: ScoredVideos, labels: VideoLabels) -> TrackSettings:
+    return choose_track_settings(_clips(videos), _quality(videos, labels))
+
+
+def _clips(videos: ScoredVideos) -> dict[str, list[ScoredBoxes]]:
+    return {name: [frame.scored for frame in frames] for name, frames in videos.items()}
+
+
+def _quality(
+    videos: ScoredVideos, labels: VideoLabels
+) -> Callable[[Mapping[str, Sequence[ScoredBoxes]]], float]:
+    """AP50 of the same frames with other scored boxes."""
+    return lambda clips: _ap50(pool_frames(to_detections(_with(videos, clips), labels), labels))
 
 
 def _ap50(pool: Pool) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trovid.data.synthvid import KINDS, class_names
-from trovid.data.synthvid.clip import COUNTS, SIDE, SPLITS, clip_labels
+from trovid.data.synthvid.clip import COUNTS, SIDE, SPLITS, STRENGTH, clip_labels
 from trovid.data.synthvid.script import SIZES, drawing_order, intersection_over_union
 
 CHECKSUMS = {
@@ -36,7 +36,7 @@ def every(clips):
 
 
 def checksum(annotations):
-    """Of all that a label says except the strength, which LEVELS set."""
+    """Of all that a label says except the strength, which LEVELS and STRENGTH set."""
     plain = []
     for a in annotations:
         mask = hashlib.sha256(np.packbits(a.mask).tobytes()).hexdigest()
@@ -49,6 +49,16 @@ def checksum(annotations):
 def test_labels_are_the_same_for_ever(split, index):
     """A difference means another benchmark: then VERSION must change too."""
     assert checksum(clip_labels(split, index)[1]) == CHECKSUMS[split, index]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_strength_of_a_split_is_its_own_by_default(split):
+    default, same, double = (
+        [a.strength for a in clip_labels(split, 0, strength=strength)[1]]
+        for strength in (None, STRENGTH[split], 2 * STRENGTH[split])
+    )
+    assert default == same
+    assert double == pytest.approx([2 * s for s in default], abs=0.02)
 
 
 def test_labels_do_not_depend_on_what_was_made_before():

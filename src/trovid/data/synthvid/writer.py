@@ -20,11 +20,11 @@ from trovid.data.synthvid.clip import (
     FRAME_RATE,
     NUM_FRAMES,
     SIDE,
-    STRENGTH,
     VERSION,
     Clip,
     check_options,
     make_clip,
+    split_strength,
 )
 from trovid.data.synthvid.glyphs import class_names
 from trovid.data.video_writer import VideoWriter
@@ -48,7 +48,7 @@ def write_split(
     split: str = "test",
     videos: int = 100,
     seed: int = 0,
-    strength: float = STRENGTH,
+    strength: float | None = None,
     num_frames: int = NUM_FRAMES,
     size: int = SIDE,
     format: Literal["mp4", "png"] = "mp4",
@@ -62,7 +62,7 @@ def write_split(
         split: "train", "val" or "test".
         videos: Number of clips; the first clips of a longer split are the same.
         seed: Another seed gives another benchmark; the published figures use 0.
-        strength: Factor on all deteriorations.
+        strength: Factor on all deteriorations; by default the benchmark's own for the split.
         num_frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
         format: "mp4" (H.264) or "png" (a folder of images a clip, exact).
@@ -76,6 +76,7 @@ def write_split(
     Raises:
         ValueError: If an option is out of range.
     """
+    strength = split_strength(split, strength)
     check_options(split, seed, strength, num_frames, size, size)
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {format!r}")
