@@ -17,7 +17,7 @@ CARD = """# {name}
 | | |
 |---|---|
 | recipe | `{recipe}.yaml`, start `{start}` |
-| training | seed {seed}, {steps} steps of {batch} frames after the start, {minutes} minutes |
+| training | seed {seed}, {steps} steps of {targets} targets after the start, {minutes} minutes |
 | machine | {machine}, torch {torch} |
 | commit, finished | {commit}, {finished} |
 | data | {data} |
@@ -67,7 +67,7 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
             recipe=name,
             start=training.start,
             steps=training.steps,
-            batch=training.batch,
+            targets=training.batch * (1 + training.support_frames * training.mutual_support),
             size=path.stat().st_size / 2**20,
             figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()),
             clips=result["clips"],
