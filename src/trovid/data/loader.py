@@ -21,19 +21,26 @@ from trovid.files import replacing
 
 @dataclass(frozen=True, eq=False)
 class TrainingBatch:
-    """One step's input.
+    """One step's input: some frames of each of B clips.
 
     Attributes:
-        images: Tensor[B, 3, H, W] of target frames.
-        support_images: Tensor[B * T, 3, H, W], the support frames of the first target first.
+        images: Tensor[B * (T + 1), 3, H, W], clip after clip, in each clip targets first.
+        frame_indices: For each clip the indices of its T + 1 frames in the video.
+        targets_per_clip: How many of them are target frames: 1, or all T + 1.
         targets: For each target frame `boxes` Tensor[N, 4] and `labels` Tensor[N].
-        support_indices: For each target the frame indices of its support frames.
     """
 
     images: Tensor
-    support_images: Tensor
+    frame_indices: list[list[int]]
+    targets_per_clip: int
     targets: list[dict[str, Tensor]]
-    support_indices: list[list[int]]
+
+    @property
+    def target_positions(self) -> list[int]:
+        """Where in `images` the target frames are, in the order of `targets`."""
+        frames = len(self.frame_indices[0])
+        clips = range(len(self.frame_indices))
+        return [clip * frames + i for clip in clips for i in range(self.targets_per_clip)]
 
 
 class TrainingClips:
@@ -86,41 +93,41 @@ class TrainingClips:
         *,
         seed: Sequence[int],
         window: int | None = None,
+        mutual: bool = False,
         colours: bool = True,
     ) -> TrainingBatch:
-        """Random target frames of random clips, each with support frames of its own clip.
+        """A random target frame of each of some random clips, with support frames of its own clip.
 
         Args:
-            size: Number B of target frames.
+            size: Number B of clips.
             support_frames: Number T of support frames of each.
             seed: The batch depends on this alone (seed of the training, step), so that a resumed
                 training sees what an uninterrupted one sees.
             window: See `training_support`.
+            mutual: Whether the support frames are target frames too.
             colours: Whether colours are exchanged and inverted, alike within a clip.
         """
         rng = random.Random(":".join(map(str, seed)))
         numpy_rng = np.random.RandomState(rng.getrandbits(32))
-        targets, images, supports, indices = [], [], [], []
+        per_clip = support_frames + 1 if mutual else 1
+        images, indices, targets = [], [], []
         for _ in range(size):
             index = rng.randrange(len(self.videos))
             frames = np.load(self._file(self.videos[index].name), mmap_mode="r")
             target = rng.randrange(len(frames))
-            support = (
-                training_support(len(frames), target, support_frames, window=window, rng=rng)
-                if support_frames
-                else []
-            )
-            clip = self.transform.normalise([frames[i] for i in (target, *support)])
-            if colours:
-                clip = permute_colours(clip, numpy_rng)
-            images.append(clip[:1])
-            supports.append(clip[1:])
-            indices.append(support)
-            truth = self.truth[index][target]
-            scale = frames.shape[1] / truth.image_size[0], frames.shape[2] / truth.image_size[1]
-            factor = torch.tensor([scale[1], scale[0], scale[1], scale[0]])
-            targets.append({"boxes": truth.boxes * factor, "labels": truth.labels})
-        return TrainingBatch(torch.cat(images), torch.cat(supports), targets, indices)
+            support = training_support(len(frames), target, support_frames, window=window, rng=rng)
+            chosen = [target, *support]
+            clip = self.transform.normalise([frames[i] for i in chosen])
+            images.append(permute_colours(clip, numpy_rng) if colours else clip)
+            indices.append(chosen)
+            targets += [self._target(index, i, frames.shape[1:3]) for i in chosen[:per_clip]]
+        return TrainingBatch(torch.cat(images), indices, per_clip, targets)
+
+    def _target(self, video: int, frame: int, size: tuple[int, int]) -> dict[str, Tensor]:
+        """Boxes in pixels of the resized frame, and labels."""
+        truth = self.truth[video][frame]
+        scale = torch.tensor(size) / torch.tensor(truth.image_size)
+        return {"boxes": truth.boxes * scale.flip(0).repeat(2), "labels": truth.labels}
 
 
 def _fingerprint(labels: VideoLabels, transform: FrameTransform) -> str:

@@ -147,6 +147,9 @@ class TrainingRecipe:
     The learning rate rises linearly over `warmup` steps from its `warmup_start`-th part; then it
     falls to a tenth at each step of `drops`, or without any along half a cosine. `momentum` is
     AdamW's first and SGD's only one.
+
+    A step takes `batch` clips, of each a target frame and `support_frames` others; with
+    `mutual_support` each of these is a target frame too, supported by the others.
     """
 
     start: str | None
@@ -155,6 +158,7 @@ class TrainingRecipe:
     batch: int
     support_frames: int
     support_window: int | None
+    mutual_support: bool = False
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9
     learning_rate: float

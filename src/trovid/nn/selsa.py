@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,6 +11,11 @@ class SelsaAttention(nn.Module):
     """softmax(q k / sqrt(d)) v over support proposals, multi-headed, without the residual.
 
     The support side (`keys_values`) depends on support frames alone, so a SupportBank keeps it.
+
+    Queries and keys start as half the features themselves, and the output as 0.3 of what was
+    gathered: from the first step on a proposal looks at those that resemble it, and what it gathers
+    lies in the features' own space. With usual random values the attention starts uniform over all
+    proposals, most of them background, and takes long to find the object.
 
     Args:
         dim: Width D of the features.
@@ -28,6 +34,16 @@ class SelsaAttention(nn.Module):
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, dim)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the initial values."""
+        scales = ((self.query, 0.5), (self.key, 0.5), (self.value, 1.0), (self.output, 0.3))
+        for layer, scale in scales:
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)
+            with torch.no_grad():
+                layer.weight.mul_(scale)
 
     def split_heads(self, x: Tensor) -> Tensor:
         """Tensor[R, D] to Tensor[heads, R, D / heads]."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,15 +41,18 @@ def learning_rate(settings: TrainingRecipe, step: int) -> float:
 
 def compute_losses(detector: Detector, batch: TrainingBatch) -> dict[str, Tensor]:
     """The losses of a batch; target and support frames go through the backbone together."""
-    count = len(batch.images)
+    places = batch.target_positions
     if not detector.uses_support:
-        return detector(batch.images, None, batch.targets)
-    images = torch.cat([batch.images, batch.support_images])
-    features = detector.backbone(images.contiguous(memory_format=torch.channels_last))
-    target_features = {name: level[:count] for name, level in features.items()}
-    support_features = {name: level[count:] for name, level in features.items()}
-    banks = detector.banks(support_features, batch.support_images, batch.support_indices)
-    return detector.detect(target_features, batch.images, banks, batch.targets)
+        return detector(batch.images[places], None, batch.targets)
+    features = detector.backbone(batch.images.contiguous(memory_format=torch.channels_last))
+    banks = detector.banks(features, batch.images, batch.frame_indices)
+    support = [
+        bank.without(target)
+        for bank, frames in zip(banks, batch.frame_indices, strict=True)
+        for target in frames[: batch.targets_per_clip]
+    ]
+    target_features = {name: level[places] for name, level in features.items()}
+    return detector.detect(target_features, batch.images[places], support, batch.targets)
 
 
 def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.Optimizer:
@@ -117,6 +121,7 @@ def train(
             settings.support_frames,
             seed=(seed, step),
             window=settings.support_window,
+            mutual=settings.mutual_support,
             colours=settings.colour_augmentation,
         )
         for group in optimizer.param_groups:
@@ -162,12 +167,6 @@ def training_step(
 
 
 def _to(batch: TrainingBatch, device: str) -> TrainingBatch:
-    def move(targets: Sequence[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
-        return [{k: v.to(device) for k, v in t.items()} for t in targets]
-
-    return TrainingBatch(
-        batch.images.to(device, memory_format=torch.channels_last),
-        batch.support_images.to(device),
-        move(batch.targets),
-        batch.support_indices,
-    )
+    images = batch.images.to(device, memory_format=torch.channels_last)
+    targets = [{k: v.to(device) for k, v in target.items()} for target in batch.targets]
+    return dataclasses.replace(batch, images=images, targets=targets)
