@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from trovid.data.video_reader import Frame
 from trovid.errors import TrovidError
@@ -114,7 +116,7 @@ class LiveStream:
                 if stream is None:
                     self._put(TrovidError(f"{self.source}: sends no video; name another stream"))
                     return
-                for frame in container.decode(stream):
+                for frame in _decoded(container, stream):
                     if self._closed.is_set():
                         return
                     image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
@@ -147,6 +149,18 @@ class LiveStream:
         if sys.platform == "darwin":
             return av.open(number, format="avfoundation")
         return av.open(f"video={number}", format="dshow")
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """All frames, also those that the decoder still holds where the stream breaks off."""
+    try:
+        for packet in container.demux(stream):
+            with suppress(InvalidDataError):
+                yield from (f for f in packet.decode() if isinstance(f, VideoFrame))
+    except (FFmpegError, OSError):
+        with suppress(FFmpegError):
+            yield from stream.codec_context.decode(None)
+        raise
 
 
 def stream_name(address: str) -> str:

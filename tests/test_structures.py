@@ -1,0 +1,101 @@
+"""Detections: validated, filtered, to and from what others speak."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trovid.structures import Detections
+
+NAMES = ("cup", "star", "sun")
+
+
+def detections(**changes) -> Detections:
+    fields = {
+        "boxes": torch.tensor([[0.0, 0, 10, 20], [5, 5, 9, 9], [1, 2, 3, 4]]),
+        "scores": torch.tensor([0.9, 0.5, 0.25]),
+        "labels": torch.tensor([2, 0, 1]),
+        "class_names": NAMES,
+        "frame_index": 7,
+        "time": 0.28,
+        "image_size": (30, 40),
+        "track_ids": torch.tensor([4, 5, 6]),
+    }
+    return Detections(**{**fields, **changes})
+
+
+def same(a: Detections, b: Detections) -> None:
+    for name in ("boxes", "scores", "labels", "track_ids"):
+        torch.testing.assert_close(getattr(a, name), getattr(b, name))
+    assert (a.class_names, a.frame_index, a.time) == (b.class_names, b.frame_index, b.time)
+
+
+@pytest.mark.parametrize(
+    ("index", "labels"),
+    [
+        (1, [0]),
+        (-1, [1]),
+        (slice(0, 2), [2, 0]),
+        ([2, 0], [1, 2]),
+        ([True, False, True], [2, 1]),
+        (np.array([False, True, False]), [0]),
+        (torch.tensor([0.9, 0.5, 0.25]) > 0.4, [2, 0]),
+        ([], []),
+    ],
+)
+def test_chosen_by_index_and_mask(index, labels):
+    chosen = detections()[index]
+    assert chosen.labels.tolist() == labels
+    assert len(chosen.boxes) == len(chosen.track_ids) == len(labels)
+    assert chosen.frame_index == 7
+
+
+def test_an_index_beyond_the_end():
+    with pytest.raises(IndexError, match="index 3 of 3"):
+        detections()[3]
+    assert [d.labels.tolist() for d in detections()] == [[2], [0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"boxes": torch.zeros(3, 5)}, ValueError, r"must have shape \[N, 4\], but got \[3, 5\]"),
+        ({"boxes": [[0, 0, 1, 1]]}, TypeError, "`boxes` must be a Tensor, but got list"),
+        ({"scores": torch.zeros(2)}, ValueError, r"one entry a box \(3\), but has 2"),
+        ({"scores": torch.zeros(3, dtype=torch.long)}, ValueError, "must be floating-point"),
+        ({"labels": torch.tensor([0, 1, 3])}, ValueError, r"0\.\.2, but reach from 0 to 3"),
+        ({"track_ids": torch.zeros(3)}, ValueError, "`track_ids` must be integers"),
+        ({"masks": torch.zeros(3, 30, 40)}, ValueError, "`masks` must be bool"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        detections(**changes)
+
+
+def test_coco_and_back():
+    rows = detections().to_coco()
+    assert rows[0] == {
+        **{"image_id": 7, "category_id": 3, "bbox": [0, 0, 10, 20], "score": 0.9, "track_id": 4}
+    }
+    same(Detections.from_coco(rows, NAMES, frame_index=7, time=0.28), detections())
+    assert len(Detections.from_coco([], NAMES)) == 0
+    with pytest.raises(ValueError, match=r"results\[1\] has no `score`"):
+        Detections.from_coco([rows[0], {"category_id": 1, "bbox": [0, 0, 1, 1]}], NAMES)
+
+
+def test_supervision_and_back():
+    supervision = pytest.importorskip("supervision")
+    theirs = supervision.Detections(**detections().to_supervision())
+    assert len(theirs) == 3
+    assert theirs["class_name"].tolist() == ["sun", "cup", "star"]
+    same(Detections.from_supervision(theirs, NAMES, frame_index=7, time=0.28), detections())
+
+
+def test_pandas():
+    pytest.importorskip("pandas")
+    table = detections().to_pandas()
+    assert table["class"].tolist() == ["sun", "cup", "star"]
+    assert table[["frame", "x2", "track"]].iloc[0].tolist() == [7, 10.0, 4]
+    assert len(detections()[[]].to_pandas()) == 0
