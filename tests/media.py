@@ -131,7 +131,7 @@ def heard(path: Path) -> tuple[str, np.ndarray, float]:
         for frame in container.decode(stream):
             start = frame.time if start is None else start
             pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-        return stream.codec_context.name, np.concatenate(pieces), start or 0.0
+        return stream.codec_context.codec.canonical_name, np.concatenate(pieces), start or 0.0
 
 
 def stated_times(path: Path) -> list[float]:

@@ -55,7 +55,7 @@ class Sound:
         """
         assert self._source is not None, "attach needs `present`"
         self._start = start
-        copied = self._source.codec_context.name in PLAYABLE_IN_MP4
+        copied = self._source.codec_context.codec.canonical_name in PLAYABLE_IN_MP4
         if copied:
             self._target = container.add_stream_from_template(self._source)
             self._packets = self._copied()
