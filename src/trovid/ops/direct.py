@@ -1,4 +1,4 @@
-"""The direct backend: torch calls, one similarity product a support frame, in bounded memory.
+"""The direct backend: torch calls, one map-to-map product a support frame, in bounded memory.
 
 Everything here is channels last and in one precision (float32 or float64), on any device.
 """
@@ -12,14 +12,15 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops.direct_attention import RunningAttention, attention, attention_gradient
+from trovid.ops.cell_reads import read_cells
+from trovid.ops.direct_attention import attention, attention_gradient
 from trovid.ops.direct_similarity import most_similar_gradient, select, weighted_rows
 from trovid.ops.packed import PackedSupport
 from trovid.ops.problem import Choice, Gradients, Problem
 from trovid.ops.roi_align import roi_align_gradient
 
 WORKSPACE_BYTES = 64 * 2**20
-"""Bound on the temporaries that grow with RoIs times frames, where no gradient is needed."""
+"""Bound on the temporaries that grow with RoIs times frames in the forward pass."""
 
 _COPIES = 4
 """Temporaries of the size of the most similar features that exist at a time."""
@@ -47,31 +48,44 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
     roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)
     output = roi_features.clone()
-    if not keep:
-        for group in _groups(problem):
-            output[group.rois] = _in_bounded_memory(roi_features[group.rois], group, problem)
-        return output, None
-    num_heads, weight, bias, logit_scale = problem.attention
     area = problem.output_size[0] * problem.output_size[1]
     all_sets = _channels_last(roi_features)
-    scores = roi_features.new_zeros(problem.longest, len(output), area, problem.top_k)
+    longest = problem.longest if keep else 0
+    scores = roi_features.new_zeros(longest, len(output), area, problem.top_k)
     indices = torch.zeros(scores.shape, dtype=torch.int32, device=scores.device)
     for group in _groups(problem):
-        frames = group.support.lengths[0]
+        frames, rows = group.support.lengths[0], group.support.rows
         sets = all_sets[group.rois]
         counts = [count * area for count in group.counts]
-        chosen = select(sets.flatten(0, 2), group.support, counts, problem.top_k)
-        similar = weighted_rows(group.support.rows, chosen[1], chosen[0].softmax(dim=2))
-        similar = similar.view(-1, *sets.shape)
-        if weight is None:
-            result = (sets + similar.sum(dim=0)) / (frames + 1)
-        else:
-            result, _ = attention(sets, similar, num_heads, weight, bias, logit_scale)
-        output[group.rois] = result.permute(0, 3, 1, 2)
-        scores[:frames, group.rois] = chosen[0].unflatten(1, (-1, area))
-        cells = chosen[1].unflatten(1, (-1, area)) - group.first_rows[:, :, None, None]
-        indices[:frames, group.rois] = cells.int()
+        reads = [
+            read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
+            for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
+        ]
+        chosen = select(sets.flatten(0, 2), group.support, counts, problem.top_k, reads)
+        cosines, cells = (t.unflatten(1, (-1, area)) for t in chosen)
+        step = max(1, WORKSPACE_BYTES // (_COPIES * (frames + 1) * sets[0].nbytes))
+        for low in range(0, len(sets), step):
+            some = slice(low, low + step)
+            similar = weighted_rows(
+                rows, cells[:, some].flatten(1, 2), cosines[:, some].flatten(1, 2).softmax(dim=2)
+            )
+            result = _over_frames(sets[some], similar.view(frames, *sets[some].shape), problem)
+            output[group.rois[some]] = result.permute(0, 3, 1, 2)
+        if keep:
+            scores[:frames, group.rois] = cosines
+            own_cells = cells - group.first_rows[:, :, None, None]
+            indices[:frames, group.rois] = own_cells.int()
+    if not keep:
+        return output, None
     return output, Choice(all_sets, scores.flatten(1, 2), indices.flatten(1, 2))
+
+
+def _over_frames(sets: Tensor, similar: Tensor, problem: Problem) -> Tensor:
+    """The attention, or the plain average, over X_t and the most similar features."""
+    num_heads, weight, bias, logit_scale = problem.attention
+    if weight is None:
+        return (sets + similar.sum(dim=0)) / (len(similar) + 1)
+    return attention(sets, similar, num_heads, weight, bias, logit_scale)[0]
 
 
 def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
@@ -145,24 +159,3 @@ def _starts(lengths: tuple[int, ...]) -> list[int]:
 
 def _channels_last(roi_features: Tensor) -> Tensor:
     return roi_features.permute(0, 2, 3, 1).contiguous()
-
-
-def _in_bounded_memory(roi_features: Tensor, group: _Group, problem: Problem) -> Tensor:
-    """Tensor[R', C, h, w] by a running softmax, so that a few frames at a time suffice."""
-    sets = _channels_last(roi_features)
-    area = sets.shape[1] * sets.shape[2]
-    frames = group.support.lengths[0]
-    features_at_a_time = max(1, WORKSPACE_BYTES // (_COPIES * sets[0].nbytes))
-    outputs = []
-    for video, video_sets in enumerate(sets.split(group.counts)):
-        for part in video_sets.split(features_at_a_time):
-            running = RunningAttention(part, *problem.attention)
-            positions = part.flatten(0, 2)
-            step = max(1, features_at_a_time // len(part))
-            for low in range(0, frames, step):
-                some = group.support.videos([video]).frames(slice(low, low + step))
-                scores, indices = select(positions, some, [len(part) * area], problem.top_k)
-                similar = weighted_rows(some.rows, indices, scores.softmax(dim=2))
-                running.add(similar.view(-1, *part.shape))
-            outputs.append(running.result())
-    return torch.cat(outputs).permute(0, 3, 1, 2)

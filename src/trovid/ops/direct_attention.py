@@ -1,4 +1,4 @@
-"""The direct backend's temporal attention: all sets at once, or a few frames at a time."""
+"""The direct backend's temporal attention and its gradient."""
 
 from __future__ import annotations
 
@@ -86,50 +86,6 @@ def attention_gradient(
     grad_every = grad_every.permute(0, 2, 3, 1).view(-1, *sets.shape)
     grad_every += (weights * grad_by_head).flatten(-2)
     return grad_every[0], grad_every[1:], grad_weight, grad_bias
-
-
-class RunningAttention:
-    """The attention, or the plain average, over sets that come a few at a time.
-
-    The sum is kept relative to the highest logit so far and fades when a higher one comes.
-    """
-
-    def __init__(
-        self,
-        sets: Tensor,
-        num_heads: int,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        logit_scale: float,
-    ) -> None:
-        self.num_heads, self.weight, self.bias = max(num_heads, 1), weight, bias
-        self.scale = logit_scale
-        self.total = sets.unflatten(-1, (self.num_heads, -1)).clone()
-        self.mass = torch.ones_like(self.total[..., 0])
-        if weight is not None:
-            self.target = embed(sets, weight, bias).unflatten(-1, (self.num_heads, -1))
-            self.highest = (self.target * self.target).sum(-1) * logit_scale
-
-    def add(self, support_sets: Tensor) -> None:
-        """Take in Tensor[T', R, h, w, C]."""
-        by_head = support_sets.unflatten(-1, (self.num_heads, -1))
-        if self.weight is None:
-            self.total += by_head.sum(dim=0)
-            self.mass += len(by_head)
-            return
-        embedded = embed(support_sets.flatten(0, 1), self.weight, self.bias).view_as(by_head)
-        logits = (embedded * self.target).sum(-1) * self.scale
-        highest = torch.maximum(self.highest, logits.amax(dim=0))
-        fade = (self.highest - highest).exp_()
-        weights = (logits - highest).exp_()
-        self.highest = highest
-        self.mass = self.mass * fade + weights.sum(dim=0)
-        self.total *= fade.unsqueeze(-1)
-        self.total += (weights.unsqueeze(-1) * by_head).sum(dim=0)
-
-    def result(self) -> Tensor:
-        """Tensor[R, h, w, C]."""
-        return (self.total / self.mass.unsqueeze(-1)).flatten(-2)
 
 
 def embed(sets: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

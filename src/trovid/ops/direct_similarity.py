@@ -12,17 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trovid.ops.cell_reads import CellReads
 from trovid.ops.packed import PackedSupport, inverse_norms
 from trovid.ops.top_k import top_k_of_rows
 
 
 def block_bytes(device: torch.device) -> int:
-    """Size of a block of temporaries: what a CPU core's cache holds; more on other devices."""
-    return 2**20 if device.type == "cpu" else 128 * 2**20
+    """Size of a block of temporaries: what a CPU's cache holds; more on other devices."""
+    return 2**22 if device.type == "cpu" else 128 * 2**20
 
 
 def select(
-    positions: Tensor, support: PackedSupport, counts: Sequence[int], top_k: int
+    positions: Tensor,
+    support: PackedSupport,
+    counts: Sequence[int],
+    top_k: int,
+    reads: Sequence[CellReads | None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Eq. 2: cosines and indices of the K most similar cells; no gradient.
 
@@ -31,6 +36,10 @@ def select(
         support: The videos' support maps, T each.
         counts: Number of positions of each video.
         top_k: K.
+        reads: For each video, where known, the cells of its target map that its positions are
+            made of. RoIAlign being linear, the similarities are then combined from those of these
+            cells, which are fewer; but not where a value is infinite or NaN, which a product of
+            its own passes on to everything that it reaches.
 
     Returns:
         scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * H * W rows.
@@ -39,21 +48,98 @@ def select(
         frames, cells = support.lengths[0], support.rows.shape[1]
         scores = positions.new_empty(frames, len(positions), top_k)
         indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
-        step = max(64, block_bytes(scores.device) // (cells * scores.element_size()))
-        unit_positions = positions * inverse_norms(positions).unsqueeze(1)
+        norms = inverse_norms(positions)
         start, first_frame = 0, 0
-        for count in counts:
-            for frame in range(frames):
-                current = first_frame + frame
-                unit_rows = support.rows[current].to(positions.dtype)
-                unit_rows = unit_rows * support.inverse_norms[current].unsqueeze(1)
-                for low in range(start, start + count, step):
-                    high = min(low + step, start + count)
-                    cosines = unit_positions[low:high] @ unit_rows.t()
-                    scores[frame, low:high], chosen = top_k_of_rows(cosines, top_k)
-                    indices[frame, low:high] = chosen + current * cells
+        for video, count in enumerate(counts):
+            own = slice(start, start + count)
+            read = reads[video] if reads and _all_finite(positions[own]) else None
+            for frame in range(first_frame, first_frame + frames):
+                rows = support.rows[frame].to(positions.dtype)
+                row_norms = support.inverse_norms[frame]
+                if read is None or not _all_finite(rows):
+                    found = _by_positions(positions[own], norms[own], rows, row_norms, top_k)
+                else:
+                    found = _by_cells(read, norms[own], rows, row_norms, top_k)
+                scores[frame - first_frame, own] = found[0]
+                indices[frame - first_frame, own] = found[1] + frame * cells
             start, first_frame = start + count, first_frame + frames
     return scores, indices
+
+
+def _all_finite(values: Tensor) -> bool:
+    return bool(values.sum().isfinite())
+
+
+def _by_positions(
+    positions: Tensor, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Every position with every row of one support map, some positions at a time."""
+    few = len(positions) < rows.shape[1]
+    unit_positions = positions * norms.unsqueeze(1)
+    unit_rows = rows if few else rows * row_norms.unsqueeze(1)
+    parts = []
+    step = max(64, 4 * block_bytes(rows.device) // (len(rows) * rows.element_size()))
+    for some in unit_positions.split(step):
+        cosines = row_products(some, unit_rows)
+        parts.append(top_k_of_rows(cosines.mul_(row_norms) if few else cosines, top_k))
+    return _joined(parts, 0)
+
+
+def _by_cells(
+    read: CellReads, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Every cell that is read with every row, then a weighted sum of cells for each position.
+
+    Rows come in blocks such that one block's products stay small, positions in blocks such that
+    their similarities stay in the cache; the best of each block of rows compete in the end.
+    """
+    weights = read.weights * norms[read.position]
+    unit_rows = rows * row_norms.unsqueeze(1)
+    size = rows.element_size()
+    width = max(top_k, 8 * block_bytes(rows.device) // (len(read.rows) * size))
+    starts = list(range(0, max(1, len(rows) - top_k + 1), width))
+    ends = [*starts[1:], len(rows)]
+    step = max(64, block_bytes(rows.device) // (max(map(int.__sub__, ends, starts)) * size))
+    blocks = []
+    for low, high in zip(starts, ends, strict=True):
+        products = row_products(read.rows, unit_rows[low:high])
+        parts = []
+        for first in range(0, len(norms), step):
+            last = min(first + step, len(norms))
+            entries = slice(read.bounds[first], read.bounds[last])
+            cosines = F.embedding_bag(
+                read.cell[entries],
+                products,
+                read.offsets[first:last] - read.bounds[first],
+                per_sample_weights=weights[entries],
+                mode="sum",
+            )
+            parts.append(top_k_of_rows(cosines, top_k))
+        scores, indices = _joined(parts, 0)
+        blocks.append((scores, indices + low))
+    if len(blocks) == 1:
+        return blocks[0]
+    scores, indices = _joined(blocks, 1)
+    scores, places = top_k_of_rows(scores, top_k)
+    return scores, indices.gather(1, places)
+
+
+def _joined(parts: Sequence[tuple[Tensor, Tensor]], dim: int) -> tuple[Tensor, Tensor]:
+    scores, indices = zip(*parts, strict=True)
+    return torch.cat(scores, dim), torch.cat(indices, dim)
+
+
+def row_products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner products of rows, `left @ right.t()`.
+
+    In float32 on a CPU as a 1x1 convolution, which oneDNN computes up to twice as fast as the
+    matrix product of a library that favours another maker's processors.
+    """
+    if left.device.type != "cpu" or left.dtype != torch.float32 or not len(left):
+        return left @ right.t()
+    pixels = left.t().unsqueeze(0).unsqueeze(2)
+    products = F.conv2d(pixels, right.unsqueeze(2).unsqueeze(3))
+    return products.squeeze(2).squeeze(0).t().contiguous()
 
 
 def most_similar(
