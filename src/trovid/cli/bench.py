@@ -26,6 +26,7 @@ bench = cyclopts.App(
     "    trovid bench operator --quick\n"
     "    trovid bench operator forward rois\n"
     "    trovid bench video\n"
+    "    trovid bench training\n"
     "    trovid bench report",
     help_format="plaintext",
 )
@@ -182,6 +183,61 @@ def video(
         video_report.write_video_report(records, folder)
         console.print(f"report: {folder}")
     return 0 if all(a["passed"] for r in records for a in r["agreement"].values()) else 1
+
+
+@bench.command
+def training(
+    recipe: str = "synthvid-selsa-troi",
+    *,
+    backends: tuple[str, ...] = ("reference", "auto"),
+    threads: int = 2,
+    rounds: int = 20,
+    seconds: float = 60.0,
+    quick: bool = False,
+    out: Path = Path("runs/bench"),
+) -> int:
+    """A recipe's training step (losses, backward, optimiser) with several backends.
+
+    Batches are generated, so no data is needed. Steps are interleaved; before that, losses and
+    gradients of one step are compared in float32 from the same weights: status 1 where they
+    disagree.
+
+    Examples:
+        trovid bench training
+        trovid bench training synthvid-single-troi --backends reference --backends direct
+        trovid bench training --quick
+
+    Args:
+        recipe: Name of a recipe, or a YAML file.
+        backends: Of the operator; the first is what the others are held against.
+        threads: torch's.
+        rounds: At most so many timed steps with each backend.
+        seconds: Timed steps stop after these, but not before the second round.
+        quick: A small image and batch.
+        out: Folder for records.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    from rich.console import Console
+
+    from trovid.benchmarks.records import add_records
+    from trovid.benchmarks.training import HEAD, TrainingSettings, run_training, training_rows
+    from trovid.benchmarks.words import machine_words, terminal_table
+    from trovid.models.recipes import load_recipe
+
+    _check(threads=threads, rounds=rounds, device="cpu")
+    settings = TrainingSettings(backends, threads, rounds, seconds, quick=quick)
+    console = Console()
+    console.print(f"{recipe}, {', '.join(backends)}: about {seconds / 60 + 0.5:.1f} minutes")
+    try:
+        record = run_training(load_recipe(recipe), settings)
+    except (ValueError, RuntimeError) as error:
+        raise TrovidError(f"{recipe}: {error}") from error
+    path = out / (f"quick-{TRAINING_FILE}" if quick else TRAINING_FILE)
+    add_records(path, [record])
+    console.print(terminal_table("Training steps", HEAD, training_rows([record])))
+    console.print(machine_words(record["machine"]))
+    console.print(f"records: {path}")
+    return 0 if all(a["passed"] for a in record["agreement"].values()) else 1
 
 
 @bench.command
