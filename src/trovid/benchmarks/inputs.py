@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchvision.ops import roi_align
 
 Form = Literal["grouped", "dense", "average"]
 
@@ -111,7 +112,9 @@ def make_inputs(
 
     Boxes come in clusters around objects, as a region proposal network gives them. The embedding
     is scaled such that the target's own logit is about 4: the softmax over frames is neither flat
-    nor saturated, so that an error in any part shows in the output.
+    nor saturated, so that an error in any part shows in the output. The gradient of the output is
+    RoIAlign's own features with noise: noise alone would leave the embedding a gradient that is a
+    sum of terms which cancel, and so mostly rounding.
     """
     generator = torch.Generator().manual_seed(seed)
     margin = 6
@@ -140,7 +143,8 @@ def make_inputs(
         deviation = (4 / per_head / (0.5 * 9 * inputs)) ** 0.5
         weight = deviation * torch.randn(size.channels, inputs, 3, 3, generator=generator)
         bias = 0.1 * torch.randn(size.channels, generator=generator)
-    grad_output = torch.randn(size.rois, size.channels, size.grid, size.grid, generator=generator)
+    grad_output = roi_align(features, [boxes], size.grid, 1 / size.stride, size.sampling_ratio)
+    grad_output += 0.3 * torch.randn(grad_output.shape, generator=generator)
     return OperatorInputs(
         features.to(device, dtype),
         support.to(device, dtype),
