@@ -62,8 +62,8 @@ def test_backend_variable_is_put_back(monkeypatch):
 def test_generated_batch():
     recipe = load_recipe("synthvid-selsa-troi")
     batch = generated_batch(recipe, 0)
-    assert batch.images.shape == (6, 3, 160, 288)
-    assert batch.support_images.shape == (12, 3, 160, 288)
+    assert batch.images.shape == (18, 3, 160, 288)
+    assert len(batch.targets) == len(batch.target_positions) == 18
     for target in batch.targets:
         boxes = target["boxes"]
         assert (boxes[:, 2:] - boxes[:, :2]).min() > 16

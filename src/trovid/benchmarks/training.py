@@ -153,24 +153,23 @@ def generated_batch(recipe: Recipe, seed: int) -> TrainingBatch:
     height, width = (
         -(-side // image.divisor) * image.divisor for side in (image.shorter, image.longer)
     )
-    size, count = training.batch, training.support_frames
+    frames = training.support_frames + 1
 
     def noise(number: int, scale: int) -> Tensor:
         coarse = torch.randn(number, 3, height // scale, width // scale, generator=generator)
         return F.interpolate(coarse, (height, width), mode="bilinear")
 
-    images = noise(size, 8)
-    support = images.repeat_interleave(count, dim=0) + 0.3 * noise(size * count, 4)
+    scenes = noise(training.batch, 8).repeat_interleave(frames, dim=0)
+    images = scenes + 0.3 * noise(len(scenes), 4)
+    targets_per_clip = frames if training.mutual_support else 1
     targets = []
-    for _ in range(size):
+    for _ in range(training.batch * targets_per_clip):
         corners = torch.rand(3, 2, generator=generator) * torch.tensor([width, height]) * 0.6
         sides = (0.15 + 0.2 * torch.rand(3, 2, generator=generator)) * min(height, width)
         labels = torch.randint(len(recipe.model.classes), (3,), generator=generator)
         targets.append({"boxes": torch.cat([corners, corners + sides], dim=1), "labels": labels})
-    indices = [list(range(1, count + 1)) for _ in range(size)]
-    return TrainingBatch(
-        images.contiguous(memory_format=torch.channels_last), support, targets, indices
-    )
+    indices = [list(range(frames)) for _ in range(training.batch)]
+    return TrainingBatch(images, indices, targets_per_clip, targets)
 
 
 HEAD = ("recipe", "backend", "steps/s", "median step", "spread", "against")
