@@ -22,10 +22,10 @@ def batch(recipe: Recipe) -> TrainingBatch:
     count = recipe.training.support_frames
     boxes = torch.tensor([[20.0, 24.0, 120.0, 110.0], [130.0, 40.0, 230.0, 150.0]])
     return TrainingBatch(
-        torch.randn(1, 3, HEIGHT, WIDTH, generator=generator),
-        torch.randn(count, 3, HEIGHT, WIDTH, generator=generator),
+        torch.randn(count + 1, 3, HEIGHT, WIDTH, generator=generator),
+        [list(range(count + 1))],
+        1,
         [{"boxes": boxes, "labels": torch.tensor([2, 29])}],
-        [tuple(range(1, count + 1))],
     )
 
 

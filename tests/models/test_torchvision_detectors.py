@@ -314,9 +314,7 @@ def test_fine_tuning_starts_from_it_with_other_classes(coco, tmp_path):
         start.detector.backbone.network.body["0"][0].weight.contiguous(),
     )
     target = {"boxes": torch.tensor([[8.0, 9.0, 70.0, 80.0]]), "labels": torch.tensor([2])}
-    batch = TrainingBatch(
-        torch.randn(1, 3, 96, 128), torch.randn(2, 3, 96, 128), [target], [(1, 2)]
-    )
+    batch = TrainingBatch(torch.randn(3, 3, 96, 128), [[0, 1, 2]], 1, [target])
     losses = training_step(
         detector, make_optimizer(detector, recipe.training), batch, recipe.training
     )
