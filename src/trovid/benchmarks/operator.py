@@ -193,13 +193,13 @@ def probe(settings: Settings) -> None:
 def estimate(cases: Iterable[Case], settings: Settings) -> float:
     """An upper estimate of the seconds that the cases take, from the rival's arithmetic.
 
-    Supposes that the rival computes at 40 GFLOP/s a thread, twice that time for its topk and
-    copies, and thrice for a backward; on a GPU 2 TFLOP/s.
+    Supposes that the rival computes at 40 GFLOP/s a thread, all in all, and thrice as long with
+    a backward; on a GPU 2 TFLOP/s.
     """
     speed = 2e12 if settings.device.startswith("cuda") else 4e10 * settings.threads
     seconds = 5.0
     for case in cases:
-        once = 2 * equation_flops(case.size) / speed * (3 if case.backward else 1)
+        once = equation_flops(case.size) / speed * (3 if case.backward else 1)
         if case.kind == "memory":
             seconds += 15 + once
         else:
