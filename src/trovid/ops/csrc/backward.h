@@ -240,14 +240,7 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
   for (int64_t v = 0; v < p.videos; ++v) {
     const VideoPart part(p, v);
     if (part.count == 0) continue;
-    const Chosen chosen{p.support + part.first_frame * p.cells * p.channels,
-                        indices,
-                        weights.data(),
-                        part.frames,
-                        p.cells,
-                        p.channels,
-                        stride,
-                        p.top_k};
+    const Chosen chosen = chosen_of(p, part, indices, weights.data());
     softmax_of_all(p, part, stride, scores, weights.data());
     if (part.frames == 0) {
       for (int64_t r = 0; r < part.count; ++r)

@@ -149,6 +149,19 @@ inline void softmax_of_all(const trovid_problem& p, const VideoPart& part, int64
   });
 }
 
+// What a video's positions chose, `weights` being the softmax of their scores.
+inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const int32_t* indices,
+                        const float* weights) {
+  return {p.support + part.first_frame * p.cells * p.channels,
+          indices,
+          weights,
+          part.frames,
+          p.cells,
+          p.channels,
+          p.rois * p.grid_height * p.grid_width,
+          p.top_k};
+}
+
 // The choice of all positions of a video.
 inline void choose(const trovid_problem& p, const VideoPart& part, float* sets, float* scores,
                    int32_t* indices) {
@@ -199,14 +212,7 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     if (part.count == 0) continue;
     choose(p, part, sets, scores, indices);
     softmax_of_all(p, part, stride, scores, weights.data());
-    const Chosen chosen{p.support + part.first_frame * p.cells * p.channels,
-                        indices,
-                        weights.data(),
-                        part.frames,
-                        p.cells,
-                        p.channels,
-                        stride,
-                        p.top_k};
+    const Chosen chosen = chosen_of(p, part, indices, weights.data());
     if (p.heads == 0 || part.frames == 0) {
       const int64_t size = area * p.channels;
       Array<float> space(2 * size * p.threads);
