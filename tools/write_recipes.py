@@ -72,6 +72,7 @@ model:
     positive_fraction: 0.5
     foreground_iou: 0.7
     background_iou: 0.3
+    allowed_border: null  # any anchor
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]
@@ -100,12 +101,14 @@ inference:
   max_detections: 100  # chosen
 training:  # ImageNet VID (15 frames a video: 57834) and DET (53639 images), 6 epochs
   start: null
-  videos: 3862
+  videos: 57501  # 3862 videos, and the images
   steps: 41802
   batch: 16
   support_frames: {support_frames}
   support_window: null  # null: any frames of the video
   mutual_support: false  # true: support frames are target frames too
+  draw: frames  # each labelled frame and each image as often
+  flip: 0.5  # alike within a clip; chosen
   optimizer: sgd
   momentum: 0.9  # chosen
   learning_rate: 0.02
@@ -150,6 +153,7 @@ model:
     positive_fraction: 0.5
     foreground_iou: 0.7
     background_iou: 0.3
+    allowed_border: 0  # anchors across the image's edge have no loss
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]
@@ -178,12 +182,14 @@ inference:
   max_detections: 100
 training:  # ImageNet VID (15 frames a video: 57834) and DET (53639 images), 7 epochs
   start: null
-  videos: 3862
+  videos: 57501  # 3862 videos, and the images
   steps: 97538
   batch: 8
   support_frames: {support_frames}
   support_window: 9  # one on each side
   mutual_support: false  # true: support frames are target frames too
+  draw: frames  # each labelled frame and each image as often
+  flip: 0.5  # alike within a clip
   optimizer: sgd
   momentum: 0.9
   learning_rate: 0.01

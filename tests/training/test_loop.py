@@ -103,7 +103,8 @@ def test_a_target_is_supported_by_the_other_frames_of_its_clip_alone(clips, mutu
     batch = clips.batch(2, 3, seed=(0, 0), mutual=mutual)
     support = []
 
-    def detect(features, images, banks, targets):
+    def detect(features, images, banks, targets, *, image_sizes):
+        assert image_sizes == [(96, 96)] * len(images)
         support.extend(bank.frame_indices for bank in banks)
         assert torch.equal(images, batch.images[batch.target_positions])
         return {}

@@ -44,12 +44,15 @@ def evaluate(
     Examples:
         trovid evaluate detections.json --labels data/synthvid/test.json --json report.json
         trovid evaluate --model synthvid-selsa-troi --data data/synthvid/test.json --every 2
+        trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
 
     Args:
         predictions: JSON of `trovid detect`.
-        labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against.
+        labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
+            folder as with --data.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
-        data: JSON of the ground truth, whose videos lie beside it.
+        data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
+            the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         json: File for the figures.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
         every: Run the model on every N-th frame.
@@ -85,11 +88,11 @@ def evaluate(
 
 
 def _of_file(predictions: Path, labels: Path, json: Path | None, seq_nms: bool) -> None:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.data.labels import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.inference.writers import read_predictions
 
-    truth = VideoLabels.from_json(labels)
+    truth = read_labels(labels)
     head, found = read_predictions(predictions)
     facts: dict[str, object] = {
         "model": head.get("model"),
@@ -111,12 +114,14 @@ def _of_model(
     device: str,
     options: dict[str, Any],
 ) -> None:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.data.labels import read_labels
     from trovid.data.sampling import SupportSampling
+    from trovid.progress import bar
 
     if options["support"] is not None:
         SupportSampling.parse(options["support"])
-    truth = VideoLabels.from_json(data)
+    with bar("reading labels", unit="videos") as tick:
+        truth = read_labels(data, progress=tick)
     predictor = trovid.load(model, device=device)
     found = _run(predictor, truth, every, videos, options)
     chosen = {name: value for name, value in options.items() if value not in (None, False)}

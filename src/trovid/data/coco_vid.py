@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,8 +72,12 @@ class VideoLabels:
             for record in raw["videos"]
         ]
         self._files = {record["name"]: record["file_name"] for record in raw["videos"]}
+        self._by_name = {video.name: video for video in self.videos}
         names = {record["id"]: record["name"] for record in raw["videos"]}
         frame_of = {image["id"]: image["frame_index"] for image in raw["images"]}
+        self._labelled: dict[str, list[int]] = {video.name: [] for video in self.videos}
+        for image in raw["images"]:
+            self._labelled[names[image["video_id"]]].append(image["frame_index"])
         self._annotations: dict[str, list[list[dict[str, Any]]]] = {
             video.name: [[] for _ in range(video.num_frames)] for video in self.videos
         }
@@ -109,25 +113,33 @@ class VideoLabels:
         """The video's file, or its folder of images."""
         return self._folder / self._files[video.name]
 
-    def ground_truth(self, video_name: str, *, masks: bool = False) -> list[GroundTruth]:
+    def labelled_frames(self, video_name: str) -> list[int]:
+        """Indices of a video's frames that were labelled (with objects or without), ascending."""
+        return sorted(self._labelled[video_name])
+
+    def ground_truth(
+        self, video_name: str, *, frames: Sequence[int] | None = None, masks: bool = False
+    ) -> list[GroundTruth]:
         """The labelled objects of a video, one entry a frame; frames without labels are empty.
 
         Args:
             video_name: Name of one of `videos`.
+            frames: Indices of the frames wanted; None for all.
             masks: Whether to decode the masks (where every object of the video has one).
 
         Raises:
             KeyError: If there is no such video.
         """
-        frames = self._annotations[video_name]
-        video = next(video for video in self.videos if video.name == video_name)
-        every = [annotation for frame in frames for annotation in frame]
+        annotations = self._annotations[video_name]
+        video = self._by_name[video_name]
+        every = [annotation for frame in annotations for annotation in frame]
         has = {
             key: all(key in annotation for annotation in every)
             for key in ("deterioration", "strength", "motion_iou", "segmentation")
         }
         found = []
-        for index, frame in enumerate(frames):
+        for index in range(video.num_frames) if frames is None else frames:
+            frame = annotations[index]
             boxes = torch.tensor([a["bbox"] for a in frame], dtype=torch.float32).reshape(-1, 4)
             boxes[:, 2:] += boxes[:, :2]
             found.append(

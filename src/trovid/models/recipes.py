@@ -67,6 +67,7 @@ class RPNRecipe:
     positive_fraction: float = 0.5
     foreground_iou: float = 0.7
     background_iou: float = 0.3
+    allowed_border: int | None = None
     smooth_l1_beta: float = 1 / 9
 
 
@@ -187,7 +188,9 @@ class TrainingRecipe:
     AdamW's first and SGD's only one.
 
     A step takes `batch` clips, of each a target frame and `support_frames` others; with
-    `mutual_support` each of these is a target frame too, supported by the others.
+    `mutual_support` each of these is a target frame too, supported by the others. `draw` says
+    what is drawn alike: "clips", or labelled "frames" (long clips then come more often). A clip's
+    frames are mirrored all together with probability `flip`.
     """
 
     start: str | None
@@ -197,6 +200,8 @@ class TrainingRecipe:
     support_frames: int
     support_window: int | None
     mutual_support: bool = False
+    draw: Literal["clips", "frames"] = "clips"
+    flip: float = 0.0
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9
     learning_rate: float

@@ -94,6 +94,8 @@ class ProposalNetwork(RegionProposalNetwork):
         positive_fraction: Share of positive ones at most.
         foreground_iou: IoU from which an anchor is positive.
         background_iou: IoU below which it is negative.
+        allowed_border: Pixels by which an anchor in the loss may lie outside the image; None for
+            any anchor.
         smooth_l1_beta: Where the box loss goes from square to linear.
     """
 
@@ -113,6 +115,7 @@ class ProposalNetwork(RegionProposalNetwork):
         positive_fraction: float = 0.5,
         foreground_iou: float = 0.7,
         background_iou: float = 0.3,
+        allowed_border: int | None = None,
         smooth_l1_beta: float = 1 / 9,
     ) -> None:
         if len(levels) != len(anchor_sizes):
@@ -133,6 +136,7 @@ class ProposalNetwork(RegionProposalNetwork):
             nms_thresh=nms,
         )
         self.levels = tuple(levels)
+        self.allowed_border = allowed_border
         self.smooth_l1_beta = smooth_l1_beta
 
     @classmethod
@@ -185,10 +189,36 @@ class ProposalNetwork(RegionProposalNetwork):
         proposals, _ = self.filter_proposals(boxes, scores, images.image_sizes, per_level)
         if targets is None:
             return proposals, {}
-        labels, matched = self.assign_targets_to_anchors(anchors, targets)
-        wanted = self.box_coder.encode(matched, anchors)
+        labels, wanted = self.wanted(anchors, images.image_sizes, targets)
         loss_objectness, loss_boxes = self.compute_loss(scores, flat_deltas, labels, wanted)
         return proposals, {"rpn_objectness": loss_objectness, "rpn_boxes": loss_boxes}
+
+    def wanted(
+        self,
+        anchors: list[Tensor],
+        image_sizes: list[tuple[int, int]],
+        targets: list[dict[str, Tensor]],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What the loss asks of the anchors of each image, as `compute_loss` takes it.
+
+        Args:
+            anchors: For each image Tensor[A_i, 4].
+            image_sizes: Height and width of each image.
+            targets: For each image `boxes` Tensor[N, 4].
+        """
+        if self.allowed_border is None:
+            labels, matched = self.assign_targets_to_anchors(anchors, targets)
+            return labels, list(self.box_coder.encode(matched, anchors))
+        labels = [boxes.new_full((len(boxes),), -1.0) for boxes in anchors]
+        deltas = [torch.zeros_like(boxes) for boxes in anchors]
+        for i, (boxes, size) in enumerate(zip(anchors, image_sizes, strict=True)):
+            inside = _inside(boxes, size, self.allowed_border)
+            if inside.any():
+                own = [boxes[inside]]
+                (found,), matched = self.assign_targets_to_anchors(own, targets[i : i + 1])
+                labels[i][inside] = found
+                deltas[i][inside] = self.box_coder.encode(matched, own)[0]
+        return labels, deltas
 
     def filter_proposals(
         self,
@@ -247,9 +277,17 @@ class ProposalNetwork(RegionProposalNetwork):
             wanted[positive],
             beta=self.smooth_l1_beta,
             reduction="sum",
-        ) / len(sampled)
+        ) / max(len(sampled), 1)
         scores = objectness.flatten()[sampled]
-        return F.binary_cross_entropy_with_logits(scores, truth[sampled]), loss_boxes
+        loss = F.binary_cross_entropy_with_logits(scores, truth[sampled], reduction="sum")
+        return loss / max(len(sampled), 1), loss_boxes
+
+
+def _inside(boxes: Tensor, size: tuple[int, int], border: int) -> Tensor:
+    """Which boxes reach at most `border` pixels over the edges of an image of (height, width)."""
+    lower, upper = boxes[:, :2], boxes[:, 2:]
+    far = boxes.new_tensor([size[1] + border, size[0] + border])
+    return (lower >= -border).all(1) & (upper < far).all(1)
 
 
 def image_list(images: Tensor, image_sizes: list[tuple[int, int]] | None) -> ImageList:

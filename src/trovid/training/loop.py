@@ -42,18 +42,20 @@ def learning_rate(settings: TrainingRecipe, step: int) -> float:
 
 def compute_losses(detector: Detector, batch: TrainingBatch) -> dict[str, Tensor]:
     """The losses of a batch; target and support frames go through the backbone together."""
-    places = batch.target_positions
+    places, sizes = batch.target_positions, batch.image_sizes
+    own = None if sizes is None else [sizes[place] for place in places]
     if not detector.uses_support:
-        return detector(batch.images[places], None, batch.targets)
+        return detector(batch.images[places], None, batch.targets, image_sizes=own)
     features = detector.backbone(batch.images.contiguous(memory_format=torch.channels_last))
-    banks = detector.banks(features, batch.images, batch.frame_indices)
+    banks = detector.banks(features, batch.images, batch.frame_indices, image_sizes=sizes)
     support = [
         bank.without(target)
         for bank, frames in zip(banks, batch.frame_indices, strict=True)
         for target in frames[: batch.targets_per_clip]
     ]
     target_features = {name: level[places] for name, level in features.items()}
-    return detector.detect(target_features, batch.images[places], support, batch.targets)
+    images = batch.images[places]
+    return detector.detect(target_features, images, support, batch.targets, image_sizes=own)
 
 
 def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.Optimizer:
@@ -129,6 +131,8 @@ def train(
             seed=(seed, step),
             window=settings.support_window,
             mutual=settings.mutual_support,
+            draw=settings.draw,
+            flip=settings.flip,
             colours=settings.colour_augmentation,
         )
         for group in optimizer.param_groups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from trovid.data.coco_vid import VideoLabels
+from trovid.data.labels import read_labels
 from trovid.data.loader import TrainingClips
 from trovid.data.transforms import make_transform
 from trovid.errors import TrovidError
@@ -38,7 +38,7 @@ def train_recipe(
 
     Args:
         recipe: The recipe.
-        data: Folder with train.json and val.json.
+        data: Folder with train.json and val.json, or ImageNet VID's (see `read_labels`).
         out: Folder for weights, checkpoints and resized frames.
         seed: Of weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start.
@@ -63,9 +63,10 @@ def train_recipe(
             validate=validate,
             device=device,
         )
-    labels = VideoLabels.from_json(data / "train.json")
+    with bar("reading labels", unit="videos") as tick:
+        labels = read_labels(data, split="train", progress=tick)
     if labels.class_names != recipe.model.classes:
-        raise TrovidError(f"{data / 'train.json'} has other classes than recipe {recipe.name}")
+        raise TrovidError(f"{data}: the labels have other classes than recipe {recipe.name}")
     transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         clips = TrainingClips(
@@ -88,9 +89,9 @@ def train_recipe(
             report=report,
         )
     facts = training_facts(seed=seed, seconds=seconds, device=device)
-    facts["data"] = labels.raw["info"]
+    facts["data"] = labels.raw.get("info", {})
     if validate:
-        val = VideoLabels.from_json(data / "val.json")
+        val = read_labels(data, split="val")
         with bar("validation", unit="clips") as tick:
             facts["val_ap50"] = validation_ap50(
                 detector, recipe, val, videos=validate, device=device, progress=tick
