@@ -11,17 +11,17 @@ import pytest
 
 from trovid.data.synthvid import KINDS, class_names
 from trovid.data.synthvid.clip import COUNTS, SIDE, SPLITS, STRENGTH, clip_labels
-from trovid.data.synthvid.script import SIZES, drawing_order, intersection_over_union
+from trovid.data.synthvid.script import FAMILIES, SIZES, drawing_order, intersection_over_union
 
 CHECKSUMS = {
-    ("train", 0): "f362cc07490c826c",
-    ("train", 799): "63c5aca0ac03e830",
-    ("val", 0): "04658bb6bf0301b4",
-    ("val", 99): "5c2ec49572bbe434",
-    ("test", 0): "e1f640f0cf11f1d4",
-    ("test", 1): "147716cafe41b191",
-    ("test", 99): "f293d87b4d37d9f1",
-    ("test", 199): "2b8bcf74d5267ace",
+    ("train", 0): "23cd9d4c410b4069",
+    ("train", 799): "d4b3d1849549d7e4",
+    ("val", 0): "b6042e91aa9299ff",
+    ("val", 99): "139dc6612afbc521",
+    ("test", 0): "2ca60434d9acbaaf",
+    ("test", 1): "3f8d3703ff8aa1d7",
+    ("test", 99): "cac886948e890908",
+    ("test", 199): "36c4988a9e6ba1f2",
 }
 CLIPS = 40
 
@@ -61,6 +61,10 @@ def test_the_strength_of_a_split_is_its_own_by_default(split):
     assert double == pytest.approx([2 * s for s in default], abs=0.02)
 
 
+def test_every_class_is_in_one_family():
+    assert sorted(name for family in FAMILIES for name in family) == sorted(class_names())
+
+
 def test_labels_do_not_depend_on_what_was_made_before():
     first = checksum(clip_labels("val", 5)[1])
     clip_labels("val", 6)
@@ -78,7 +82,9 @@ def test_number_of_objects_and_their_classes(clips):
         seen = Counter(len(actors) for actors, _ in entries)
         assert set(seen) == set(COUNTS[split])
         for actors, _ in entries:
-            assert len({actor.label for actor in actors}) == len(actors)
+            names = {class_names()[actor.label] for actor in actors}
+            assert len(names) == len(actors)
+            assert any(names <= set(family) for family in FAMILIES)
     labels = {actor.label for actors, _ in every(clips) for actor in actors}
     assert labels == set(range(len(class_names())))
 

@@ -12,7 +12,7 @@ from trovid.data.synthvid.deteriorations import Look, Manner, draw_colour, draw_
 from trovid.data.synthvid.numbers import Numbers
 from trovid.data.synthvid.script import Actor, Annotation, draw_script, drawing_order
 
-VERSION = "1"
+VERSION = "2"
 STRENGTH = {"train": 1.0, "val": 1.5, "test": 1.5}
 """The benchmark's factor on all deteriorations of a split, set on val."""
 SPLITS = {"train": 0, "val": 1, "test": 2}

@@ -11,7 +11,7 @@ LEVELS = {"motion_blur": 0.6, "defocus": 0.55, "occlusion": 0.6, "noise": 0.5, "
 """Mean strength of each kind in val and test, set on val."""
 SEVERITY = (0.8, 1.2)
 """A stretch's strength in val and test, in units of its kind's level."""
-TRAIN_SEVERITY = (0.1, 1.0)
+TRAIN_SEVERITY = (0.1, 1.3)
 """A stretch's strength in train, for every kind: from hardly anything to beyond recognition."""
 STRETCH = (4, 8)
 ISOLATED = 0.75
