@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trovid.data.coco_vid import VideoLabels
-from trovid.data.synthvid import write_split
+from trovid.data.synthvid import VERSION, write_split
 from trovid.inference.predictor import load
 from trovid.inference.writers import JsonWriter
 from trovid.progress import bar
@@ -14,11 +14,11 @@ from trovid.structures import Detections
 
 
 def write_clips(folder: Path, clips: int) -> VideoLabels:
-    """The first test clips of SynthVID, written anew where another number of them is there."""
+    """The first test clips of SynthVID, written anew where another number or version is there."""
     path = folder / "test.json"
     if path.exists():
         labels = VideoLabels.from_json(path)
-        if len(labels.videos) == clips:
+        if len(labels.videos) == clips and labels.raw["info"]["version"] == VERSION:
             return labels
     with bar("writing clips", unit="clips") as tick:
         write_split(folder, split="test", videos=clips, progress=lambda done: tick(done, clips))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trovid.data.synthvid import write_split
+from trovid.data.coco_vid import VideoLabels
+from trovid.data.synthvid import VERSION, write_split
+from trovid.errors import TrovidError
 from trovid.progress import bar
 
 
@@ -14,10 +16,21 @@ def synthvid_folder(out: Path, **videos: int) -> Path:
     Args:
         out: Folder of an experiment or a training.
         videos: Number of clips by the split's name; a split that is there is left as it is.
+
+    Raises:
+        TrovidError: If a split that is there is of another version.
     """
     folder = out / "data"
     for split, count in videos.items():
-        if not (folder / f"{split}.json").exists():
+        path = folder / f"{split}.json"
+        if path.exists():
+            version = VideoLabels.from_json(path).raw.get("info", {}).get("version")
+            if version != VERSION:
+                raise TrovidError(
+                    f"{path} is of SynthVID {version}, but this is SynthVID {VERSION}: "
+                    f"choose another --out, or delete {out}"
+                )
+        else:
             with bar(f"SynthVID {split}", unit="clips") as tick:
                 write_split(
                     folder, split=split, videos=count, progress=lambda n, c=count: tick(n, c)
