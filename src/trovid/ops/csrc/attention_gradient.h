@@ -6,7 +6,8 @@
 //     dpsi(m)   = sum over offsets of W_o U(m, o) + bias sum_t dl_t(m) + 2 dl_0(m) psi(m)
 //     dX(n)     = a_0(n) dO(n) + sum over offsets of W_o^T dpsi(n - o)
 //     dW_o      = sum over m of dpsi(m) X(m + o)^T + psi(m) U(m, o)^T
-// so that no support frame is embedded here either.
+// so that no support frame is embedded here either. Where psi comes through the cells of the map,
+// the last line's first product and W_o^T dpsi go through them as well.
 #pragma once
 
 #include "attention.h"
@@ -129,9 +130,11 @@ inline void softmax_gradient(float* logits, float* grad, int64_t frames, int64_t
 }
 
 // One head of one RoI: fills the batch's psi, dpsi, U, mass; adds to grad_similar and grad_set.
-inline void attend_gradient(const Embedding& e, const Neighbours& near, float scale, int64_t head,
-                            bool first, int64_t r, const float* grad_output, float* grad_set,
-                            GradientBatch& batch, GradientSpace& space) {
+// Where there are `cells`, the RoI's positions begin at `position` there.
+inline void attend_gradient(const Embedding& e, const CellEmbedding* cells, const Neighbours& near,
+                            float scale, int64_t head, bool first, int64_t r, int64_t position,
+                            const float* grad_output, float* grad_set, GradientBatch& batch,
+                            GradientSpace& space) {
   const Layout& l = e.layout;
   const int64_t area = near.area, frames = batch.frames, own = head * l.width;
   const int64_t input = l.first_input(head), within = l.within_inputs(head);
@@ -143,7 +146,10 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
   float* weights = space.logits.data();
   float* grad = space.grad_logits.data();
 
-  embed(e, near, head, &inputs, l.input_stride, 1, space.rows, psi);
+  if (cells)
+    cells->embed(near, head, position, psi);
+  else
+    embed(e, near, head, &inputs, l.input_stride, 1, space.rows, psi);
   absorb(e, near, head, psi, 1, space.rows, space.v.data());
   support_logits(l, near, space.v.data(), space.similar.data(), frames, weights + area);
   for (int64_t m = 0; m < area; ++m) {
@@ -196,6 +202,7 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
       space.rows.multiply(near.count[o], e.forward_panel(head, o, column), l.inputs, column,
                           l.width, true);
   }
+  if (cells) return;
   space.grad_inputs.fill(area * l.v_stride, 0);
   for (int64_t o = 0; o < kOffsets; ++o) {
     for (int64_t i = 0; i < near.count[o]; ++i) {
@@ -211,17 +218,20 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
                l.inputs);
 }
 
-// Adds a batch's part of dW_o of one head, [width, v_stride], and at the centre that of the bias.
+// Adds a batch's part of dW_o of one head, [width, v_stride], and at the centre that of the bias;
+// without that of the target's own sets where it goes through cells.
 inline void weight_gradient(const Layout& l, const Neighbours& near, int64_t head, int64_t o,
-                            GradientBatch& batch, Array<const float*>& left,
+                            bool through_cells, GradientBatch& batch, Array<const float*>& left,
                             Array<const float*>& right, float* grad_weight, float* grad_bias) {
   int64_t size = 0;
   for (int64_t r = 0; r < batch.rois; ++r) {
     const float* inputs = batch.inputs_of(l, r, head / l.heads_of_group);
     for (int64_t i = 0; i < near.count[o]; ++i) {
       const int64_t m = near.position[o * near.area + i];
-      left[size] = batch.dpsi_of(l, r, head) + m * l.psi_stride;
-      right[size++] = inputs + near.neighbour[o * near.area + i] * l.input_stride;
+      if (!through_cells) {
+        left[size] = batch.dpsi_of(l, r, head) + m * l.psi_stride;
+        right[size++] = inputs + near.neighbour[o * near.area + i] * l.input_stride;
+      }
       left[size] = batch.psi_of(l, r, head) + m * l.psi_stride;
       right[size++] = batch.u_of(l, r, head) + (m * kOffsets + o) * l.v_stride;
     }

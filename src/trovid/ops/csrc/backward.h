@@ -19,6 +19,7 @@ struct VideoGradient {
   const float* scores;
   const float* grad_output;
   float* grad_sets;     // [M, C], zero at first
+  float* grad_features;  // [cells of the map, C], zero at first
   float* grad_support;  // of this video's frames
   float* shrink;        // [frames, cells], zero at first: how much of itself a row's gradient loses
 };
@@ -98,11 +99,9 @@ inline void scatter(const VideoGradient& g, const GradientBatch& batch, const in
 }
 
 // The gradient of RoIAlign: grad_features [cells, channels] of one video.
-inline void unpool(const trovid_problem& p, const VideoPart& part, const float* grad_sets,
-                   float* grad_features) {
+inline void unpool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
+                   const float* grad_sets, float* grad_features) {
   const int64_t area = p.grid_height * p.grid_width;
-  Combination cells;
-  sample(p, part.rois.data(), part.count, cells);
   const int64_t slices = (p.channels + kSlice - 1) / kSlice;
   parallel(slices, p.threads, [&](int64_t task, int64_t) {
     const int64_t first = task * kSlice;
@@ -147,8 +146,13 @@ inline void similar_gradient(const VideoGradient& g, GradientBatch& batch, int64
 
 // All RoIs of one video that has support frames.
 inline void video_gradient(const VideoGradient& g, const Neighbours& near, const Layout& l,
-                           const Embedding* e, float* grad_weight, float* grad_bias) {
+                           const UsedCells& used, const Embedding* e, float* grad_weight,
+                           float* grad_bias) {
   const trovid_problem& p = g.p;
+  const float* map = p.features + g.part.video * p.height * p.width * p.channels;
+  const bool through_cells = e && used.pay(l);
+  const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, e, used, map, p.threads);
+  PerThread<CellEmbeddingGradient> cell_gradient(through_cells ? 1 : 0, e, used);
   const int64_t area = near.area, frames = g.part.frames;
   int64_t most = kBatchBytes / GradientBatch::bytes_of_roi(l, frames, area, p.channels);
   if (most < p.threads) most = p.threads;
@@ -179,17 +183,20 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       g.chosen.gather_roi(roi * area, area, 0, frames, input, l.inputs, space.similar.data(),
                           l.input_stride);
       for (int64_t h = 0; h < l.heads_of_group; ++h)
-        attend_gradient(*e, near, p.logit_scale, group * l.heads_of_group + h, h == 0, r,
+        attend_gradient(*e, through_cells ? &cells[0] : nullptr, near, p.logit_scale,
+                        group * l.heads_of_group + h, h == 0, r, (first + r) * area,
                         g.grad_output + roi * area * p.channels,
                         g.grad_sets + roi * area * p.channels, batch, space);
       similar_gradient(g, batch, group, r, roi, input, l.inputs);
     });
     if (e)
       parallel(l.heads * kOffsets, p.threads, [&](int64_t task, int64_t thread) {
-        const int64_t head = task / kOffsets;
-        weight_gradient(l, near, head, task % kOffsets, batch, left[thread], right[thread],
+        const int64_t head = task / kOffsets, o = task % kOffsets;
+        weight_gradient(l, near, head, o, through_cells, batch, left[thread], right[thread],
                         grad_weight + task * l.width * l.v_stride,
                         grad_bias ? grad_bias + head * l.width : nullptr);
+        for (int64_t r = 0; through_cells && r < batch.rois; ++r)
+          cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(l, r, head));
       });
     parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
       cosine_gradient(g, l.groups, batch, r, rois[r], pulls.data() + r * coefficients,
@@ -201,6 +208,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       scatter(g, batch, rois, task / slices, from, count, pulls.data(), shrinks.data());
     });
   }
+  if (through_cells) cell_gradient[0].finish(map, p.threads, g.grad_features, grad_weight);
   parallel(frames * g.p.cells / 64 + 1, p.threads, [&](int64_t task, int64_t) {
     for (int64_t row = task * 64; row < frames * p.cells && row < (task + 1) * 64; ++row)
       if (g.shrink[row] != 0)
@@ -240,6 +248,9 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
   for (int64_t v = 0; v < p.videos; ++v) {
     const VideoPart part(p, v);
     if (part.count == 0) continue;
+    Combination combination;
+    sample(p, part.rois.data(), part.count, combination);
+    const UsedCells used(combination, part.count * area, p.height * p.width);
     const Chosen chosen = chosen_of(p, part, indices, weights.data());
     softmax_of_all(p, part, stride, scores, weights.data());
     if (part.frames == 0) {
@@ -254,12 +265,13 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
                                    scores,
                                    grad_output,
                                    grad_sets.data(),
+                                   grad_features + v * map,
                                    grad_support + part.first_frame * p.cells * p.channels,
                                    shrink.data() + part.first_frame * p.cells};
-      video_gradient(gradient, near, layout, p.heads ? &embedding[0] : nullptr,
+      video_gradient(gradient, near, layout, used, p.heads ? &embedding[0] : nullptr,
                      packed_weight.data(), grad_bias);
     }
-    unpool(p, part, grad_sets.data(), grad_features + v * map);
+    unpool(p, part, combination, grad_sets.data(), grad_features + v * map);
   }
   if (!grad_weight) return;
   for (int64_t head = 0; head < p.heads; ++head)

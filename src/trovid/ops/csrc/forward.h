@@ -216,7 +216,7 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     }
     const Layout layout(p);
     const Embedding embedding(p, layout);
-    const PerThread<CellEmbedding> cells(used.pay(layout) ? 1 : 0, embedding, used,
+    const PerThread<CellEmbedding> cells(used.pay(layout) ? 1 : 0, &embedding, used,
                                          p.features + v * p.height * p.width * p.channels,
                                          p.threads);
     PerThread<AttentionSpace> spaces(p.threads, layout, area, part.frames);

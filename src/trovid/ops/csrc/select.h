@@ -146,7 +146,7 @@ inline void select_in_frame(const Search& s, int64_t frame, int64_t first_panel,
   float* panel = workspace;
   float* products = panel + s.channels * kPanel;
   float* largest = products + s.count_rows * kPanel;
-  float* worst = largest + s.count_rows;
+  float* worst = largest + panels_of(s.count_rows) * kPanel;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
   for (int64_t m = 0; m < s.positions; ++m) worst[m] = -INFINITY;
   std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.top_k);
@@ -181,7 +181,8 @@ inline void select(const Search& s, const float* inverse_lengths, const int64_t*
   if (threads == 1) parts = 1;
   if (parts > panels) parts = panels;
   const int64_t state = s.positions * s.top_k;
-  const int64_t workspace = (s.channels + s.count_rows) * kPanel + s.count_rows + s.positions;
+  const int64_t workspace =
+      (s.channels + s.count_rows + panels_of(s.count_rows) + panels_of(s.positions)) * kPanel;
   Array<uint64_t> found(s.frames * parts * state);
   Array<float> workspaces(threads * workspace);
   Array<float*> outs(threads * s.count_rows);
