@@ -22,13 +22,12 @@ struct GradientBatch {
   Array<float> u;             // [rois, heads, area, kOffsets, v_stride]
   Array<float> mass;          // [rois, heads, area], sum of dl over the support frames
   Array<float> grad_similar;  // [rois, frames, area, channels]
-  Array<float> grad_weights;  // [groups, rois, frames, area, top_k]
 
-  GradientBatch(const Layout& l, int64_t r, int64_t t, int64_t a, int64_t channels, int64_t top_k)
+  GradientBatch(const Layout& l, int64_t r, int64_t t, int64_t a, int64_t channels)
       : rois(r), frames(t), area(a), inputs(r * l.groups * a * l.input_stride),
         psi(r * l.heads * a * l.psi_stride), dpsi(r * l.heads * a * l.psi_stride),
         u(r * l.heads * a * kOffsets * l.v_stride), mass(r * l.heads * a),
-        grad_similar(r * t * a * channels), grad_weights(l.groups * r * t * a * top_k) {}
+        grad_similar(r * t * a * channels) {}
 
   static int64_t bytes_of_roi(const Layout& l, int64_t t, int64_t a, int64_t channels) {
     return 4 * a * (t * channels + l.heads * (kOffsets * l.v_stride + 2 * l.psi_stride) +
@@ -94,21 +93,38 @@ inline void grad_similar_of_frames(const Layout& l, const Neighbours& near, cons
     }
 }
 
+// Adds to U(m, o) what `Frames` frames contribute, or starts it with them.
+template <int Frames>
+inline void weighted_frames(const Layout& l, const Neighbours& near, const float* similar,
+                            const float* grad_logits, bool start, float* u) {
+  const int64_t frame = near.area * l.input_stride;
+  for (int64_t n = 0; n < near.area; ++n)
+    for (int64_t i = 0; i < l.inputs; i += kWidth) {
+      Vec values[Frames];
+      for (int t = 0; t < Frames; ++t)
+        values[t] = load(similar + t * frame + n * l.input_stride + i);
+      for (int64_t o = 0; o < kOffsets; ++o) {
+        const int32_t m = near.of[n * kOffsets + kOffsets - 1 - o];
+        if (m < 0) continue;
+        float* to = u + (m * kOffsets + o) * l.v_stride + i;
+        Vec total = start ? Vec{} : load(to);
+#pragma GCC unroll 8
+        for (int t = 0; t < Frames; ++t) total += grad_logits[t * near.area + m] * values[t];
+        store(to, total);
+      }
+    }
+}
+
 // U(m, o) of one RoI.
 inline void weighted_similar(const Layout& l, const Neighbours& near, const float* similar,
                              const float* grad_logits, int64_t frames, float* u) {
-  const int64_t frame = near.area * l.input_stride;
-  for (int64_t m = 0; m < near.area; ++m)
-    for (int64_t o = 0; o < kOffsets; ++o) {
-      const int32_t n = near.of[m * kOffsets + o];
-      if (n < 0) continue;
-      for (int64_t i = 0; i < l.inputs; i += kWidth) {
-        Vec total = {};
-        for (int64_t t = 0; t < frames; ++t)
-          total += grad_logits[t * near.area + m] * load(similar + t * frame + n * l.input_stride + i);
-        store(u + (m * kOffsets + o) * l.v_stride + i, total);
-      }
-    }
+  int64_t t = 0;
+  const auto at = [&](auto run) {
+    run(l, near, similar + t * near.area * l.input_stride, grad_logits + t * near.area, t == 0, u);
+  };
+  for (; t + kFrames <= frames; t += kFrames) at(weighted_frames<kFrames>);
+  for (; t + 2 <= frames; t += 2) at(weighted_frames<2>);
+  for (; t < frames; ++t) at(weighted_frames<1>);
 }
 
 // From logits [frames + 1, area], the target's own first, to attention weights, in place, and to

@@ -7,7 +7,7 @@
 
 namespace TROVID_ISA {
 
-constexpr int64_t kBatchBytes = 48 << 20;
+constexpr int64_t kBatchBytes = 16 << 20;
 constexpr int64_t kSlice = 128;  // channels that one task of a scatter writes
 
 // One video's part of the backward pass.
@@ -24,13 +24,31 @@ struct VideoGradient {
   float* shrink;        // [frames, cells], zero at first: how much of itself a row's gradient loses
 };
 
-// grad_weights summed over the groups, turned into the gradients of the cosines; what they do to
-// the positions is added to grad_sets. Leaves in `pulls` and `shrinks` [frames, area, top_k] what
-// they do to the rows: a multiple of the position and of the row itself.
-inline void cosine_gradient(const VideoGradient& g, int64_t groups, GradientBatch& batch, int64_t r,
+// to += sum over k of factor * row, for all channels.
+inline void add_rows(float* to, const float* rows, int64_t channels, const int32_t* indices,
+                     const float* factors, int64_t count) {
+  int64_t c = 0;
+  for (; c + 4 * kWidth <= channels; c += 4 * kWidth) {
+    Vec sums[4];
+    for (int j = 0; j < 4; ++j) sums[j] = load(to + c + j * kWidth);
+    for (int64_t k = 0; k < count; ++k) {
+      const float* from = rows + indices[k] * channels + c;
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) sums[j] += factors[k] * load(from + j * kWidth);
+    }
+    for (int j = 0; j < 4; ++j) store(to + c + j * kWidth, sums[j]);
+  }
+  for (int64_t k = 0; k < count; ++k)
+    add_scaled(to + c, factors[k], rows + indices[k] * channels + c, channels - c);
+}
+
+// From the gradients of the most similar features to those of the softmax weights over the K cells
+// and of the cosines; what these do to the positions is added to grad_sets. Leaves in `pulls` and
+// `shrinks` [frames, area, top_k] what they do to the rows: a multiple of the position and of the
+// row itself.
+inline void cosine_gradient(const VideoGradient& g, const GradientBatch& batch, int64_t r,
                             int64_t roi, float* pulls, float* shrinks) {
   const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  const int64_t group_size = batch.rois * batch.frames * area * top_k;
   for (int64_t m = 0; m < area; ++m) {
     const int64_t position = roi * area + m;
     const float* set = g.sets + position * channels;
@@ -41,27 +59,26 @@ inline void cosine_gradient(const VideoGradient& g, int64_t groups, GradientBatc
     for (int64_t t = 0; t < batch.frames; ++t) {
       const int64_t from = (t * g.chosen.stride + position) * top_k;
       const int64_t to = (t * area + m) * top_k;
-      const float* partial = batch.grad_weights.data() + (r * batch.frames * area) * top_k + to;
       const float* weights = g.chosen.weights + from;
+      const int32_t* indices = g.chosen.indices + from;
+      const float* rows = g.chosen.support + t * g.p.cells * channels;
       const float* norms = g.p.inverse_norms + (g.part.first_frame + t) * g.p.cells;
+      const float* grad_similar =
+          batch.grad_similar.data() + ((r * batch.frames + t) * area + m) * channels;
       float mean = 0;
       for (int64_t k = 0; k < top_k; ++k) {
-        float total = 0;
-        for (int64_t i = 0; i < groups; ++i) total += partial[i * group_size + k];
-        pulls[to + k] = total;
-        mean += weights[k] * total;
+        pulls[to + k] = dot(grad_similar, rows + indices[k] * channels, channels);
+        mean += weights[k] * pulls[to + k];
       }
       for (int64_t k = 0; k < top_k; ++k) {
         const float cosine = g.scores[from + k];
         const float grad = weights[k] * (pulls[to + k] - mean);
-        const float inverse_norm = norms[g.chosen.indices[from + k]];
+        const float inverse_norm = norms[indices[k]];
         pulls[to + k] = grad * inverse_norm * inverse_length;
         shrinks[to + k] = grad * cosine * inverse_norm * inverse_norm;
         own_shrink += grad * cosine;
-        add_scaled(grad_set, pulls[to + k],
-                   g.chosen.support + (t * g.p.cells + g.chosen.indices[from + k]) * channels,
-                   channels);
       }
+      add_rows(grad_set, rows, channels, indices, pulls + to, top_k);
     }
     add_scaled(grad_set, -own_shrink * inverse_length * inverse_length, set, channels);
   }
@@ -126,24 +143,6 @@ inline void average_gradient(const VideoGradient& g, GradientBatch& batch, int64
   }
 }
 
-// The gradients of the softmax weights over the K cells, from `count` channels.
-inline void similar_gradient(const VideoGradient& g, GradientBatch& batch, int64_t group, int64_t r,
-                             int64_t roi, int64_t first, int64_t count) {
-  const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  for (int64_t t = 0; t < batch.frames; ++t)
-    for (int64_t m = 0; m < area; ++m) {
-      const int64_t at = (r * batch.frames + t) * area + m;
-      const int64_t from = (t * g.chosen.stride + roi * area + m) * top_k;
-      float* to = batch.grad_weights.data() +
-                  (group * batch.rois * batch.frames * area + at) * top_k;
-      for (int64_t k = 0; k < top_k; ++k) {
-        const int64_t row = t * g.p.cells + g.chosen.indices[from + k];
-        to[k] = dot(batch.grad_similar.data() + at * channels + first,
-                    g.chosen.support + row * channels + first, count);
-      }
-    }
-}
-
 // All RoIs of one video that has support frames.
 inline void video_gradient(const VideoGradient& g, const Neighbours& near, const Layout& l,
                            const UsedCells& used, const Embedding* e, float* grad_weight,
@@ -157,7 +156,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
   int64_t most = kBatchBytes / GradientBatch::bytes_of_roi(l, frames, area, p.channels);
   if (most < p.threads) most = p.threads;
   if (most > g.part.count) most = g.part.count;
-  GradientBatch batch(l, most, frames, area, p.channels, p.top_k);
+  GradientBatch batch(l, most, frames, area, p.channels);
   PerThread<GradientSpace> spaces(p.threads, l, area, frames);
   const int64_t coefficients = frames * area * p.top_k;
   Array<float> pulls(most * coefficients), shrinks(most * coefficients);
@@ -171,7 +170,6 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       GradientSpace& space = spaces[thread];
       if (!e) {
         average_gradient(g, batch, r, roi);
-        similar_gradient(g, batch, 0, r, roi, 0, p.channels);
         return;
       }
       const int64_t input = l.first_input(group * l.heads_of_group);
@@ -187,7 +185,6 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
                         group * l.heads_of_group + h, h == 0, r, (first + r) * area,
                         g.grad_output + roi * area * p.channels,
                         g.grad_sets + roi * area * p.channels, batch, space);
-      similar_gradient(g, batch, group, r, roi, input, l.inputs);
     });
     if (e)
       parallel(l.heads * kOffsets, p.threads, [&](int64_t task, int64_t thread) {
@@ -199,7 +196,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
           cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(l, r, head));
       });
     parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
-      cosine_gradient(g, l.groups, batch, r, rois[r], pulls.data() + r * coefficients,
+      cosine_gradient(g, batch, r, rois[r], pulls.data() + r * coefficients,
                       shrinks.data() + r * coefficients);
     });
     parallel(frames * slices, p.threads, [&](int64_t task, int64_t) {
