@@ -5,9 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import os
 import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +15,7 @@ import torch
 
 from trovid.benchmarks.contenders import RIVAL, run_rival, step_of, trovid_with
 from trovid.benchmarks.inputs import OperatorSize, make_inputs
+from trovid.benchmarks.own_process import run_module
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -99,17 +98,12 @@ def memory_of(
         "device": device,
         "dtype": dtype,
     }
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    done = subprocess.run(
-        [sys.executable, "-m", "trovid.benchmarks.memory", json.dumps(job)],
-        capture_output=True,
-        text=True,
-        env=environment,
+    return run_module(
+        "trovid.benchmarks.memory",
+        job,
+        threads=threads,
+        what=f"measuring the memory of {contender}",
     )
-    if done.returncode:
-        last = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise RuntimeError(f"measuring the memory of {contender} failed: {last}")
-    return int(done.stdout.split()[-1])
 
 
 def main() -> None:

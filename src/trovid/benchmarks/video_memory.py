@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
-import subprocess
 import sys
 import time
 from typing import Any
+
+from trovid.benchmarks.own_process import run_module
 
 
 def clip_in_own_process(
@@ -32,21 +32,13 @@ def clip_in_own_process(
         RuntimeError: If the process fails.
     """
     job = {"recipe": recipe, "precision": precision, "frames": frames, "quick": quick}
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": str(threads),
-        "TROVID_BACKEND": backend,
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "trovid.benchmarks.video_memory", json.dumps(job)],
-        capture_output=True,
-        text=True,
-        env=environment,
+    return run_module(
+        "trovid.benchmarks.video_memory",
+        job,
+        threads=threads,
+        what=f"running a clip with {recipe}",
+        TROVID_BACKEND=backend,
     )
-    if done.returncode:
-        last = (done.stderr.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise RuntimeError(f"running a clip with {recipe} failed: {last}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def run_clip(job: dict[str, Any]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "embedding.h"
+#include "cell_embedding.h"
 #include "most_similar.h"
 
 namespace TROVID_ISA {
@@ -132,9 +132,12 @@ struct AttentionSpace {
 };
 
 // One group of channels of `count` <= kRois RoIs: output [channels, area] for each of them.
-inline void attend(const Embedding& e, const Neighbours& near, const Chosen& chosen, float scale,
-                   int64_t group, const int64_t* rois, int64_t count, const float* sets,
-                   float* output, AttentionSpace& space) {
+// They are `part_rois[first..first + count)`, whose psi comes through `cells` where there are any.
+inline void attend(const Embedding& e, const CellEmbedding* cells, const Neighbours& near,
+                   const Chosen& chosen, float scale, int64_t group, const int64_t* part_rois,
+                   int64_t first_roi, int64_t count, const float* sets, float* output,
+                   AttentionSpace& space) {
+  const int64_t* rois = part_rois + first_roi;
   const Layout& l = e.layout;
   const int64_t area = near.area, held = space.frames_held;
   const int64_t one_roi = held * area * l.input_stride;
@@ -143,7 +146,9 @@ inline void attend(const Embedding& e, const Neighbours& near, const Chosen& cho
     const int64_t input = l.first_input(head), own = head * l.width;
     const float* inputs[kRois];
     for (int64_t r = 0; r < count; ++r) inputs[r] = sets + rois[r] * area * l.channels + input;
-    embed(e, near, head, inputs, l.channels, count, space.rows, space.psi.data());
+    if (!cells) embed(e, near, head, inputs, l.channels, count, space.rows, space.psi.data());
+    for (int64_t r = 0; cells && r < count; ++r)
+      cells->embed(near, head, (first_roi + r) * area, space.psi.data() + r * area * l.psi_stride);
     absorb(e, near, head, space.psi.data(), count, space.rows, space.v.data());
     for (int64_t r = 0; r < count; ++r) {
       const float* psi = space.psi.data() + r * area * l.psi_stride;

@@ -6,7 +6,8 @@
 //     dpsi(m)   = sum over offsets of W_o U(m, o) + bias sum_t dl_t(m) + 2 dl_0(m) psi(m)
 //     dX(n)     = a_0(n) dO(n) + sum over offsets of W_o^T dpsi(n - o)
 //     dW_o      = sum over m of dpsi(m) X(m + o)^T + psi(m) U(m, o)^T
-// so that no support frame is embedded here either.
+// so that no support frame is embedded here either. Where psi comes through the cells of the map,
+// the last line's first product and W_o^T dpsi go through them as well.
 #pragma once
 
 #include "attention.h"
@@ -21,13 +22,12 @@ struct GradientBatch {
   Array<float> u;             // [rois, heads, area, kOffsets, v_stride]
   Array<float> mass;          // [rois, heads, area], sum of dl over the support frames
   Array<float> grad_similar;  // [rois, frames, area, channels]
-  Array<float> grad_weights;  // [groups, rois, frames, area, top_k]
 
-  GradientBatch(const Layout& l, int64_t r, int64_t t, int64_t a, int64_t channels, int64_t top_k)
+  GradientBatch(const Layout& l, int64_t r, int64_t t, int64_t a, int64_t channels)
       : rois(r), frames(t), area(a), inputs(r * l.groups * a * l.input_stride),
         psi(r * l.heads * a * l.psi_stride), dpsi(r * l.heads * a * l.psi_stride),
         u(r * l.heads * a * kOffsets * l.v_stride), mass(r * l.heads * a),
-        grad_similar(r * t * a * channels), grad_weights(l.groups * r * t * a * top_k) {}
+        grad_similar(r * t * a * channels) {}
 
   static int64_t bytes_of_roi(const Layout& l, int64_t t, int64_t a, int64_t channels) {
     return 4 * a * (t * channels + l.heads * (kOffsets * l.v_stride + 2 * l.psi_stride) +
@@ -93,21 +93,38 @@ inline void grad_similar_of_frames(const Layout& l, const Neighbours& near, cons
     }
 }
 
+// Adds to U(m, o) what `Frames` frames contribute, or starts it with them.
+template <int Frames>
+inline void weighted_frames(const Layout& l, const Neighbours& near, const float* similar,
+                            const float* grad_logits, bool start, float* u) {
+  const int64_t frame = near.area * l.input_stride;
+  for (int64_t n = 0; n < near.area; ++n)
+    for (int64_t i = 0; i < l.inputs; i += kWidth) {
+      Vec values[Frames];
+      for (int t = 0; t < Frames; ++t)
+        values[t] = load(similar + t * frame + n * l.input_stride + i);
+      for (int64_t o = 0; o < kOffsets; ++o) {
+        const int32_t m = near.of[n * kOffsets + kOffsets - 1 - o];
+        if (m < 0) continue;
+        float* to = u + (m * kOffsets + o) * l.v_stride + i;
+        Vec total = start ? Vec{} : load(to);
+#pragma GCC unroll 8
+        for (int t = 0; t < Frames; ++t) total += grad_logits[t * near.area + m] * values[t];
+        store(to, total);
+      }
+    }
+}
+
 // U(m, o) of one RoI.
 inline void weighted_similar(const Layout& l, const Neighbours& near, const float* similar,
                              const float* grad_logits, int64_t frames, float* u) {
-  const int64_t frame = near.area * l.input_stride;
-  for (int64_t m = 0; m < near.area; ++m)
-    for (int64_t o = 0; o < kOffsets; ++o) {
-      const int32_t n = near.of[m * kOffsets + o];
-      if (n < 0) continue;
-      for (int64_t i = 0; i < l.inputs; i += kWidth) {
-        Vec total = {};
-        for (int64_t t = 0; t < frames; ++t)
-          total += grad_logits[t * near.area + m] * load(similar + t * frame + n * l.input_stride + i);
-        store(u + (m * kOffsets + o) * l.v_stride + i, total);
-      }
-    }
+  int64_t t = 0;
+  const auto at = [&](auto run) {
+    run(l, near, similar + t * near.area * l.input_stride, grad_logits + t * near.area, t == 0, u);
+  };
+  for (; t + kFrames <= frames; t += kFrames) at(weighted_frames<kFrames>);
+  for (; t + 2 <= frames; t += 2) at(weighted_frames<2>);
+  for (; t < frames; ++t) at(weighted_frames<1>);
 }
 
 // From logits [frames + 1, area], the target's own first, to attention weights, in place, and to
@@ -129,9 +146,11 @@ inline void softmax_gradient(float* logits, float* grad, int64_t frames, int64_t
 }
 
 // One head of one RoI: fills the batch's psi, dpsi, U, mass; adds to grad_similar and grad_set.
-inline void attend_gradient(const Embedding& e, const Neighbours& near, float scale, int64_t head,
-                            bool first, int64_t r, const float* grad_output, float* grad_set,
-                            GradientBatch& batch, GradientSpace& space) {
+// Where there are `cells`, the RoI's positions begin at `position` there.
+inline void attend_gradient(const Embedding& e, const CellEmbedding* cells, const Neighbours& near,
+                            float scale, int64_t head, bool first, int64_t r, int64_t position,
+                            const float* grad_output, float* grad_set, GradientBatch& batch,
+                            GradientSpace& space) {
   const Layout& l = e.layout;
   const int64_t area = near.area, frames = batch.frames, own = head * l.width;
   const int64_t input = l.first_input(head), within = l.within_inputs(head);
@@ -143,7 +162,10 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
   float* weights = space.logits.data();
   float* grad = space.grad_logits.data();
 
-  embed(e, near, head, &inputs, l.input_stride, 1, space.rows, psi);
+  if (cells)
+    cells->embed(near, head, position, psi);
+  else
+    embed(e, near, head, &inputs, l.input_stride, 1, space.rows, psi);
   absorb(e, near, head, psi, 1, space.rows, space.v.data());
   support_logits(l, near, space.v.data(), space.similar.data(), frames, weights + area);
   for (int64_t m = 0; m < area; ++m) {
@@ -196,6 +218,7 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
       space.rows.multiply(near.count[o], e.forward_panel(head, o, column), l.inputs, column,
                           l.width, true);
   }
+  if (cells) return;
   space.grad_inputs.fill(area * l.v_stride, 0);
   for (int64_t o = 0; o < kOffsets; ++o) {
     for (int64_t i = 0; i < near.count[o]; ++i) {
@@ -211,17 +234,20 @@ inline void attend_gradient(const Embedding& e, const Neighbours& near, float sc
                l.inputs);
 }
 
-// Adds a batch's part of dW_o of one head, [width, v_stride], and at the centre that of the bias.
+// Adds a batch's part of dW_o of one head, [width, v_stride], and at the centre that of the bias;
+// without that of the target's own sets where it goes through cells.
 inline void weight_gradient(const Layout& l, const Neighbours& near, int64_t head, int64_t o,
-                            GradientBatch& batch, Array<const float*>& left,
+                            bool through_cells, GradientBatch& batch, Array<const float*>& left,
                             Array<const float*>& right, float* grad_weight, float* grad_bias) {
   int64_t size = 0;
   for (int64_t r = 0; r < batch.rois; ++r) {
     const float* inputs = batch.inputs_of(l, r, head / l.heads_of_group);
     for (int64_t i = 0; i < near.count[o]; ++i) {
       const int64_t m = near.position[o * near.area + i];
-      left[size] = batch.dpsi_of(l, r, head) + m * l.psi_stride;
-      right[size++] = inputs + near.neighbour[o * near.area + i] * l.input_stride;
+      if (!through_cells) {
+        left[size] = batch.dpsi_of(l, r, head) + m * l.psi_stride;
+        right[size++] = inputs + near.neighbour[o * near.area + i] * l.input_stride;
+      }
       left[size] = batch.psi_of(l, r, head) + m * l.psi_stride;
       right[size++] = batch.u_of(l, r, head) + (m * kOffsets + o) * l.v_stride;
     }

@@ -7,7 +7,7 @@
 
 namespace TROVID_ISA {
 
-constexpr int64_t kBatchBytes = 48 << 20;
+constexpr int64_t kBatchBytes = 16 << 20;
 constexpr int64_t kSlice = 128;  // channels that one task of a scatter writes
 
 // One video's part of the backward pass.
@@ -19,17 +19,36 @@ struct VideoGradient {
   const float* scores;
   const float* grad_output;
   float* grad_sets;     // [M, C], zero at first
+  float* grad_features;  // [cells of the map, C], zero at first
   float* grad_support;  // of this video's frames
   float* shrink;        // [frames, cells], zero at first: how much of itself a row's gradient loses
 };
 
-// grad_weights summed over the groups, turned into the gradients of the cosines; what they do to
-// the positions is added to grad_sets. Leaves in `pulls` and `shrinks` [frames, area, top_k] what
-// they do to the rows: a multiple of the position and of the row itself.
-inline void cosine_gradient(const VideoGradient& g, int64_t groups, GradientBatch& batch, int64_t r,
+// to += sum over k of factor * row, for all channels.
+inline void add_rows(float* to, const float* rows, int64_t channels, const int32_t* indices,
+                     const float* factors, int64_t count) {
+  int64_t c = 0;
+  for (; c + 4 * kWidth <= channels; c += 4 * kWidth) {
+    Vec sums[4];
+    for (int j = 0; j < 4; ++j) sums[j] = load(to + c + j * kWidth);
+    for (int64_t k = 0; k < count; ++k) {
+      const float* from = rows + indices[k] * channels + c;
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j) sums[j] += factors[k] * load(from + j * kWidth);
+    }
+    for (int j = 0; j < 4; ++j) store(to + c + j * kWidth, sums[j]);
+  }
+  for (int64_t k = 0; k < count; ++k)
+    add_scaled(to + c, factors[k], rows + indices[k] * channels + c, channels - c);
+}
+
+// From the gradients of the most similar features to those of the softmax weights over the K cells
+// and of the cosines; what these do to the positions is added to grad_sets. Leaves in `pulls` and
+// `shrinks` [frames, area, top_k] what they do to the rows: a multiple of the position and of the
+// row itself.
+inline void cosine_gradient(const VideoGradient& g, const GradientBatch& batch, int64_t r,
                             int64_t roi, float* pulls, float* shrinks) {
   const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  const int64_t group_size = batch.rois * batch.frames * area * top_k;
   for (int64_t m = 0; m < area; ++m) {
     const int64_t position = roi * area + m;
     const float* set = g.sets + position * channels;
@@ -40,27 +59,26 @@ inline void cosine_gradient(const VideoGradient& g, int64_t groups, GradientBatc
     for (int64_t t = 0; t < batch.frames; ++t) {
       const int64_t from = (t * g.chosen.stride + position) * top_k;
       const int64_t to = (t * area + m) * top_k;
-      const float* partial = batch.grad_weights.data() + (r * batch.frames * area) * top_k + to;
       const float* weights = g.chosen.weights + from;
+      const int32_t* indices = g.chosen.indices + from;
+      const float* rows = g.chosen.support + t * g.p.cells * channels;
       const float* norms = g.p.inverse_norms + (g.part.first_frame + t) * g.p.cells;
+      const float* grad_similar =
+          batch.grad_similar.data() + ((r * batch.frames + t) * area + m) * channels;
       float mean = 0;
       for (int64_t k = 0; k < top_k; ++k) {
-        float total = 0;
-        for (int64_t i = 0; i < groups; ++i) total += partial[i * group_size + k];
-        pulls[to + k] = total;
-        mean += weights[k] * total;
+        pulls[to + k] = dot(grad_similar, rows + indices[k] * channels, channels);
+        mean += weights[k] * pulls[to + k];
       }
       for (int64_t k = 0; k < top_k; ++k) {
         const float cosine = g.scores[from + k];
         const float grad = weights[k] * (pulls[to + k] - mean);
-        const float inverse_norm = norms[g.chosen.indices[from + k]];
+        const float inverse_norm = norms[indices[k]];
         pulls[to + k] = grad * inverse_norm * inverse_length;
         shrinks[to + k] = grad * cosine * inverse_norm * inverse_norm;
         own_shrink += grad * cosine;
-        add_scaled(grad_set, pulls[to + k],
-                   g.chosen.support + (t * g.p.cells + g.chosen.indices[from + k]) * channels,
-                   channels);
       }
+      add_rows(grad_set, rows, channels, indices, pulls + to, top_k);
     }
     add_scaled(grad_set, -own_shrink * inverse_length * inverse_length, set, channels);
   }
@@ -98,11 +116,9 @@ inline void scatter(const VideoGradient& g, const GradientBatch& batch, const in
 }
 
 // The gradient of RoIAlign: grad_features [cells, channels] of one video.
-inline void unpool(const trovid_problem& p, const VideoPart& part, const float* grad_sets,
-                   float* grad_features) {
+inline void unpool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
+                   const float* grad_sets, float* grad_features) {
   const int64_t area = p.grid_height * p.grid_width;
-  Combination cells;
-  sample(p, part.rois.data(), part.count, cells);
   const int64_t slices = (p.channels + kSlice - 1) / kSlice;
   parallel(slices, p.threads, [&](int64_t task, int64_t) {
     const int64_t first = task * kSlice;
@@ -127,33 +143,20 @@ inline void average_gradient(const VideoGradient& g, GradientBatch& batch, int64
   }
 }
 
-// The gradients of the softmax weights over the K cells, from `count` channels.
-inline void similar_gradient(const VideoGradient& g, GradientBatch& batch, int64_t group, int64_t r,
-                             int64_t roi, int64_t first, int64_t count) {
-  const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  for (int64_t t = 0; t < batch.frames; ++t)
-    for (int64_t m = 0; m < area; ++m) {
-      const int64_t at = (r * batch.frames + t) * area + m;
-      const int64_t from = (t * g.chosen.stride + roi * area + m) * top_k;
-      float* to = batch.grad_weights.data() +
-                  (group * batch.rois * batch.frames * area + at) * top_k;
-      for (int64_t k = 0; k < top_k; ++k) {
-        const int64_t row = t * g.p.cells + g.chosen.indices[from + k];
-        to[k] = dot(batch.grad_similar.data() + at * channels + first,
-                    g.chosen.support + row * channels + first, count);
-      }
-    }
-}
-
 // All RoIs of one video that has support frames.
 inline void video_gradient(const VideoGradient& g, const Neighbours& near, const Layout& l,
-                           const Embedding* e, float* grad_weight, float* grad_bias) {
+                           const UsedCells& used, const Embedding* e, float* grad_weight,
+                           float* grad_bias) {
   const trovid_problem& p = g.p;
+  const float* map = p.features + g.part.video * p.height * p.width * p.channels;
+  const bool through_cells = e && used.pay(l);
+  const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, e, used, map, p.threads);
+  PerThread<CellEmbeddingGradient> cell_gradient(through_cells ? 1 : 0, e, used);
   const int64_t area = near.area, frames = g.part.frames;
   int64_t most = kBatchBytes / GradientBatch::bytes_of_roi(l, frames, area, p.channels);
   if (most < p.threads) most = p.threads;
   if (most > g.part.count) most = g.part.count;
-  GradientBatch batch(l, most, frames, area, p.channels, p.top_k);
+  GradientBatch batch(l, most, frames, area, p.channels);
   PerThread<GradientSpace> spaces(p.threads, l, area, frames);
   const int64_t coefficients = frames * area * p.top_k;
   Array<float> pulls(most * coefficients), shrinks(most * coefficients);
@@ -167,7 +170,6 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       GradientSpace& space = spaces[thread];
       if (!e) {
         average_gradient(g, batch, r, roi);
-        similar_gradient(g, batch, 0, r, roi, 0, p.channels);
         return;
       }
       const int64_t input = l.first_input(group * l.heads_of_group);
@@ -179,20 +181,22 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       g.chosen.gather_roi(roi * area, area, 0, frames, input, l.inputs, space.similar.data(),
                           l.input_stride);
       for (int64_t h = 0; h < l.heads_of_group; ++h)
-        attend_gradient(*e, near, p.logit_scale, group * l.heads_of_group + h, h == 0, r,
+        attend_gradient(*e, through_cells ? &cells[0] : nullptr, near, p.logit_scale,
+                        group * l.heads_of_group + h, h == 0, r, (first + r) * area,
                         g.grad_output + roi * area * p.channels,
                         g.grad_sets + roi * area * p.channels, batch, space);
-      similar_gradient(g, batch, group, r, roi, input, l.inputs);
     });
     if (e)
       parallel(l.heads * kOffsets, p.threads, [&](int64_t task, int64_t thread) {
-        const int64_t head = task / kOffsets;
-        weight_gradient(l, near, head, task % kOffsets, batch, left[thread], right[thread],
+        const int64_t head = task / kOffsets, o = task % kOffsets;
+        weight_gradient(l, near, head, o, through_cells, batch, left[thread], right[thread],
                         grad_weight + task * l.width * l.v_stride,
                         grad_bias ? grad_bias + head * l.width : nullptr);
+        for (int64_t r = 0; through_cells && r < batch.rois; ++r)
+          cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(l, r, head));
       });
     parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
-      cosine_gradient(g, l.groups, batch, r, rois[r], pulls.data() + r * coefficients,
+      cosine_gradient(g, batch, r, rois[r], pulls.data() + r * coefficients,
                       shrinks.data() + r * coefficients);
     });
     parallel(frames * slices, p.threads, [&](int64_t task, int64_t) {
@@ -201,6 +205,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
       scatter(g, batch, rois, task / slices, from, count, pulls.data(), shrinks.data());
     });
   }
+  if (through_cells) cell_gradient[0].finish(map, p.threads, g.grad_features, grad_weight);
   parallel(frames * g.p.cells / 64 + 1, p.threads, [&](int64_t task, int64_t) {
     for (int64_t row = task * 64; row < frames * p.cells && row < (task + 1) * 64; ++row)
       if (g.shrink[row] != 0)
@@ -240,6 +245,9 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
   for (int64_t v = 0; v < p.videos; ++v) {
     const VideoPart part(p, v);
     if (part.count == 0) continue;
+    Combination combination;
+    sample(p, part.rois.data(), part.count, combination);
+    const UsedCells used(combination, part.count * area, p.height * p.width);
     const Chosen chosen = chosen_of(p, part, indices, weights.data());
     softmax_of_all(p, part, stride, scores, weights.data());
     if (part.frames == 0) {
@@ -254,12 +262,13 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
                                    scores,
                                    grad_output,
                                    grad_sets.data(),
+                                   grad_features + v * map,
                                    grad_support + part.first_frame * p.cells * p.channels,
                                    shrink.data() + part.first_frame * p.cells};
-      video_gradient(gradient, near, layout, p.heads ? &embedding[0] : nullptr,
+      video_gradient(gradient, near, layout, used, p.heads ? &embedding[0] : nullptr,
                      packed_weight.data(), grad_bias);
     }
-    unpool(p, part, grad_sets.data(), grad_features + v * map);
+    unpool(p, part, combination, grad_sets.data(), grad_features + v * map);
   }
   if (!grad_weight) return;
   for (int64_t head = 0; head < p.heads; ++head)

@@ -92,37 +92,28 @@ struct Rows {
 };
 
 // Rows are the cells in use where they are fewer, else (or where cells cancel) the positions.
-inline void choose_rows(const trovid_problem& p, const VideoPart& part, const Combination& cells,
+inline void choose_rows(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
                         const float* sets, const float* inverse_lengths, const bool* cancels,
                         const float* zeros, Rows& rows) {
-  const int64_t area = p.grid_height * p.grid_width, positions = part.count * area;
-  const int64_t size = p.height * p.width, entries = cells.begin[positions];
-  const float* map = p.features + part.video * size * p.channels;
-  Array<int32_t> row_of(size);
-  row_of.fill(size, -1);
-  int64_t used = 0;
-  for (int64_t e = 0; e < entries; ++e) {
-    int32_t& row = row_of[cells.row[e]];
-    if (row < 0) row = 0, ++used;
-  }
+  const Combination& cells = used.combination;
+  const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
+  const int64_t entries = used.entries();
+  const float* map = p.features + part.video * p.height * p.width * p.channels;
   // Combining an entry for one support cell costs about as much as four multiplications.
-  const bool by_cells = used * p.channels + 4 * entries < positions * p.channels;
-  rows.pointers.resize(size + positions);
+  const bool by_cells = used.count * p.channels + 4 * entries < positions * p.channels;
+  rows.pointers.resize(used.count + positions);
   rows.combination.begin.resize(positions + 1);
   rows.combination.row.resize(entries + positions);
   rows.combination.weight.resize(entries + positions);
   if (by_cells)
-    for (int64_t i = 0; i < size; ++i)
-      if (row_of[i] == 0) {
-        row_of[i] = static_cast<int32_t>(rows.count);
-        rows.pointers[rows.count++] = map + i * p.channels;
-      }
+    for (; rows.count < used.count; ++rows.count)
+      rows.pointers[rows.count] = map + used.cell_of[rows.count] * p.channels;
   int64_t at = 0;
   for (int64_t m = 0; m < positions; ++m) {
     rows.combination.begin[m] = at;
     if (by_cells && !cancels[m]) {
       for (int64_t e = cells.begin[m]; e < cells.begin[m + 1]; ++e) {
-        rows.combination.row[at] = row_of[cells.row[e]];
+        rows.combination.row[at] = used.row_of[cells.row[e]];
         rows.combination.weight[at++] = cells.weight[e];
       }
       continue;
@@ -163,18 +154,16 @@ inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const in
 }
 
 // The choice of all positions of a video.
-inline void choose(const trovid_problem& p, const VideoPart& part, float* sets, float* scores,
-                   int32_t* indices) {
-  const int64_t area = p.grid_height * p.grid_width, positions = part.count * area;
-  Combination cells;
-  sample(p, part.rois.data(), part.count, cells);
+inline void choose(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
+                   float* sets, float* scores, int32_t* indices) {
+  const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
   Array<float> inverse_lengths(positions), zeros(p.channels);
   Array<bool> cancels(positions);
   zeros.fill(p.channels, 0);
-  pool(p, part, cells, sets, inverse_lengths.data(), cancels.data());
+  pool(p, part, used.combination, sets, inverse_lengths.data(), cancels.data());
   if (part.frames == 0) return;
   Rows rows;
-  choose_rows(p, part, cells, sets, inverse_lengths.data(), cancels.data(), zeros.data(), rows);
+  choose_rows(p, part, used, sets, inverse_lengths.data(), cancels.data(), zeros.data(), rows);
   Array<int64_t> place(positions);
   for (int64_t m = 0; m < positions; ++m) place[m] = part.rois[m / area] * area + m % area;
   const int64_t first_row = part.first_frame * p.cells;
@@ -210,7 +199,10 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
   for (int64_t v = 0; v < p.videos; ++v) {
     const VideoPart part(p, v);
     if (part.count == 0) continue;
-    choose(p, part, sets, scores, indices);
+    Combination combination;
+    sample(p, part.rois.data(), part.count, combination);
+    const UsedCells used(combination, part.count * area, p.height * p.width);
+    choose(p, part, used, sets, scores, indices);
     softmax_of_all(p, part, stride, scores, weights.data());
     const Chosen chosen = chosen_of(p, part, indices, weights.data());
     if (p.heads == 0 || part.frames == 0) {
@@ -224,13 +216,16 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     }
     const Layout layout(p);
     const Embedding embedding(p, layout);
+    const PerThread<CellEmbedding> cells(used.pay(layout) ? 1 : 0, &embedding, used,
+                                         p.features + v * p.height * p.width * p.channels,
+                                         p.threads);
     PerThread<AttentionSpace> spaces(p.threads, layout, area, part.frames);
     const int64_t batches = (part.count + kRois - 1) / kRois;
     parallel(layout.groups * batches, p.threads, [&](int64_t task, int64_t thread) {
       const int64_t first = task % batches * kRois;
       const int64_t count = part.count - first < kRois ? part.count - first : kRois;
-      attend(embedding, near, chosen, p.logit_scale, task / batches, part.rois.data() + first,
-             count, sets, output, spaces[thread]);
+      attend(embedding, used.pay(layout) ? &cells[0] : nullptr, near, chosen, p.logit_scale,
+             task / batches, part.rois.data(), first, count, sets, output, spaces[thread]);
     });
   }
 }

@@ -10,20 +10,25 @@ namespace TROVID_ISA {
 // Columns of a panel. A panel [depth][kPanel] is one operand, packed.
 constexpr int kPanel = 64;
 constexpr int kTileRows = 6;
+constexpr int kLine = 16;  // floats of a line of the cache
 constexpr int kTileVecs = kWidth == 16 ? 4 : 2;
 
 inline int64_t panels_of(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
 // One tile: Rows rows times Vecs vectors of columns. Element (i, p) of the left operand is
-// left[i][p]; row p of the right one starts at right + p * kPanel.
+// left[i][p]; row p of the right one starts at right + p * kPanel. Meanwhile the rows of the next
+// tile are fetched into the cache.
 template <int Rows, int Vecs>
-inline void tile(const float* const* left, const float* right, int64_t depth, float* const* out,
-                 int64_t column, bool accumulate) {
+inline void tile(const float* const* left, const float* const* next, const float* right,
+                 int64_t depth, float* const* out, int64_t column, bool accumulate) {
   Vec sums[Rows][Vecs];
   for (int i = 0; i < Rows; ++i)
     for (int j = 0; j < Vecs; ++j)
       sums[i][j] = accumulate ? load(out[i] + column + j * kWidth) : Vec{};
+#pragma GCC unroll 4
   for (int64_t p = 0; p < depth; ++p) {
+    if (p % kLine == 0)
+      for (int i = 0; i < Rows; ++i) __builtin_prefetch(next[i] + p);
     Vec row[Vecs];
 #pragma GCC unroll 4
     for (int j = 0; j < Vecs; ++j) row[j] = load(right + p * kPanel + column + j * kWidth);
@@ -43,13 +48,15 @@ inline void tiles(const float* const* left, int64_t rows, const float* right, in
                   float* const* out, int64_t column, bool accumulate) {
   int64_t i = 0;
   for (; i + kTileRows <= rows; i += kTileRows)
-    tile<kTileRows, Vecs>(left + i, right, depth, out + i, column, accumulate);
+    tile<kTileRows, Vecs>(left + i, left + (i + 2 * kTileRows <= rows ? i + kTileRows : i), right,
+                          depth, out + i, column, accumulate);
+  const float* const* last = left + i;
   switch (rows - i) {
-    case 1: tile<1, Vecs>(left + i, right, depth, out + i, column, accumulate); break;
-    case 2: tile<2, Vecs>(left + i, right, depth, out + i, column, accumulate); break;
-    case 3: tile<3, Vecs>(left + i, right, depth, out + i, column, accumulate); break;
-    case 4: tile<4, Vecs>(left + i, right, depth, out + i, column, accumulate); break;
-    case 5: tile<5, Vecs>(left + i, right, depth, out + i, column, accumulate); break;
+    case 1: tile<1, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 2: tile<2, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 3: tile<3, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 4: tile<4, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 5: tile<5, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
     default: break;
   }
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstring>
 
 #include "product.h"
 #include "sampling.h"
@@ -23,44 +24,95 @@ struct Search {
   int64_t frames, cells, channels, top_k;
 };
 
-// The best K so far of one position: values descending, equal ones by ascending index.
-struct Best {
-  float* value;
-  int32_t* index;
+// A cosine and its cell as one number: the greater cosine is the greater key, of equal cosines that
+// with the lower index. No key is 0.
+inline uint64_t key_of(float cosine, int64_t cell) {
+  const float value = cosine + 0.0f;  // -0 equals 0
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits ^= bits >> 31 ? ~uint32_t{0} : uint32_t{1} << 31;
+  return uint64_t{bits} << 32 | ~static_cast<uint32_t>(cell);
+}
 
-  void clear(int64_t top_k) const {
-    for (int64_t k = 0; k < top_k; ++k) {
-      value[k] = -INFINITY;
-      index[k] = 0;
-    }
-  }
+inline int32_t cell_of(uint64_t key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
 
-  // Candidates must come by ascending index, so that an equal one stays behind.
-  void insert(int64_t top_k, float candidate, int32_t at) const {
-    int64_t k = top_k - 1;
-    for (; k > 0 && value[k - 1] < candidate; --k) {
-      value[k] = value[k - 1];
-      index[k] = index[k - 1];
-    }
-    value[k] = candidate;
-    index[k] = at;
+inline float cosine_of(uint64_t key) {
+  uint32_t bits = static_cast<uint32_t>(key >> 32);
+  bits ^= bits >> 31 ? uint32_t{1} << 31 : ~uint32_t{0};
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+// Keeps the K greatest of the numbers that are inserted, in descending order, without a branch.
+template <typename Number>
+inline void insert(Number* best, int64_t top_k, Number number) {
+  for (int64_t k = 0; k < top_k; ++k) {
+    const Number held = best[k];
+    best[k] = held > number ? held : number;
+    number = held > number ? number : held;
   }
-};
+}
 
 constexpr int kVecs = kPanel / kWidth;
 constexpr int kHeld = kVecs < 8 ? kVecs : 8;
+// More than rounding can put a combination of at most 1e4 terms above its bound.
+constexpr float kRounding = 1e-3f;
+// From so many candidates on, it pays to raise the threshold before they are inserted.
+constexpr int kMany = 12;
+// Panels from one to the next: the best cells lie close together, so thresholds rise early.
+constexpr int64_t kStride = 6;
 
-// Cells [first, first + count) of a panel, count <= kPanel, against all positions.
-inline void select_in_panel(const Search& s, const float* products, const float* scales,
-                            int64_t first, int64_t count, float* values, int32_t* indices) {
+// Scales the products of one panel's columns, and finds each row's largest.
+inline void scale_rows(float* products, int64_t rows, const float* scales, float* largest) {
+  for (int64_t r = 0; r < rows; ++r) {
+    float* row = products + r * kPanel;
+    Vec most = broadcast(-INFINITY);
+#pragma GCC unroll 16
+    for (int j = 0; j < kVecs; ++j) {
+      const Vec value = load(row + j * kWidth) * load(scales + j * kWidth);
+      store(row + j * kWidth, value);
+      most = greatest(most, value);
+    }
+    largest[r] = greatest(most);
+  }
+}
+
+inline uint64_t at_least(const float* values, float threshold) {
+  uint64_t mask = 0;
+  for (int j = 0; j < kVecs; ++j)
+    mask |= uint64_t{at_least(load(values + j * kWidth), broadcast(threshold))} << (j * kWidth);
+  return mask;
+}
+
+// A value that at least K <= kWidth of a panel's values reach, and no lower than `threshold`.
+inline float raised(float threshold, const float* values, int64_t top_k) {
+  float best[kWidth], lanes[kWidth];
+  Vec most = load(values);
+  for (int j = 1; j < kVecs; ++j) most = greatest(most, load(values + j * kWidth));
+  store(lanes, most);
+  for (int64_t k = 0; k < top_k; ++k) best[k] = threshold;
+  for (int lane = 0; lane < kWidth; ++lane) insert(best, top_k, lanes[lane]);
+  return best[top_k - 1];
+}
+
+// Cells [first, first + count) of a panel, count <= kPanel, against all positions. Weights are not
+// negative, so that a position's combination of its rows' largest products bounds all of its
+// cosines: where the bound is below the worst cosine that it keeps, the panel holds none of its best.
+template <int TopK>
+inline void select_in_panel(const Search& s, const float* products, const float* largest,
+                            int64_t first, int64_t count, uint64_t* keys, float* worst) {
+  const int64_t top_k = TopK ? TopK : s.top_k;
   const int64_t* begin = s.combination->begin.data();
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
   const uint64_t valid = count < kPanel ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
-  alignas(64) float scaled[kPanel];
+  alignas(64) float combined[kPanel];
   for (int64_t m = 0; m < s.positions; ++m) {
-    const Best best{values + m * s.top_k, indices + m * s.top_k};
-    const Vec threshold = broadcast(best.value[s.top_k - 1]);
+    float bound = 0;
+    for (int64_t e = begin[m]; e < begin[m + 1]; ++e) bound += weight[e] * largest[row[e]];
+    if (bound + std::fabs(bound) * kRounding < worst[m]) continue;
+    const Vec threshold = broadcast(worst[m]);
     uint64_t better = 0;
     for (int held = 0; held < kVecs; held += kHeld) {
       Vec sums[kHeld];
@@ -72,28 +124,34 @@ inline void select_in_panel(const Search& s, const float* products, const float*
         for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
       }
       for (int j = 0; j < kHeld; ++j) {
-        sums[j] *= load(scales + (held + j) * kWidth);
-        better |= uint64_t{greater(sums[j], threshold)} << ((held + j) * kWidth);
-        store(scaled + (held + j) * kWidth, sums[j]);
+        better |= uint64_t{at_least(sums[j], threshold)} << ((held + j) * kWidth);
+        store(combined + (held + j) * kWidth, sums[j]);
       }
     }
-    for (better &= valid; better; better &= better - 1) {
+    better &= valid;
+    if (!better) continue;
+    if (count == kPanel && top_k <= kWidth && __builtin_popcountll(better) > kMany)
+      better = at_least(combined, raised(worst[m], combined, top_k));
+    for (; better; better &= better - 1) {
       const int column = __builtin_ctzll(better);
-      if (scaled[column] > best.value[s.top_k - 1])
-        best.insert(s.top_k, scaled[column], static_cast<int32_t>(first + column));
+      insert(keys + m * top_k, top_k, key_of(combined[column], first + column));
     }
+    if (keys[m * top_k + top_k - 1]) worst[m] = cosine_of(keys[m * top_k + top_k - 1]);
   }
 }
 
-// Panels [first_panel, last_panel) of one frame; values and indices are [positions, top_k].
+// Panels [first_panel, last_panel) of one frame; keys are [positions, top_k].
 inline void select_in_frame(const Search& s, int64_t frame, int64_t first_panel, int64_t last_panel,
-                            float* workspace, float** out, float* values, int32_t* indices) {
+                            float* workspace, float** out, uint64_t* keys) {
   float* panel = workspace;
-  float* products = workspace + s.channels * kPanel;
+  float* products = panel + s.channels * kPanel;
+  float* largest = products + s.count_rows * kPanel;
+  float* worst = largest + panels_of(s.count_rows) * kPanel;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
-  for (int64_t m = 0; m < s.positions; ++m)
-    Best{values + m * s.top_k, indices + m * s.top_k}.clear(s.top_k);
-  for (int64_t at = first_panel; at < last_panel; ++at) {
+  for (int64_t m = 0; m < s.positions; ++m) worst[m] = -INFINITY;
+  std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.top_k);
+  const int64_t panels = last_panel - first_panel;
+  for (int64_t i = 0, at = first_panel; i < panels; ++i) {
     const int64_t first = at * kPanel;
     const int64_t count = s.cells - first < kPanel ? s.cells - first : kPanel;
     transpose(s.support + (frame * s.cells + first) * s.channels, s.channels, count, s.channels,
@@ -101,10 +159,16 @@ inline void select_in_frame(const Search& s, int64_t frame, int64_t first_panel,
     if (count < kPanel)
       for (int64_t c = 0; c < s.channels; ++c)
         for (int64_t i = count; i < kPanel; ++i) panel[c * kPanel + i] = 0;
-    product(s.rows, s.count_rows, panel, s.channels, count, out, false);
+    product(s.rows, s.count_rows, panel, s.channels, kPanel, out, false);
     float scales[kPanel] = {};
     std::memcpy(scales, s.inverse_norms + frame * s.cells + first, sizeof(float) * count);
-    select_in_panel(s, products, scales, first, count, values, indices);
+    scale_rows(products, s.count_rows, scales, largest);
+    if (s.top_k == 4)
+      select_in_panel<4>(s, products, largest, first, count, keys, worst);
+    else
+      select_in_panel<0>(s, products, largest, first, count, keys, worst);
+    at += kStride;
+    if (at >= last_panel) at = first_panel + (at - first_panel) % kStride + 1;
   }
 }
 
@@ -117,28 +181,27 @@ inline void select(const Search& s, const float* inverse_lengths, const int64_t*
   if (threads == 1) parts = 1;
   if (parts > panels) parts = panels;
   const int64_t state = s.positions * s.top_k;
-  const int64_t workspace = (s.channels + s.count_rows) * kPanel;
-  Array<float> values(s.frames * parts * state), workspaces(threads * workspace);
-  Array<int32_t> found(s.frames * parts * state);
+  const int64_t workspace =
+      (s.channels + s.count_rows + panels_of(s.count_rows) + panels_of(s.positions)) * kPanel;
+  Array<uint64_t> found(s.frames * parts * state);
+  Array<float> workspaces(threads * workspace);
   Array<float*> outs(threads * s.count_rows);
   parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
     const int64_t frame = task / parts, part = task % parts;
     select_in_frame(s, frame, panels * part / parts, panels * (part + 1) / parts,
                     workspaces.data() + thread * workspace, outs.data() + thread * s.count_rows,
-                    values.data() + task * state, found.data() + task * state);
+                    found.data() + task * state);
   });
   parallel(s.frames, threads, [&](int64_t frame, int64_t) {
     for (int64_t m = 0; m < s.positions; ++m) {
+      uint64_t* best = found.data() + frame * parts * state + m * s.top_k;
+      for (int64_t part = 1; part < parts; ++part)
+        for (int64_t k = 0; k < s.top_k; ++k) insert(best, s.top_k, best[part * state + k]);
       const int64_t to = (frame * stride + place[m]) * s.top_k;
-      const Best best{scores + to, indices + to};
-      best.clear(s.top_k);
-      for (int64_t part = 0; part < parts; ++part)
-        for (int64_t k = 0; k < s.top_k; ++k) {
-          const int64_t from = (frame * parts + part) * state + m * s.top_k + k;
-          if (!(values[from] > best.value[s.top_k - 1])) break;
-          best.insert(s.top_k, values[from], found[from]);
-        }
-      for (int64_t k = 0; k < s.top_k; ++k) best.value[k] *= inverse_lengths[m];
+      for (int64_t k = 0; k < s.top_k; ++k) {
+        scores[to + k] = cosine_of(best[k]) * inverse_lengths[m];
+        indices[to + k] = cell_of(best[k]);
+      }
     }
   });
 }

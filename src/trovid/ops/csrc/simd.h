@@ -40,16 +40,29 @@ inline float sum(Vec value) {
 #endif
 }
 
-// Bit i is set where lane i of a is greater than lane i of b.
-inline unsigned greater(Vec a, Vec b) {
+// Bit i is set where lane i of a is at least lane i of b.
+inline unsigned at_least(Vec a, Vec b) {
 #if defined(__AVX512F__)
-  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GE_OQ);
 #elif defined(__AVX2__)
-  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ));
+  return _mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GE_OQ));
 #else
   unsigned mask = 0;
-  for (int lane = 0; lane < kWidth; ++lane) mask |= unsigned(a[lane] > b[lane]) << lane;
+  for (int lane = 0; lane < kWidth; ++lane) mask |= unsigned(a[lane] >= b[lane]) << lane;
   return mask;
+#endif
+}
+
+// The greater lanes of two vectors.
+inline Vec greatest(Vec a, Vec b) { return a > b ? a : b; }
+
+inline float greatest(Vec value) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_max_ps((__m512)value);
+#else
+  float most = value[0];
+  for (int lane = 1; lane < kWidth; ++lane) most = value[lane] > most ? value[lane] : most;
+  return most;
 #endif
 }
 
