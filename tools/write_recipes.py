@@ -45,6 +45,18 @@ STATISTICS = """\
   mean: [123.675, 116.28, 103.53]  # RGB
   std: [58.395, 57.12, 57.375]
 """
+RPN_SAMPLING = """\
+    samples: 256
+    positive_fraction: 0.5
+    foreground_iou: 0.7
+    background_iou: 0.3
+"""
+ROI_SAMPLING = """\
+    samples: 256
+    positive_fraction: 0.25
+    foreground_iou: 0.5
+    smooth_l1_beta: 1.0
+"""
 PAPER = """\
 # {title}, {backbone_title}, ImageNet VID, as the paper states
 # (Gong et al., Temporal ROI Align for Video Object Recognition, AAAI 2021).
@@ -68,11 +80,7 @@ model:
     pre_nms: [6000, 6000]  # training, test; chosen
     post_nms: [300, 300]
     nms: 0.7  # chosen, and so is what follows
-    samples: 256
-    positive_fraction: 0.5
-    foreground_iou: 0.7
-    background_iou: 0.3
-    allowed_border: null  # any anchor
+{rpn_sampling}    allowed_border: null  # any anchor
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]
@@ -84,11 +92,7 @@ model:
     selsa_heads: {selsa_heads}
     class_agnostic: true  # chosen, and so is what follows
     delta_stds: [0.1, 0.1, 0.2, 0.2]
-    samples: 256
-    positive_fraction: 0.25
-    foreground_iou: 0.5
-    smooth_l1_beta: 1.0
-image:
+{roi_sampling}image:
   shorter: 600
   longer: 1000  # chosen
   antialias: true  # chosen
@@ -149,11 +153,7 @@ model:
     pre_nms: [6000, 6000]  # training, test
     post_nms: [600, 300]
     nms: 0.7
-    samples: 256
-    positive_fraction: 0.5
-    foreground_iou: 0.7
-    background_iou: 0.3
-    allowed_border: 0  # anchors across the image's edge have no loss
+{rpn_sampling}    allowed_border: 0  # anchors across the image's edge have no loss
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]
@@ -165,11 +165,7 @@ model:
     selsa_heads: {selsa_heads}
     class_agnostic: false
     delta_stds: [0.2, 0.2, 0.2, 0.2]
-    samples: 256
-    positive_fraction: 0.25
-    foreground_iou: 0.5
-    smooth_l1_beta: 1.0
-image:
+{roi_sampling}image:
   shorter: 600
   longer: 1000
   antialias: false
@@ -225,6 +221,8 @@ def recipe_texts() -> dict[str, str]:
                 "name": name,
                 "classes": CLASSES,
                 "statistics": STATISTICS,
+                "rpn_sampling": RPN_SAMPLING,
+                "roi_sampling": ROI_SAMPLING,
                 "selsa_heads": 16 if selsa else 0,
                 "support_frames": 2 if selsa or troi else 0,
                 "hidden": [1024] * (3 if troi else 2),

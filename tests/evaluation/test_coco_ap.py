@@ -55,6 +55,15 @@ def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
     assert evaluation() == before
 
 
+@pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
+def test_class_by_class_gives_the_same(random_case, grouped, monkeypatch):
+    pool = pool_frames(*random_case(4))
+    active = np.arange(len(pool.true_boxes)) % 3 > 0 if grouped else None
+    at_once = CocoEvaluation(pool)(active)
+    monkeypatch.setattr("trovid.evaluation.coco_ap.MANY_DETECTIONS", 0)
+    assert CocoEvaluation(pool)(active) == at_once
+
+
 @pytest.mark.parametrize("ignored_first", [True, False])
 def test_only_the_best_100_of_a_frame_and_class_count(make_labels, make_frame, ignored_first):
     labels = make_labels({"a": [[{"box": [0, 0, 50, 50], "label": 0}]]})

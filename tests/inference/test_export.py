@@ -10,13 +10,17 @@ import av
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import trovid
+from tests.models.torchvision_networks import frame, network, predictor
 from trovid.cli.main import main
 from trovid.data.synthvid import make_clip
 from trovid.data.video_io import Frame, VideoWriter
 from trovid.errors import TrovidError
+from trovid.inference import Predictor
 from trovid.inference.export import export
+from trovid.models import from_torchvision, load_recipe
 from trovid.models.postprocess import select_detections
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
@@ -123,6 +127,69 @@ def test_torch_export_equals_the_model(predictors, frames, tmp_path):
             found = detect(torch.from_numpy(frames[target].image), *bank)
             wanted = expected(predictor, frames, target, support)
             assert_equal([part.detach() for part in found], wanted)
+
+
+def pyramid(name: str, searched: str = "own") -> Predictor:
+    """A detector with a feature pyramid and random weights, of which nothing is trained."""
+    model = network(load_recipe(name).model.name, 5)
+    return predictor(from_torchvision(model, unused=(), searched=searched), name, 4)
+
+
+def agreeing(found, wanted) -> float:
+    """Share of detections with a counterpart within 0.1 pixel and 5e-3; there must be as many.
+
+    Random weights enlarge the rounding of sums in another order, and another of nearly equal cells
+    may be among the top K.
+    """
+    boxes, scores, labels = (torch.as_tensor(np.asarray(part)) for part in found)
+    assert len(boxes) == len(wanted[0]) > 5
+    near = [
+        ((boxes - box).abs().amax(1) < 0.1) & ((scores - score).abs() < 5e-3) & (labels == label)
+        for box, score, label in zip(*wanted, strict=True)
+    ]
+    return float(torch.stack(near).any(1).float().mean())
+
+
+def resized_frame(runner: Predictor) -> Frame:
+    image = frame(160, 160)
+    height, width = runner.transform.size(160, 160)
+    return Frame(0, 0.0, np.array(Image.fromarray(image).resize((width, height))))
+
+
+def test_a_feature_pyramid_is_exported_for_single_frames(tmp_path):
+    """Every level is pooled from; once trained with support frames it cannot be exported."""
+    runner = pyramid("coco-r50-fpn")
+    picture = resized_frame(runner)
+    (file,) = export(runner, tmp_path, frame_size=(160, 160))
+    found = session(file).run(None, {"frame": picture.image})
+    assert agreeing(found, expected_alone(runner, picture)) == 1
+    runner.detector.temporal_trained = True
+    with pytest.raises(TrovidError, match="only models that search one level"):
+        export(runner, tmp_path, frame_size=(160, 160))
+
+
+def expected_alone(runner, picture):
+    inference = runner.recipe.inference
+    return select_detections(
+        runner.score_frame(picture, None),
+        picture.image.shape[:2],
+        score=0.05,
+        nms=inference.nms,
+        max_detections=inference.max_detections,
+    )
+
+
+def test_a_trained_pyramid_is_exported_where_it_searches_one_level(tmp_path):
+    runner = pyramid("coco-mobilenet-v3-320-fpn", "last")
+    runner.detector.temporal_trained = runner.running.temporal_trained = True
+    picture = resized_frame(runner)
+    support = [Frame(i, 0.0, np.roll(picture.image, 9 * i, 1)) for i in (1, 2)]
+    detect, encode = (session(file) for file in export(runner, tmp_path, frame_size=(160, 160)))
+    parts = [encode.run(None, {"frame": one.image}) for one in support]
+    names = [output.name for output in encode.get_outputs()]
+    bank = dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+    found = detect.run(None, {"frame": picture.image, **bank})
+    assert agreeing(found, expected(runner, [picture, *support], 0, [1, 2])) > 0.8
 
 
 def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):

@@ -53,7 +53,7 @@ def test_each_proposal_searches_the_level_it_is_pooled_from():
     x, support = levels(), levels(batch=2, frames=3, seed=1)
     with torch.no_grad():
         pooled = module(x, support, boxes(), IMAGES)
-    of_box = module._levels(boxes(), [1 / 8, 1 / 16, 1 / 32])
+    of_box = module.levels(boxes(), [1 / 8, 1 / 16, 1 / 32])
     assert {int(level) for level in torch.cat(of_box)} == {0, 1, 2}
     rois = [(i, *map(float, box)) for i, part in enumerate(boxes()) for box in part]
     for row, (roi, level) in enumerate(zip(rois, torch.cat(of_box).tolist(), strict=True)):

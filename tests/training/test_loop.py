@@ -125,3 +125,12 @@ def test_the_learning_rate_warms_up_and_ends_low():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] or max(rates) == rates[10]
     assert rates[-1] < 0.001
+
+
+def test_short_memory_says_what_lowers_the_need(clips, tmp_path, monkeypatch):
+    def short(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("trovid.training.loop.compute_losses", short)
+    with pytest.raises(TrovidError, match=r"out of memory: a smaller training.batch"):
+        train(recipe(steps=1), clips, seed=0, checkpoint=tmp_path / "c")

@@ -167,9 +167,11 @@ def report_markdown(records: Sequence[Record]) -> str:
         "## Roofline",
         "",
         "GFLOP/s of the fastest run: counting the products of the factored algorithm "
-        "(`trovid.benchmarks.flops`), and counting those of the equations; beside them the "
-        "machine's own speed, measured in the same run, of torch.mm (2048x2048) and of a "
-        "channels-last 1x1 convolution (512 to 512 channels).",
+        "(`trovid.benchmarks.flops`; all cells of the target map and psi of all positions, of "
+        "which trovid saves a part, so that more than the machine's speed is possible), and "
+        "counting those of the equations; beside them the machine's own speed, measured in the "
+        "same run, of torch.mm (2048x2048) and of a channels-last 1x1 convolution (512 to 512 "
+        "channels).",
         "",
         *markdown_table(ROOFLINE_HEAD, roofline_rows(paper)),
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -16,3 +16,8 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def print_columns(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a heading and rows of equally many cells in aligned columns."""
+    print(columns([heading, *rows]))

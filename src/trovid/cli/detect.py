@@ -44,6 +44,8 @@ def detect(
     frame_rate: float = FALLBACK_RATE,
     device: str = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
+    compile: Annotated[bool, OPTION] = False,
+    deterministic: Annotated[bool, OPTION] = False,
     quiet: Annotated[bool, OPTION] = False,
     json: Annotated[bool, OPTION] = False,
 ) -> int:
@@ -102,6 +104,8 @@ def detect(
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
             it; fp16 needs a GPU.
+        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
+        deterministic: Use deterministic algorithms alone, for equal numbers in every run.
         quiet: Say only what went wrong.
         json: Print the summary as JSON.
     """
@@ -134,7 +138,13 @@ def detect(
     results = []
     with stop_wish() as stop:
         batch = Batch(
-            load=lambda: trovid.load(model, device=device, precision=precision),
+            load=lambda: trovid.load(
+                model,
+                device=device,
+                precision=precision,
+                compile=compile,
+                deterministic=deterministic,
+            ),
             options=options,
             out=out,
             makers=output_makers(video=video, csv=csv, coco=coco, sheet=sheet, timeline=timeline),

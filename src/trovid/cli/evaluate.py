@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -33,7 +34,11 @@ def evaluate(
     class_agnostic_nms: bool = False,
     max_detections: int | None = None,
     seq_nms: bool = False,
+    batch: int = 1,
     device: str = "auto",
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
+    compile: Annotated[bool, Parameter(negative="")] = False,
+    deterministic: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Measure predictions, or a model, against labels.
 
@@ -63,7 +68,11 @@ def evaluate(
         max_detections: Detections a frame at most; by default the recipe's.
         seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS); with
             PREDICTIONS among those that the file holds.
+        batch: Videos that are run at once and share the batch; faster on a GPU.
         device: Where the model runs: auto, cpu, cuda, mps.
+        precision: Of the backbone's later convolutions; fp16 needs a GPU.
+        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
+        deterministic: Use deterministic algorithms alone, for equal figures in every run.
     """
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
@@ -74,8 +83,10 @@ def evaluate(
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
-        if every < 1 or (videos is not None and videos < 1):
-            raise TrovidError("--every and --videos must be at least 1")
+        if every < 1 or batch < 1 or (videos is not None and videos < 1):
+            raise TrovidError("--every, --videos and --batch must be at least 1")
+        if batch > 1 and seq_nms:
+            raise TrovidError("--seq-nms goes through one video at a time: leave out --batch")
         options = {
             "support": support,
             "score": score,
@@ -84,7 +95,23 @@ def evaluate(
             "max_detections": max_detections,
             "seq_nms": seq_nms,
         }
-        _of_model(str(model), data, json, every, videos, device, options)
+        running = {
+            "device": device,
+            "precision": precision,
+            "compile": compile,
+            "deterministic": deterministic,
+        }
+        frames = _Frames(every, videos, batch)
+        _of_model(str(model), data, json, frames, running, options)
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """Every how many frames of how many videos, and how many videos at once."""
+
+    every: int
+    videos: int | None
+    batch: int
 
 
 def _of_file(predictions: Path, labels: Path, json: Path | None, seq_nms: bool) -> None:
@@ -109,9 +136,8 @@ def _of_model(
     model: str,
     data: Path,
     json: Path | None,
-    every: int,
-    videos: int | None,
-    device: str,
+    frames: _Frames,
+    running: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
     from trovid.data.labels import read_labels
@@ -122,35 +148,41 @@ def _of_model(
         SupportSampling.parse(options["support"])
     with bar("reading labels", unit="videos") as tick:
         truth = read_labels(data, progress=tick)
-    predictor = trovid.load(model, device=device)
-    found = _run(predictor, truth, every, videos, options)
+    predictor = trovid.load(model, **running)
+    found = _run(predictor, truth, frames, options)
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     facts = {
         "model": predictor.name,
         "labels": data.name,
         "support": predictor.recipe.inference.support,
-        "every": every,
+        "every": frames.every,
+        "precision": predictor.precision,
         **chosen,
     }
     _print_report(found, truth, facts, json, data)
 
 
 def _run(
-    predictor: Predictor,
-    labels: VideoLabels,
-    every: int,
-    videos: int | None,
-    options: dict[str, Any],
+    predictor: Predictor, labels: VideoLabels, frames: _Frames, options: dict[str, Any]
 ) -> dict[str, list[Detections]]:
     from trovid.progress import bar
 
-    chosen = labels.videos[:videos]
-    found: dict[str, list[Detections]] = {}
+    chosen = labels.videos[: frames.videos]
+    found: dict[str, list[Detections]] = {video.name: [] for video in chosen}
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
-        for done, video in enumerate(chosen, 1):
-            frames = range(0, video.num_frames, every)
-            found[video.name] = list(predictor.detect(labels.path(video), frames=frames, **options))
-            tick(done, len(chosen), video.name)
+        for start in range(0, len(chosen), frames.batch):
+            videos = chosen[start : start + frames.batch]
+            paths = [labels.path(video) for video in videos]
+            targets = [range(0, video.num_frames, frames.every) for video in videos]
+            if len(videos) == 1:
+                found[videos[0].name] += predictor.detect(paths[0], frames=targets[0], **options)
+            else:
+                together = {name: v for name, v in options.items() if name != "seq_nms"}
+                for number, detections in predictor.detect_together(
+                    paths, frames=targets, **together
+                ):
+                    found[videos[number].name].append(detections)
+            tick(start + len(videos), len(chosen), videos[-1].name)
     return found
 
 

@@ -6,7 +6,7 @@ import textwrap
 
 import cyclopts
 
-from trovid.cli.columns import columns
+from trovid.cli.columns import print_columns
 
 models = cyclopts.App(
     name="models",
@@ -25,11 +25,10 @@ def list_() -> None:
     """List the models by the names that `trovid detect --model` takes, with their figures."""
     from trovid.models.catalogue import catalogue
 
-    rows = [["name", "classes", "weights", "figures (per cent)"]]
-    for entry in catalogue():
-        count = str(len(entry.classes)) if entry.classes else "?"
-        rows.append([entry.name, count, entry.place, entry.figures])
-    print(columns(rows))
+    print_columns(
+        ["name", "classes", "weights", "figures (per cent)"],
+        ([e.name, str(len(e.classes) or "?"), e.place, e.figures] for e in catalogue()),
+    )
 
 
 @models.command

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cyclopts
 
-from trovid.cli.columns import columns
+from trovid.cli.columns import print_columns
+
+if TYPE_CHECKING:
+    from trovid.models import Recipe
 
 recipes = cyclopts.App(
     name="recipes",
@@ -31,22 +34,24 @@ def list_() -> None:
     per cent, ImageNet VID val.
     """
     from trovid.models import load_recipe, recipe_names
+
+    print_columns(
+        ["name", "parameters", "GFLOP", "operator GFLOP", "published"],
+        (_row(load_recipe(name)) for name in recipe_names()),
+    )
+
+
+def _row(recipe: Recipe) -> list[str]:
     from trovid.models.cost import cost
 
-    rows = [["name", "parameters", "GFLOP", "operator GFLOP", "published"]]
-    for name in recipe_names():
-        recipe = load_recipe(name)
-        needs = cost(recipe)
-        rows.append(
-            [
-                name,
-                f"{needs.parameters / 1e6:.1f} M",
-                f"{needs.detector_gflop:.3g}",
-                f"{needs.operator_gflop:.3g}" if needs.operator_gflop else "-",
-                "-" if recipe.published is None else f"{recipe.published:.1f}",
-            ]
-        )
-    print(columns(rows))
+    needs = cost(recipe)
+    return [
+        recipe.name,
+        f"{needs.parameters / 1e6:.1f} M",
+        f"{needs.detector_gflop:.3g}",
+        f"{needs.operator_gflop:.3g}" if needs.operator_gflop else "-",
+        "-" if recipe.published is None else f"{recipe.published:.1f}",
+    ]
 
 
 @recipes.command
@@ -82,7 +87,10 @@ def diff(first: str, second: str, /) -> None:
     keys = [*one, *(key for key in other if key not in one)]
     rows = [[key, one.get(key, "-"), other.get(key, "-")] for key in keys]
     rows = [row for row in rows if row[1] != row[2]]
-    print(columns([["", first, second], *rows]) if rows else f"{first} and {second} are equal")
+    if rows:
+        print_columns(["", first, second], rows)
+    else:
+        print(f"{first} and {second} are equal")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from trovid.errors import TrovidError
+
 
 def train(
     recipe: str,
@@ -13,6 +15,7 @@ def train(
     out: Path = Path("runs"),
     seed: int = 0,
     start: Path | None = None,
+    backbone: str | None = None,
     validate: int = 20,
     device: str = "cpu",
 ) -> None:
@@ -26,24 +29,30 @@ def train(
         trovid train synthvid-selsa-troi
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
+        trovid train paper/selsa-troi-r50 --data ILSVRC2015 --backbone resnet50-imagenet
 
     Args:
         recipe: Name of a recipe, or a YAML file.
-        data: Folder with train.json and val.json; by default OUT/data, where SynthVID is written
-            first if it is not there.
+        data: Folder with train.json and val.json, or ILSVRC2015 of ImageNet VID; by default
+            OUT/data, where SynthVID is written first if it is not there.
         out: Folder for weights, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start: a file or the name of a
             model (`coco-r50-fpn`); of its classes those with the same names are taken over.
+        backbone: Weights to begin the backbone with: the name of a published one
+            (`resnet50-imagenet`: `trovid weights list`), or a state dict of torchvision's or timm's
+            network (.safetensors or .pth).
         validate: Validation clips looked at in the end.
         device: Where to train: cpu, cuda, cuda:1, mps.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
-    from trovid.models.published import model_file
+    from trovid.models.published import backbone_file, model_file
     from trovid.models.recipes import load_recipe
     from trovid.models.weights import read_card
     from trovid.training.run import train_recipe, weights_file
 
+    if start is not None and backbone is not None:
+        raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
     chosen = load_recipe(recipe)
     file = weights_file(out, chosen.name, seed)
     if file.exists():
@@ -55,6 +64,7 @@ def train(
         out=out,
         seed=seed,
         start=None if start is None else model_file(start),
+        backbone=None if backbone is None else backbone_file(backbone),
         validate=validate,
         device=device,
     )

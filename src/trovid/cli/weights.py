@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import cyclopts
 
-from trovid.cli.columns import columns
+from trovid.cli.columns import print_columns
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ weights = cyclopts.App(
 
 def _chosen(names: Sequence[str]) -> list[Checkpoint]:
     """The checkpoints of these names; all of them for no name."""
-    from trovid.models.registry import checkpoints
+    from trovid.models.registry import backbone_checkpoints, checkpoints
 
-    known = checkpoints()
+    known = {**checkpoints(), **backbone_checkpoints()}
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -41,16 +41,13 @@ def _chosen(names: Sequence[str]) -> list[Checkpoint]:
 
 @weights.command(name="list")
 def list_() -> None:
-    """List published weights: figure, licence, and what of them is here."""
-    from trovid.models.published import converted_path, download_path
+    """List published weights, detectors and backbones: figure, licence, what of them is here."""
+    from trovid.models.published import place_of
 
-    rows = [["name", "published", "licence", "here"]]
-    for checkpoint in _chosen([]):
-        states = {"converted": converted_path(checkpoint), "downloaded": download_path(checkpoint)}
-        here = next((word for word, path in states.items() if path.exists()), "no")
-        figure = "not stated" if checkpoint.figure is None else str(checkpoint.figure)
-        rows.append([checkpoint.name, figure, checkpoint.licence, here])
-    print(columns(rows))
+    print_columns(
+        ["name", "published", "licence", "here"],
+        ([c.name, str(c.figure or "not stated"), c.licence, place_of(c)[0]] for c in _chosen([])),
+    )
 
 
 @weights.command

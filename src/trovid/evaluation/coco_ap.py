@@ -5,6 +5,7 @@ Every figure of this file is computed by faster-coco-eval.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from trovid.evaluation.pool import MAX_DETECTIONS, Pool
 
 _OUTSIDE = -1.0
+MANY_DETECTIONS = 2_000_000
+"""From here on COCO's documents are made class by class: all at once they would not fit in memory
+(ImageNet VID val: up to 17.6 million detections, as Python's objects about 450 bytes each)."""
 
 
 @dataclass(frozen=True)
@@ -53,43 +57,14 @@ class CocoEvaluation:
     """
 
     def __init__(self, pool: Pool) -> None:
-        from faster_coco_eval import COCO
-
         self._pool = pool
-        corners = pool.true_boxes
-        truth = {
-            "info": {},
-            "images": [{"id": i + 1} for i in range(len(pool.clips))],
-            "categories": [{"id": i + 1, "name": n} for i, n in enumerate(pool.class_names)],
-            "annotations": [
-                {"id": i + 1, "image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
-                for i, (image, label, box) in enumerate(
-                    zip(
-                        (pool.true_images + 1).tolist(),
-                        (pool.true_labels + 1).tolist(),
-                        _xywh(corners).tolist(),
-                        strict=True,
-                    )
-                )
-            ],
-        }
-        found = [
-            {"image_id": image, "category_id": label, "bbox": box, "score": score}
-            for image, label, box, score in zip(
-                (pool.images + 1).tolist(),
-                (pool.labels + 1).tolist(),
-                _xywh(pool.boxes).tolist(),
-                pool.scores.tolist(),
-                strict=True,
-            )
-        ]
-        self._truth = COCO(truth, print_function=_silent)
-        self._found = self._truth.loadRes(found)
+        classes = list(range(len(pool.class_names)))
+        large = len(pool.boxes) > MANY_DETECTIONS
+        self._chunks = [[label] for label in classes] if large else [classes]
+        self._kept = None if large else _Chunk(pool, classes)
 
     def __call__(self, active: NDArray[np.bool_] | None = None) -> CocoAP:
         """AP of all objects, or of the `active` ones (Array[G] of bool, in the pool's order)."""
-        from faster_coco_eval import COCOeval_faster
-
         pool = self._pool
         if active is None:
             active = np.ones(len(pool.true_boxes), dtype=bool)
@@ -98,7 +73,63 @@ class CocoEvaluation:
                 f"`active` must have one entry an object ({len(pool.true_boxes)}), "
                 f"but has shape {list(active.shape)}"
             )
-        areas = np.where(active, np.maximum(_areas(pool.true_boxes), 0), _OUTSIDE).tolist()
+        parts = [
+            (self._kept or _Chunk(pool, classes)).precision(active) for classes in self._chunks
+        ]
+        precision = np.concatenate(parts, axis=2)
+        counts = np.bincount(pool.true_labels[active], minlength=len(pool.class_names))
+        per_class = {
+            name: _figures(precision[:, :, i : i + 1], int(counts[i]))
+            for i, name in enumerate(pool.class_names)
+        }
+        return CocoAP(_figures(precision, int(active.sum())), per_class)
+
+
+class _Chunk:
+    """Some classes of a pool as COCO's documents."""
+
+    def __init__(self, pool: Pool, classes: Sequence[int]) -> None:
+        from faster_coco_eval import COCO
+
+        true, found = (
+            np.flatnonzero(np.isin(labels, classes)) for labels in (pool.true_labels, pool.labels)
+        )
+        self._true = true
+        self._areas = np.maximum(_areas(pool.true_boxes[true]), 0)
+        truth = {
+            "info": {},
+            "images": [{"id": i + 1} for i in range(len(pool.clips))],
+            "categories": [{"id": i + 1, "name": pool.class_names[i]} for i in classes],
+            "annotations": [
+                {"id": i + 1, "image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
+                for i, (image, label, box) in enumerate(
+                    zip(
+                        (pool.true_images[true] + 1).tolist(),
+                        (pool.true_labels[true] + 1).tolist(),
+                        _xywh(pool.true_boxes[true]).tolist(),
+                        strict=True,
+                    )
+                )
+            ],
+        }
+        results = [
+            {"image_id": image, "category_id": label, "bbox": box, "score": score}
+            for image, label, box, score in zip(
+                (pool.images[found] + 1).tolist(),
+                (pool.labels[found] + 1).tolist(),
+                _xywh(pool.boxes[found]).tolist(),
+                pool.scores[found].tolist(),
+                strict=True,
+            )
+        ]
+        self._truth = COCO(truth, print_function=_silent)
+        self._found = self._truth.loadRes(results)
+
+    def precision(self, active: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Array[IoU thresholds, recall points, classes]; -1 for a class without an object."""
+        from faster_coco_eval import COCOeval_faster
+
+        areas = np.where(active[self._true], self._areas, _OUTSIDE).tolist()
         for annotation, area in zip(self._truth.dataset["annotations"], areas, strict=True):
             annotation["area"] = area
         evaluation = COCOeval_faster(
@@ -109,14 +140,7 @@ class CocoEvaluation:
         evaluation.params.areaRngLbl = ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
-        # [IoU thresholds, recall points, classes]; -1 for a class without an object
-        precision = np.asarray(evaluation.eval["precision"])[..., 0, 0]
-        counts = np.bincount(pool.true_labels[active], minlength=len(pool.class_names))
-        per_class = {
-            name: _figures(precision[:, :, i : i + 1], int(counts[i]))
-            for i, name in enumerate(pool.class_names)
-        }
-        return CocoAP(_figures(precision, int(active.sum())), per_class)
+        return np.asarray(evaluation.eval["precision"])[..., 0, 0]
 
 
 def _figures(precision: NDArray[np.float64], num_objects: int) -> Figures:

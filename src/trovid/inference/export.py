@@ -82,7 +82,8 @@ def export(
     frame = torch.zeros(*size, 3, dtype=torch.uint8)
     count = support_frames or SupportSampling.parse(inference.support).count
     try:
-        if not predictor.detector.uses_support:
+        detector = predictor.detector
+        if not (detector.uses_support and detector.temporal_trained):
             graphs = {"": (SingleFrame(*model, **options), (frame,), ["frame"], OUTPUTS)}
         elif support == "frames":
             frames = frame.expand(count, *frame.shape)

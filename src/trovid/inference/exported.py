@@ -39,9 +39,10 @@ class ExportedDetector(nn.Module):
         max_detections: Detections at most.
 
     Raises:
-        ValueError: If the detector pools from several levels.
+        ValueError: If the graph searches several levels of the support frames.
     """
 
+    takes_support = True
     anchors: Tensor
     mean: Tensor
     std: Tensor
@@ -67,20 +68,21 @@ class ExportedDetector(nn.Module):
         self.register_buffer("std", torch.tensor(transform.std).view(3, 1, 1))
         pool = detector.roi_features
         self.pool = pool if isinstance(pool, MultiScaleTemporalRoIAlign) else pool.pool
-        if len(self.pool.featmap_names) != 1:
+        searched = detector.searched_levels or self.pool.featmap_names[-1:]
+        if self.takes_support and len(searched) != 1:
             raise ValueError(
-                f"only detectors that pool from one level can be exported, but this one pools "
-                f"from {', '.join(self.pool.featmap_names)}"
+                "only models that search one level of the support frames can be exported, but this "
+                f"one searches {', '.join(searched)}; recipes with `searched: last` have one"
             )
-        (self.level,) = self.pool.featmap_names
+        self.searched = searched[-1]
         with torch.no_grad():
             images = self.images(torch.zeros(1, *size, 3, dtype=torch.uint8))
             features = detector.backbone(images)
             levels = [features[name] for name in detector.rpn.levels]
             (anchors,) = detector.rpn.anchor_generator(ImageList(images, [size]), levels)
         self.register_buffer("anchors", anchors)
-        ratio = features[self.level].shape[-2] / size[0]
-        self.scale = 2.0 ** round(math.log2(ratio))
+        ratios = [features[name].shape[-2] / size[0] for name in self.pool.featmap_names]
+        self.scales = [2.0 ** round(math.log2(ratio)) for ratio in ratios]
 
     @property
     def names(self) -> list[str]:
@@ -114,26 +116,35 @@ class ExportedDetector(nn.Module):
         shift = torch.cat(level_of).unsqueeze(1) * (max(self.size) + 1.0)
         keep = nms(boxes + shift, scores, rpn.nms_thresh)
         sides = boxes[:, 2:] - boxes[:, :2]
-        large = (sides >= rpn.min_size).all(1)
-        return boxes[keep[large[keep]][: rpn.post_nms_top_n()]]
+        wanted = (sides >= rpn.min_size).all(1) & (scores >= rpn.score_thresh)
+        return boxes[keep[wanted[keep]][: rpn.post_nms_top_n()]]
 
-    def roi_align(self, features: Tensor, boxes: Tensor) -> Tensor:
-        """RoIAlign of one frame, Tensor[R, C, h, w]."""
+    def roi_align(self, features: dict[str, Tensor], boxes: Tensor) -> Tensor:
+        """RoIAlign of one frame, Tensor[R, C, h, w]: of every level, then each box its own."""
         rois = F.pad(boxes, (1, 0))
         pool = self.pool
-        return torch.ops.torchvision.roi_align(
-            features, rois, self.scale, *pool.output_size, pool.sampling_ratio, pool.aligned
-        )
+        pooled = [
+            torch.ops.torchvision.roi_align(
+                features[name], rois, scale, *pool.output_size, pool.sampling_ratio, pool.aligned
+            )
+            for name, scale in zip(pool.featmap_names, self.scales, strict=True)
+        ]
+        chosen = pooled[0]
+        if len(pooled) > 1:
+            (level_of,) = pool.levels([boxes], self.scales)
+            for level, part in enumerate(pooled[1:], 1):
+                chosen = torch.where((level_of == level).view(-1, 1, 1, 1), part, chosen)
+        return chosen
 
     def encode(self, frame: Tensor) -> PackedTensors:
         """The packed bank of one support frame, uint8 [h, w, 3]."""
         features = self.detector.backbone(self.images(frame.unsqueeze(0)))
         bank = []
         if self.detector.searches_maps:
-            rows = features[self.level].flatten(2).transpose(1, 2)
+            rows = features[self.searched].flatten(2).transpose(1, 2)
             bank += [rows, inverse_norms(rows)]
         if self.detector.support_roi_features is not None:
-            rois = self.roi_align(features[self.level], self.proposals(features))
+            rois = self.roi_align(features, self.proposals(features))
             for pair in self.detector.box_head.embed_support(rois):
                 bank += pair
         return bank
@@ -143,7 +154,7 @@ class ExportedDetector(nn.Module):
         detector = self.detector
         features = detector.backbone(self.images(frame.unsqueeze(0)))
         proposals = self.proposals(features)
-        rois = self.roi_align(features[self.level], proposals)
+        rois = self.roi_align(features, proposals)
         if detector.searches_maps and bank:
             rois = temporal_features(rois, bank[0], bank[1], self.pool)
         pairs = bank[2:] if detector.searches_maps else bank
@@ -164,8 +175,10 @@ class ExportedDetector(nn.Module):
         scores = class_scores[roi, label]
         column = label if boxes.shape[1] > 1 else torch.zeros_like(label)
         chosen = clip_boxes_to_image(boxes[roi, column], self.size)
+        large = (chosen[:, 2:] - chosen[:, :2] >= self.detector.smallest_box).all(1)
         shift = label.unsqueeze(1) * (max(self.size) + 1.0)
-        keep = nms(chosen + shift, scores, self.nms_iou)[: self.max_detections]
+        keep = nms(chosen + shift, scores, self.nms_iou)
+        keep = keep[large[keep]][: self.max_detections]
         return chosen[keep], scores[keep], label[keep]
 
 
@@ -188,6 +201,8 @@ class FromFrames(ExportedDetector):
 
 class SingleFrame(ExportedDetector):
     """The graph from a frame alone to detections."""
+
+    takes_support = False
 
     def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `detect`."""

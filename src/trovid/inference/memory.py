@@ -14,22 +14,28 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def memory_errors(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Makes a function's errors of short memory a TrovidError."""
+def memory_errors(
+    cure: str,
+) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """Makes a function's errors of short memory a TrovidError.
 
-    @wraps(function)
-    def guarded(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        try:
-            return function(*arguments, **options)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _is_memory(error):
-                raise
-            raise TrovidError(
-                "out of memory: fewer support frames need less (--support uniform:4), so does a "
-                "recipe of smaller image size; --device cpu uses the computer's own memory"
-            ) from error
+    Args:
+        cure: What lowers the need, as the error says it.
+    """
 
-    return guarded
+    def wrap(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        @wraps(function)
+        def guarded(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+            try:
+                return function(*arguments, **options)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_memory(error):
+                    raise
+                raise TrovidError(f"out of memory: {cure}") from error
+
+        return guarded
+
+    return wrap
 
 
 def _is_memory(error: BaseException) -> bool:

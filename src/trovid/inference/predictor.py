@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-import math
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from trovid.data.sampling import SupportSampling
-from trovid.data.transforms import make_transform
 from trovid.data.video_io import Frame, VideoReader, as_frames, open_video
-from trovid.errors import TrovidError, nearest
+from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
-from trovid.inference.memory import memory_errors
+from trovid.inference.frame_runner import FrameRunner
 from trovid.inference.online import OnlineSampling, online_support
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-from trovid.models.detector import Detector
-from trovid.models.inference_form import for_inference
+from trovid.inference.together import scored_together
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.published import model_file
-from trovid.models.recipes import Recipe
 from trovid.models.support import SupportBank
-from trovid.models.weights import ModelCard, load_weights
+from trovid.models.weights import load_weights
 from trovid.structures import Detections
 
-log = logging.getLogger("trovid")
 CANDIDATE_SCORE, CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
-PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
-"""Of support frames that go through the backbone together; a bound on memory."""
-
 
 def load(
-    name_or_path: str | Path, *, device: str = "auto", precision: str = "float32"
+    name_or_path: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "float32",
+    compile: bool = False,
+    deterministic: bool = False,
 ) -> Predictor:
     """A trained model, ready for videos.
 
@@ -48,6 +41,10 @@ def load(
         device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
         precision: Of the backbone's later convolutions and of the first fully connected layer:
             "float32", "bf16", or "fp16" on a GPU; the rest is computed in float32.
+        compile: Whether torch.compile makes the backbone and the RPN's head, at the first frame of
+            each size: slow then, faster afterwards.
+        deterministic: Whether only deterministic algorithms are used, so that another run on the
+            same machine gives the same numbers, also on a GPU.
 
     Raises:
         TrovidError: If there is no such model, or the file or the device cannot be used.
@@ -60,51 +57,22 @@ def load(
     path = model_file(name_or_path)
     detector, card = load_weights(path)
     return Predictor(
-        detector, card.recipe, name=path.stem, card=card, device=device, precision=precision
+        detector,
+        card.recipe,
+        name=path.stem,
+        card=card,
+        device=device,
+        precision=precision,
+        compile=compile,
+        deterministic=deterministic,
     )
 
 
-class Predictor:
+class Predictor(FrameRunner):
     """Runs a detector over videos; holds no state of any video.
 
-    Args:
-        detector: The detector.
-        recipe: Its recipe: input size, support frames, choice of detections.
-        name: How results name the model.
-        card: Where the weights come from, if known.
-        device: See `load`.
-        precision: See `load`.
+    Its arguments are those of FrameRunner.
     """
-
-    def __init__(
-        self,
-        detector: Detector,
-        recipe: Recipe,
-        *,
-        name: str | None = None,
-        card: ModelCard | None = None,
-        device: str = "auto",
-        precision: str = "float32",
-    ) -> None:
-        self.device = _device(device)
-        self.precision = precision
-        self.detector = detector.eval()
-        self.running = for_inference(detector, device=self.device, precision=precision)
-        self.name = name or recipe.name
-        if detector.uses_support and not detector.temporal_trained:
-            log.warning(
-                "%s was not trained with support frames: it runs on single frames", self.name
-            )
-            alone = dataclasses.replace(recipe.inference, support="uniform:0")
-            recipe = dataclasses.replace(recipe, inference=alone)
-        self.recipe = recipe
-        self.card = card
-        self.transform = make_transform(**dataclasses.asdict(recipe.image))
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `Detections.labels`."""
-        return self.recipe.model.classes
 
     def detect(
         self,
@@ -187,16 +155,7 @@ class Predictor:
         lookahead: int = 0,
     ) -> Generator[tuple[Frame, Detections]]:
         """Each target frame with its detections; the arguments are those of `detect`."""
-        inference = self.recipe.inference
-        score = inference.score if score is None else score
-        choice: dict[str, Any] = {
-            "score": score,
-            "nms": inference.nms if nms is None else nms,
-            "class_agnostic_nms": class_agnostic_nms,
-            "max_detections": inference.max_detections
-            if max_detections is None
-            else max_detections,
-        }
+        choice = self._choice(score, nms, class_agnostic_nms, max_detections)
         if seq_nms and online:
             raise TrovidError("Seq-NMS needs the whole video: leave out one of seq_nms and online")
         mask = None if classes is None else self.class_mask(classes)
@@ -213,10 +172,79 @@ class Predictor:
         if mask is not None:
             found = ((f, ScoredBoxes(s.boxes, s.class_scores * mask)) for f, s in found)
         if seq_nms:
-            yield from self._along_sequences(source, found, score, choice["max_detections"])
+            yield from self._along_sequences(source, found, choice)
             return
         for frame, scored in found:
             yield frame, self._select(frame, scored, choice)
+
+    def detect_together(
+        self,
+        sources: Sequence[Any],
+        *,
+        support: str | None = None,
+        score: float | None = None,
+        classes: Collection[str] | None = None,
+        frames: Sequence[Sequence[int] | None] | None = None,
+        target_among_support: bool | None = None,
+        nms: float | None = None,
+        class_agnostic_nms: bool = False,
+        max_detections: int | None = None,
+    ) -> Generator[tuple[int, Detections]]:
+        """The detections of several videos at once, whose frames share the batch.
+
+        Each video has its own support frames, and its detections are those of `detect`. Frames
+        share a batch where they have one size after resizing. Memory grows with the number of
+        videos.
+
+        Args:
+            sources: Videos, each as `detect` takes it.
+            support: See `detect`, as for what follows.
+            score: Lowest score of a detection.
+            classes: Names of the classes to look for.
+            frames: For each video the indices of its target frames, or None for all.
+            target_among_support: Whether each target frame is its own last support frame.
+            nms: IoU above which the lower of two boxes of a class goes.
+            class_agnostic_nms: Whether boxes of different classes suppress each other too.
+            max_detections: Detections a frame at most.
+
+        Yields:
+            The position of a video in `sources` and the detections of its next frame.
+
+        Raises:
+            TrovidError: If a class is unknown, a source cannot be read, or memory is short.
+        """
+        choice = self._choice(score, nms, class_agnostic_nms, max_detections)
+        mask = None if classes is None else self.class_mask(classes)
+        wanted = frames if frames is not None else [None] * len(sources)
+        if len(wanted) != len(sources):
+            raise ValueError(
+                f"`frames` must have an entry a video ({len(sources)}), but has {len(wanted)}"
+            )
+        among = self._among(target_among_support)
+        videos = [
+            self._supported(source, support=support, frames=own, among=among)
+            for source, own in zip(sources, wanted, strict=True)
+        ]
+        for number, frame, scored in scored_together(self, videos, target_among_support=among):
+            if mask is not None:
+                scored = ScoredBoxes(scored.boxes, scored.class_scores * mask)
+            yield number, self._select(frame, scored, choice)
+
+    def _choice(
+        self,
+        score: float | None,
+        nms: float | None,
+        class_agnostic_nms: bool,
+        max_detections: int | None,
+    ) -> dict[str, Any]:
+        """The arguments of `select_detections`, the recipe's where none is given."""
+        own = self.recipe.inference
+        return {
+            "score": own.score if score is None else score,
+            "nms": own.nms if nms is None else nms,
+            "class_agnostic_nms": class_agnostic_nms,
+            "max_detections": own.max_detections if max_detections is None else max_detections,
+        }
 
     def _select(self, frame: Frame, scored: ScoredBoxes, choice: dict[str, Any]) -> Detections:
         size = (frame.image.shape[0], frame.image.shape[1])
@@ -235,10 +263,10 @@ class Predictor:
         self,
         reader: VideoReader,
         found: Iterator[tuple[Frame, ScoredBoxes]],
-        score: float,
-        max_detections: int,
+        wanted: dict[str, Any],
     ) -> Iterator[tuple[Frame, Detections]]:
         """Seq-NMS over the candidates of all frames, then the frames once more."""
+        score, max_detections = wanted["score"], wanted["max_detections"]
         choice = {
             "score": min(score, CANDIDATE_SCORE),
             "nms": 1.0,
@@ -254,18 +282,6 @@ class Predictor:
                 yield frame, chosen.pop(frame.index)
             if not chosen:
                 return
-
-    def class_mask(self, classes: Collection[str]) -> torch.Tensor:
-        """Tensor[num_classes] of 1 for the classes named and 0 for the others.
-
-        Raises:
-            TrovidError: If the model does not know one of them.
-        """
-        for name in classes:
-            if name not in self.class_names:
-                hint = nearest(name, self.class_names)
-                raise TrovidError(f"{self.name} knows no class {name!r}{hint}")
-        return torch.tensor([float(name in classes) for name in self.class_names])
 
     def scored_boxes(
         self,
@@ -289,9 +305,36 @@ class Predictor:
             online: See `detect`.
             lookahead: See `detect`.
         """
+        among = self._among(target_among_support)
+        pairs = self._supported(
+            source,
+            support=support,
+            frames=frames,
+            among=among,
+            bank=bank,
+            online=online,
+            lookahead=lookahead,
+        )
+        for frame, own in pairs:
+            yield frame, self.score_frame(frame, own, target_among_support=among)
+
+    def _among(self, target_among_support: bool | None) -> bool:
+        own = self.recipe.inference.target_among_support
+        return own if target_among_support is None else target_among_support
+
+    def _supported(
+        self,
+        source: Any,
+        *,
+        support: str | None,
+        frames: Sequence[int] | None,
+        among: bool,
+        bank: SupportBank | None = None,
+        online: bool = False,
+        lookahead: int = 0,
+    ) -> Iterator[tuple[Frame, SupportBank | None]]:
+        """Each target frame with the bank that supports it."""
         sampling = SupportSampling.parse(support or self.recipe.inference.support)
-        among = self.recipe.inference.target_among_support
-        among = among if target_among_support is None else target_among_support
         if lookahead < 0:
             raise ValueError(f"`lookahead` must not be negative, but is {lookahead}")
         used = self.detector.uses_support and sampling.count > 0
@@ -308,43 +351,7 @@ class Predictor:
         for frame, own in pairs:
             if own is not None and not among and bank is None:
                 own = own.without(frame.index)
-            yield frame, self.score_frame(frame, own, target_among_support=among)
-
-    @memory_errors
-    @torch.inference_mode()
-    def score_frame(
-        self, frame: Frame, bank: SupportBank | None, *, target_among_support: bool = False
-    ) -> ScoredBoxes:
-        """Boxes in source pixels and class scores of one frame, with the support of a bank."""
-        images, size = self.input([frame])
-        support = None if bank is None or not len(bank) else [bank]
-        among = target_among_support and self.detector.uses_support
-        scored = self.running(images, support, image_sizes=[size], target_among_support=among)[0]
-        factor = scored.boxes.new_tensor(
-            [frame.image.shape[1] / size[1], frame.image.shape[0] / size[0]] * 2
-        )
-        return ScoredBoxes((scored.boxes * factor).cpu(), scored.class_scores.cpu())
-
-    @memory_errors
-    @torch.inference_mode()
-    def encode(self, frames: Sequence[Frame]) -> SupportBank:
-        """The support bank of some frames of one video, encoded a few at a time."""
-        pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
-        step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
-        parts = [self._encode(frames[i : i + step]) for i in range(0, max(len(frames), 1), step)]
-        return parts[0] if len(parts) == 1 else SupportBank.cat(parts)
-
-    def _encode(self, frames: Sequence[Frame]) -> SupportBank:
-        images, size = self.input(frames)
-        return self.running.encode_support(
-            images, [f.index for f in frames], image_sizes=[size] * len(frames)
-        )
-
-    def input(self, frames: Sequence[Frame]) -> tuple[torch.Tensor, tuple[int, int]]:
-        """The detector's input Tensor[T, 3, H, W] for frames, and their size before padding."""
-        resized = [self.transform.resize(frame.image) for frame in frames]
-        images = self.transform.normalise(resized, self.device)
-        return images.contiguous(memory_format=torch.channels_last), resized[0].shape[:2]
+            yield frame, own
 
 
 def _targets(source: Any, frames: Sequence[int] | None) -> Iterable[Frame]:
@@ -352,15 +359,3 @@ def _targets(source: Any, frames: Sequence[int] | None) -> Iterable[Frame]:
         return source if frames is None else source.walk(frames)
     stream = as_frames(source)
     return stream if frames is None else (frame for frame in stream if frame.index in frames)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise TrovidError(f"device {name!r} cannot be used here ({reason}): try cpu") from error
-    return device

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError
-from trovid.models.published import converted_path, download_path
+from trovid.models.published import place_of
 from trovid.models.recipes import load_recipe, recipe_names
 from trovid.models.registry import Checkpoint, checkpoints
 from trovid.models.weights import embedded_models, read_card
@@ -76,10 +76,7 @@ def _of_file(path: Path, place: str) -> CatalogueEntry:
 
 
 def _of_checkpoint(checkpoint: Checkpoint) -> CatalogueEntry:
-    places = {"converted": converted_path(checkpoint), "downloaded": download_path(checkpoint)}
-    place, file = next(
-        ((place, path) for place, path in places.items() if path.exists()), ("not here", None)
-    )
+    place, file = place_of(checkpoint)
     known = checkpoint.recipe in recipe_names()
     return CatalogueEntry(
         name=checkpoint.name,

@@ -16,7 +16,7 @@ from trovid.errors import TrovidError
 from trovid.models.conversion import convert_published
 from trovid.models.download import check_hash, download
 from trovid.models.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
-from trovid.models.registry import Checkpoint, checkpoints
+from trovid.models.registry import Checkpoint, backbone_checkpoints, checkpoints
 from trovid.models.torchvision_detectors import convert_torchvision
 from trovid.models.weights import (
     embedded_models,
@@ -52,6 +52,14 @@ def converted_path(checkpoint: Checkpoint) -> Path:
     return cache_folder() / "weights" / f"{checkpoint.name}.safetensors"
 
 
+def place_of(checkpoint: Checkpoint) -> tuple[str, Path | None]:
+    """Whether a checkpoint is "converted", "downloaded" or "not here", and its file."""
+    places = {"converted": converted_path(checkpoint), "downloaded": download_path(checkpoint)}
+    return next(
+        ((word, path) for word, path in places.items() if path.exists()), ("not here", None)
+    )
+
+
 def fetch(checkpoint: Checkpoint) -> Path:
     """The published file, downloaded where it is not there, with its hash checked.
 
@@ -60,7 +68,7 @@ def fetch(checkpoint: Checkpoint) -> Path:
     Raises:
         TrovidError: See `trovid.models.download.download`.
     """
-    if checkpoint.layout == "torchvision" and not download_path(checkpoint).exists():
+    if checkpoint.layout.startswith("torchvision") and not download_path(checkpoint).exists():
         own = torch_hub_path(checkpoint)
         if own.exists():
             check_hash(own, checkpoint.sha256)
@@ -114,6 +122,11 @@ def published_weights(checkpoint: Checkpoint) -> Path:
     Raises:
         TrovidError: If the file cannot be had or does not fit its recipe.
     """
+    if checkpoint.layout == "torchvision-backbone":
+        raise TrovidError(
+            f"{checkpoint.name} is a backbone and needs no conversion: "
+            f"trovid train RECIPE --backbone {checkpoint.name}"
+        )
     if checkpoint.recipe not in recipe_names():
         raise TrovidError(
             f"{checkpoint.name} cannot be converted: there is no recipe {checkpoint.recipe} yet; "
@@ -193,3 +206,20 @@ def model_file(name_or_path: str | Path) -> Path:
     cure = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(embedded)}, ..."
     hint = " (a recipe, but its weights are not here)" if name in recipe_names() else ""
     raise TrovidError(f"no model {name!r}{hint}: give a file or a name of `trovid models`; {cure}")
+
+
+def backbone_file(name_or_path: str | Path) -> Path:
+    """The weights file of a backbone: published (fetched where needed), or a path.
+
+    Raises:
+        TrovidError: If there is no such backbone or file, or it cannot be had.
+    """
+    published = backbone_checkpoints()
+    if str(name_or_path) in published:
+        return fetch(published[str(name_or_path)])
+    path = Path(name_or_path)
+    if not path.exists():
+        raise TrovidError(
+            f"no backbone {str(name_or_path)!r}: give a file or one of {', '.join(published)}"
+        )
+    return path

@@ -42,7 +42,7 @@ class Checkpoint:
         bytes: Its size where the publisher states it.
         licence: SPDX identifier.
         layout: How its tensors are named, which decides how it is converted.
-        recipe: The recipe whose detector it fills.
+        recipe: The recipe whose detector it fills; of a backbone its name in recipes.
         figure: What the publisher measured, where it was stated.
     """
 
@@ -78,8 +78,18 @@ class Checkpoint:
 
 @cache
 def checkpoints() -> dict[str, Checkpoint]:
-    """All published checkpoints by name, in the order of checkpoints.yaml."""
-    file = resources.files("trovid.models") / "checkpoints.yaml"
+    """All published checkpoints of detectors by name, in the order of checkpoints.yaml."""
+    return _read("checkpoints.yaml")
+
+
+@cache
+def backbone_checkpoints() -> dict[str, Checkpoint]:
+    """Published backbones that a training may start from, by name."""
+    return _read("backbones.yaml")
+
+
+def _read(file_name: str) -> dict[str, Checkpoint]:
+    file = resources.files("trovid.models") / file_name
     entries = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {name: _checkpoint(name, values) for name, values in entries.items()}
 

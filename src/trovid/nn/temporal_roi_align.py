@@ -235,7 +235,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
                     f"but have {list(x)} and {list(support)}"
                 )
         scales = _scales([x[name] for name in self.featmap_names], image_shapes)
-        levels = self._levels(boxes, scales)
+        levels = self.levels(boxes, scales)
         pooled = [
             temporal_roi_align(
                 x[name],
@@ -258,8 +258,13 @@ class MultiScaleTemporalRoIAlign(nn.Module):
         """The level of the support frames that proposals of a level search."""
         return name if self.searched == "own" else self.featmap_names[-1]
 
-    def _levels(self, boxes: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
-        """For each image the index of the level of each box (torchvision's rule)."""
+    def levels(self, boxes: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
+        """For each image the index of the level of each box (torchvision's rule).
+
+        Args:
+            boxes: B Tensor[R_i, 4] in image pixels.
+            scales: Map pixels per image pixel of each level, each half of the one before.
+        """
         exponents = [-round(math.log2(scale)) for scale in scales]
         lowest, highest = exponents[0], exponents[-1]
         if exponents != list(range(lowest, highest + 1)):

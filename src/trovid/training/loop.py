@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,12 +14,16 @@ import torch
 from torch import Tensor
 
 from trovid.data.loader import TrainingBatch, TrainingClips
+from trovid.inference.memory import memory_errors
+from trovid.models.backbone_start import start_backbone
 from trovid.models.building import build_detector
 from trovid.models.class_transfer import transfer_classes
 from trovid.models.detector import Detector
 from trovid.models.recipes import Recipe, TrainingRecipe
 from trovid.models.weights import load_state, read_card, read_tensors
 from trovid.training.checkpoints import load_checkpoint, save_checkpoint
+
+log = logging.getLogger("trovid")
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,13 @@ def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.
     return torch.optim.AdamW(groups, lr=rate, betas=(momentum, 0.999))
 
 
-def initial_detector(recipe: Recipe, *, seed: int, start: Path | None) -> Detector:
+def initial_detector(
+    recipe: Recipe, *, seed: int, start: Path | None, backbone: Path | None = None
+) -> Detector:
     """The detector of a recipe with random weights by seed, or with those of another detector.
 
-    Of a detector of other classes the rows of the classes with the same name are taken.
+    Of a detector of other classes the rows of the classes with the same name are taken. With
+    `backbone` its backbone alone begins with the weights of a file (`start_backbone`).
     """
     torch.manual_seed(seed)
     detector = build_detector(recipe)
@@ -84,6 +92,8 @@ def initial_detector(recipe: Recipe, *, seed: int, start: Path | None) -> Detect
         own = detector.state_dict()
         tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
         load_state(detector, tensors, str(start), partial=True)
+    if backbone is not None:
+        log.info("%s", start_backbone(detector, backbone))
     return detector.to(memory_format=torch.channels_last)
 
 
@@ -94,6 +104,7 @@ def train(
     seed: int,
     checkpoint: Path,
     start: Path | None = None,
+    backbone: Path | None = None,
     save_every: int = 200,
     device: str = "cpu",
     report: Callable[[Progress], None] | None = None,
@@ -109,6 +120,7 @@ def train(
         seed: Of weights, batches and sampling.
         checkpoint: File of the checkpoint.
         start: Weights to begin from; parameters they lack begin at random.
+        backbone: A network's weights to begin the backbone with (`start_backbone`).
         save_every: Steps between two checkpoints.
         device: Where to train.
         report: Called after every step.
@@ -117,7 +129,8 @@ def train(
         The trained detector in eval mode, and the seconds that the training took in all.
     """
     settings = recipe.training
-    detector = initial_detector(recipe, seed=seed, start=start).to(device).train()
+    detector = initial_detector(recipe, seed=seed, start=start, backbone=backbone)
+    detector = detector.to(device).train()
     optimizer = make_optimizer(detector, settings)
     first, used = 0, 0.0
     if checkpoint.exists():
@@ -153,6 +166,9 @@ def train(
     return detector.eval(), time.monotonic() - began
 
 
+@memory_errors(
+    "a smaller training.batch or image in the recipe needs less, so do fewer support_frames"
+)
 def training_step(
     detector: Detector,
     optimizer: torch.optim.Optimizer,

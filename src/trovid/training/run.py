@@ -9,6 +9,7 @@ from trovid.data.labels import read_labels
 from trovid.data.loader import TrainingClips
 from trovid.data.transforms import make_transform
 from trovid.errors import TrovidError
+from trovid.models.download import sha256_of
 from trovid.models.recipes import Recipe, load_recipe
 from trovid.models.weights import save_weights
 from trovid.progress import bar
@@ -29,6 +30,7 @@ def train_recipe(
     out: Path,
     seed: int,
     start: Path | None = None,
+    backbone: Path | None = None,
     validate: int = 20,
     device: str = "cpu",
 ) -> Path:
@@ -42,6 +44,8 @@ def train_recipe(
         out: Folder for weights, checkpoints and resized frames.
         seed: Of weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start.
+        backbone: A network's weights to begin the backbone with (`start_backbone`); where the
+            recipe starts from another one, that one's.
         validate: Validation clips looked at in the end; 0 for none.
         device: Where to train.
 
@@ -60,9 +64,11 @@ def train_recipe(
             data=data,
             out=out,
             seed=seed,
+            backbone=backbone,
             validate=validate,
             device=device,
         )
+        backbone = None
     with bar("reading labels", unit="videos") as tick:
         labels = read_labels(data, split="train", progress=tick)
     if labels.class_names != recipe.model.classes:
@@ -85,11 +91,14 @@ def train_recipe(
             seed=seed,
             checkpoint=checkpoint,
             start=start,
+            backbone=backbone,
             device=device,
             report=report,
         )
     facts = training_facts(seed=seed, seconds=seconds, device=device)
     facts["data"] = labels.raw.get("info", {})
+    if backbone is not None:
+        facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
     if validate:
         val = read_labels(data, split="val")
         with bar("validation", unit="clips") as tick:

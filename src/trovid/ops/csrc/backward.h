@@ -150,7 +150,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
   const trovid_problem& p = g.p;
   const float* map = p.features + g.part.video * p.height * p.width * p.channels;
   const bool through_cells = e && used.pay(l);
-  const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, e, used, map, p.threads);
+  const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, e, used, map, 0, l.heads, p.threads);
   PerThread<CellEmbeddingGradient> cell_gradient(through_cells ? 1 : 0, e, used);
   const int64_t area = near.area, frames = g.part.frames;
   int64_t most = kBatchBytes / GradientBatch::bytes_of_roi(l, frames, area, p.channels);

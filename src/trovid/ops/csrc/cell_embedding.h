@@ -38,22 +38,25 @@ struct UsedCells {
 
 constexpr int64_t kCellRows = 48;  // rows that one task multiplies
 
-// W_o F(cell) for all cells in use: [heads, kOffsets, count, psi_stride].
+// W_o F(cell) of some heads for all cells in use: [heads, kOffsets, count, psi_stride].
 class CellEmbedding {
  public:
-  CellEmbedding(const Embedding* e, const UsedCells& u, const float* map, int64_t threads)
-      : used(u), e_(*e), table_(e->layout.heads * kOffsets * u.count * e->layout.psi_stride) {
+  CellEmbedding(const Embedding* e, const UsedCells& u, const float* map, int64_t first_head,
+                int64_t heads, int64_t threads)
+      : used(u), e_(*e), first_head_(first_head),
+        table_(heads * kOffsets * u.count * e->layout.psi_stride) {
     const Layout& l = e->layout;
     const int64_t blocks = (u.count + kCellRows - 1) / kCellRows;
     PerThread<RowPointers> spaces(threads, kCellRows);
-    parallel(l.heads * blocks, threads, [&](int64_t task, int64_t thread) {
-      const int64_t head = task / blocks, first = task % blocks * kCellRows;
+    parallel(heads * blocks, threads, [&](int64_t task, int64_t thread) {
+      const int64_t head = first_head + task / blocks, first = task % blocks * kCellRows;
       const int64_t rows = u.count - first < kCellRows ? u.count - first : kCellRows;
       RowPointers& space = spaces[thread];
       for (int64_t i = 0; i < rows; ++i)
         space.left[i] = map + u.cell_of[first + i] * l.channels + l.first_input(head);
       for (int64_t o = 0; o < kOffsets; ++o) {
-        float* to = table_.data() + ((head * kOffsets + o) * u.count + first) * l.psi_stride;
+        float* to = table_.data() +
+                    ((task / blocks * kOffsets + o) * u.count + first) * l.psi_stride;
         for (int64_t i = 0; i < rows; ++i) space.out[i] = to + i * l.psi_stride;
         for (int64_t column = 0; column < l.width; column += kPanel)
           space.multiply(rows, e->forward_panel(head, o, column), l.inputs, column, l.psi_stride,
@@ -89,7 +92,8 @@ class CellEmbedding {
     for (int64_t o = 0; o < kOffsets; ++o) {
       const int32_t n = near.of[m * kOffsets + o];
       if (n < 0) continue;
-      const float* table = table_.data() + (head * kOffsets + o) * used.count * stride + column;
+      const float* table =
+          table_.data() + ((head - first_head_) * kOffsets + o) * used.count * stride + column;
       for (int64_t at = c.begin[first + n]; at < c.begin[first + n + 1]; ++at) {
         const float* from = table + used.row_of[c.row[at]] * stride;
         const float weight = c.weight[at];
@@ -101,6 +105,7 @@ class CellEmbedding {
   }
 
   const Embedding& e_;
+  int64_t first_head_;
   Array<float> table_;
 };
 

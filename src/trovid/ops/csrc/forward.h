@@ -216,17 +216,24 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     }
     const Layout layout(p);
     const Embedding embedding(p, layout);
-    const PerThread<CellEmbedding> cells(used.pay(layout) ? 1 : 0, &embedding, used,
-                                         p.features + v * p.height * p.width * p.channels,
-                                         p.threads);
+    const float* map = p.features + v * p.height * p.width * p.channels;
     PerThread<AttentionSpace> spaces(p.threads, layout, area, part.frames);
     const int64_t batches = (part.count + kRois - 1) / kRois;
-    parallel(layout.groups * batches, p.threads, [&](int64_t task, int64_t thread) {
-      const int64_t first = task % batches * kRois;
-      const int64_t count = part.count - first < kRois ? part.count - first : kRois;
-      attend(embedding, used.pay(layout) ? &cells[0] : nullptr, near, chosen, p.logit_scale,
-             task / batches, part.rois.data(), first, count, sets, output, spaces[thread]);
-    });
+    // One group's cells at a time, or all groups at once.
+    const bool through_cells = used.pay(layout);
+    const int64_t step = through_cells ? 1 : layout.groups;
+    for (int64_t first_group = 0; first_group < layout.groups; first_group += step) {
+      const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, &embedding, used, map,
+                                           first_group * layout.heads_of_group,
+                                           layout.heads_of_group, p.threads);
+      parallel(step * batches, p.threads, [&](int64_t task, int64_t thread) {
+        const int64_t first = task % batches * kRois;
+        const int64_t count = part.count - first < kRois ? part.count - first : kRois;
+        attend(embedding, through_cells ? &cells[0] : nullptr, near, chosen, p.logit_scale,
+               first_group + task / batches, part.rois.data(), first, count, sets, output,
+               spaces[thread]);
+      });
+    }
   }
 }
 
