@@ -12,7 +12,7 @@ def experiment(
     *,
     out: Path = Path("runs"),
     seeds: int = 3,
-    clips: int = 100,
+    clips: int = 300,
     every: int = 3,
     workers: int = 2,
     device: str = "cpu",
@@ -23,7 +23,7 @@ def experiment(
     """Train the four detectors, run them and the controls over test clips, and report.
 
     Everything that is in OUT already (clips, weights, scored boxes) is used as it is, so the
-    command can be stopped and called again. On 2 cores the whole takes about two hours.
+    command can be stopped and called again. On 2 cores the whole takes about three hours.
 
     Examples:
         trovid experiment synthvid
