@@ -84,7 +84,7 @@ def _help_texts(command: Callable) -> dict[str, str]:
     ]
     return {
         "help": "\n\n".join(paragraphs),
-        "help_epilogue": f"Examples:{examples}" if examples else "",
+        "help_epilogue": (f"Examples:{examples}\n\n" if examples else "") + SAID_EVERYWHERE,
     }
 
 
