@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-
 from trovid.errors import TrovidError
 
 
