@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
+
+QUIET_VARIABLE = "TROVID_QUIET"
+"""Environment variable that hides all progress; `--quiet` sets it."""
 
 
 class Tick(Protocol):
@@ -31,7 +35,7 @@ def bar(
     Yields:
         A function to call with (done, total) or (done, total, detail); a total of 0 is unknown.
     """
-    if not shown:
+    if not shown or os.environ.get(QUIET_VARIABLE):
         yield lambda done, total, detail="": None
     elif sys.stderr.isatty():
         yield from _rich_bar(title, unit)

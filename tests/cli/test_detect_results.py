@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.cli.runs import FRAMES, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from trovid.data.synthvid import write_split
 from trovid.data.video_io import open_video
 from trovid.inference.writers import read_document, read_predictions
 
@@ -62,6 +63,31 @@ def test_json_csv_and_coco_say_the_same(tmp_path, capsys, model):
         assert [x, y, x + width, y + height] == pytest.approx(box, abs=0.01)
     with Image.open(out / "a.png") as sheet:
         assert sheet.width > 4 * 96
+
+
+def test_ground_truth_and_another_run_beside_this_one(tmp_path, capsys, model):
+    out = tmp_path / "clips"
+    labels = write_split(out, split="test", videos=1, workers=1)
+    (clip,) = (out / "test").iterdir()
+    words = ["--end", "0.3", "--sheet"]
+    assert run(capsys, model, clip, "--out", tmp_path / "first", *words)[0] == 0
+    other = tmp_path / "first" / f"{clip.stem}.json"
+    more = ["--side-by-side", "--labels", labels, "--beside", other, "--beside", other]
+    status, _, complaints = run(capsys, model, clip, "--out", tmp_path / "all", *words, *more)
+    assert (status, complaints) == (0, [])
+    plain, drawn = (pixels(tmp_path / name / f"{clip.stem}.mp4") for name in ("first", "all"))
+    assert len(plain) == len(drawn) == 4
+    assert drawn[0].shape[0] > 2 * 256
+    assert drawn[0].shape[1] > 2 * 256
+    sheets = [(tmp_path / name / f"{clip.stem}.png").read_bytes() for name in ("first", "all")]
+    assert sheets[0] != sheets[1]
+    assert (tmp_path / "all" / f"{clip.stem}.csv").read_bytes() == (
+        tmp_path / "first" / f"{clip.stem}.csv"
+    ).read_bytes()
+    absent = ["--labels", tmp_path / "absent.json"]
+    status, _, complaints = run(capsys, model, clip, "--out", tmp_path / "no", *absent)
+    assert (status, len(complaints)) == (2, 1)
+    assert "absent.json: cannot be read" in complaints[0]
 
 
 def test_classes_keep_only_those_named(tmp_path, capsys, model):

@@ -1,8 +1,14 @@
+import os
+import subprocess
+import sys
+
 import cyclopts
 import pytest
 
 from trovid.cli import main as cli
+from trovid.cli.messages import complain
 from trovid.errors import TrovidError
+from trovid.progress import bar
 
 
 def run(capsys, *words):
@@ -46,7 +52,7 @@ def test_help_lists_the_commands(capsys):
     ("words", "message"),
     [
         (["detct"], "trovid: no command 'detct'; did you mean 'detect'?\n"),
-        (["xyz"], "trovid: no command 'xyz'; there are detect, demo, "),
+        (["xyz"], "trovid: no command 'xyz'; there are: detect, info, "),
         (["synthvid"], "--out requires"),
         (["synthvid", "x", "--vidoes", "3"], "--vid"),
         (["synthvid", "x", "--videos", "many"], "many"),
@@ -103,6 +109,58 @@ def test_interrupted(capsys, app_that):
 def test_status_is_the_commands(capsys, app_that, returned, status):
     app_that(lambda: returned)
     assert run(capsys, "train")[0] == status
+
+
+def test_an_error_of_the_system_and_short_memory_are_one_line(capsys, app_that):
+    def unwritable():
+        raise PermissionError(13, "Permission denied", "/results")
+
+    app_that(unwritable)
+    status, _, err = run(capsys, "train")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "/results: Permission denied; choose another" in err
+
+    def short():
+        raise MemoryError
+
+    app_that(short)
+    status, _, err = run(capsys, "train")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "out of memory" in err
+
+
+@pytest.mark.parametrize("words", [("--quiet", "train"), ("train", "--quiet")])
+def test_quiet_says_only_what_went_wrong(capsys, monkeypatch, app_that, words):
+    def say():
+        with bar("training", unit="steps", seconds_between_lines=0) as tick:
+            tick(1, 2)
+        print("done")
+        complain("a loss")
+
+    app_that(say)
+    monkeypatch.setenv("TROVID_QUIET", "")
+    assert run(capsys, *words) == (0, "", "trovid: a loss\n")
+
+
+def test_words_behind_two_dashes_are_no_wishes(capsys, app_that):
+    app_that(lambda *names: print(names))
+    assert run(capsys, "train", "--", "--quiet") == (0, "('--quiet',)\n", "")
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "trovid.cli.main", "completion", "bash"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_name_that_is_no_text_is_printed_nevertheless(tmp_path):
+    command = [sys.executable, "-m", "trovid.cli.main", "detect", b"/absent/\xff.mp4"]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"trovid: /absent/\\udcff.mp4: no such file")
 
 
 def test_a_bug_is_not_hidden(app_that):

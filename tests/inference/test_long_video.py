@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from tests.cli.tiny_model import save_tiny_model
 from trovid.data.video_io import VideoWriter
+from trovid.inference.writers import read_predictions
 
 SHORT, LONG = 300, 3000
+PIECE, LONGEST = 1000, 100_000
 MEBIBYTE = 2**20
 
 RUN = """
@@ -27,9 +30,9 @@ except SystemExit as exited:
 """
 
 
-def peak_memory(video: Path, model: Path, out: Path) -> int:
+def peak_memory(video: Path, model: Path, out: Path, *more: str) -> int:
     """Bytes that `trovid detect` takes at most, with annotated video and JSON."""
-    words = [video, "--out", out, "--model", model, "--score", "0.99", "--device", "cpu"]
+    words = [video, "--out", out, "--model", model, "--score", "0.99", "--device", "cpu", *more]
     done = subprocess.run([sys.executable, "-c", RUN, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split("peak ")[1])
@@ -52,3 +55,38 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
         for count in (SHORT, LONG)
     )
     assert long - short < 30 * MEBIBYTE, f"{short / MEBIBYTE:.0f} and {long / MEBIBYTE:.0f} MiB"
+
+
+def repeated(path: Path, piece: Path, times: int) -> Path:
+    """A video's coded packets several times behind one another."""
+    with av.open(str(path), "w") as target, av.open(str(piece)) as source:
+        video = source.streams.video[0]
+        stream = target.add_stream_from_template(video)
+        packets = [packet for packet in source.demux(video) if packet.dts is not None]
+        contents = [(bytes(p), p.pts, p.dts, p.is_keyframe) for p in packets]
+        length = video.duration
+        for round_ in range(times):
+            for data, pts, dts, key in contents:
+                packet = av.Packet(data)
+                packet.pts, packet.dts = pts + round_ * length, dts + round_ * length
+                packet.time_base, packet.stream, packet.is_keyframe = video.time_base, stream, key
+                target.mux(packet)
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_hundred_thousand_frames(tmp_path):
+    """All are decoded and drawn from; one in a hundred is looked at, or the test takes an hour."""
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    piece = write(tmp_path / "piece.mp4", PIECE)
+    out = tmp_path / "out"
+    peaks = []
+    for count, stride in ((PIECE, 1), (LONGEST, LONGEST // PIECE)):
+        path = repeated(tmp_path / f"{count}.mp4", piece, count // PIECE)
+        peaks.append(peak_memory(path, model, out, "--stride", str(stride), "--timeline"))
+        (frames,) = read_predictions(out / f"{count}.json")[1].values()
+        assert [d.frame_index for d in frames] == list(range(0, count, stride))
+        assert frames[-1].time == pytest.approx(frames[-1].frame_index / 25)
+    growth = peaks[1] - peaks[0]
+    assert growth < 30 * MEBIBYTE, f"{peaks[0] / MEBIBYTE:.0f} and {peaks[1] / MEBIBYTE:.0f} MiB"

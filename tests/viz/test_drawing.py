@@ -48,6 +48,16 @@ def test_a_box_is_drawn_in_its_class_colour_and_the_inside_left_alone():
     assert (drawn[185:] == GREY).all()
 
 
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), "cup"])
+def test_an_outline_shows_on_any_ground_its_own_colour_too(ground):
+    colour = class_colour("cup") if ground == "cup" else ground
+    image = np.full((240, 320, 3), colour, np.uint8)
+    drawn = draw(image, detections([[100, 80, 200, 180]])).astype(int)
+    difference = np.abs(drawn - colour).sum(axis=2)[130]
+    assert difference[95:106].max() > 200
+    assert difference[194:205].max() > 200
+
+
 def test_without_objects_the_picture_stays_as_it_is():
     assert np.array_equal(draw(picture(), detections([])), picture())
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
 
 if TYPE_CHECKING:
-    from trovid.data.coco_vid import VideoLabels
-    from trovid.structures import Detections
-
-    Predictions = dict[str, list[Detections]]
+    from trovid.evaluation.report import Report
 
 SINGLE, TEMPORAL = "synthvid-single", "synthvid-selsa-troi"
 SHOWN_CLIPS = 4
 SHOWN_SCORE = 0.4
 
 
-def demo(out: Path = Path("trovid-demo"), /, *, clips: int = 24) -> None:
+def demo(
+    out: Path = Path("trovid-demo"),
+    /,
+    *,
+    clips: int = 24,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
     """Compare a single-frame detector with SELSA + Temporal RoI Align on SynthVID test clips.
 
     Takes a few minutes on 2 cores. Writes into OUT:
@@ -33,8 +40,10 @@ def demo(out: Path = Path("trovid-demo"), /, *, clips: int = 24) -> None:
     Args:
         out: Folder for the results.
         clips: Number of test clips that the table is made of, at least 20.
+        json: Print the figures and files as JSON.
     """
     from trovid.errors import TrovidError
+    from trovid.evaluation import evaluate
     from trovid.experiments.demonstration import run_models, write_clips
     from trovid.viz.demonstration import save_comparison, save_contact_sheet, save_demo_explanation
 
@@ -48,19 +57,21 @@ def demo(out: Path = Path("trovid-demo"), /, *, clips: int = 24) -> None:
     save_comparison(out / "comparison.mp4", labels, shown, left, right, score=SHOWN_SCORE)
     save_contact_sheet(out / "contact-sheet.png", labels, shown, left, right, score=SHOWN_SCORE)
     save_demo_explanation(out / "explanation.png", labels, left, right, model=TEMPORAL)
-    _print_table(labels, found)
+    reports = {name: evaluate(predictions, labels) for name, predictions in found.items()}
+    if json:
+        figures = {name: report.to_dict() for name, report in reports.items()}
+        print_record({"folder": str(out), "reports": figures})
+        return
+    _print_table(reports)
     print(f"\nLook at {out / 'comparison.mp4'}")
     for name in ("contact-sheet.png", "explanation.png", "detections-*.json"):
         print(f"        {out / name}")
 
 
-def _print_table(labels: VideoLabels, found: dict[str, Predictions]) -> None:
+def _print_table(reports: dict[str, Report]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from trovid.evaluation import evaluate
-
-    reports = {name: evaluate(predictions, labels) for name, predictions in found.items()}
     head = next(iter(reports.values())).head
     table = Table(title=f"AP50 (%) over {head['videos']} test clips, {head['frames']} frames")
     table.add_column("objects")

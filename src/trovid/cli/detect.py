@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 import trovid
 from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
+from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain
 from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
 
-FALLBACK_RATE = 25.0
-LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
+if TYPE_CHECKING:
+    from trovid.data.coco_vid import VideoLabels
+    from trovid.structures import Detections
+
 OPTION = Parameter(negative="")
 
 
 def detect(
-    *videos: str,
+    *videos: str | Path,
     out: Path = Path("trovid-detect"),
     model: str = "synthvid-selsa-troi",
     score: float = 0.5,
@@ -39,6 +43,9 @@ def detect(
     coco: Annotated[bool, OPTION] = False,
     sheet: Annotated[bool, OPTION] = False,
     timeline: Annotated[bool, OPTION] = False,
+    side_by_side: Annotated[bool, OPTION] = False,
+    beside: Annotated[tuple[Path, ...], OPTION] = (),
+    labels: Path | None = None,
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     frame_rate: float = FALLBACK_RATE,
@@ -46,7 +53,6 @@ def detect(
     precision: Literal["float32", "bf16", "fp16"] = "float32",
     compile: Annotated[bool, OPTION] = False,
     deterministic: Annotated[bool, OPTION] = False,
-    quiet: Annotated[bool, OPTION] = False,
     json: Annotated[bool, OPTION] = False,
 ) -> int:
     """Find objects in videos: annotated MP4, JSON and CSV.
@@ -69,6 +75,7 @@ def detect(
         trovid detect *.mp4 frames/ --out results --score 0.3 --classes star,sun
         trovid detect long.mkv --model mine.safetensors --no-video --support uniform:30
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
+        trovid detect street.mp4 --side-by-side --labels labels.json --beside other/street.json
         trovid detect webcam --online --out live
         trovid detect rtsp://192.0.2.7/door --online --lookahead 5 --end 60
 
@@ -98,6 +105,11 @@ def detect(
         coco: Write NAME.coco.json too, a list of COCO results.
         sheet: Write NAME.png too, evenly spaced frames on one picture.
         timeline: Draw the score of each object over time under the video.
+        side_by_side: Show the source beside the detections in the annotated video.
+        beside: JSON of an earlier run over the same videos, to be shown beside this one; may be
+            given several times (from four panels on they form a grid).
+        labels: JSON of the ground truth (COCO-VID style, or a folder as `trovid evaluate` takes),
+            drawn in thin white dashes.
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
         frame_rate: Frames per second of folders, which do not know it.
@@ -106,21 +118,17 @@ def detect(
             it; fp16 needs a GPU.
         compile: Let torch.compile make the backbone: slow at the first frame, faster then.
         deterministic: Use deterministic algorithms alone, for equal numbers in every run.
-        quiet: Say only what went wrong.
         json: Print the summary as JSON.
     """
     from trovid.inference.batch import Batch
     from trovid.inference.run_options import RunOptions, seconds
-    from trovid.viz.outputs import output_makers
+    from trovid.viz.outputs import Pictures, output_makers
 
     if not videos:
         raise TrovidError("detect: name at least one video file or folder of frames")
     if overwrite and resume:
         raise TrovidError("--overwrite begins anew and --resume goes on: give one of them")
-    if not LOWEST_RATE <= frame_rate <= HIGHEST_RATE:
-        raise TrovidError(
-            f"--frame-rate must lie in {LOWEST_RATE}..{HIGHEST_RATE}, but is {frame_rate}"
-        )
+    check_frame_rate(frame_rate)
     options = RunOptions(
         score=score,
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
@@ -135,6 +143,12 @@ def detect(
         online=online,
         lookahead=lookahead,
     )
+    pictures = Pictures(
+        timeline=timeline,
+        side_by_side=side_by_side,
+        labels=_labels(labels),
+        beside=_beside(beside),
+    )
     results = []
     with stop_wish() as stop:
         batch = Batch(
@@ -147,20 +161,41 @@ def detect(
             ),
             options=options,
             out=out,
-            makers=output_makers(video=video, csv=csv, coco=coco, sheet=sheet, timeline=timeline),
+            makers=output_makers(pictures, video=video, csv=csv, coco=coco, sheet=sheet),
             overwrite=overwrite,
             resume=resume,
             frame_rate=frame_rate,
             stop=stop,
-            show_progress=not quiet and not json,
+            show_progress=not json,
         )
-        for result in batch.run(videos):
+        for result in batch.run([str(word) for word in videos]):
             results.append(result)
             for loss in result.losses:
                 complain(loss)
     status = exit_status(results)
     if json:
         print_json(results, status)
-    elif not quiet and status != NOTHING_DONE:
+    elif status != NOTHING_DONE:
         print_table(results)
     return status
+
+
+def _labels(path: Path | None) -> VideoLabels | None:
+    if path is None:
+        return None
+    from trovid.data.labels import read_labels
+
+    return read_labels(path)
+
+
+def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:
+    """By the name of its model (numbered where it repeats) what each run found."""
+    from trovid.inference.writers import read_predictions
+
+    results: dict[str, dict[str, list[Detections]]] = {}
+    for path in paths:
+        head, found = read_predictions(path)
+        title = str(head.get("model", path.stem))
+        same = sum(known == title or known.startswith(f"{title} (") for known in results)
+        results[f"{title} ({same + 1})" if same else title] = found
+    return results

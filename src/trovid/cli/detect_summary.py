@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
+
+from trovid.cli.messages import print_record
 
 if TYPE_CHECKING:
     from trovid.inference.batch import Result
@@ -49,7 +50,7 @@ def latency(seconds: list[float]) -> dict[str, float]:
 
 def print_json(results: Sequence[Result], status: int) -> None:
     """One JSON object on stdout."""
-    print(json.dumps({"status": status, "videos": [result_record(r) for r in results]}, indent=1))
+    print_record({"status": status, "videos": [result_record(r) for r in results]})
 
 
 def print_table(results: Sequence[Result]) -> None:

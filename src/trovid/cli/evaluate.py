@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import trovid
+from trovid.cli.messages import print_record
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def evaluate(
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
-        json: File for the figures.
+        json: File for the figures; `-` prints them in place of the tables.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
         every: Run the model on every N-th frame.
         videos: Only the first N videos of --data.
@@ -201,6 +202,9 @@ def _print_report(
         report = measure(found, truth, head=facts)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
+    if str(json) == "-":
+        print_record(report.to_dict())
+        return
     console = Console()
     for table in report.tables():
         console.print(table)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 import trovid
+from trovid.cli.messages import print_record
 from trovid.errors import TrovidError
 
 
@@ -22,6 +25,7 @@ def export(
     score: float = 0.05,
     nms: float | None = None,
     max_detections: int | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Write a model as a file that other programs run: ONNX or torch.export.
 
@@ -44,6 +48,7 @@ def export(
         score: Lowest score that is kept.
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
         max_detections: Detections at most; by default the model's own.
+        json: Print the files as JSON.
     """
     match = re.fullmatch(r"(\d+)x(\d+)", frame_size)
     if not match or "0" in match.groups():
@@ -63,5 +68,8 @@ def export(
         nms=nms,
         max_detections=max_detections,
     )
+    if json:
+        print_record({"files": [str(file) for file in files]})
+        return
     for file in files:
         print(file)

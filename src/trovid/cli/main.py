@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 
 import cyclopts
 from rich.console import Console
 
 from trovid import __version__
 from trovid.cli.messages import DEBUG_VARIABLE, complain
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, nearest
+from trovid.progress import QUIET_VARIABLE
 
 SUMMARIES = {
     "detect": "Find objects in videos: annotated MP4 and JSON.",
+    "info": "Say what a video really holds: streams, frame rate, frames, damage.",
+    "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
     "evaluate": "Measure predictions, or a model, against labels.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
@@ -28,9 +32,16 @@ SUMMARIES = {
     "export": "Write a model as a file that other programs run: ONNX or torch.export.",
     "experiment": "Repeat the measured tables of the README.",
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
+    "completion": "Print the script by which a shell completes commands, options, files.",
 }
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+SAID_EVERYWHERE = (
+    "Every command takes --quiet (only what went wrong is said) and --debug (where an error came "
+    "from)."
+)
+EVERYWHERE = {"--debug": DEBUG_VARIABLE, "--quiet": QUIET_VARIABLE}
 
 
 def build_app(chosen: str | None = None) -> cyclopts.App:
@@ -44,8 +55,7 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
         name="trovid",
         version=__version__,
         help="Video object detection with Temporal RoI Align.",
-        help_epilogue="`trovid COMMAND --help` explains a command; `--debug` before or after it "
-        "shows where an error came from.",
+        help_epilogue=f"`trovid COMMAND --help` explains a command. {SAID_EVERYWHERE}",
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
     )
@@ -74,54 +84,86 @@ def _help_texts(command: Callable) -> dict[str, str]:
     ]
     return {
         "help": "\n\n".join(paragraphs),
-        "help_epilogue": f"Examples:{examples}" if examples else "",
+        "help_epilogue": (f"Examples:{examples}\n\n" if examples else "") + SAID_EVERYWHERE,
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its status.
 
-    Exit status: 0 done, 1 done with losses (which were named), 2 nothing done, 130 interrupted.
+    Exit status: 0 done, 1 done with losses (which were named), 2 nothing done, 130 interrupted,
+    141 where whoever read the output left early (as `head` does).
 
     Args:
         arguments: Words after `trovid`; those of the process by default.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if "--debug" in words:
-        os.environ[DEBUG_VARIABLE] = "1"
-    debug = bool(os.environ.get(DEBUG_VARIABLE))
-    words = [word for word in words if word != "--debug"]
+    words, wishes = _wishes(sys.argv[1:] if arguments is None else arguments)
+    for name in wishes:
+        os.environ[name] = "1"
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen is not None and chosen not in SUMMARIES:
-        near = difflib.get_close_matches(chosen, SUMMARIES, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(SUMMARIES)}"
-        complain(f"no command {chosen!r}; {hint}")
+        complain(f"no command {chosen!r}{nearest(chosen, SUMMARIES)}")
         sys.exit(EXIT_NOTHING_DONE)
-    app = build_app(chosen)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold any bytes
+    silent = os.environ.get(QUIET_VARIABLE) and "--json" not in words
+    with open(os.devnull, "w") if silent else nullcontext(sys.stdout) as out, redirect_stdout(out):
+        status = _status(chosen, words)
+    sys.exit(status)
+
+
+def _wishes(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The words without those that every command knows, and the variables that these set."""
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    wishes = {EVERYWHERE[word] for word in words[:end] if word in EVERYWHERE}
+    return [word for word in words[:end] if word not in EVERYWHERE] + words[end:], wishes
+
+
+def _status(chosen: str | None, words: Sequence[str]) -> int:
+    """Runs a command; errors that a user can mend become a line, others show where they are."""
+    debug = bool(os.environ.get(DEBUG_VARIABLE))
     try:
-        status = app(
-            words,
+        status = build_app(chosen)(
+            list(words),
             exit_on_error=False,
             print_error=False,
             error_console=Console(stderr=True),
             result_action="return_value",
         )
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
     except TrovidError as error:
         if debug:
             raise
         complain(str(error))
-        sys.exit(EXIT_NOTHING_DONE)
+        return EXIT_NOTHING_DONE
     except cyclopts.CycloptsError as error:
         if debug:
             raise
-        complain(f"{error} (`trovid --help` lists commands and options)")
-        sys.exit(EXIT_NOTHING_DONE)
+        help_words = "trovid --help" if chosen is None else f"trovid {chosen} --help"
+        complain(f"{error} (`{help_words}` lists what there is)")
+        return EXIT_NOTHING_DONE
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"{place}{error.strerror or error}; choose another file or folder, or free space")
+        return EXIT_NOTHING_DONE
+    except MemoryError:
+        if debug:
+            raise
+        complain("out of memory; run fewer or smaller videos, or close other programs")
+        return EXIT_NOTHING_DONE
     except KeyboardInterrupt:
         if debug:
             raise
         complain("interrupted")
-        sys.exit(EXIT_INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else 0)
+        return EXIT_INTERRUPTED
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":

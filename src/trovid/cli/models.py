@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
+from trovid.cli.messages import print_record
+
+if TYPE_CHECKING:
+    from trovid.models.catalogue import CatalogueEntry
 
 models = cyclopts.App(
     name="models",
@@ -21,10 +28,21 @@ models = cyclopts.App(
 
 @models.default
 @models.command(name="list")
-def list_() -> None:
-    """List the models by the names that `trovid detect --model` takes, with their figures."""
+def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+    """List the models by the names that `trovid detect --model` takes, with their figures.
+
+    Examples:
+        trovid models
+        trovid models list --json
+
+    Args:
+        json: Print the list as JSON.
+    """
     from trovid.models.catalogue import catalogue
 
+    if json:
+        print_record([_record(entry) for entry in catalogue()])
+        return
     print_columns(
         ["name", "classes", "weights", "figures (per cent)"],
         ([e.name, str(len(e.classes) or "?"), e.place, e.figures] for e in catalogue()),
@@ -32,7 +50,7 @@ def list_() -> None:
 
 
 @models.command
-def show(name: str, /) -> None:
+def show(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a model's card: classes, recipe, figures, licence, source.
 
     Examples:
@@ -40,10 +58,14 @@ def show(name: str, /) -> None:
 
     Args:
         name: A name that `trovid models` lists, or a weights file.
+        json: Print the card as JSON.
     """
     from trovid.models.catalogue import catalogue_entry
 
     entry = catalogue_entry(name)
+    if json:
+        print_record(_record(entry))
+        return
     classes = ", ".join(entry.classes) if entry.classes else "not known here"
     file = "" if entry.file is None else f": {entry.file}, {entry.file.stat().st_size / 1e6:.1f} MB"
     rows = {
@@ -58,3 +80,7 @@ def show(name: str, /) -> None:
     for key, value in rows.items():
         lines = textwrap.wrap(value, 88, break_long_words=False, break_on_hyphens=False)
         print(f"{key:9}" + f"\n{'':9}".join(lines))
+
+
+def _record(entry: CatalogueEntry) -> dict[str, Any]:
+    return asdict(entry) | {"file": None if entry.file is None else str(entry.file)}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+import json as json_text
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
+from trovid.cli.messages import print_record
 
 if TYPE_CHECKING:
     from trovid.models import Recipe
+    from trovid.models.cost import Cost
 
 recipes = cyclopts.App(
     name="recipes",
@@ -25,26 +29,36 @@ recipes = cyclopts.App(
 
 @recipes.default
 @recipes.command(name="list")
-def list_() -> None:
+def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """List the recipes: parameters, operations of a target frame, published figure.
 
     GFLOP are those of a target frame at the recipe's own size with a filled bank of 14 support
     frames: backbone, RPN and box head, and beside it Temporal RoI Align by the equations as they
     are written (trovid's backends need fewer). "published" is what others state: mAP at IoU 0.5,
     per cent, ImageNet VID val.
+
+    Examples:
+        trovid recipes
+        trovid recipes list --json
+
+    Args:
+        json: Print the list as JSON.
     """
     from trovid.models import load_recipe, recipe_names
+    from trovid.models.cost import cost
 
+    recipes_ = map(load_recipe, recipe_names())
+    if json:
+        records = ((r.name, r.published, asdict(cost(r))) for r in recipes_)
+        print_record([{"name": n, **needs, "published": p} for n, p, needs in records])
+        return
     print_columns(
         ["name", "parameters", "GFLOP", "operator GFLOP", "published"],
-        (_row(load_recipe(name)) for name in recipe_names()),
+        (_row(recipe, cost(recipe)) for recipe in recipes_),
     )
 
 
-def _row(recipe: Recipe) -> list[str]:
-    from trovid.models.cost import cost
-
-    needs = cost(recipe)
+def _row(recipe: Recipe, needs: Cost) -> list[str]:
     return [
         recipe.name,
         f"{needs.parameters / 1e6:.1f} M",
@@ -55,7 +69,7 @@ def _row(recipe: Recipe) -> list[str]:
 
 
 @recipes.command
-def show(name: str, /) -> None:
+def show(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a recipe, every value with its remarks.
 
     Examples:
@@ -63,15 +77,21 @@ def show(name: str, /) -> None:
 
     Args:
         name: A name that `trovid recipes` lists, or a YAML file.
+        json: Print the values as JSON.
     """
-    from trovid.models.recipes import load_recipe, recipe_file
+    from trovid.models.recipes import load_recipe, recipe_file, recipe_values
 
-    load_recipe(name)
-    print(recipe_file(name).read_text(encoding="utf-8"), end="")
+    recipe = load_recipe(name)
+    if json:
+        print_record(recipe_values(recipe))
+    else:
+        print(recipe_file(name).read_text(encoding="utf-8"), end="")
 
 
 @recipes.command
-def diff(first: str, second: str, /) -> None:
+def diff(
+    first: str, second: str, /, *, json: Annotated[bool, Parameter(negative="")] = False
+) -> None:
     """Show where two recipes differ, value by value.
 
     Examples:
@@ -80,6 +100,7 @@ def diff(first: str, second: str, /) -> None:
     Args:
         first: A name that `trovid recipes` lists, or a YAML file.
         second: Another.
+        json: Print the differences as JSON.
     """
     from trovid.models.recipes import load_recipe, recipe_values
 
@@ -87,7 +108,9 @@ def diff(first: str, second: str, /) -> None:
     keys = [*one, *(key for key in other if key not in one)]
     rows = [[key, one.get(key, "-"), other.get(key, "-")] for key in keys]
     rows = [row for row in rows if row[1] != row[2]]
-    if rows:
+    if json:
+        print_record([dict(zip(("key", "first", "second"), row, strict=True)) for row in rows])
+    elif rows:
         print_columns(["", first, second], rows)
     else:
         print(f"{first} and {second} are equal")
@@ -99,5 +122,5 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     for key, value in values.items():
         name = f"{prefix}{key}"
         nested = isinstance(value, dict)
-        flat.update(_flat(value, f"{name}.") if nested else {name: json.dumps(value)})
+        flat.update(_flat(value, f"{name}.") if nested else {name: json_text.dumps(value)})
     return flat

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
 from trovid.errors import TrovidError
 from trovid.progress import bar
 
@@ -21,6 +24,7 @@ def synthvid(
     size: int = 256,
     format: Literal["mp4", "png"] = "mp4",
     workers: int | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Write clips and labels of the built-in benchmark SynthVID.
 
@@ -42,6 +46,7 @@ def synthvid(
         size: Height and width in pixels, even, at least 64.
         format: H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
         workers: Processes; the number of cores by default.
+        json: Print the file of labels as JSON.
     """
     from trovid.data.synthvid import write_split
 
@@ -61,4 +66,7 @@ def synthvid(
             )
     except (ValueError, OSError) as error:
         raise TrovidError(f"synthvid: {error}") from error
-    print(path)
+    if json:
+        print_record({"labels": str(path)})
+    else:
+        print(path)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
 from trovid.errors import TrovidError
 
 
 def train(
-    recipe: str,
+    recipe: str | Path,
     /,
     *,
     data: Path | None = None,
@@ -18,6 +22,7 @@ def train(
     backbone: str | None = None,
     validate: int = 20,
     device: str = "cpu",
+    json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train a detector; an interrupted training goes on where it was when called again.
 
@@ -44,6 +49,7 @@ def train(
             network (.safetensors or .pth).
         validate: Validation clips looked at in the end.
         device: Where to train: cpu, cuda, cuda:1, mps.
+        json: Print the file and its facts as JSON.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.models.published import backbone_file, model_file
@@ -56,7 +62,10 @@ def train(
     chosen = load_recipe(recipe)
     file = weights_file(out, chosen.name, seed)
     if file.exists():
-        print(f"{file} is there already: delete it to train again")
+        if json:
+            print_record(_record(file))
+        else:
+            print(f"{file} is there already: delete it to train again")
         return
     train_recipe(
         chosen,
@@ -68,7 +77,16 @@ def train(
         validate=validate,
         device=device,
     )
+    if json:
+        print_record(_record(file))
+        return
     facts = read_card(file).facts
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
     if "val_ap50" in facts:
         print(f"AP50 on {validate} validation clips: {100 * facts['val_ap50']:.1f}")
+
+
+def _record(file: Path) -> dict[str, Any]:
+    from trovid.models.weights import read_card
+
+    return {"file": str(file), "facts": read_card(file).facts}

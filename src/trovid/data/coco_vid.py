@@ -12,6 +12,7 @@ import torch
 from trovid.errors import TrovidError
 from trovid.structures import GroundTruth, Video
 
+LARGEST_MEASURE = 10**7
 _NUMBER = (int, float)
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "categories": {"id": int, "name": str},
@@ -236,8 +237,11 @@ def _check_unique(entries: list[dict[str, Any]], key: str, field: str) -> None:
 def _check_videos(videos: list[dict[str, Any]]) -> None:
     for index, video in enumerate(videos):
         for field in ("width", "height", "num_frames"):
-            if video[field] < 1:
-                raise _Misfit(f"videos[{index}].{field} must be at least 1, but is {video[field]}")
+            if not 1 <= video[field] <= LARGEST_MEASURE:
+                raise _Misfit(
+                    f"videos[{index}].{field} must lie in 1..{LARGEST_MEASURE}, "
+                    f"but is {video[field]}"
+                )
         if video.get("frame_rate", 0) < 0:
             raise _Misfit(f"videos[{index}].frame_rate must not be negative")
 

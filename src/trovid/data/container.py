@@ -108,6 +108,11 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def stated_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Frames that the container announces; 0 where it does not (AVI: a slot may be empty)."""
+    return 0 if container.format.name == "avi" else stream.frames
+
+
 def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Generator[VideoFrame]:
     """All frames that decode from where the container stands, going on after damaged packets.
 
@@ -116,8 +121,7 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
         stream: From `video_stream`.
         seen: Is filled with what the decoder meets.
     """
-    slots_may_be_empty = container.format.name == "avi"
-    seen.promised = 0 if slots_may_be_empty else stream.frames
+    seen.promised = stated_frames(container, stream)
     seen.promised_end = _promised_end(container, stream)
     unit = stream.time_base or 0
     start = stream.start_time or 0

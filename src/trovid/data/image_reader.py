@@ -58,10 +58,12 @@ def images_in(folder: Path) -> list[Path]:
     Raises:
         TrovidError: If there is none.
     """
+    try:
+        inside = list(folder.iterdir())
+    except OSError as error:
+        raise TrovidError(f"{folder}: cannot be read ({error.strerror}); check it") from error
     paths = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        path for path in inside if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     ]
     if not paths:
         raise TrovidError(
@@ -150,6 +152,9 @@ class _StillsReader(VideoReader):
 class ImageReader(_StillsReader):
     """A list of image files of one size as a video.
 
+    Attributes:
+        paths: The files in order.
+
     Raises:
         TrovidError: If there is none, one is no image, or their sizes differ.
     """
@@ -157,15 +162,15 @@ class ImageReader(_StillsReader):
     def __init__(self, paths: Sequence[Path], *, name: str, frame_rate: float = 0.0) -> None:
         if not paths:
             raise TrovidError("an empty list of images is no video; give at least one")
-        self._paths = list(paths)
-        height, width = read_size(self._paths[0])
-        for path in self._paths:
+        self.paths = list(paths)
+        height, width = read_size(self.paths[0])
+        for path in self.paths:
             _check_size(path, read_size(path), (height, width))
-        video = Video(name, len(self._paths), height, width, frame_rate)
-        super().__init__(video, str(self._paths[0].parent))
+        video = Video(name, len(self.paths), height, width, frame_rate)
+        super().__init__(video, str(self.paths[0].parent))
 
     def _picture(self, index: int) -> np.ndarray:
-        path, video = self._paths[index], self._video
+        path, video = self.paths[index], self._video
         image = read_image(path)
         _check_size(path, image.shape[:2], (video.height, video.width))
         return image

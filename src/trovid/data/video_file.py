@@ -74,6 +74,11 @@ class FileReader(VideoReader):
         self._quarter_turns = round(first.rotation / 90) % 4
         self._coded_size = (first.height, first.width)
 
+    @property
+    def rotation(self) -> int:
+        """Degrees by which the pictures are turned counter-clockwise: 0, 90, 180 or 270."""
+        return 90 * self._quarter_turns
+
     @cached_property
     def video(self) -> Video:
         """Name (the file's stem), exact number of frames, upright size, mean frame rate."""
@@ -208,7 +213,12 @@ class FileReader(VideoReader):
 
     def _picture(self, index: int, frame: VideoFrame) -> Frame:
         height, width = self._coded_size
-        image = frame.to_ndarray(format="rgb24", height=height, width=width)
+        try:
+            image = frame.to_ndarray(format="rgb24", height=height, width=width)
+        except (FFmpegError, ValueError) as error:
+            raise TrovidError(
+                f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"
+            ) from error
         if self._quarter_turns:
             image = np.ascontiguousarray(np.rot90(image, self._quarter_turns))
         return Frame(index, self._index.times[index], image)

@@ -11,7 +11,7 @@ from typing import Self
 
 import av
 import numpy as np
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -132,7 +132,7 @@ class VideoWriter:
             )
         ticks = self._ticks(time)
         if self._sound is not None and not self._num_frames:
-            self._sound.attach(self._container, self._start or 0.0)
+            self._attach_sound(self._sound)
         if any(map(any, self._padding)):
             image = np.pad(image, self._padding, mode="edge")
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
@@ -151,10 +151,25 @@ class VideoWriter:
         self._num_frames += 1
         self._last_ticks = ticks
 
+    def _attach_sound(self, sound: Sound) -> None:
+        try:
+            sound.attach(self._container, self._start or 0.0)
+        except (FFmpegError, ValueError) as error:
+            self._leave_out_sound(error)
+
     def _mux_sound(self, ticks: float) -> None:
-        if self._sound is not None:
+        if self._sound is None:
+            return
+        try:
             for packet in self._sound.until(ticks / self._ticks_a_second):
                 self._container.mux(packet)
+        except (InvalidDataError, ValueError) as error:
+            self._leave_out_sound(error)
+
+    def _leave_out_sound(self, error: Exception) -> None:
+        if self._sound is not None:
+            self._sound.problem = f"its sound is damaged and left out from there on ({error})"
+            self._sound = None
 
     def _ticks(self, time: float | None) -> int:
         if time is None:

@@ -111,13 +111,13 @@ class Batch:
         for word in words:
             try:
                 inputs += [found for found in find_inputs(word) if found not in inputs]
-            except TrovidError as error:
-                yield Result(word, losses=[str(error)])
+            except (TrovidError, OSError) as error:
+                yield Result(word, losses=[_loss(word, error)])
         for word in inputs:
             try:
                 sources[word] = self._open(word)
-            except TrovidError as error:
-                yield Result(word, losses=[str(error)])
+            except (TrovidError, OSError, MemoryError) as error:
+                yield Result(word, losses=[_loss(word, error)])
         ready = []
         for job in plan(list(sources), inputs, self.out, self.makers):
             there = job.existing()
@@ -170,8 +170,8 @@ class Batch:
                     stop=self.stop,
                     tick=tick,
                 )
-        except TrovidError as error:
-            return Result(job.source, job, losses=[str(error)])
+        except (TrovidError, MemoryError) as error:
+            return Result(job.source, job, losses=[_loss(job.source, error)])
         losses = list(dict.fromkeys(outcome.problems))
         if not outcome.complete:
             again = "the same command with --resume goes on"
@@ -211,3 +211,12 @@ class Batch:
                 output.discard()
             raise
         return outputs
+
+
+def _loss(word: str, error: Exception) -> str:
+    """What went wrong with an input, in a line that names it."""
+    if isinstance(error, MemoryError):
+        return f"{word}: out of memory; smaller pictures need less, and so does --no-video"
+    if isinstance(error, OSError):
+        return f"{word}: {error.strerror or error}; check the name"
+    return str(error)

@@ -13,6 +13,7 @@ from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
 from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.ops import most_similar_roi_align, roi_align, temporal_attention
+from trovid.structures import Detections
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,23 @@ def explain(
         support: Which support frames to show; the target itself is left out.
 
     Raises:
-        TrovidError: If the model has no Temporal RoI Align.
+        TrovidError: If the model has no Temporal RoI Align, or on several levels; or there is no
+            such frame, box or position, or no support frame.
     """
-    pool = predictor.detector.roi_features
-    if not isinstance(pool, MultiScaleTemporalRoIAlign):
-        raise TrovidError(f"{predictor.name} has no Temporal RoI Align: nothing to explain")
+    pool = _pool(predictor)
     (level,) = pool.featmap_names
-    indices = SupportSampling.parse(support).indices(reader.video.num_frames, frame)
-    frames = reader.read([i for i in indices if i != frame])
+    row, column = _position(position, pool.output_size)
+    _check_frame(reader, frame)
+    sampling = SupportSampling.parse(support)
+    indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
+    if not indices:
+        raise TrovidError(
+            f"{reader.source}: {support} gives frame {frame} no support frame: "
+            "choose more of them, or a longer video"
+        )
+    frames = reader.read(indices)
     (target,) = reader.read([frame])
+    _check_box(box, target)
 
     images, size = predictor.input([target])
     features = predictor.detector.backbone(images)[level]
@@ -92,7 +101,6 @@ def explain(
             logit_scale=pool.logit_scale,
         )
     rows, columns = pool.output_size
-    row, column = position or (rows // 2, columns // 2)
     best = points[:, 0, 0, row, column]
     places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)
     return Explanation(
@@ -104,6 +112,76 @@ def explain(
         similarities=scores[:, 0, 0, row, column].cpu(),
         weights=weights[:, 0, :, row, column].mean(1).cpu(),
     )
+
+
+def surest_detection(
+    predictor: Predictor,
+    reader: VideoReader,
+    *,
+    frame: int,
+    score: float,
+    classes: tuple[str, ...] | None = None,
+) -> Detections:
+    """The detection of highest score in one frame, alone.
+
+    Args:
+        predictor: The model.
+        reader: The video.
+        frame: Index of the frame.
+        score: Lowest score that counts.
+        classes: Names of the classes that count; None for all.
+
+    Raises:
+        TrovidError: If there is no such frame, class or detection.
+    """
+    _check_frame(reader, frame)
+    (found,) = predictor.detect(reader, frames=[frame], score=score, classes=classes)
+    if not len(found):
+        raise TrovidError(
+            f"{reader.source}: nothing of score {score} or more in frame {frame}; "
+            "lower --score, choose another --frame or --time, or give --box"
+        )
+    return found[0]
+
+
+def _check_frame(reader: VideoReader, frame: int) -> None:
+    count = reader.video.num_frames
+    if not 0 <= frame < count:
+        raise TrovidError(
+            f"{reader.source}: there is no frame {frame}; the frames are 0..{count - 1}"
+        )
+
+
+def _pool(predictor: Predictor) -> MultiScaleTemporalRoIAlign:
+    pool = predictor.detector.roi_features
+    if not isinstance(pool, MultiScaleTemporalRoIAlign):
+        raise TrovidError(f"{predictor.name} has no Temporal RoI Align: nothing to explain")
+    if len(pool.featmap_names) > 1:
+        raise TrovidError(
+            f"{predictor.name} pools from several levels ({', '.join(pool.featmap_names)}), "
+            "which cannot be explained yet; choose a model of one level"
+        )
+    return pool
+
+
+def _position(position: tuple[int, int] | None, grid: tuple[int, int]) -> tuple[int, int]:
+    rows, columns = grid
+    row, column = position or (rows // 2, columns // 2)
+    if not (0 <= row < rows and 0 <= column < columns):
+        raise TrovidError(
+            f"the position must lie in 0..{rows - 1}, 0..{columns - 1}, but is {row}, {column}"
+        )
+    return row, column
+
+
+def _check_box(box: Tensor, target: Frame) -> None:
+    height, width = target.image.shape[:2]
+    x1, y1, x2, y2 = box.tolist()
+    if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
+        raise TrovidError(
+            f"the box must be x1, y1, x2, y2 within the {width}x{height} pixels of the frame, "
+            f"but is {x1:g}, {y1:g}, {x2:g}, {y2:g}"
+        )
 
 
 def _cell(box: Tensor, row: int, column: int, rows: int, columns: int) -> Tensor:

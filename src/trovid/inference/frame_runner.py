@@ -166,7 +166,7 @@ def _device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), "no reason given")
         raise TrovidError(f"device {name!r} cannot be used here ({reason}): try cpu") from error
     return device

@@ -211,6 +211,8 @@ def parse_predictions(
     """`read_predictions` from the JSON object on; `path` names the file in errors."""
     head = _field(data, "head", dict, path, "")
     class_names = tuple(_field(head, "class_names", list, path, "head."))
+    if not all(isinstance(name, str) for name in class_names):
+        raise TrovidError(f"{path}: head.class_names must be texts, but are {class_names}"[:300])
     predictions: dict[str, list[Detections]] = {}
     for number, video in enumerate(_field(data, "videos", list, path, "")):
         where = f"videos[{number}]."

@@ -48,6 +48,8 @@ def select_detections(
     scores = scored.class_scores[roi, label]
     column = label if scored.boxes.shape[1] > 1 else torch.zeros_like(label)
     boxes = clip_boxes_to_image(scored.boxes[roi, column], image_size)
+    finite = boxes.isfinite().all(1)  # with weights of huge values a box may be none
+    boxes, scores, label = boxes[finite], scores[finite], label[finite]
     group = torch.zeros_like(label) if class_agnostic_nms else label
     keep = batched_nms(boxes, scores, group, nms)[:max_detections]
     return boxes[keep], scores[keep], label[keep]

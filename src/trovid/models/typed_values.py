@@ -98,6 +98,8 @@ def _by_name(value: Any, kinds: list[Any], where: str) -> Any:
     if len(kinds) == 1:
         return kinds[0]
     name = value.get("name") if isinstance(value, dict) else None
+    if not isinstance(name, str | None):
+        raise TrovidError(f"{where}.name must be text, but is {name!r}")
     names: dict[Any, Any] = {}
     for kind in kinds:
         hints = typing.get_type_hints(kind)

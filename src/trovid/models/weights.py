@@ -69,7 +69,7 @@ def _opened(path: Path) -> Generator[Any]:
     try:
         with safe_open(str(path), "pt") as file:
             yield file
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
         raise TrovidError(f"{path} is not a safetensors file ({error})") from error
 
 
@@ -104,7 +104,15 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if "recipe" not in metadata:
         raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
     recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
-    return ModelCard(recipe, json.loads(metadata.get("facts", "{}")))
+    try:
+        facts = json.loads(metadata.get("facts", "{}"))
+    except ValueError as error:
+        raise TrovidError(
+            f"{path}: its facts are not JSON ({error}); get the file again"
+        ) from error
+    if not isinstance(facts, dict):
+        raise TrovidError(f"{path}: its facts must be an object, but are {facts!r}")
+    return ModelCard(recipe, facts)
 
 
 def load_weights(path: Path) -> tuple[Detector, ModelCard]:
@@ -115,7 +123,10 @@ def load_weights(path: Path) -> tuple[Detector, ModelCard]:
     """
     tensors, metadata = read_tensors(path)
     card = _card(path, metadata)
-    detector = build_detector(card.recipe)
+    try:
+        detector = build_detector(card.recipe)
+    except (ValueError, RuntimeError) as error:
+        raise TrovidError(f"{path}: its recipe makes no detector ({error})") from error
     load_state(detector, tensors, str(path))
     detector.temporal_trained = card.facts.get("temporal_trained", True)
     return detector.eval(), card

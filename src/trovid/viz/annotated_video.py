@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from trovid.data.sound import Sound
 from trovid.data.video_io import Frame, VideoWriter
 from trovid.structures import Detections, Video
-from trovid.viz.drawing import draw
+from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 
-SHORTEST_FRAME = 0.001
+SHORTEST_FRAME, LONGEST_FRAME = 0.001, 3600.0
+"""A damaged file's times may run backwards, or jump by years."""
+
 FALLBACK_RATE = 25.0
 LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
 
@@ -24,6 +25,7 @@ class AnnotatedVideo:
         path: The file.
         video: Measures of the pictures.
         sound: File whose sound goes along; None for none.
+        panels: How a picture is put together; by default the frame alone.
         timeline: Is drawn under each picture.
     """
 
@@ -35,27 +37,34 @@ class AnnotatedVideo:
         video: Video,
         *,
         sound: Path | None = None,
+        panels: Panels | None = None,
         timeline: Timeline | None = None,
     ) -> None:
         self.path = path
         self.problems: list[str] = []
+        self._panels = panels or Panels()
         self._timeline = timeline
-        self._shown_at = -math.inf
+        self._shown_at: float | None = None
         self._sound = None if sound is None else Sound(sound)
+        height, width = self._panels.size(video.height, video.width)
         self._writer = VideoWriter(
             path,
-            height=video.height + (timeline.height if timeline else 0),
-            width=video.width,
+            height=height + (timeline.height if timeline else 0),
+            width=width,
             frame_rate=min(max(video.frame_rate or FALLBACK_RATE, LOWEST_RATE), HIGHEST_RATE),
             sound=self._sound,
         )
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Adds a frame at its own time."""
-        picture = draw(frame.image, detections)
+        picture = self._panels.picture(frame, detections)
         if self._timeline is not None:
             picture = self._timeline.under(picture, detections)
-        self._shown_at = max(frame.time, self._shown_at + SHORTEST_FRAME)
+        if self._shown_at is None:
+            self._shown_at = frame.time
+        else:
+            step = frame.time - self._shown_at
+            self._shown_at += min(max(step, SHORTEST_FRAME), LONGEST_FRAME)
         self._writer.write(picture, time=self._shown_at)
 
     def close(self, *, complete: bool, problems: Sequence[str]) -> None:

@@ -94,10 +94,15 @@ class _Canvas:
         self.taken: list[Rectangle] = []
 
     def outline(self, box: Sequence[float], colour: Colour) -> None:
-        """A box in colour between thin dark edges, which show it on any background."""
+        """A box in colour, black around it and white within, one of which shows anywhere."""
         left, top, right, bottom = self._pixels(box)
-        self.pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=BLACK)
-        self.pen.rectangle((left, top, right, bottom), outline=colour, width=self.line)
+        thin, inner = self.thin, self.line
+        around = (left - thin, top - thin, right + thin, bottom + thin)
+        self.pen.rectangle(around, outline=BLACK, width=thin)
+        if min(right - left, bottom - top) > 4 * (inner + thin):
+            within = (left + inner, top + inner, right - inner, bottom - inner)
+            self.pen.rectangle(within, outline=WHITE, width=thin)
+        self.pen.rectangle((left, top, right, bottom), outline=colour, width=inner)
 
     def dashes(self, box: Sequence[float]) -> None:
         """A box in thin white dashes on black."""

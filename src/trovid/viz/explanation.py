@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.inference.explanation import Explanation
+
+COLUMNS = 5
 
 
 def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -> None:
@@ -18,6 +22,9 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
         explanation: What to draw.
         path: The file, which is replaced at once.
         title: A line above the pictures.
+
+    Raises:
+        TrovidError: If the file cannot be written.
     """
     import matplotlib
 
@@ -28,33 +35,44 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
 
     frames = [explanation.target, *explanation.support]
     height, width = explanation.target.image.shape[:2]
-    figure, axes = plt.subplots(
-        1,
-        len(frames),
-        figsize=(2.6 * len(frames), 2.6 * height / width + 0.9),
+    columns = min(len(frames), COLUMNS)
+    rows = math.ceil(len(frames) / columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(2.6 * columns, (2.6 * height / width + 0.8) * rows + 0.1),
         layout="constrained",
         squeeze=False,
     )
-    for axis, frame, weight in zip(axes[0], frames, explanation.weights.tolist(), strict=True):
+    axes = grid.ravel()
+    for axis in axes[len(frames) :]:
+        axis.set_axis_off()
+    axes = axes[: len(frames)]
+    for axis, frame, weight in zip(axes, frames, explanation.weights.tolist(), strict=True):
         axis.imshow(frame.image)
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(f"weight {weight:.2f}", fontsize=12)
         axis.set_title(f"frame {frame.index}", fontsize=10)
-    axes[0, 0].set_title(f"target frame {explanation.target.index}", fontsize=10)
+    axes[0].set_title(f"target frame {explanation.target.index}", fontsize=10)
     for box, style in ((explanation.box, "--"), (explanation.cell, "-")):
         x1, y1, x2, y2 = box.tolist()
         outline = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, color="yellow", ls=style, lw=2)
         outline.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="black")])
-        axes[0, 0].add_patch(outline)
+        axes[0].add_patch(outline)
     points = explanation.points.tolist()
     for axis, (x, y), score in zip(
-        axes[0, 1:], points, explanation.similarities.tolist(), strict=True
+        axes[1:], points, explanation.similarities.tolist(), strict=True
     ):
         axis.plot(x, y, "o", color="red", markersize=9, markeredgecolor="white")
         axis.set_xlabel(f"{axis.get_xlabel()}\ncosine {score:.2f}", fontsize=12)
     if title:
         figure.suptitle(title, fontsize=11)
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=120)
-    plt.close(figure)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            figure.savefig(partial, format="png", dpi=120)
+    except OSError as error:
+        raise TrovidError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        plt.close(figure)

@@ -12,8 +12,9 @@ from trovid.data.video_io import Frame
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.inference.online import evenly_thinned
-from trovid.structures import Detections
-from trovid.viz.drawing import draw, grid
+from trovid.structures import Detections, GroundTruth
+from trovid.viz.drawing import grid
+from trovid.viz.panels import Panels
 
 PICTURES = 12
 COLUMNS = 4
@@ -25,15 +26,19 @@ class ContactSheet:
 
     Args:
         path: The PNG file.
+        truth: Ground truth of each frame, drawn thin.
         count: Pictures at most.
     """
 
     wants_pictures = True
 
-    def __init__(self, path: Path, *, count: int = PICTURES) -> None:
+    def __init__(
+        self, path: Path, *, truth: Sequence[GroundTruth] | None = None, count: int = PICTURES
+    ) -> None:
         self.path = path
         self.problems: list[str] = []
         self._count = count
+        self._panels = Panels(truth=truth)
         self._seen = 0
         self._held: dict[int, tuple[str, np.ndarray]] = {}
 
@@ -43,7 +48,7 @@ class ContactSheet:
         self._held = {place: panel for place, panel in self._held.items() if place in kept}
         if self._seen in kept:
             title = f"frame {frame.index}   {frame.time:.2f} s"
-            self._held[self._seen] = (title, _smaller(draw(frame.image, detections)))
+            self._held[self._seen] = (title, _smaller(self._panels.picture(frame, detections)))
         self._seen += 1
 
     def close(self, *, complete: bool, problems: Sequence[str]) -> None:

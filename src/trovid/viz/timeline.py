@@ -83,7 +83,8 @@ class Timeline:
 
     def _x(self, time: float) -> float:
         start, end = self._span
-        return (time - start) / (end - start) * (self._canvas.width - 1)
+        share = min(max((time - start) / (end - start), 0.0), 1.0)
+        return share * (self._canvas.width - 1)
 
     def _y(self, score: float) -> float:
         share = (score - self._lowest) / (1 - self._lowest)

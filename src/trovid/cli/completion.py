@@ -1,0 +1,40 @@
+"""`trovid completion`: commands, options, choices and files by the Tab key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from trovid.errors import TrovidError
+from trovid.files import replacing
+
+
+def completion(
+    shell: Literal["bash", "zsh", "fish", "powershell"], /, *, out: Path | None = None
+) -> None:
+    """Print the script by which a shell completes trovid's commands, options and files.
+
+    Examples:
+        trovid completion bash --out ~/.local/share/bash-completion/completions/trovid
+        trovid completion zsh --out ~/.zsh/completions/_trovid    # a folder of $fpath
+        trovid completion fish --out ~/.config/fish/completions/trovid.fish
+        eval "$(trovid completion bash)"                          # in this shell alone
+
+    Args:
+        shell: Which shell; it takes the script up when it is started the next time.
+        out: The file to write in place of printing; replaced where it exists.
+    """
+    from trovid.cli.main import build_app
+
+    script = build_app().generate_completion(shell=shell)
+    if out is None:
+        print(script, end="")
+        return
+    path = out.expanduser()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:
+            partial.write_text(script, encoding="utf-8")
+    except OSError as error:
+        raise TrovidError(f"cannot write {path}: {error.strerror}") from error
+    print(path)

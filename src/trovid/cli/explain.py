@@ -1,0 +1,169 @@
+"""`trovid explain`: where Temporal RoI Align found an object again, as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+import trovid
+from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
+from trovid.cli.messages import print_record
+from trovid.errors import TrovidError
+
+if TYPE_CHECKING:
+    from trovid.data.video_io import VideoReader
+    from trovid.inference.explanation import Explanation
+
+FLAG = Parameter(negative="")
+SHOWN_WITHOUT_NAME = "explanation of the box given"
+
+
+def explain(
+    video: str | Path,
+    /,
+    *,
+    frame: int | None = None,
+    time: str | None = None,
+    box: str | None = None,
+    classes: str | None = None,
+    score: float = 0.3,
+    position: str | None = None,
+    support: str = "uniform:4",
+    model: str = "synthvid-selsa-troi",
+    out: Path | None = None,
+    overwrite: Annotated[bool, FLAG] = False,
+    frame_rate: float = FALLBACK_RATE,
+    device: str = "auto",
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Draw where Temporal RoI Align found an object again in other frames.
+
+    As Fig. 6 of the paper: the target frame with the object's box (dashed) and one position of
+    its RoI grid (solid); each support frame with the point most similar to it and the cosine;
+    under each frame its weight in the temporal attention. The object is the surest detection of
+    the frame, unless --box names another place.
+
+    Examples:
+        trovid explain street.mp4
+        trovid explain street.mp4 --time 1:30 --classes star --support uniform:6
+        trovid explain street.mp4 --frame 40 --box 120,80,260,210 --position 2,5 --out why.png
+
+    Args:
+        video: A video file or a folder of images.
+        frame: Index of the target frame, from 0; by default the one in the middle.
+        time: Its time in place of its index: 12.5 seconds, or 1:30.
+        box: The object's place, x1,y1,x2,y2 in pixels of the video; nothing is detected then.
+        classes: Names of the classes that the object may have, with commas between them.
+        score: Lowest score of the object.
+        position: Row and column in the RoI grid, from 0; by default its middle.
+        support: Support frames to show; the target frame itself is left out.
+        model: Name of a model with Temporal RoI Align, or a weights file.
+        out: The PNG file; by default VIDEO-explained.png in the current folder.
+        overwrite: Replace the file where it exists.
+        frame_rate: Frames per second of folders of images, which do not know it.
+        device: Where to run: auto, cpu, cuda, cuda:1, mps.
+        json: Print box, points, cosines and weights as JSON.
+    """
+    from trovid.data.video_io import open_video
+    from trovid.inference import explanation as explanations
+    from trovid.viz.explanation import save_explanation
+
+    check_frame_rate(frame_rate)
+    if frame is not None and time is not None:
+        raise TrovidError("--frame and --time both choose the frame: give one of them")
+    if box is not None and classes is not None:
+        raise TrovidError("--box names the place and --classes what to find: give one of them")
+    place_in_grid = None if position is None else _position(position)
+    place = None if box is None else _box(box)
+    names = None if classes is None else tuple(name.strip() for name in classes.split(","))
+    target = out or Path(f"{Path(video).stem}-explained.png")
+    if target.exists() and not overwrite:
+        raise TrovidError(f"{target}: exists; give --overwrite or another --out")
+
+    predictor = trovid.load(model, device=device)
+    with open_video(video, frame_rate=frame_rate) as reader:
+        index = _index(reader, frame, time)
+        if place is None:
+            found = explanations.surest_detection(
+                predictor, reader, frame=index, score=score, classes=names
+            )
+            chosen, title = found.boxes[0], f"{found.names[0]} {float(found.scores[0]):.2f}"
+        else:
+            import torch
+
+            chosen, title = torch.tensor(place), SHOWN_WITHOUT_NAME
+        explanation = explanations.explain(
+            predictor,
+            reader,
+            frame=index,
+            box=chosen,
+            position=place_in_grid,
+            support=support,
+        )
+    save_explanation(explanation, target, title=f"{Path(video).name}: {title}")
+    if json:
+        print_record(_record(explanation, str(video), title, target))
+    else:
+        print(target)
+
+
+def _position(text: str) -> tuple[int, int]:
+    try:
+        row, column = (int(word) for word in text.split(","))
+    except ValueError as error:
+        raise TrovidError(f"--position {text!r} is not understood: write it as 2,5") from error
+    return row, column
+
+
+def _box(text: str) -> tuple[float, ...]:
+    try:
+        x1, y1, x2, y2 = (float(word) for word in text.split(","))
+    except ValueError as error:
+        raise TrovidError(
+            f"--box {text!r} is not understood: write it as 120,80,260,210"
+        ) from error
+    return x1, y1, x2, y2
+
+
+def _index(reader: VideoReader, frame: int | None, time: str | None) -> int:
+    if frame is not None:
+        return frame
+    if time is None:
+        return reader.video.num_frames // 2
+    from bisect import bisect_left
+
+    from trovid.inference.run_options import seconds
+
+    found = bisect_left(reader.times, seconds(time))
+    if found >= len(reader.times):
+        raise TrovidError(
+            f"{reader.source}: --time {time} lies behind the last frame, "
+            f"which is at {reader.times[-1]:.2f} s"
+        )
+    return found
+
+
+def _record(explanation: Explanation, video: str, title: str, file: Path) -> dict[str, Any]:
+    rows = zip(
+        explanation.support,
+        explanation.points.tolist(),
+        explanation.similarities.tolist(),
+        explanation.weights[1:].tolist(),
+        strict=True,
+    )
+    return {
+        "video": video,
+        "object": title,
+        "frame": explanation.target.index,
+        "time": explanation.target.time,
+        "box": explanation.box.tolist(),
+        "cell": explanation.cell.tolist(),
+        "weight": float(explanation.weights[0]),
+        "support": [
+            {"frame": f.index, "time": f.time, "point": p, "cosine": c, "weight": w}
+            for f, p, c, w in rows
+        ],
+        "file": str(file),
+    }

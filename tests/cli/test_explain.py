@@ -1,0 +1,100 @@
+"""`trovid explain`: the picture, the numbers, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.command import trovid_command
+from tests.cli.runs import images
+from trovid.data.synthvid import write_split
+from trovid.data.video_io import VideoWriter, open_video
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    write_split(folder, split="test", videos=1, workers=1)
+    return next((folder / "test").iterdir())
+
+
+def test_the_surest_object_is_found_again(tmp_path, capsys, clip):
+    out = tmp_path / "new" / "why.png"
+    status, said, complaints = trovid_command(capsys, "explain", clip, "--out", out, "--json")
+    assert (status, complaints) == (0, [])
+    record = json.loads(said)
+    assert (record["frame"], record["time"]) == (12, 1.0)
+    assert record["weight"] + sum(s["weight"] for s in record["support"]) == pytest.approx(1)
+    assert [s["frame"] for s in record["support"]] == [0, 8, 15, 23]
+    x1, y1, x2, y2 = record["box"]
+    assert 0 <= x1 < x2 <= 256
+    assert 0 <= y1 < y2 <= 256
+    assert x1 < record["cell"][0] < record["cell"][2] < x2
+    best = max(record["support"], key=lambda s: s["cosine"])
+    assert best["cosine"] > 0.9
+    with Image.open(out) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert picture.width > 3 * picture.height
+    red = (pixels[..., 0] > 230) & (pixels[..., 1:].max(2) < 30)
+    assert red.sum() > 100
+
+
+def test_a_box_a_position_and_many_support_frames(tmp_path, capsys, clip):
+    words = ["--frame", "3", "--box", "20,30,120,110", "--position", "0,6"]
+    words += ["--support", "uniform:12", "--out", tmp_path / "a.png", "--json"]
+    status, said, _ = trovid_command(capsys, "explain", clip, *words)
+    record = json.loads(said)
+    assert (status, record["frame"], record["box"]) == (0, 3, [20, 30, 120, 110])
+    assert record["cell"] == pytest.approx([20 + 600 / 7, 30, 120, 30 + 80 / 7], abs=1e-3)
+    assert len(record["support"]) == 12
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.height > picture.width / 2
+
+
+def test_an_existing_picture_is_kept_unasked(tmp_path, capsys, clip):
+    out = tmp_path / "a.png"
+    out.write_text("mine")
+    words = ["explain", clip, "--box", "0,0,99,99", "--out", out]
+    status, _, complaints = trovid_command(capsys, *words)
+    assert (status, out.read_text()) == (2, "mine")
+    assert "exists; give --overwrite" in complaints[0]
+    assert trovid_command(capsys, *words, "--overwrite")[:2] == (0, f"{out}\n")
+    assert out.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--frame", "24"], "there is no frame 24; the frames are 0..23"),
+        (["--time", "9"], "--time 9 lies behind the last frame"),
+        (["--time", "1", "--frame", "2"], "give one of them"),
+        (["--box", "1,2,3"], "--box '1,2,3' is not understood"),
+        (["--box", "9,9,5,20"], "the box must be x1, y1, x2, y2 within the 256x256 pixels"),
+        (["--box", "0,0,nan,20"], "the box must be"),
+        (["--box", "0,0,9,9", "--position", "7,0"], "position must lie in 0..6, 0..6"),
+        (["--classes", "rok"], "did you mean 'rook'?"),
+        (["--score", "1"], "nothing of score 1.0 or more in frame 12"),
+        (["--model", "synthvid-selsa"], "synthvid-selsa has no Temporal RoI Align"),
+        (["--box", "0,0,9,9", "--support", "uniform:0"], "gives frame 12 no support frame"),
+    ],
+)
+def test_what_cannot_be_explained_is_said(tmp_path, capsys, clip, words, message):
+    out = tmp_path / "a.png"
+    status, said, complaints = trovid_command(capsys, "explain", clip, *words, "--out", out)
+    assert (status, said, len(complaints)) == (2, "", 1)
+    assert message in complaints[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_of_one_frame(tmp_path, capsys):
+    path = tmp_path / "a.mp4"
+    with VideoWriter(path, height=72, width=96, frame_rate=5) as writer:
+        writer.write(images(1)[0])
+    assert len(open_video(path)) == 1
+    words = ["--box", "0,0,50,50", "--out", tmp_path / "a.png"]
+    status, _, complaints = trovid_command(capsys, "explain", path, *words)
+    assert status == 2
+    assert "or a longer video" in complaints[0]

@@ -1,0 +1,97 @@
+"""The Python examples of README.md and docs/*.md, run as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trovid.cli.main import SUMMARIES, main
+from trovid.data.synthvid import write_split
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+NOT_RUN = {
+    ("weights.md", 0): "needs published weights",
+    ("weights.md", 1): "needs torchvision's weights",
+}
+BEFORE = {
+    ("export.md", 0): "export synthvid-selsa-troi --frame-size 256x256 --out exported",
+}
+IMPORTS = {("export.md", 0): "import json, av, numpy as np, onnxruntime\n"}
+
+EXAMPLES = [
+    pytest.param(
+        (page.name, number),
+        code,
+        id=f"{page.name}-{number}",
+        marks=[pytest.mark.slow] if (page.name, number) in BEFORE else [],
+    )
+    for page in PAGES
+    for number, code in enumerate(BLOCK.findall(page.read_text(encoding="utf-8")))
+]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    write_split(folder, split="test", videos=1, workers=1)
+    return next((folder / "test").iterdir())
+
+
+def test_every_exception_belongs_to_an_example():
+    assert len(EXAMPLES) >= 6
+    assert {*NOT_RUN, *BEFORE, *IMPORTS} <= {example.values[0] for example in EXAMPLES}
+
+
+@pytest.mark.parametrize(("place", "code"), EXAMPLES)
+def test_example(tmp_path, monkeypatch, clip, place, code):
+    if place in NOT_RUN:
+        compile(code, f"{place[0]}, example {place[1]}", "exec")
+        pytest.skip(NOT_RUN[place])
+    shutil.copy(clip, tmp_path / "clip.mp4")
+    monkeypatch.chdir(tmp_path)
+    if place in BEFORE:
+        with pytest.raises(SystemExit) as exited:
+            main(BEFORE[place].split())
+        assert exited.value.code == 0
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS.get(place, "") + code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": paths},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_commands_in_the_pages_exist_with_their_options(capsys):
+    """Each line `trovid COMMAND ... --option` names a command and options that its help names."""
+    lines = [
+        line.strip()
+        for page in PAGES
+        for block in SHELL.findall(page.read_text(encoding="utf-8"))
+        for line in block.splitlines()
+        if line.startswith("trovid ")
+    ]
+    assert len(lines) > 15
+    helps: dict[str, str] = {}
+    for line in lines:
+        words = line.partition("  #")[0].split()[1:]
+        assert words[0] in SUMMARIES, line
+        command = words[:2] if words[0] in ("models", "recipes", "weights", "bench") else words[:1]
+        key = " ".join(command)
+        if key not in helps:
+            with pytest.raises(SystemExit):
+                main([*command, "--help"])
+            helps[key] = capsys.readouterr().out
+        for option in (word for word in words if word.startswith("--")):
+            assert option in helps[key] or option in ("--quiet", "--debug"), line
