@@ -62,8 +62,9 @@ def test_backend_variable_is_put_back(monkeypatch):
 def test_generated_batch():
     recipe = load_recipe("synthvid-selsa-troi")
     batch = generated_batch(recipe, 0)
-    assert batch.images.shape == (18, 3, 160, 288)
-    assert len(batch.targets) == len(batch.target_positions) == 18
+    frames = recipe.training.batch * (recipe.training.support_frames + 1)
+    assert batch.images.shape == (frames, 3, 160, 288)
+    assert len(batch.targets) == len(batch.target_positions) == frames
     for target in batch.targets:
         boxes = target["boxes"]
         assert (boxes[:, 2:] - boxes[:, :2]).min() > 16

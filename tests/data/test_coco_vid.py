@@ -111,7 +111,7 @@ MISFITS = [
     (("videos", 1), "b.mp4", "videos[1] must be an object, but is str 'b.mp4'"),
     (("videos", 1, "id"), 5, "videos[1].id repeats 5 of videos[0]"),
     (("videos", 1, "name"), "a", "videos[1].name repeats 'a' of videos[0]"),
-    (("videos", 1, "width"), 0, "videos[1].width must be at least 1, but is 0"),
+    (("videos", 1, "width"), 0, "videos[1].width must lie in 1.."),
     (("videos", 0, "height"), 6.5, "videos[0].height must be an integer, but is float '6.5'"),
     (("videos", 0, "frame_rate"), -1, "videos[0].frame_rate must not be negative"),
     (("images", 0, "video_id"), 9, "images[0].video_id is 9, but no video has this id"),

@@ -32,7 +32,7 @@ def test_a_compiled_model_finds_the_same(clip):
     assert model.running.backbone._compiled_call_impl is not None
     assert model.detector.backbone._compiled_call_impl is None
     compiled = list(model.detect(clip, **OPTIONS))
-    assert sum(map(len, plain)) > 2
+    assert sum(map(len, plain)) >= 2
     for one, other in zip(compiled, plain, strict=True):
         assert one.labels.tolist() == other.labels.tolist()
         torch.testing.assert_close(one.boxes, other.boxes, atol=1e-2, rtol=0)

@@ -7,8 +7,8 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import cyclopts
 from rich.console import Console
@@ -98,8 +98,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Words after `trovid`; those of the process by default.
     """
     words, wishes = _wishes(sys.argv[1:] if arguments is None else arguments)
-    for name in wishes:
-        os.environ[name] = "1"
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen is not None and chosen not in SUMMARIES:
         complain(f"no command {chosen!r}{nearest(chosen, SUMMARIES)}")
@@ -107,10 +105,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold any bytes
-    silent = os.environ.get(QUIET_VARIABLE) and "--json" not in words
-    with open(os.devnull, "w") if silent else nullcontext(sys.stdout) as out, redirect_stdout(out):
-        status = _status(chosen, words)
+    with _environment(wishes):
+        silent = os.environ.get(QUIET_VARIABLE) and "--json" not in words
+        null = open(os.devnull, "w") if silent else nullcontext(sys.stdout)
+        with null as out, redirect_stdout(out):
+            status = _status(chosen, words)
     sys.exit(status)
+
+
+@contextmanager
+def _environment(names: Iterable[str]) -> Iterator[None]:
+    """Sets these variables to 1, for this process and those it starts, and puts them back."""
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(before, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _wishes(arguments: Sequence[str]) -> tuple[list[str], set[str]]:

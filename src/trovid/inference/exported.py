@@ -177,7 +177,10 @@ class ExportedDetector(nn.Module):
         chosen = clip_boxes_to_image(boxes[roi, column], self.size)
         large = (chosen[:, 2:] - chosen[:, :2] >= self.detector.smallest_box).all(1)
         shift = label.unsqueeze(1) * (max(self.size) + 1.0)
-        keep = nms(chosen + shift, scores, self.nms_iou)
+        # torch.export takes for granted that nms keeps two boxes: two empty ones see to it
+        padded = F.pad(chosen + shift, (0, 0, 0, 2))
+        keep = nms(padded, F.pad(scores, (0, 2), value=-1.0), self.nms_iou)
+        keep = keep[keep < scores.shape[0]]
         keep = keep[large[keep]][: self.max_detections]
         return chosen[keep], scores[keep], label[keep]
 
