@@ -107,8 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # a name may hold any bytes
     with _environment(wishes):
         silent = os.environ.get(QUIET_VARIABLE) and "--json" not in words
-        null = open(os.devnull, "w") if silent else nullcontext(sys.stdout)
-        with null as out, redirect_stdout(out):
+        with (
+            open(os.devnull, "w") if silent else nullcontext(sys.stdout) as out,
+            redirect_stdout(out),
+        ):
             status = _status(chosen, words)
     sys.exit(status)
 
