@@ -7,7 +7,7 @@ import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import cyclopts
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def _environment(names: Iterable[str]) -> Iterator[None]:
+def _environment(names: Iterable[str]) -> Generator[None, None, None]:
     """Sets these variables to 1, for this process and those it starts, and puts them back."""
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(before, "1"))
