@@ -23,7 +23,7 @@ def experiment(
     """Train the four detectors, run them and the controls over test clips, and report.
 
     Everything that is in OUT already (clips, weights, scored boxes) is used as it is, so the
-    command can be stopped and called again. On 2 cores the whole takes about three hours.
+    command can be stopped and called again. On 2 cores the whole takes about two hours.
 
     Examples:
         trovid experiment synthvid
