@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 from tests.cli.command import trovid_command
+from trovid.cli import names
 from trovid.cli.main import SUMMARIES
+from trovid.models import embedded_models, recipe_names
+from trovid.models.registry import backbone_checkpoints, checkpoints
+
+EMBEDDED = {"synthvid-selsa", "synthvid-selsa-troi"}
 
 TAB = """
 source "$1"
@@ -25,6 +31,15 @@ def script(tmp_path_factory):
     return tmp_path_factory.mktemp("completion") / "shell" / "trovid"
 
 
+@pytest.fixture(scope="module")
+def trovid(tmp_path_factory):
+    """The command as a shell finds it, run by this Python."""
+    file = tmp_path_factory.mktemp("bin") / "trovid"
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trovid.cli.main "$@"\n')
+    file.chmod(0o755)
+    return file
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "offered"),
@@ -37,20 +52,41 @@ def script(tmp_path_factory):
         (["info", "str"], {"street.mp4"}),
         (["explain", "str"], {"street.mp4"}),
         (["models", "s"], {"show"}),
+        (["detect", "x.mp4", "--model", "synthvid-selsa"], EMBEDDED),
+        (["detect", "--quiet", "--model", "mi"], {"mine.safetensors"}),
+        (["explain", "x.mp4", "--device", "c"], {"cpu", "cuda"}),
+        (["models", "show", "synthvid-selsa"], EMBEDDED),
+        (["export", "synthvid-selsa-"], {"synthvid-selsa-troi"}),
+        (["evaluate", "--model", "synthvid-selsa"], EMBEDDED),
+        (["recipes", "show", "paper/selsa-troi-r5"], {"paper/selsa-troi-r50"}),
+        (["recipes", "diff", "x", "paper/selsa-troi-r5"], {"paper/selsa-troi-r50"}),
+        (["train", "my"], {"my.yaml"}),
+        (["train", "x", "--start", "mi"], {"mine.safetensors"}),
+        (["train", "x", "--backbone", "resnet18"], {"resnet18-imagenet"}),
+        (["weights", "download", "x", "selsa-troi-r101"], {"selsa-troi-r101-vid"}),
+        (["weights", "where", "resnet18"], {"resnet18-imagenet"}),
+        (["weights", "convert", "x", "--recipe", "mmtracking/selsa-r5"], {"mmtracking/selsa-r50"}),
     ],
 )
-def test_bash_offers(tmp_path, capsys, script, words, offered):
+def test_bash_offers(tmp_path, capsys, script, trovid, words, offered):
     if not script.exists():
         assert trovid_command(capsys, "completion", "bash", "--out", script)[0] == 0
-    (tmp_path / "street.mp4").touch()
+    for name in ("street.mp4", "mine.safetensors", "my.yaml"):
+        (tmp_path / name).touch()
     done = subprocess.run(
-        ["bash", "-c", TAB, "bash", script, "trovid", *words],
+        ["bash", "-c", TAB, "bash", script, trovid, *words],
         capture_output=True,
         text=True,
         cwd=tmp_path,
         check=True,
     )
     assert set(done.stdout.split()) == offered
+
+
+def test_the_names_offered_are_those_that_there_are():
+    assert names.model_names() == [*embedded_models(), *checkpoints()]
+    assert names.recipe_names() == recipe_names()
+    assert names.weights_names() == [*checkpoints(), *backbone_checkpoints()]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

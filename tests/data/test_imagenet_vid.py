@@ -90,14 +90,14 @@ def test_one_command_evaluates_a_model_on_the_folder(folder, recipe, tmp_path):
     torch.manual_seed(0)
     save_weights(tmp_path / "m.safetensors", build_detector(recipe), recipe, facts={})
     words = ["--model", tmp_path / "m.safetensors", "--device", "cpu", "--score", "0.0001"]
-    command("evaluate", *words, "--data", folder, "--json", tmp_path / "folder.json")
+    command("evaluate", *words, "--data", folder, "--out", tmp_path / "folder.json")
     labels = read_labels(folder)
     raw = json.loads(json.dumps(labels.raw))
     for record in raw["videos"]:
         record["file_name"] = str(folder / record["file_name"])
     (tmp_path / "val.json").write_text(json.dumps(raw))
     VideoLabels.from_json(tmp_path / "val.json")
-    command("evaluate", *words, "--data", tmp_path / "val.json", "--json", tmp_path / "file.json")
+    command("evaluate", *words, "--data", tmp_path / "val.json", "--out", tmp_path / "file.json")
     first, second = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("folder", "file"))
     assert first["overall"] == second["overall"]
     assert first["overall"]["objects"] == 10
@@ -121,7 +121,7 @@ def test_predictions_of_detect_are_held_against_the_folder(folder, tmp_path):
         ]
     (tmp_path / "perfect.json").write_text(json.dumps(document))
     out = tmp_path / "report.json"
-    command("evaluate", tmp_path / "perfect.json", "--labels", folder, "--json", out)
+    command("evaluate", tmp_path / "perfect.json", "--labels", folder, "--out", out)
     assert json.loads(out.read_text())["overall"]["AP50"] == pytest.approx(1.0)
 
 

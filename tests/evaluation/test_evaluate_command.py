@@ -81,7 +81,7 @@ def _write_predictions(path, frames: list[list[tuple]], name: str = "a"):
 
 def test_predictions_against_labels(labels, tmp_path):
     found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)], [([0, 0, 9, 9], 0.5)]])
-    done = _run(found, "--labels", labels, "--json", tmp_path / "report.json")
+    done = _run(found, "--labels", labels, "--out", tmp_path / "report.json")
     assert done.returncode == 0, done.stderr
     report = Report.load(tmp_path / "report.json")
     assert report.groups["clean"].ap50 == pytest.approx(1.0)
@@ -131,7 +131,7 @@ def test_a_model_over_videos(write_labels, tmp_path):
     save_weights(weights, build_detector(recipe), recipe, facts={"seed": 0})
     labels = _write_clips(write_labels, tmp_path, recipe)
     file = tmp_path / "report.json"
-    words = ["--every", 2, "--videos", 1, "--json", file, "--device", "cpu"]
+    words = ["--every", 2, "--videos", 1, "--out", file, "--device", "cpu"]
     done = _run("--model", weights, "--data", labels, *words)
     assert done.returncode == 0, done.stderr
     head = Report.load(file).head
@@ -159,7 +159,7 @@ def test_seq_nms_lifts_the_unsure_box_of_a_file(write_labels, tmp_path):
     values = []
     for words in ([], ["--seq-nms"]):
         json = tmp_path / "report.json"
-        done = _run(predictions, "--labels", labels, "--json", json, *words)
+        done = _run(predictions, "--labels", labels, "--out", json, *words)
         assert done.returncode == 0, done.stderr
         values.append(Report.load(json).overall.ap50)
     assert values[0] < 1

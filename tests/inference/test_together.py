@@ -84,7 +84,7 @@ def test_evaluate_runs_several_at_once(tmp_path, capsys):
     for batch in (1, 2):
         out = tmp_path / f"{batch}.json"
         with pytest.raises(SystemExit) as exited:
-            main([*map(str, words), "--batch", str(batch), "--json", str(out)])
+            main([*map(str, words), "--batch", str(batch), "--out", str(out)])
         assert not exited.value.code
         figures.append(json.loads(out.read_text())["overall"])
     assert figures[1] == pytest.approx(figures[0], abs=2e-3)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cyclopts
 from cyclopts import Parameter
 
+from trovid.cli.messages import print_record
+from trovid.cli.names import RecipeName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 OPERATOR_FILE = "operator.json"
 TRAINING_FILE = "training.json"
 VIDEO_FILE = "video.json"
-
+FLAG = Parameter(negative="")
 
 bench = cyclopts.App(
     name="bench",
@@ -43,8 +45,9 @@ def operator(
     dtype: Literal["float32", "bfloat16"] = "float32",
     rounds: int = 7,
     seconds: float = 40.0,
-    quick: bool = False,
+    quick: Annotated[bool, FLAG] = False,
     out: Path = Path("runs/bench"),
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """The operator at the paper's size and around it, against the equations as commonly written.
 
@@ -68,6 +71,7 @@ def operator(
         seconds: Timed runs of a case stop after these, but not before the second round.
         quick: A tiny size, to see that everything works.
         out: Folder for records.
+        json: Print the records as JSON in place of the tables.
     """
     if isa is not None:
         os.environ["TROVID_NATIVE_ISA"] = isa  # read when the native library is loaded
@@ -88,7 +92,7 @@ def operator(
         probe(settings)
     except (ValueError, RuntimeError) as error:
         raise TrovidError(f"--backend {backend}: {error}") from error
-    console = Console()
+    console = Console(quiet=json)
     minutes = estimate(chosen, settings) / 60
     console.print(f"{len(chosen)} cases, at most about {minutes:.1f} minutes")
     path = out / (f"quick-{OPERATOR_FILE}" if quick else OPERATOR_FILE)
@@ -110,12 +114,12 @@ def operator(
     wrong = [record["case"] for record in records if not passed(record)]
     if wrong:
         console.print(f"WRONG RESULT in {', '.join(wrong)}: see `agreement` in the records")
-    return 1 if wrong else 0
+    return _ended(1 if wrong else 0, records, path, json)
 
 
 @bench.command
 def video(
-    recipes: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    recipes: Annotated[tuple[RecipeName, ...], Parameter(negative=())] = (),
     *,
     precision: tuple[Literal["float32", "bf16"], ...] = ("float32", "bf16"),
     backend: str = "auto",
@@ -123,9 +127,10 @@ def video(
     rounds: int = 5,
     seconds: float = 60.0,
     clip: int = 0,
-    quick: bool = False,
+    quick: Annotated[bool, FLAG] = False,
     out: Path = Path("runs/bench"),
     folder: Path | None = None,
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """A whole detector on a frame whose bank is filled, beside its plain backbone.
 
@@ -150,6 +155,7 @@ def video(
         quick: Small images, to see that everything works.
         out: Folder for records.
         folder: Where a page of the records goes, if anywhere.
+        json: Print the records as JSON in place of the tables.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if backend != "auto":
@@ -170,7 +176,7 @@ def video(
         for record in run_video(recipes or RECIPES, settings, progress=tick):
             records.append(record)
             add_records(path, [record])
-    console = Console()
+    console = Console(quiet=json)
     for record in records:
         console.rule(record["case"], align="left")
         for title, head, rows_of in video_report.TABLES:
@@ -182,19 +188,21 @@ def video(
     if folder is not None:
         video_report.write_video_report(records, folder)
         console.print(f"report: {folder}")
-    return 0 if all(a["passed"] for r in records for a in r["agreement"].values()) else 1
+    passed = all(a["passed"] for r in records for a in r["agreement"].values())
+    return _ended(0 if passed else 1, records, path, json)
 
 
 @bench.command
 def training(
-    recipe: str = "synthvid-selsa-troi",
+    recipe: RecipeName = "synthvid-selsa-troi",
     *,
     backends: tuple[str, ...] = ("reference", "auto"),
     threads: int = 2,
     rounds: int = 20,
     seconds: float = 60.0,
-    quick: bool = False,
+    quick: Annotated[bool, FLAG] = False,
     out: Path = Path("runs/bench"),
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """A recipe's training step (losses, backward, optimiser) with several backends.
 
@@ -204,7 +212,7 @@ def training(
 
     Examples:
         trovid bench training
-        trovid bench training synthvid-single-troi --backends reference --backends direct
+        trovid bench training synthvid-single-troi --seconds 20
         trovid bench training --quick
 
     Args:
@@ -215,6 +223,7 @@ def training(
         seconds: Timed steps stop after these, but not before the second round.
         quick: A small image and batch.
         out: Folder for records.
+        json: Print the record as JSON in place of the table.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from rich.console import Console
@@ -226,7 +235,7 @@ def training(
 
     _check(threads=threads, rounds=rounds, device="cpu")
     settings = TrainingSettings(backends, threads, rounds, seconds, quick=quick)
-    console = Console()
+    console = Console(quiet=json)
     console.print(f"{recipe}, {', '.join(backends)}: about {seconds / 60 + 0.5:.1f} minutes")
     try:
         record = run_training(load_recipe(recipe), settings)
@@ -237,11 +246,17 @@ def training(
     console.print(terminal_table("Training steps", HEAD, training_rows([record])))
     console.print(machine_words(record["machine"]))
     console.print(f"records: {path}")
-    return 0 if all(a["passed"] for a in record["agreement"].values()) else 1
+    passed = all(a["passed"] for a in record["agreement"].values())
+    return _ended(0 if passed else 1, [record], path, json)
 
 
 @bench.command
-def report(*, out: Path = Path("runs/bench"), folder: Path = Path("docs/results/operator")) -> None:
+def report(
+    *,
+    out: Path = Path("runs/bench"),
+    folder: Path = Path("docs/results/operator"),
+    json: Annotated[bool, FLAG] = False,
+) -> None:
     """The records of `trovid bench operator` as a page with a plot.
 
     Examples:
@@ -251,6 +266,7 @@ def report(*, out: Path = Path("runs/bench"), folder: Path = Path("docs/results/
     Args:
         out: Folder with the records.
         folder: Where report.json, report.md and report.png go.
+        json: Print the records as JSON.
     """
     from trovid.benchmarks.operator_report import write_report
     from trovid.benchmarks.records import read_records
@@ -259,7 +275,17 @@ def report(*, out: Path = Path("runs/bench"), folder: Path = Path("docs/results/
     if not records:
         raise TrovidError(f"no records in {out / OPERATOR_FILE}: run `trovid bench operator`")
     write_report(records, folder)
-    print(f"report: {folder}")
+    if json:
+        print_record({"report": str(folder), "records": records})
+    else:
+        print(f"report: {folder}")
+
+
+def _ended(status: int, records: list[dict[str, Any]], path: Path, json: bool) -> int:
+    """The exit status; with --json the records are printed before."""
+    if json:
+        print_record({"status": status, "file": str(path), "records": records})
+    return status
 
 
 def _check(*, threads: int, rounds: int, device: str) -> None:

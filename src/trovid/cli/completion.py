@@ -15,10 +15,9 @@ def completion(
     """Print the script by which a shell completes trovid's commands, options and files.
 
     Examples:
-        trovid completion bash --out ~/.local/share/bash-completion/completions/trovid
-        trovid completion zsh --out ~/.zsh/completions/_trovid    # a folder of $fpath
+        eval "$(trovid completion bash)"  # in ~/.bashrc, or in this shell alone
+        trovid completion zsh --out ~/.zsh/completions/_trovid  # a folder of $fpath
         trovid completion fish --out ~/.config/fish/completions/trovid.fish
-        eval "$(trovid completion bash)"                          # in this shell alone
 
     Args:
         shell: Which shell; it takes the script up when it is started the next time.

@@ -27,11 +27,11 @@ def demo(
     """Compare a single-frame detector with SELSA + Temporal RoI Align on SynthVID test clips.
 
     Takes a few minutes on 2 cores. Writes into OUT:
-      comparison.mp4        the first four test clips, left single-frame, right with the method
-      contact-sheet.png     frames of the same clips
-      explanation.png       where one deteriorated object was found again (as in Fig. 6)
-      detections-*.json     all detections of both models
-      clips/                the clips and their labels
+      comparison.mp4     the first four test clips, on the right with the method
+      contact-sheet.png  frames of the same clips
+      explanation.png    where one deteriorated object was found again
+      detections-*.json  all detections of both models
+      clips/             the clips and their labels
 
     Examples:
         trovid demo

@@ -12,6 +12,7 @@ import trovid
 from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain
+from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
 
@@ -25,7 +26,7 @@ OPTION = Parameter(negative="")
 def detect(
     *videos: str | Path,
     out: Path = Path("trovid-detect"),
-    model: str = "synthvid-selsa-troi",
+    model: ModelName = "synthvid-selsa-troi",
     score: float = 0.5,
     classes: str | None = None,
     support: str | None = None,
@@ -49,7 +50,7 @@ def detect(
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     frame_rate: float = FALLBACK_RATE,
-    device: str = "auto",
+    device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
     compile: Annotated[bool, OPTION] = False,
     deterministic: Annotated[bool, OPTION] = False,
@@ -73,9 +74,10 @@ def detect(
     Examples:
         trovid detect street.mp4
         trovid detect *.mp4 frames/ --out results --score 0.3 --classes star,sun
-        trovid detect long.mkv --model mine.safetensors --no-video --support uniform:30
+        trovid detect long.mkv --model mine.safetensors --support uniform:30
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
-        trovid detect street.mp4 --side-by-side --labels labels.json --beside other/street.json
+        trovid detect street.mp4 --side-by-side --labels labels.json
+        trovid detect street.mp4 --beside other/street.json --timeline
         trovid detect webcam --online --out live
         trovid detect rtsp://192.0.2.7/door --online --lookahead 5 --end 60
 

@@ -11,12 +11,16 @@ from cyclopts import Parameter
 
 import trovid
 from trovid.cli.messages import print_record
+from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
     from trovid.data.coco_vid import VideoLabels
+    from trovid.evaluation.report import Report
     from trovid.inference.predictor import Predictor
     from trovid.structures import Detections
+
+FLAG = Parameter(negative="")
 
 
 def evaluate(
@@ -24,22 +28,23 @@ def evaluate(
     /,
     *,
     labels: Path | None = None,
-    model: str | None = None,
+    model: ModelName | None = None,
     data: Path | None = None,
-    json: Path | None = None,
+    out: Path | None = None,
     support: str | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float = 0.01,
     nms: float | None = None,
-    class_agnostic_nms: bool = False,
+    class_agnostic_nms: Annotated[bool, FLAG] = False,
     max_detections: int | None = None,
-    seq_nms: bool = False,
+    seq_nms: Annotated[bool, FLAG] = False,
     batch: int = 1,
-    device: str = "auto",
+    device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
-    compile: Annotated[bool, Parameter(negative="")] = False,
-    deterministic: Annotated[bool, Parameter(negative="")] = False,
+    compile: Annotated[bool, FLAG] = False,
+    deterministic: Annotated[bool, FLAG] = False,
+    json: Annotated[bool, FLAG] = False,
 ) -> None:
     """Measure predictions, or a model, against labels.
 
@@ -48,8 +53,8 @@ def evaluate(
     ignored, false positives anywhere count. Only frames that were predicted are evaluated.
 
     Examples:
-        trovid evaluate detections.json --labels data/synthvid/test.json --json report.json
-        trovid evaluate --model synthvid-selsa-troi --data data/synthvid/test.json --every 2
+        trovid evaluate results/clip.json --labels labels.json --out report.json
+        trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
 
     Args:
@@ -59,7 +64,7 @@ def evaluate(
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
-        json: File for the figures; `-` prints them in place of the tables.
+        out: File for the figures, as JSON; replaced where it exists.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
         every: Run the model on every N-th frame.
         videos: Only the first N videos of --data.
@@ -74,13 +79,14 @@ def evaluate(
         precision: Of the backbone's later convolutions; fp16 needs a GPU.
         compile: Let torch.compile make the backbone: slow at the first frame, faster then.
         deterministic: Use deterministic algorithms alone, for equal figures in every run.
+        json: Print the figures as JSON in place of the tables.
     """
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
     if predictions is not None:
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
-        _of_file(predictions, labels, json, seq_nms)
+        _of_file(predictions, labels, seq_nms, out, json)
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
@@ -103,7 +109,7 @@ def evaluate(
             "deterministic": deterministic,
         }
         frames = _Frames(every, videos, batch)
-        _of_model(str(model), data, json, frames, running, options)
+        _of_model(str(model), data, frames, running, options, out, json)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ class _Frames:
     batch: int
 
 
-def _of_file(predictions: Path, labels: Path, json: Path | None, seq_nms: bool) -> None:
+def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
     from trovid.data.labels import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.inference.writers import read_predictions
@@ -130,16 +136,17 @@ def _of_file(predictions: Path, labels: Path, json: Path | None, seq_nms: bool) 
     if seq_nms:
         found = {name: suppress_along_sequences(frames) for name, frames in found.items()}
         facts["seq_nms"] = True
-    _print_report(found, truth, facts, json, predictions)
+    _print_report(found, truth, facts, predictions, out, json)
 
 
 def _of_model(
     model: str,
     data: Path,
-    json: Path | None,
     frames: _Frames,
     running: dict[str, Any],
     options: dict[str, Any],
+    out: Path | None,
+    json: bool,
 ) -> None:
     from trovid.data.labels import read_labels
     from trovid.data.sampling import SupportSampling
@@ -160,7 +167,7 @@ def _of_model(
         "precision": predictor.precision,
         **chosen,
     }
-    _print_report(found, truth, facts, json, data)
+    _print_report(found, truth, facts, data, out, json)
 
 
 def _run(
@@ -191,20 +198,29 @@ def _print_report(
     found: dict[str, list[Detections]],
     truth: VideoLabels,
     facts: Mapping[str, object],
-    json: Path | None,
     source: Path,
+    out: Path | None,
+    json: bool,
 ) -> None:
-    from rich.console import Console
-
     from trovid.evaluation import evaluate as measure
 
     try:
         report = measure(found, truth, head=facts)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
-    if str(json) == "-":
+    if json:
         print_record(report.to_dict())
-        return
+    else:
+        _print_tables(report)
+    if out is not None:
+        report.save(out)
+        if not json:
+            print(f"figures: {out}")
+
+
+def _print_tables(report: Report) -> None:
+    from rich.console import Console
+
     console = Console()
     for table in report.tables():
         console.print(table)
@@ -214,6 +230,3 @@ def _print_report(
     ):
         if report.head[key]:
             console.print(f"left out: {word}: {report.head[key]}", highlight=False)
-    if json is not None:
-        report.save(json)
-        console.print(f"figures: {json}", highlight=False, soft_wrap=True)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
+from trovid.cli.names import TrainingDeviceName
+
+FLAG = Parameter(negative="")
 
 
 def experiment(
@@ -15,10 +22,11 @@ def experiment(
     clips: int = 300,
     every: int = 3,
     workers: int = 2,
-    device: str = "cpu",
+    device: TrainingDeviceName = "cpu",
     resamples: int = 1000,
     report: Path | None = None,
-    embed: bool = False,
+    embed: Annotated[bool, FLAG] = False,
+    json: Annotated[bool, FLAG] = False,
 ) -> None:
     """Train the four detectors, run them and the controls over test clips, and report.
 
@@ -40,6 +48,7 @@ def experiment(
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report.
         embed: Put the weights of seed 0, with their figures, into the package.
+        json: Print the figures as JSON.
     """
     from rich.console import Console
     from rich.markdown import Markdown
@@ -64,8 +73,11 @@ def experiment(
     result = {"commit": commit(), "machine": machine(), "every": every, **result}
     folder = report or out / "report"
     markdown = write_report(result, folder)
+    embedded = list(map(str, embed_weights(out, result))) if embed else []
+    if json:
+        print_record({"report": str(folder), "embedded": embedded, **result})
+        return
     Console().print(Markdown(markdown))
     print(f"report: {folder}")
-    if embed:
-        for path in embed_weights(out, result):
-            print(f"embedded: {path}")
+    for path in embedded:
+        print(f"embedded: {path}")

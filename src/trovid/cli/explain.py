@@ -10,6 +10,7 @@ from cyclopts import Parameter
 import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import print_record
+from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ def explain(
     score: float = 0.3,
     position: str | None = None,
     support: str = "uniform:4",
-    model: str = "synthvid-selsa-troi",
+    model: ModelName = "synthvid-selsa-troi",
     out: Path | None = None,
     overwrite: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
-    device: str = "auto",
+    device: DeviceName = "auto",
     json: Annotated[bool, FLAG] = False,
 ) -> None:
     """Draw where Temporal RoI Align found an object again in other frames.
@@ -48,7 +49,7 @@ def explain(
     Examples:
         trovid explain street.mp4
         trovid explain street.mp4 --time 1:30 --classes star --support uniform:6
-        trovid explain street.mp4 --frame 40 --box 120,80,260,210 --position 2,5 --out why.png
+        trovid explain street.mp4 --frame 40 --box 120,80,260,210 --out why.png
 
     Args:
         video: A video file or a folder of images.

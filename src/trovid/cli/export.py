@@ -10,11 +10,12 @@ from cyclopts import Parameter
 
 import trovid
 from trovid.cli.messages import print_record
+from trovid.cli.names import ModelName
 from trovid.errors import TrovidError
 
 
 def export(
-    model: str,
+    model: ModelName,
     /,
     *,
     format: Literal["onnx", "torch-export"] = "onnx",

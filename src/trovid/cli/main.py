@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import io
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import cyclopts
 from rich.console import Console
 
 from trovid import __version__
+from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain
 from trovid.errors import TrovidError, nearest
 from trovid.progress import QUIET_VARIABLE
 
 SUMMARIES = {
-    "detect": "Find objects in videos: annotated MP4 and JSON.",
+    "detect": "Find objects in videos: annotated MP4, JSON and CSV.",
     "info": "Say what a video really holds: streams, frame rate, frames, damage.",
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
@@ -34,13 +34,12 @@ SUMMARIES = {
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
     "completion": "Print the script by which a shell completes commands, options, files.",
 }
+COMPLETE = "__complete"
+"""The word by which a shell's script asks what may come next."""
+
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-SAID_EVERYWHERE = (
-    "Every command takes --quiet (only what went wrong is said) and --debug (where an error came "
-    "from)."
-)
 EVERYWHERE = {"--debug": DEBUG_VARIABLE, "--quiet": QUIET_VARIABLE}
 
 
@@ -57,6 +56,8 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
         help="Video object detection with Temporal RoI Align.",
         help_epilogue=f"`trovid COMMAND --help` explains a command. {SAID_EVERYWHERE}",
         help_format="plaintext",
+        help_formatter=HelpFormatter(),
+        default_parameter=SHOWING_DEFAULTS,
         suppress_keyboard_interrupt=False,
     )
     for name, summary in SUMMARIES.items():
@@ -65,27 +66,16 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
             continue
         command = getattr(importlib.import_module(f"trovid.cli.{name}"), name)
         if isinstance(command, cyclopts.App):
+            app.command(command)
+            command.help_epilogue = f"{command.help_epilogue}\n\n{SAID_EVERYWHERE}"
             for action in command:
                 if not action.startswith("-"):
-                    texts = _help_texts(command[action].default_command)
-                    command[action].help, command[action].help_epilogue = texts.values()
-            app.command(command)
+                    function = command[action].default_command
+                    describe(command[action], f"trovid {name} {action}", function)
         else:
-            app.command(command, name=name, **_help_texts(command))
+            app.command(command, name=name)
+            describe(app[name], f"trovid {name}", command)
     return app
-
-
-def _help_texts(command: Callable) -> dict[str, str]:
-    """What a command's help says before and after the list of options: its docstring."""
-    body = (inspect.getdoc(command) or "").partition("\n\nArgs:")[0]
-    description, _, examples = body.partition("\n\nExamples:")
-    paragraphs = [
-        text if "\n " in text else text.replace("\n", " ") for text in description.split("\n\n")
-    ]
-    return {
-        "help": "\n\n".join(paragraphs),
-        "help_epilogue": (f"Examples:{examples}\n\n" if examples else "") + SAID_EVERYWHERE,
-    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,7 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Words after `trovid`; those of the process by default.
     """
-    words, wishes = _wishes(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == [COMPLETE]:
+        build_app()([*_wishes(given[:-1])[0], *given[-1:]])
+    words, wishes = _wishes(given)
     chosen = next((word for word in words if not word.startswith("-")), None)
     if chosen is not None and chosen not in SUMMARIES:
         complain(f"no command {chosen!r}{nearest(chosen, SUMMARIES)}")

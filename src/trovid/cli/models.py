@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
+from trovid.cli.names import ModelName
 
 if TYPE_CHECKING:
     from trovid.models.catalogue import CatalogueEntry
@@ -50,7 +51,7 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
 
 
 @models.command
-def show(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def show(name: ModelName, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a model's card: classes, recipe, figures, licence, source.
 
     Examples:

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
+from trovid.cli.names import RecipeName
 
 if TYPE_CHECKING:
     from trovid.models import Recipe
@@ -69,7 +70,7 @@ def _row(recipe: Recipe, needs: Cost) -> list[str]:
 
 
 @recipes.command
-def show(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def show(name: RecipeName, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Print a recipe, every value with its remarks.
 
     Examples:
@@ -90,7 +91,11 @@ def show(name: str, /, *, json: Annotated[bool, Parameter(negative="")] = False)
 
 @recipes.command
 def diff(
-    first: str, second: str, /, *, json: Annotated[bool, Parameter(negative="")] = False
+    first: RecipeName,
+    second: RecipeName,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Show where two recipes differ, value by value.
 

@@ -8,20 +8,21 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
+from trovid.cli.names import BackboneName, RecipeName, StartName, TrainingDeviceName
 from trovid.errors import TrovidError
 
 
 def train(
-    recipe: str | Path,
+    recipe: RecipeName,
     /,
     *,
     data: Path | None = None,
     out: Path = Path("runs"),
     seed: int = 0,
-    start: Path | None = None,
-    backbone: str | None = None,
+    start: StartName | None = None,
+    backbone: BackboneName | None = None,
     validate: int = 20,
-    device: str = "cpu",
+    device: TrainingDeviceName = "cpu",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train a detector; an interrupted training goes on where it was when called again.
@@ -34,7 +35,7 @@ def train(
         trovid train synthvid-selsa-troi
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
-        trovid train paper/selsa-troi-r50 --data ILSVRC2015 --backbone resnet50-imagenet
+        trovid train paper/selsa-r50 --data ILSVRC2015 --backbone resnet50-imagenet
 
     Args:
         recipe: Name of a recipe, or a YAML file.

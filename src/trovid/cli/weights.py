@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
+from trovid.cli.names import RecipeName, WeightsName, WeightsSource
 from trovid.errors import TrovidError, nearest
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
 
 
 @weights.command
-def download(*names: str, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def download(*names: WeightsName, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Download published weights and check their hash; a broken transfer is resumed.
 
     Examples:
@@ -85,10 +86,10 @@ def download(*names: str, json: Annotated[bool, Parameter(negative="")] = False)
 
 @weights.command
 def convert(
-    source: str | Path,
+    source: WeightsSource,
     /,
     *,
-    recipe: str | None = None,
+    recipe: RecipeName | None = None,
     out: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -96,7 +97,7 @@ def convert(
 
     Examples:
         trovid weights convert selsa-troi-r101-vid
-        trovid weights convert mine.pth --recipe mmtracking/selsa-r50 --out mine.safetensors
+        trovid weights convert mine.pth --recipe mmtracking/selsa-r50
 
     Args:
         source: A name that `trovid weights list` shows (fetched where needed), or a file.
@@ -128,7 +129,7 @@ def _print_file(file: Path, json: bool) -> None:
 
 
 @weights.command
-def verify(*names: str, json: Annotated[bool, Parameter(negative="")] = False) -> None:
+def verify(*names: WeightsName, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Check what is here: hashes of downloads, names, shapes and values of converted weights.
 
     Examples:
@@ -157,7 +158,7 @@ def verify(*names: str, json: Annotated[bool, Parameter(negative="")] = False) -
 
 @weights.command
 def where(
-    name: str | None = None, /, *, json: Annotated[bool, Parameter(negative="")] = False
+    name: WeightsName | None = None, /, *, json: Annotated[bool, Parameter(negative="")] = False
 ) -> None:
     """Say where weights lie: the cache folder, or the places of one model.
 
