@@ -26,6 +26,7 @@ AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "cd"))]
 if sys.platform != "darwin":
     AVX512.append("-mprefer-vector-width=512")
+AVX512_BF16 = [*AVX512, "-mavx512bf16"]
 
 
 def compiler() -> list[str] | None:
@@ -36,11 +37,18 @@ def compiler() -> list[str] | None:
     return [found] if found else None
 
 
-def instruction_sets() -> dict[str, list[str]]:
-    """Name and flags of each build of the kernels for this kind of machine."""
+def instruction_sets(command: list[str]) -> dict[str, list[str]]:
+    """Name and flags of each build of the kernels for this kind of machine.
+
+    Args:
+        command: The compiler's; what an old one does not know is left out.
+    """
     sets: dict[str, list[str]] = {"portable": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
         sets |= {"avx2": AVX2, "avx512": AVX512}
+        trial = [*command, *AVX512_BF16, "-x", "c++", "-fsyntax-only", os.devnull]
+        if subprocess.run(trial, capture_output=True).returncode == 0:
+            sets["avx512_bf16"] = AVX512_BF16
     return sets
 
 
@@ -58,23 +66,23 @@ def build(extra: list[str] | None = None, folder: Path = FOLDER) -> str | None:
         return "only Linux and macOS are supported"
     flags = [*FLAGS, *(extra or [])]
     suffix = ".dylib" if sys.platform == "darwin" else ".so"
+    try:
+        sets = instruction_sets(command)
+    except OSError as error:
+        return f"{command[0]} cannot be run: {error}"
     with tempfile.TemporaryDirectory() as scratch:
-        units = {name: ["-c", str(SOURCES / "kernels.cpp")] for name in instruction_sets()}
+        units = {name: ["-c", str(SOURCES / "kernels.cpp")] for name in sets}
         objects = [Path(scratch) / f"{name}.o" for name in (*units, "entry")]
         library = Path(scratch) / f"libtrovid{suffix}"
         commands = [
             [*flags, *isa, f"-DTROVID_ISA={name}", *units[name], "-o", str(object_file)]
-            for (name, isa), object_file in zip(
-                instruction_sets().items(), objects[:-1], strict=True
-            )
+            for (name, isa), object_file in zip(sets.items(), objects[:-1], strict=True)
         ]
-        commands.append([*flags, "-c", str(SOURCES / "entry.cpp"), "-o", str(objects[-1])])
+        known = [f"-DTROVID_HAS_{name}" for name in sets]
+        commands.append([*flags, *known, "-c", str(SOURCES / "entry.cpp"), "-o", str(objects[-1])])
         commands.append([*flags, "-shared", *map(str, objects), "-o", str(library)])
         for arguments in commands:
-            try:
-                done = subprocess.run([*command, *arguments], capture_output=True, text=True)
-            except OSError as error:
-                return f"{command[0]} cannot be run: {error}"
+            done = subprocess.run([*command, *arguments], capture_output=True, text=True)
             if done.returncode:
                 first = next((line for line in done.stderr.splitlines() if "error" in line), "")
                 return f"{command[0]} failed: {first or done.stderr[-200:]}"

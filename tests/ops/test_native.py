@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 
 CHECK = """
 import sys
+import torch
 from tests.ops.compare import Problem
 from trovid.ops import native_library
 reason = native_library.unavailable()
@@ -35,6 +36,7 @@ for options in (
     dict(frames=(2,), channels=20, embedding="dense", heads=2, bias=False),
     dict(frames=(2,), channels=50, heads=0, top_k=9),
     dict(frames=(2,), rois=(1,), size=(4, 40), channels=16, relu=False),
+    dict(frames=(3, 1), rois=(30, 25), channels=35, heads=5, dtype=torch.bfloat16),
 ):
     Problem(**options).check("native")
 """
@@ -57,7 +59,7 @@ def build_script():
     return module
 
 
-@pytest.mark.parametrize("isa", ["avx512", "avx2", "portable"])
+@pytest.mark.parametrize("isa", ["avx512_bf16", "avx512", "avx2", "portable"])
 def test_every_instruction_set(isa):
     done = run_checks(isa)
     if "which this processor or build does not have" in done.stderr:
@@ -89,7 +91,7 @@ def test_no_address_or_undefined_behaviour_error(tmp_path):
         "from pathlib import Path; from trovid.ops import native_library; "
         f"native_library.FOLDER = Path({str(tmp_path / '_native')!r})\n"
     )
-    for isa in ("avx512", "avx2", "portable"):
+    for isa in ("avx512_bf16", "avx512", "avx2", "portable"):
         done = subprocess.run(
             [sys.executable, "-c", probe + CHECK, isa],
             cwd=ROOT,

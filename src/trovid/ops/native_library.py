@@ -2,7 +2,7 @@
 
 The library (csrc/) is built while trovid is installed, where there is a C++ compiler. It has a
 plain C interface, is not linked to torch, and chooses the instruction set when loaded; the
-environment variable TROVID_NATIVE_ISA (avx512, avx2, portable) chooses another one.
+environment variable TROVID_NATIVE_ISA (avx512_bf16, avx512, avx2, portable) chooses another one.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def unavailable() -> str | None:
 
 
 def isa() -> str:
-    """The instruction set in use: "avx512", "avx2" or "portable"."""
+    """The instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable"."""
     return library().trovid_isa().decode()
 
 

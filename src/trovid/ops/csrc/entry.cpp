@@ -29,6 +29,12 @@ struct Isa {
 
 const std::vector<Isa>& isas() {
   static const std::vector<Isa> all = {
+#if defined(TROVID_HAS_avx512_bf16)
+      {"avx512_bf16", &trovid_avx512_bf16_kernels,
+       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bf16")},
+#endif
 #if defined(__x86_64__)
       {"avx512", &trovid_avx512_kernels,
        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

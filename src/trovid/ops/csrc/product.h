@@ -15,10 +15,16 @@ constexpr int kTileVecs = kWidth == 16 ? 4 : 2;
 
 inline int64_t panels_of(int64_t columns) { return (columns + kPanel - 1) / kPanel; }
 
+// What is multiplied: floats.
+struct Floats {
+  static float spread(float value) { return value; }
+  static Vec add(Vec sum, float left, Vec right) { return sum + left * right; }
+};
+
 // One tile: Rows rows times Vecs vectors of columns. Element (i, p) of the left operand is
 // left[i][p]; row p of the right one starts at right + p * kPanel. Meanwhile the rows of the next
 // tile are fetched into the cache.
-template <int Rows, int Vecs>
+template <typename Kind, int Rows, int Vecs>
 inline void tile(const float* const* left, const float* const* next, const float* right,
                  int64_t depth, float* const* out, int64_t column, bool accumulate) {
   Vec sums[Rows][Vecs];
@@ -34,45 +40,46 @@ inline void tile(const float* const* left, const float* const* next, const float
     for (int j = 0; j < Vecs; ++j) row[j] = load(right + p * kPanel + column + j * kWidth);
 #pragma GCC unroll 6
     for (int i = 0; i < Rows; ++i) {
-      const float factor = left[i][p];
+      const auto factor = Kind::spread(left[i][p]);
 #pragma GCC unroll 4
-      for (int j = 0; j < Vecs; ++j) sums[i][j] += factor * row[j];
+      for (int j = 0; j < Vecs; ++j) sums[i][j] = Kind::add(sums[i][j], factor, row[j]);
     }
   }
   for (int i = 0; i < Rows; ++i)
     for (int j = 0; j < Vecs; ++j) store(out[i] + column + j * kWidth, sums[i][j]);
 }
 
-template <int Vecs>
+template <typename Kind, int Vecs>
 inline void tiles(const float* const* left, int64_t rows, const float* right, int64_t depth,
                   float* const* out, int64_t column, bool accumulate) {
   int64_t i = 0;
   for (; i + kTileRows <= rows; i += kTileRows)
-    tile<kTileRows, Vecs>(left + i, left + (i + 2 * kTileRows <= rows ? i + kTileRows : i), right,
-                          depth, out + i, column, accumulate);
+    tile<Kind, kTileRows, Vecs>(left + i, left + (i + 2 * kTileRows <= rows ? i + kTileRows : i),
+                                right, depth, out + i, column, accumulate);
   const float* const* last = left + i;
   switch (rows - i) {
-    case 1: tile<1, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 2: tile<2, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 3: tile<3, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 4: tile<4, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 5: tile<5, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 1: tile<Kind, 1, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 2: tile<Kind, 2, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 3: tile<Kind, 3, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 4: tile<Kind, 4, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 5: tile<Kind, 5, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
     default: break;
   }
 }
 
 // out[i][0..columns) = (or, to accumulate, +=) sum over p of left[i][p] * panel[p][..].
 // Written up to the next multiple of kWidth; columns <= kPanel.
+template <typename Kind = Floats>
 inline void product(const float* const* left, int64_t rows, const float* panel, int64_t depth,
                     int64_t columns, float* const* out, bool accumulate) {
   const int64_t vecs = (columns + kWidth - 1) / kWidth;
   int64_t vec = 0;
   for (; vec + kTileVecs <= vecs; vec += kTileVecs)
-    tiles<kTileVecs>(left, rows, panel, depth, out, vec * kWidth, accumulate);
+    tiles<Kind, kTileVecs>(left, rows, panel, depth, out, vec * kWidth, accumulate);
   switch (vecs - vec) {
-    case 1: tiles<1>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
-    case 2: tiles<2>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
-    case 3: tiles<3>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
+    case 1: tiles<Kind, 1>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
+    case 2: tiles<Kind, 2>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
+    case 3: tiles<Kind, 3>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
     default: break;
   }
 }

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "product.h"
+#include "product_bf16.h"
 #include "sampling.h"
 
 namespace TROVID_ISA {
@@ -59,11 +59,14 @@ constexpr int kHeld = kVecs < 8 ? kVecs : 8;
 // More than rounding can put a combination of at most 1e4 terms above its bound.
 constexpr float kRounding = 1e-3f;
 // From so many candidates on, it pays to raise the threshold before they are inserted.
-constexpr int kMany = 12;
+constexpr int kMany = 5;
+// Positions whose bounds are looked at together.
+constexpr int64_t kAtOnce = 64;
 // Panels from one to the next: the best cells lie close together, so thresholds rise early.
 constexpr int64_t kStride = 6;
 
-// Scales the products of one panel's columns, and finds each row's largest.
+// Scales the products of one panel's columns, and finds for each row and lane the largest of the
+// columns that lie in this lane.
 inline void scale_rows(float* products, int64_t rows, const float* scales, float* largest) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = products + r * kPanel;
@@ -74,7 +77,7 @@ inline void scale_rows(float* products, int64_t rows, const float* scales, float
       store(row + j * kWidth, value);
       most = greatest(most, value);
     }
-    largest[r] = greatest(most);
+    store(largest + r * kWidth, most);
   }
 }
 
@@ -85,81 +88,122 @@ inline uint64_t at_least(const float* values, float threshold) {
   return mask;
 }
 
-// A value that at least K <= kWidth of a panel's values reach, and no lower than `threshold`.
+// A value that at least K <= kWidth of a panel's values reach, and no lower than `threshold`: the
+// least of the largest values of K or more groups of columns. Columns of a group lie apart, since
+// the best lie together.
 inline float raised(float threshold, const float* values, int64_t top_k) {
-  float best[kWidth], lanes[kWidth];
+  float lanes[kWidth];
   Vec most = load(values);
   for (int j = 1; j < kVecs; ++j) most = greatest(most, load(values + j * kWidth));
   store(lanes, most);
-  for (int64_t k = 0; k < top_k; ++k) best[k] = threshold;
-  for (int lane = 0; lane < kWidth; ++lane) insert(best, top_k, lanes[lane]);
-  return best[top_k - 1];
+  int64_t groups = kWidth;
+  for (; groups / 2 >= top_k; groups /= 2)
+    for (int64_t i = 0; i < groups / 2; ++i)
+      lanes[i] = lanes[i] > lanes[i + groups / 2] ? lanes[i] : lanes[i + groups / 2];
+  float least = lanes[0];
+  for (int64_t i = 1; i < groups; ++i) least = lanes[i] < least ? lanes[i] : least;
+  return least > threshold ? least : threshold;
 }
 
-// Cells [first, first + count) of a panel, count <= kPanel, against all positions. Weights are not
-// negative, so that a position's combination of its rows' largest products bounds all of its
-// cosines: where the bound is below the worst cosine that it keeps, the panel holds none of its best.
-template <int TopK>
-inline void select_in_panel(const Search& s, const float* products, const float* largest,
-                            int64_t first, int64_t count, uint64_t* keys, float* worst) {
-  const int64_t top_k = TopK ? TopK : s.top_k;
+// Which positions [first, last) a panel may hold something for; returns how many. Weights are not
+// negative, so that a position's combination of its rows' largest products of a lane bounds all of
+// its cosines there: where all bounds are below the worst cosine that it keeps, there is nothing.
+inline int64_t within_bounds(const Search& s, const float* largest, const float* worst,
+                             int64_t first, int64_t last, int32_t* found) {
   const int64_t* begin = s.combination->begin.data();
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
-  const uint64_t valid = count < kPanel ? (uint64_t{1} << count) - 1 : ~uint64_t{0};
+  const auto most = [&](int64_t e) { return load(largest + int64_t{row[e]} * kWidth); };
+  int64_t count = 0;
+  for (int64_t m = first; m < last; ++m) {
+    Vec even = {}, odd = {};
+    int64_t e = begin[m];
+    for (; e + 2 <= begin[m + 1]; e += 2) {
+      even += weight[e] * most(e);
+      odd += weight[e + 1] * most(e + 1);
+    }
+    if (e < begin[m + 1]) even += weight[e] * most(e);
+    const Vec bound = even + odd;
+    found[count] = static_cast<int32_t>(m);
+    count += at_least(bound + kRounding * greatest(bound, -bound), broadcast(worst[m])) != 0;
+  }
+  return count;
+}
+
+// Cells [first, first + count) of a panel, count <= kPanel, against position m.
+template <int TopK>
+inline void select_at(const Search& s, const float* products, int64_t first, int64_t count,
+                      int64_t m, uint64_t* keys, float* worst) {
+  const int64_t top_k = TopK ? TopK : s.top_k;
+  const int64_t begin = s.combination->begin[m], end = s.combination->begin[m + 1];
+  const int32_t* row = s.combination->row.data();
+  const float* weight = s.combination->weight.data();
+  const Vec threshold = broadcast(worst[m]);
   alignas(64) float combined[kPanel];
-  for (int64_t m = 0; m < s.positions; ++m) {
-    float bound = 0;
-    for (int64_t e = begin[m]; e < begin[m + 1]; ++e) bound += weight[e] * largest[row[e]];
-    if (bound + std::fabs(bound) * kRounding < worst[m]) continue;
-    const Vec threshold = broadcast(worst[m]);
-    uint64_t better = 0;
-    for (int held = 0; held < kVecs; held += kHeld) {
-      Vec sums[kHeld];
-      for (int j = 0; j < kHeld; ++j) sums[j] = Vec{};
-      for (int64_t e = begin[m]; e < begin[m + 1]; ++e) {
-        const float* from = products + static_cast<int64_t>(row[e]) * kPanel + held * kWidth;
-        const float factor = weight[e];
+  uint64_t better = 0;
+  for (int held = 0; held < kVecs; held += kHeld) {
+    Vec sums[kHeld];
+    for (int j = 0; j < kHeld; ++j) sums[j] = Vec{};
+    for (int64_t e = begin; e < end; ++e) {
+      const float* from = products + static_cast<int64_t>(row[e]) * kPanel + held * kWidth;
+      const float factor = weight[e];
 #pragma GCC unroll 8
-        for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
-      }
-      for (int j = 0; j < kHeld; ++j) {
-        better |= uint64_t{at_least(sums[j], threshold)} << ((held + j) * kWidth);
-        store(combined + (held + j) * kWidth, sums[j]);
-      }
+      for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
     }
-    better &= valid;
-    if (!better) continue;
-    if (count == kPanel && top_k <= kWidth && __builtin_popcountll(better) > kMany)
-      better = at_least(combined, raised(worst[m], combined, top_k));
-    for (; better; better &= better - 1) {
-      const int column = __builtin_ctzll(better);
-      insert(keys + m * top_k, top_k, key_of(combined[column], first + column));
+    for (int j = 0; j < kHeld; ++j) {
+      better |= uint64_t{at_least(sums[j], threshold)} << ((held + j) * kWidth);
+      store(combined + (held + j) * kWidth, sums[j]);
     }
-    if (keys[m * top_k + top_k - 1]) worst[m] = cosine_of(keys[m * top_k + top_k - 1]);
+  }
+  if (count < kPanel) better &= (uint64_t{1} << count) - 1;
+  if (!better) return;
+  if (count == kPanel && top_k <= kWidth && __builtin_popcountll(better) > kMany)
+    better = at_least(combined, raised(worst[m], combined, top_k));
+  uint64_t* own = keys + m * top_k;
+  for (; better; better &= better - 1) {
+    const int column = __builtin_ctzll(better);
+    insert(own, top_k, key_of(combined[column], first + column));
+  }
+  if (own[top_k - 1]) worst[m] = cosine_of(own[top_k - 1]);
+}
+
+// The same against all positions.
+template <int TopK>
+inline void select_in_panel(const Search& s, const float* products, const float* largest,
+                            int64_t first, int64_t count, uint64_t* keys, float* worst) {
+  int32_t within[kAtOnce];
+  for (int64_t m = 0; m < s.positions; m += kAtOnce) {
+    const int64_t last = m + kAtOnce < s.positions ? m + kAtOnce : s.positions;
+    const int64_t found = within_bounds(s, largest, worst, m, last, within);
+    for (int64_t i = 0; i < found; ++i)
+      select_at<TopK>(s, products, first, count, within[i], keys, worst);
   }
 }
 
-// Panels [first_panel, last_panel) of one frame; keys are [positions, top_k].
-inline void select_in_frame(const Search& s, int64_t frame, int64_t first_panel, int64_t last_panel,
-                            float* workspace, float** out, uint64_t* keys) {
+// Panels [first_panel, last_panel) of one frame; keys are [positions, top_k]. `pairs` are the first
+// of the rows; returns false where the frame does not allow these.
+inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t frame,
+                            int64_t first_panel, int64_t last_panel, float* workspace, float** out,
+                            uint64_t* keys) {
   float* panel = workspace;
-  float* products = panel + s.channels * kPanel;
+  float* products = panel + 2 * pairs_of(s.channels) * kPanel;
   float* largest = products + s.count_rows * kPanel;
-  float* worst = largest + panels_of(s.count_rows) * kPanel;
+  float* worst = largest + s.count_rows * kWidth;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
   for (int64_t m = 0; m < s.positions; ++m) worst[m] = -INFINITY;
   std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.top_k);
-  const int64_t panels = last_panel - first_panel;
+  const int64_t panels = last_panel - first_panel, others = s.count_rows - pairs.count;
   for (int64_t i = 0, at = first_panel; i < panels; ++i) {
     const int64_t first = at * kPanel;
     const int64_t count = s.cells - first < kPanel ? s.cells - first : kPanel;
-    transpose(s.support + (frame * s.cells + first) * s.channels, s.channels, count, s.channels,
-              panel, kPanel);
-    if (count < kPanel)
-      for (int64_t c = 0; c < s.channels; ++c)
-        for (int64_t i = count; i < kPanel; ++i) panel[c * kPanel + i] = 0;
-    product(s.rows, s.count_rows, panel, s.channels, kPanel, out, false);
+    const float* cells = s.support + (frame * s.cells + first) * s.channels;
+    if (pairs.count && !pairs.multiply(cells, s.channels, count, panel, out)) return false;
+    if (others) {
+      transpose(cells, s.channels, count, s.channels, panel, kPanel);
+      for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
+        std::memset(panel + c * kPanel + count, 0, sizeof(float) * (kPanel - count));
+      product(s.rows + pairs.count, others, panel, s.channels, kPanel, out + pairs.count, false);
+    }
     float scales[kPanel] = {};
     std::memcpy(scales, s.inverse_norms + frame * s.cells + first, sizeof(float) * count);
     scale_rows(products, s.count_rows, scales, largest);
@@ -170,6 +214,7 @@ inline void select_in_frame(const Search& s, int64_t frame, int64_t first_panel,
     at += kStride;
     if (at >= last_panel) at = first_panel + (at - first_panel) % kStride + 1;
   }
+  return true;
 }
 
 // Fills, for each frame and position m, scores and indices at (frame * stride + place[m]) * top_k:
@@ -181,17 +226,25 @@ inline void select(const Search& s, const float* inverse_lengths, const int64_t*
   if (threads == 1) parts = 1;
   if (parts > panels) parts = panels;
   const int64_t state = s.positions * s.top_k;
-  const int64_t workspace =
-      (s.channels + s.count_rows + panels_of(s.count_rows) + panels_of(s.positions)) * kPanel;
+  const int64_t workspace = (2 * pairs_of(s.channels) + s.count_rows) * kPanel +
+                            s.count_rows * kWidth + panels_of(s.positions) * kPanel;
   Array<uint64_t> found(s.frames * parts * state);
   Array<float> workspaces(threads * workspace);
   Array<float*> outs(threads * s.count_rows);
-  parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
-    const int64_t frame = task / parts, part = task % parts;
-    select_in_frame(s, frame, panels * part / parts, panels * (part + 1) / parts,
-                    workspaces.data() + thread * workspace, outs.data() + thread * s.count_rows,
-                    found.data() + task * state);
-  });
+  Array<bool> done(s.frames * parts);
+  const auto run = [&](const PairRows& pairs) {
+    parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
+      const int64_t frame = task / parts, part = task % parts;
+      done[task] = select_in_frame(
+          s, pairs, frame, panels * part / parts, panels * (part + 1) / parts,
+          workspaces.data() + thread * workspace, outs.data() + thread * s.count_rows,
+          found.data() + task * state);
+    });
+    for (int64_t task = 0; task < s.frames * parts; ++task)
+      if (!done[task]) return false;
+    return true;
+  };
+  if (!run(PairRows(s.rows, s.count_rows, s.channels))) run(PairRows(s.rows, 0, s.channels));
   parallel(s.frames, threads, [&](int64_t frame, int64_t) {
     for (int64_t m = 0; m < s.positions; ++m) {
       uint64_t* best = found.data() + frame * parts * state + m * s.top_k;

@@ -66,7 +66,7 @@ int trovid_select(const float* positions, int64_t count, const float* support,
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,
                      int64_t threads, float* to);
 
-// The instruction set in use: "avx512", "avx2" or "portable".
+// The instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable".
 const char* trovid_isa(void);
 
 // Chooses another one; returns TROVID_OUT_OF_RANGE where this processor does not have it.
