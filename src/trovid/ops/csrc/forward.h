@@ -39,19 +39,41 @@ inline float checked_norm(const float* vector, int64_t channels) {
   return norm;
 }
 
-// RoIs and frames of one video.
+// Blocks of the map along each axis.
+constexpr int64_t kBlocks = 32;
+
+// Where on a Z curve over the blocks of the map the centre of a box lies, in [0, kBlocks^2).
+inline int64_t place_of(const trovid_problem& p, const float* box) {
+  const auto block = [&](float low, float high, int64_t cells) {
+    const float centre = (low + high) / 2 * p.spatial_scale * kBlocks / static_cast<float>(cells);
+    if (!(centre > 0)) return int64_t{0};
+    return centre < kBlocks - 1 ? static_cast<int64_t>(centre) : kBlocks - 1;
+  };
+  const int64_t x = block(box[1], box[3], p.width), y = block(box[2], box[4], p.height);
+  int64_t place = 0;
+  for (int64_t bit = 0; int64_t{1} << bit < kBlocks; ++bit)
+    place |= (x >> bit & 1) << 2 * bit | (y >> bit & 1) << (2 * bit + 1);
+  return place;
+}
+
+// RoIs and frames of one video. RoIs come in the order of their places, so that the cells which one
+// has read are still in the cache for the next.
 struct VideoPart {
   int64_t video, first_frame, frames, count;
   Array<int64_t> rois;  // [count]
 
   VideoPart(const trovid_problem& p, int64_t v) : video(v), first_frame(0), frames(p.lengths[v]) {
     for (int64_t i = 0; i < v; ++i) first_frame += p.lengths[i];
-    count = 0;
-    for (int64_t r = 0; r < p.rois; ++r) count += static_cast<int64_t>(p.boxes[r * 5]) == v;
+    int64_t begin[kBlocks * kBlocks + 1] = {};
+    const auto each = [&](auto use) {
+      for (int64_t r = 0; r < p.rois; ++r)
+        if (static_cast<int64_t>(p.boxes[r * 5]) == v) use(r, place_of(p, p.boxes + r * 5));
+    };
+    each([&](int64_t, int64_t place) { ++begin[place + 1]; });
+    for (int64_t i = 0; i < kBlocks * kBlocks; ++i) begin[i + 1] += begin[i];
+    count = begin[kBlocks * kBlocks];
     rois.resize(count);
-    int64_t i = 0;
-    for (int64_t r = 0; r < p.rois; ++r)
-      if (static_cast<int64_t>(p.boxes[r * 5]) == v) rois[i++] = r;
+    each([&](int64_t r, int64_t place) { rois[begin[place]++] = r; });
   }
 };
 
