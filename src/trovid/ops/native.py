@@ -41,21 +41,20 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
 
 def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
     """Gradients of everything, from the choice of the forward pass."""
-    if not bool(choice.sets.isfinite().all() & grad_output.isfinite().all()):
-        return direct.backward(problem, choice, grad_output)
     call = _Call(problem)
     grad_rows = torch.empty_like(problem.support.rows)
     weight, bias = (None if t is None else torch.empty_like(t) for t in call.embedding)
     features = torch.empty_like(call.features)
-    call.run(
+    code = call.run(
         "trovid_backward",
-        *(tensor.contiguous() for tensor in choice),
-        rows_of_maps(grad_output),
+        *(tensor.contiguous() for tensor in (*choice, grad_output)),
         features,
         grad_rows,
         weight,
         bias,
     )
+    if code == OUT_OF_RANGE:
+        return direct.backward(problem, choice, grad_output)
     maps = transpose(features).view(problem.features.shape)
     return Gradients(maps, grad_rows, weight, bias)
 

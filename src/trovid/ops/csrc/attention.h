@@ -16,25 +16,25 @@ struct Chosen {
   int64_t frames, cells, channels, stride, top_k;
 
   // The most similar features of `area` positions from `position` on, in frames [first, first +
-  // count): [count, area, to_stride], `width` channels from `channel` on.
+  // count): [area, count, to_stride], `width` channels from `channel` on.
   void gather_roi(int64_t position, int64_t area, int64_t first, int64_t count, int64_t channel,
                   int64_t width, float* to, int64_t to_stride) const {
-    for (int64_t t = first; t < first + count; ++t)
-      for (int64_t m = 0; m < area; ++m, to += to_stride) {
-        const int64_t at = (t * stride + position + m) * top_k;
-        gather(support + t * cells * channels + channel, channels, indices + at, weights + at,
-               top_k, width, to);
+    for (int64_t t = 0; t < count; ++t)
+      for (int64_t m = 0; m < area; ++m) {
+        const int64_t at = ((first + t) * stride + position + m) * top_k;
+        gather(support + (first + t) * cells * channels + channel, channels, indices + at,
+               weights + at, top_k, width, to + (m * count + t) * to_stride);
       }
   }
 };
 
 constexpr int kFrames = 8;
 
-// logits[t][m] = sum over offsets of V(m, o) . X'_t(m + o), for `frames` <= kFrames frames.
+// logits[m * stride + t] = sum over offsets of V(m, o) . X'_t(m + o), for Frames <= kFrames of the
+// `frames` that `similar` holds.
 template <int Frames>
 inline void logits_of_frames(const Layout& l, const Neighbours& near, const float* v,
-                             const float* similar, float* logits) {
-  const int64_t frame = near.area * l.input_stride;
+                             const float* similar, int64_t frames, float* logits, int64_t stride) {
   for (int64_t m = 0; m < near.area; ++m) {
     Vec sums[Frames];
     for (int t = 0; t < Frames; ++t) sums[t] = Vec{};
@@ -42,22 +42,23 @@ inline void logits_of_frames(const Layout& l, const Neighbours& near, const floa
       const int32_t n = near.of[m * kOffsets + o];
       if (n < 0) continue;
       const float* a = v + (m * kOffsets + o) * l.v_stride;
-      const float* b = similar + n * l.input_stride;
+      const float* b = similar + n * frames * l.input_stride;
       for (int64_t i = 0; i < l.inputs; i += kWidth) {
         const Vec value = load(a + i);
 #pragma GCC unroll 8
-        for (int t = 0; t < Frames; ++t) sums[t] += value * load(b + t * frame + i);
+        for (int t = 0; t < Frames; ++t) sums[t] += value * load(b + t * l.input_stride + i);
       }
     }
-    for (int t = 0; t < Frames; ++t) logits[t * near.area + m] = sum(sums[t]);
+    for (int t = 0; t < Frames; ++t) logits[m * stride + t] = sum(sums[t]);
   }
 }
 
+// similar [area, frames, input_stride].
 inline void support_logits(const Layout& l, const Neighbours& near, const float* v,
-                           const float* similar, int64_t frames, float* logits) {
+                           const float* similar, int64_t frames, float* logits, int64_t stride) {
   int64_t t = 0;
   const auto at = [&](auto run) {
-    run(l, near, v, similar + t * near.area * l.input_stride, logits + t * near.area);
+    run(l, near, v, similar + t * l.input_stride, frames, logits + t, stride);
   };
   for (; t + kFrames <= frames; t += kFrames) at(logits_of_frames<kFrames>);
   for (; t + 2 <= frames; t += 2) at(logits_of_frames<2>);
@@ -78,11 +79,12 @@ struct RunningSoftmax {
     std::memcpy(sum.data() + m * width, features, sizeof(float) * width);
   }
 
-  // logits [frames, area]; features [frames, area, stride].
+  // logits [area, frames]; features [area, frames, stride].
   void add(const float* logits, const float* features, int64_t frames, int64_t stride) {
     for (int64_t m = 0; m < area; ++m) {
       float top = highest[m];
-      for (int64_t t = 0; t < frames; ++t) top = logits[t * area + m] > top ? logits[t * area + m] : top;
+      const float* logit = logits + m * frames;
+      for (int64_t t = 0; t < frames; ++t) top = logit[t] > top ? logit[t] : top;
       float* total = sum.data() + m * width;
       if (top > highest[m]) {
         const float fade = std::exp(highest[m] - top);
@@ -91,9 +93,9 @@ struct RunningSoftmax {
         highest[m] = top;
       }
       for (int64_t t = 0; t < frames; ++t) {
-        const float weight = std::exp(logits[t * area + m] - top);
+        const float weight = std::exp(logit[t] - top);
         mass[m] += weight;
-        add_scaled(total, weight, features + (t * area + m) * stride, width);
+        add_scaled(total, weight, features + (m * frames + t) * stride, width);
       }
     }
   }
@@ -164,12 +166,12 @@ inline void attend(const Embedding& e, const CellEmbedding* cells, const Neighbo
         if (!all_held || head == 0)
           chosen.gather_roi(rois[r] * area, area, first, frames, input, l.inputs, similar,
                             l.input_stride);
-        support_logits(l, near, v, similar, frames, space.logits.data());
+        support_logits(l, near, v, similar, frames, space.logits.data(), frames);
         for (int64_t m = 0; m < area; ++m) {
           const float constant =
               e.bias ? dot(e.bias + own, psi + m * l.psi_stride, l.width) : 0.0f;
           for (int64_t t = 0; t < frames; ++t) {
-            float& logit = space.logits[t * area + m];
+            float& logit = space.logits[m * frames + t];
             logit = scale * (logit + constant);
           }
         }

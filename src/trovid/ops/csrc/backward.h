@@ -4,116 +4,11 @@
 
 #include "attention_gradient.h"
 #include "forward.h"
+#include "support_gradient.h"
 
 namespace TROVID_ISA {
 
-constexpr int64_t kBatchBytes = 16 << 20;
-constexpr int64_t kSlice = 128;  // channels that one task of a scatter writes
-
-// One video's part of the backward pass.
-struct VideoGradient {
-  const trovid_problem& p;
-  const VideoPart& part;
-  const Chosen& chosen;
-  const float* sets;
-  const float* scores;
-  const float* grad_output;
-  float* grad_sets;     // [M, C], zero at first
-  float* grad_features;  // [cells of the map, C], zero at first
-  float* grad_support;  // of this video's frames
-  float* shrink;        // [frames, cells], zero at first: how much of itself a row's gradient loses
-};
-
-// to += sum over k of factor * row, for all channels.
-inline void add_rows(float* to, const float* rows, int64_t channels, const int32_t* indices,
-                     const float* factors, int64_t count) {
-  int64_t c = 0;
-  for (; c + 4 * kWidth <= channels; c += 4 * kWidth) {
-    Vec sums[4];
-    for (int j = 0; j < 4; ++j) sums[j] = load(to + c + j * kWidth);
-    for (int64_t k = 0; k < count; ++k) {
-      const float* from = rows + indices[k] * channels + c;
-#pragma GCC unroll 4
-      for (int j = 0; j < 4; ++j) sums[j] += factors[k] * load(from + j * kWidth);
-    }
-    for (int j = 0; j < 4; ++j) store(to + c + j * kWidth, sums[j]);
-  }
-  for (int64_t k = 0; k < count; ++k)
-    add_scaled(to + c, factors[k], rows + indices[k] * channels + c, channels - c);
-}
-
-// From the gradients of the most similar features to those of the softmax weights over the K cells
-// and of the cosines; what these do to the positions is added to grad_sets. Leaves in `pulls` and
-// `shrinks` [frames, area, top_k] what they do to the rows: a multiple of the position and of the
-// row itself.
-inline void cosine_gradient(const VideoGradient& g, const GradientBatch& batch, int64_t r,
-                            int64_t roi, float* pulls, float* shrinks) {
-  const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  for (int64_t m = 0; m < area; ++m) {
-    const int64_t position = roi * area + m;
-    const float* set = g.sets + position * channels;
-    float* grad_set = g.grad_sets + position * channels;
-    const float norm = std::sqrt(dot(set, set, channels));
-    const float inverse_length = norm > kSmallestNorm ? 1 / norm : 0;
-    float own_shrink = 0;
-    for (int64_t t = 0; t < batch.frames; ++t) {
-      const int64_t from = (t * g.chosen.stride + position) * top_k;
-      const int64_t to = (t * area + m) * top_k;
-      const float* weights = g.chosen.weights + from;
-      const int32_t* indices = g.chosen.indices + from;
-      const float* rows = g.chosen.support + t * g.p.cells * channels;
-      const float* norms = g.p.inverse_norms + (g.part.first_frame + t) * g.p.cells;
-      const float* grad_similar =
-          batch.grad_similar.data() + ((r * batch.frames + t) * area + m) * channels;
-      float mean = 0;
-      for (int64_t k = 0; k < top_k; ++k) {
-        pulls[to + k] = dot(grad_similar, rows + indices[k] * channels, channels);
-        mean += weights[k] * pulls[to + k];
-      }
-      for (int64_t k = 0; k < top_k; ++k) {
-        const float cosine = g.scores[from + k];
-        const float grad = weights[k] * (pulls[to + k] - mean);
-        const float inverse_norm = norms[indices[k]];
-        pulls[to + k] = grad * inverse_norm * inverse_length;
-        shrinks[to + k] = grad * cosine * inverse_norm * inverse_norm;
-        own_shrink += grad * cosine;
-      }
-      add_rows(grad_set, rows, channels, indices, pulls + to, top_k);
-    }
-    add_scaled(grad_set, -own_shrink * inverse_length * inverse_length, set, channels);
-  }
-}
-
-// row += a * x + b * y for `count` <= kSlice channels.
-inline void add_two(float* row, float a, const float* x, float b, const float* y, int64_t count) {
-  int64_t c = 0;
-  for (; c + kWidth <= count; c += kWidth)
-    store(row + c, load(row + c) + a * load(x + c) + b * load(y + c));
-  for (; c < count; ++c) row[c] += a * x[c] + b * y[c];
-}
-
-// Adds a batch's part of the gradient of one frame's rows, channels [first, first + count).
-inline void scatter(const VideoGradient& g, const GradientBatch& batch, const int64_t* rois,
-                    int64_t t, int64_t first, int64_t count, const float* pulls,
-                    const float* shrinks) {
-  const int64_t area = batch.area, top_k = g.p.top_k, channels = g.p.channels;
-  float* grad_rows = g.grad_support + t * g.p.cells * channels + first;
-  float* shrink = g.shrink + t * g.p.cells;
-  for (int64_t r = 0; r < batch.rois; ++r)
-    for (int64_t m = 0; m < area; ++m) {
-      const int64_t position = rois[r] * area + m;
-      const int64_t from = (t * g.chosen.stride + position) * top_k;
-      const int64_t at = (r * batch.frames + t) * area + m;
-      const float* grad = batch.grad_similar.data() + at * channels + first;
-      const float* set = g.sets + position * channels + first;
-      for (int64_t k = 0; k < top_k; ++k) {
-        const int32_t cell = g.chosen.indices[from + k];
-        add_two(grad_rows + cell * channels, g.chosen.weights[from + k], grad,
-                pulls[at * top_k + k], set, count);
-        if (first == 0) shrink[cell] += shrinks[at * top_k + k];
-      }
-    }
-}
+constexpr int64_t kBatchBytes = 24 << 20;
 
 // The gradient of RoIAlign: grad_features [cells, channels] of one video.
 inline void unpool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
@@ -131,16 +26,24 @@ inline void unpool(const trovid_problem& p, const VideoPart& part, const Combina
   });
 }
 
-// The gradient of the plain mean for one RoI of a batch.
-inline void average_gradient(const VideoGradient& g, GradientBatch& batch, int64_t r, int64_t roi) {
-  const int64_t size = batch.area * g.p.channels;
-  const float factor = 1 / static_cast<float>(batch.frames + 1);
-  const float* from = g.grad_output + roi * size;
-  add_scaled(g.grad_sets + roi * size, factor, from, size);
-  for (int64_t t = 0; t < batch.frames; ++t) {
-    float* to = batch.grad_similar.data() + (r * batch.frames + t) * size;
-    for (int64_t i = 0; i < size; ++i) to[i] = factor * from[i];
-  }
+// Throws OutOfRange unless all of the values are finite.
+inline void check_finite(const float* values, int64_t count, int64_t threads) {
+  constexpr int64_t kPart = 1 << 16;
+  const int64_t parts = (count + kPart - 1) / kPart;
+  Array<bool> finite(parts);
+  parallel(parts, threads, [&](int64_t part, int64_t) {
+    const int64_t first = part * kPart;
+    finite[part] = is_finite(values + first, count - first < kPart ? count - first : kPart);
+  });
+  for (int64_t part = 0; part < parts; ++part)
+    if (!finite[part]) throw OutOfRange();
+}
+
+// RoIs of a batch: as many as its memory holds, and the same number for each thread.
+inline int64_t batch_of(const Layout& l, int64_t area, int64_t rois, int64_t threads) {
+  const int64_t fit = kBatchBytes / GradientBatch::bytes_of_roi(l, area) / threads * threads;
+  const int64_t most = fit > threads ? fit : threads;
+  return most < rois ? most : rois;
 }
 
 // All RoIs of one video that has support frames.
@@ -153,58 +56,68 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
   const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, e, used, map, 0, l.heads, p.threads);
   PerThread<CellEmbeddingGradient> cell_gradient(through_cells ? 1 : 0, e, used);
   const int64_t area = near.area, frames = g.part.frames;
-  int64_t most = kBatchBytes / GradientBatch::bytes_of_roi(l, frames, area, p.channels);
-  if (most < p.threads) most = p.threads;
-  if (most > g.part.count) most = g.part.count;
-  GradientBatch batch(l, most, frames, area, p.channels);
+  const int64_t most = batch_of(l, area, g.part.count, p.threads);
+  GradientBatch batch(l, most, frames, area, p.top_k, e, e && !through_cells);
+  Pulls pulls(g.part.count, frames * area * p.top_k);
   PerThread<GradientSpace> spaces(p.threads, l, area, frames);
-  const int64_t coefficients = frames * area * p.top_k;
-  Array<float> pulls(most * coefficients), shrinks(most * coefficients);
+  PerThread<SupportSpace> support_spaces(p.threads, l, area, frames);
   PerThread<Array<const float*>> left(p.threads, 2 * most * area), right(p.threads, 2 * most * area);
   const int64_t slices = (p.channels + kSlice - 1) / kSlice;
+  // V is read once for each part of the frames.
+  int64_t parts = (p.threads + l.groups - 1) / l.groups;
+  if (parts > frames) parts = frames;
   for (int64_t first = 0; first < g.part.count; first += most) {
     batch.rois = g.part.count - first < most ? g.part.count - first : most;
     const int64_t* rois = g.part.rois.data() + first;
+    parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
+      transpose(g.grad_output + rois[r] * area * p.channels, area, p.channels, area,
+                batch.grad_output_of(r), p.channels);
+    });
     parallel(l.groups * batch.rois, p.threads, [&](int64_t task, int64_t thread) {
-      const int64_t group = task / batch.rois, r = task % batch.rois, roi = rois[r];
+      const int64_t group = task / batch.rois, r = task % batch.rois, from = rois[r] * area;
       GradientSpace& space = spaces[thread];
       if (!e) {
-        average_gradient(g, batch, r, roi);
+        const float factor = 1 / static_cast<float>(frames + 1);
+        for (int64_t i = 0; i < area * (frames + 1); ++i) batch.weights_of(r, 0)[i] = factor;
+        add_scaled(g.grad_sets + from * p.channels, factor, batch.grad_output_of(r),
+                   area * p.channels);
         return;
       }
       const int64_t input = l.first_input(group * l.heads_of_group);
-      float* inputs = batch.inputs_of(l, r, group);
-      for (int64_t m = 0; m < area; ++m)
+      for (int64_t m = 0; !through_cells && m < area; ++m)
         for (int64_t i = 0; i < l.input_stride; ++i)
-          inputs[m * l.input_stride + i] =
-              i < l.inputs ? g.sets[(roi * area + m) * p.channels + input + i] : 0;
-      g.chosen.gather_roi(roi * area, area, 0, frames, input, l.inputs, space.similar.data(),
+          batch.inputs_of(r, group)[m * l.input_stride + i] =
+              i < l.inputs ? g.sets[(from + m) * p.channels + input + i] : 0;
+      g.chosen.gather_roi(from, area, 0, frames, input, l.inputs, space.similar.data(),
                           l.input_stride);
-      for (int64_t h = 0; h < l.heads_of_group; ++h)
-        attend_gradient(*e, through_cells ? &cells[0] : nullptr, near, p.logit_scale,
-                        group * l.heads_of_group + h, h == 0, r, (first + r) * area,
-                        g.grad_output + roi * area * p.channels,
-                        g.grad_sets + roi * area * p.channels, batch, space);
+      attend_gradient(*e, through_cells ? &cells[0] : nullptr, near, p.logit_scale, group, r,
+                      (first + r) * area, g.sets + from * p.channels,
+                      g.grad_sets + from * p.channels, batch, space);
+    });
+    parallel(parts * l.groups, p.threads, [&](int64_t task, int64_t thread) {
+      const int64_t part = task % parts, begin = frames * part / parts;
+      for (int64_t r = 0; r < batch.rois; ++r)
+        similar_gradient(g, near, e, task / parts, r, rois[r], begin,
+                         frames * (part + 1) / parts - begin, batch, support_spaces[thread]);
     });
     if (e)
       parallel(l.heads * kOffsets, p.threads, [&](int64_t task, int64_t thread) {
         const int64_t head = task / kOffsets, o = task % kOffsets;
-        weight_gradient(l, near, head, o, through_cells, batch, left[thread], right[thread],
+        weight_gradient(near, head, o, through_cells, batch, left[thread], right[thread],
                         grad_weight + task * l.width * l.v_stride,
                         grad_bias ? grad_bias + head * l.width : nullptr);
         for (int64_t r = 0; through_cells && r < batch.rois; ++r)
-          cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(l, r, head));
+          cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(r, head));
       });
-    parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
-      cosine_gradient(g, batch, r, rois[r], pulls.data() + r * coefficients,
-                      shrinks.data() + r * coefficients);
-    });
+    parallel(batch.rois, p.threads,
+             [&](int64_t r, int64_t) { cosine_gradient(g, r, first + r, batch, pulls); });
+  }
+  for (int64_t first = 0; first < g.part.count; first += kPulledRois)
     parallel(frames * slices, p.threads, [&](int64_t task, int64_t) {
       const int64_t from = task % slices * kSlice;
-      const int64_t count = p.channels - from < kSlice ? p.channels - from : kSlice;
-      scatter(g, batch, rois, task / slices, from, count, pulls.data(), shrinks.data());
+      pull_rows(g, pulls, first, task / slices, area, from,
+                p.channels - from < kSlice ? p.channels - from : kSlice);
     });
-  }
   if (through_cells) cell_gradient[0].finish(map, p.threads, g.grad_features, grad_weight);
   parallel(frames * g.p.cells / 64 + 1, p.threads, [&](int64_t task, int64_t) {
     for (int64_t row = task * 64; row < frames * p.cells && row < (task + 1) * 64; ++row)
@@ -219,6 +132,8 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
                      float* grad_support, float* grad_weight, float* grad_bias) {
   const int64_t area = p.grid_height * p.grid_width, stride = p.rois * area;
   const int64_t map = p.height * p.width * p.channels;
+  check_finite(sets, stride * p.channels, p.threads);
+  check_finite(grad_output, stride * p.channels, p.threads);
   int64_t frames = 0, longest = 0;
   for (int64_t v = 0; v < p.videos; ++v) {
     frames += p.lengths[v];
@@ -252,8 +167,8 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
     softmax_of_all(p, part, stride, scores, weights.data());
     if (part.frames == 0) {
       for (int64_t r = 0; r < part.count; ++r)
-        add_scaled(grad_sets.data() + part.rois[r] * area * p.channels, 1,
-                   grad_output + part.rois[r] * area * p.channels, area * p.channels);
+        transpose(grad_output + part.rois[r] * area * p.channels, area, p.channels, area,
+                  grad_sets.data() + part.rois[r] * area * p.channels, p.channels);
     } else {
       const VideoGradient gradient{p,
                                    part,

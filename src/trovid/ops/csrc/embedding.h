@@ -38,6 +38,9 @@ struct Neighbours {
       }
     }
   }
+
+  // The position whose neighbour at offset o is n, or -1.
+  int32_t from(int64_t n, int64_t o) const { return of[n * kOffsets + kOffsets - 1 - o]; }
 };
 
 // How channels, heads and groups lie. A group is what one convolution reads and writes together:
@@ -105,7 +108,7 @@ struct RowPointers {
                 bool accumulate) {
     for (int64_t i = 0; i < rows; ++i) shifted[i] = out[i] + column;
     const int64_t left_over = columns - column;
-    product(left.data(), rows, panel, depth, left_over < kPanel ? left_over : kPanel,
+    product(left.data(), rows, panel, kPanel, depth, left_over < kPanel ? left_over : kPanel,
             shifted.data(), accumulate);
   }
 };

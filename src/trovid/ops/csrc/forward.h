@@ -16,9 +16,15 @@ constexpr float kLargestNorm = 1e18f;
 constexpr float kCancellation = 0.1f;
 
 inline bool is_finite(const float* values, int64_t count) {
-  for (int64_t i = 0; i < count; ++i)
-    if (!(values[i] - values[i] == 0)) return false;
-  return true;
+  Vec nothing = {};
+  float left_over = 0;
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) {
+    const Vec value = load(values + i);
+    nothing += value - value;
+  }
+  for (; i < count; ++i) left_over += values[i] - values[i];
+  return sum(nothing) + left_over == 0;
 }
 
 // Throws OutOfRange unless all rows of the support maps are finite and of moderate length.

@@ -22,11 +22,12 @@ struct Floats {
 };
 
 // One tile: Rows rows times Vecs vectors of columns. Element (i, p) of the left operand is
-// left[i][p]; row p of the right one starts at right + p * kPanel. Meanwhile the rows of the next
+// left[i][p]; row p of the right one starts at right + p * stride. Meanwhile the rows of the next
 // tile are fetched into the cache.
 template <typename Kind, int Rows, int Vecs>
 inline void tile(const float* const* left, const float* const* next, const float* right,
-                 int64_t depth, float* const* out, int64_t column, bool accumulate) {
+                 int64_t stride, int64_t depth, float* const* out, int64_t column,
+                 bool accumulate) {
   Vec sums[Rows][Vecs];
   for (int i = 0; i < Rows; ++i)
     for (int j = 0; j < Vecs; ++j)
@@ -37,7 +38,7 @@ inline void tile(const float* const* left, const float* const* next, const float
       for (int i = 0; i < Rows; ++i) __builtin_prefetch(next[i] + p);
     Vec row[Vecs];
 #pragma GCC unroll 4
-    for (int j = 0; j < Vecs; ++j) row[j] = load(right + p * kPanel + column + j * kWidth);
+    for (int j = 0; j < Vecs; ++j) row[j] = load(right + p * stride + column + j * kWidth);
 #pragma GCC unroll 6
     for (int i = 0; i < Rows; ++i) {
       const auto factor = Kind::spread(left[i][p]);
@@ -50,36 +51,41 @@ inline void tile(const float* const* left, const float* const* next, const float
 }
 
 template <typename Kind, int Vecs>
-inline void tiles(const float* const* left, int64_t rows, const float* right, int64_t depth,
-                  float* const* out, int64_t column, bool accumulate) {
+inline void tiles(const float* const* left, int64_t rows, const float* right, int64_t stride,
+                  int64_t depth, float* const* out, int64_t column, bool accumulate) {
   int64_t i = 0;
   for (; i + kTileRows <= rows; i += kTileRows)
     tile<Kind, kTileRows, Vecs>(left + i, left + (i + 2 * kTileRows <= rows ? i + kTileRows : i),
-                                right, depth, out + i, column, accumulate);
+                                right, stride, depth, out + i, column, accumulate);
   const float* const* last = left + i;
+  const auto at = [&](auto run) {
+    run(last, last, right, stride, depth, out + i, column, accumulate);
+  };
   switch (rows - i) {
-    case 1: tile<Kind, 1, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 2: tile<Kind, 2, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 3: tile<Kind, 3, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 4: tile<Kind, 4, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
-    case 5: tile<Kind, 5, Vecs>(last, last, right, depth, out + i, column, accumulate); break;
+    case 1: at(tile<Kind, 1, Vecs>); break;
+    case 2: at(tile<Kind, 2, Vecs>); break;
+    case 3: at(tile<Kind, 3, Vecs>); break;
+    case 4: at(tile<Kind, 4, Vecs>); break;
+    case 5: at(tile<Kind, 5, Vecs>); break;
     default: break;
   }
 }
 
-// out[i][0..columns) = (or, to accumulate, +=) sum over p of left[i][p] * panel[p][..].
-// Written up to the next multiple of kWidth; columns <= kPanel.
+// out[i][0..columns) = (or, to accumulate, +=) sum over p of left[i][p] * right[p * stride + ..].
+// Read and written up to the next multiple of kWidth.
 template <typename Kind = Floats>
-inline void product(const float* const* left, int64_t rows, const float* panel, int64_t depth,
-                    int64_t columns, float* const* out, bool accumulate) {
+inline void product(const float* const* left, int64_t rows, const float* right, int64_t stride,
+                    int64_t depth, int64_t columns, float* const* out, bool accumulate) {
   const int64_t vecs = (columns + kWidth - 1) / kWidth;
   int64_t vec = 0;
-  for (; vec + kTileVecs <= vecs; vec += kTileVecs)
-    tiles<Kind, kTileVecs>(left, rows, panel, depth, out, vec * kWidth, accumulate);
+  const auto at = [&](auto run) {
+    run(left, rows, right, stride, depth, out, vec * kWidth, accumulate);
+  };
+  for (; vec + kTileVecs <= vecs; vec += kTileVecs) at(tiles<Kind, kTileVecs>);
   switch (vecs - vec) {
-    case 1: tiles<Kind, 1>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
-    case 2: tiles<Kind, 2>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
-    case 3: tiles<Kind, 3>(left, rows, panel, depth, out, vec * kWidth, accumulate); break;
+    case 1: at(tiles<Kind, 1>); break;
+    case 2: at(tiles<Kind, 2>); break;
+    case 3: at(tiles<Kind, 3>); break;
     default: break;
   }
 }
@@ -106,31 +112,40 @@ inline void outer_tile(const float* const* left, const float* const* right, int6
     for (int j = 0; j < Vecs; ++j) store(out + i * stride + j * kWidth, sums[i][j]);
 }
 
+template <int Vecs>
+inline void outer_tiles(const float* const* left, const float* const* right, int64_t depth,
+                        int64_t rows, int64_t column, float* out, int64_t stride) {
+  const auto at = [&](auto run, int64_t row) {
+    run(left, right, depth, row, column, out + row * stride + column, stride);
+  };
+  for (int64_t i = 0; i < rows;) {
+    // Of more than one tile's rows the last two tiles share what is left.
+    const int64_t left_over = rows - i;
+    const int64_t count = left_over >= 2 * kTileRows ? kTileRows
+                          : left_over > kTileRows    ? (left_over + 1) / 2
+                                                     : left_over;
+    switch (count) {
+      case 1: at(outer_tile<1, Vecs>, i); break;
+      case 2: at(outer_tile<2, Vecs>, i); break;
+      case 3: at(outer_tile<3, Vecs>, i); break;
+      case 4: at(outer_tile<4, Vecs>, i); break;
+      case 5: at(outer_tile<5, Vecs>, i); break;
+      default: at(outer_tile<kTileRows, Vecs>, i); break;
+    }
+    i += count;
+  }
+}
+
 // out[rows][columns] += sum over p < depth of left[p][0..rows)^T right[p][0..columns). Rows of
 // `right` must be readable, and rows of `out` writable, up to the next multiple of kWidth.
 inline void outer_product(const float* const* left, const float* const* right, int64_t depth,
                           int64_t rows, int64_t columns, float* out, int64_t stride) {
   const int64_t vecs = (columns + kWidth - 1) / kWidth;
-  for (int64_t vec = 0; vec < vecs;) {
-    const int64_t column = vec * kWidth;
-    const bool wide = vec + kTileVecs <= vecs;
-    int64_t i = 0;
-    for (; i + kTileRows <= rows; i += kTileRows) {
-      float* to = out + i * stride + column;
-      if (wide)
-        outer_tile<kTileRows, kTileVecs>(left, right, depth, i, column, to, stride);
-      else
-        outer_tile<kTileRows, 1>(left, right, depth, i, column, to, stride);
-    }
-    for (; i < rows; ++i) {
-      float* to = out + i * stride + column;
-      if (wide)
-        outer_tile<1, kTileVecs>(left, right, depth, i, column, to, stride);
-      else
-        outer_tile<1, 1>(left, right, depth, i, column, to, stride);
-    }
-    vec += wide ? kTileVecs : 1;
-  }
+  int64_t vec = 0;
+  for (; vec + kTileVecs <= vecs; vec += kTileVecs)
+    outer_tiles<kTileVecs>(left, right, depth, rows, vec * kWidth, out, stride);
+  for (; vec < vecs; ++vec)
+    outer_tiles<1>(left, right, depth, rows, vec * kWidth, out, stride);
 }
 
 constexpr int kBlock = 8;

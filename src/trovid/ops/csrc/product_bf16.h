@@ -78,7 +78,7 @@ class PairRows {
     if (!exact) return false;
     std::memset(space + columns * pairs_, 0, sizeof(float) * (kPanel - columns) * pairs_);
     transpose(space, pairs_, kPanel, pairs_, panel, kPanel);
-    product<Pairs>(pointers_.data(), count, panel, pairs_, kPanel, out, false);
+    product<Pairs>(pointers_.data(), count, panel, kPanel, pairs_, kPanel, out, false);
     return true;
   }
 

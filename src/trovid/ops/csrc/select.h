@@ -202,7 +202,8 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
       transpose(cells, s.channels, count, s.channels, panel, kPanel);
       for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
         std::memset(panel + c * kPanel + count, 0, sizeof(float) * (kPanel - count));
-      product(s.rows + pairs.count, others, panel, s.channels, kPanel, out + pairs.count, false);
+      product(s.rows + pairs.count, others, panel, kPanel, s.channels, kPanel, out + pairs.count,
+              false);
     }
     float scales[kPanel] = {};
     std::memcpy(scales, s.inverse_norms + frame * s.cells + first, sizeof(float) * count);

@@ -73,6 +73,13 @@ inline void add_scaled(float* to, float factor, const float* from, int64_t count
   for (; i < count; ++i) to[i] += factor * from[i];
 }
 
+// to = factor * from
+inline void scale_into(float* to, float factor, const float* from, int64_t count) {
+  int64_t i = 0;
+  for (; i + kWidth <= count; i += kWidth) store(to + i, factor * load(from + i));
+  for (; i < count; ++i) to[i] = factor * from[i];
+}
+
 inline float dot(const float* a, const float* b, int64_t count) {
   Vec even = {}, odd = {};
   int64_t i = 0;

@@ -50,7 +50,7 @@ typedef struct {
 int trovid_forward(const trovid_problem* problem, float* output, float* sets, float* scores,
                    int32_t* indices);
 
-// grad_output [M, C], position by position; grad_features [B, height * width, C]; grad_support
+// grad_output [R, C, h, w]; grad_features [B, height * width, C]; grad_support
 // [S, P, C]; grad_weight and grad_bias as weight and bias.
 int trovid_backward(const trovid_problem* problem, const float* sets, const float* scores,
                     const int32_t* indices, const float* grad_output, float* grad_features,
