@@ -27,6 +27,7 @@ from tests.models.torchvision_networks import (
 from trovid.data.loader import TrainingBatch
 from trovid.data.transforms import make_transform
 from trovid.errors import TrovidError
+from trovid.inference import Predictor
 from trovid.models import (
     ScoredBoxes,
     build_detector,
@@ -59,15 +60,27 @@ def detected(detector, name: str, classes: int, image: np.ndarray) -> Detections
     return Detections(*chosen, recipe.model.classes)
 
 
-def assert_same_detections(found, theirs, names: list[int]):
+def torchvisions(name: str):
+    """torchvision's detector of a recipe, what it finds in `frame()`, the labels of classes."""
+    builder = load_recipe(name).model.name
+    classes = 2 if builder.startswith("keypoint") else 91
+    model = network(builder, classes)
+    with torch.no_grad():
+        (theirs,) = model([torch.from_numpy(frame()).permute(2, 0, 1).float() / 255])
+    used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
+    known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
+    return model, {key: theirs[key][known] for key in ("boxes", "scores", "labels")}, used
+
+
+def assert_same_detections(found, theirs, names: list[int], *, pixels=0.01, scores=1e-5):
     """Each of torchvision's detections has its counterpart, and there are no others."""
     assert len(found) == len(theirs["boxes"]) > (5 if len(names) > 1 else 1)
     for box, score, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
         same = found.labels == names.index(int(label))
         distance = (found.boxes[same] - box).abs().amax(1)
         near = int(distance.argmin())
-        assert float(distance[near]) < 0.01
-        assert abs(float(found.scores[same][near] - score)) < 1e-5
+        assert float(distance[near]) < pixels
+        assert abs(float(found.scores[same][near] - score)) < scores
 
 
 QUICK = ("coco-r50-fpn", "coco-r50-fpn-v2", "coco-mobilenet-v3-320-fpn")
@@ -77,16 +90,8 @@ QUICK = ("coco-r50-fpn", "coco-r50-fpn-v2", "coco-mobilenet-v3-320-fpn")
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
 )
 def test_single_frames_equal_torchvisions(name):
-    builder = load_recipe(name).model.name
-    classes = 2 if builder.startswith("keypoint") else 91
-    model, image = network(builder, classes), frame()
-    pixels = torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255
-    with torch.no_grad():
-        (theirs,) = model([pixels])
-    used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
-    known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
-    theirs = {key: theirs[key][known] for key in ("boxes", "scores", "labels")}
-    found = detected(from_torchvision(model), name, len(used), image)
+    model, theirs, used = torchvisions(name)
+    found = detected(from_torchvision(model), name, len(used), frame())
     assert_same_detections(found, theirs, used)
 
 
@@ -94,30 +99,21 @@ def test_single_frames_equal_torchvisions(name):
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NAMES]
 )
 def test_a_predictor_finds_what_torchvision_finds(name):
-    """From the frame to the detections, in the form for inference.
+    """The whole way, from the decoded frame to the detections."""
+    model, theirs, used = torchvisions(name)
+    (found,) = predictor(from_torchvision(model), name, len(used)).detect(frame()[None])
+    assert_same_detections(found, theirs, used)
 
-    Its sums run in another order, which these random weights enlarge: up to 0.06 pixel and 0.003.
-    """
-    builder = load_recipe(name).model.name
-    classes = 2 if builder.startswith("keypoint") else 91
-    model, image = network(builder, classes), frame()
-    with torch.no_grad():
-        (theirs,) = model([torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255])
-    used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
-    (found,) = predictor(from_torchvision(model), name, len(used)).detect(image[None])
-    label_of = {label: index for index, label in enumerate(used)}
-    known = [i for i, label in enumerate(theirs["labels"].tolist()) if label in label_of]
-    distances, differences = [], []
-    for i in known:
-        same = found.labels == label_of[int(theirs["labels"][i])]
-        distance = (found.boxes[same] - theirs["boxes"][i]).abs().amax(1)
-        near = int(distance.argmin())
-        distances.append(float(distance[near]))
-        differences.append(abs(float(found.scores[same][near] - theirs["scores"][i])))
-    print(f"{name}: {max(distances):.2g} pixel, {max(differences):.2g}")
-    assert len(found) == len(known) > 1
-    assert max(distances) < 0.1
-    assert max(differences) < 5e-3
+
+def test_the_faster_order_of_sums_is_bounded():
+    """Random weights enlarge its rounding (torchvision's from its own in float64: 0.02 pixel)."""
+    name = "coco-r50-fpn"
+    model, theirs, used = torchvisions(name)
+    recipe = small_recipe(name, len(used))
+    recipe = replace(recipe, model=replace(recipe.model, channels_last=True))
+    runner = Predictor(from_torchvision(model), recipe, device="cpu")
+    (found,) = runner.detect(frame()[None])
+    assert_same_detections(found, theirs, used, pixels=0.1, scores=5e-3)
 
 
 def test_all_outputs_can_be_kept_and_other_anchors_taken_over():

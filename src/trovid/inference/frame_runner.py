@@ -21,7 +21,7 @@ from trovid.inference.memory import memory_errors
 from trovid.models.detector import Detector
 from trovid.models.inference_form import for_inference
 from trovid.models.postprocess import ScoredBoxes
-from trovid.models.recipes import Recipe
+from trovid.models.recipes import Recipe, TorchvisionModelRecipe
 from trovid.models.support import SupportBank
 from trovid.models.weights import ModelCard
 
@@ -67,7 +67,11 @@ class FrameRunner:
         if deterministic:
             prepare_deterministic(self.device)
         self.detector = detector.eval()
-        self.running = for_inference(detector, device=self.device, precision=precision)
+        parts = recipe.model
+        self.channels_last = not isinstance(parts, TorchvisionModelRecipe) or parts.channels_last
+        self.running = for_inference(
+            detector, device=self.device, precision=precision, channels_last=self.channels_last
+        )
         if compile:
             compile_parts(self.running, self.device)
         self.name = name or recipe.name
@@ -157,7 +161,8 @@ class FrameRunner:
         """The detector's input Tensor[T, 3, H, W] for frames, and their size before padding."""
         resized = [self.transform.resize(frame.image) for frame in frames]
         images = self.transform.normalise(resized, self.device)
-        return images.contiguous(memory_format=torch.channels_last), resized[0].shape[:2]
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=layout), resized[0].shape[:2]
 
 
 def _device(name: str) -> torch.device:

@@ -36,17 +36,23 @@ PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.fl
 
 
 def for_inference(
-    detector: Detector, *, device: torch.device | str = "cpu", precision: str = "float32"
+    detector: Detector,
+    *,
+    device: torch.device | str = "cpu",
+    precision: str = "float32",
+    channels_last: bool = True,
 ) -> Detector:
     """The detector for inference on a device.
 
     The original keeps its parts and its values, but goes into eval mode and to the device, and its
-    weights lie channels last; what needs no other form is shared with it.
+    weights lie channels last or first; what needs no other form is shared with it.
 
     Args:
         detector: Whose weights are used.
         device: Where it will run.
         precision: "float32", "bf16" or "fp16" (on a GPU).
+        channels_last: Whether weights and maps lie channels last, which is faster. Otherwise a
+            detector taken over from torchvision computes what torchvision's does, bit by bit.
 
     Raises:
         TrovidError: If there is no such precision, or not on that device.
@@ -58,11 +64,12 @@ def for_inference(
     if precision == "fp16" and device.type == "cpu":
         raise TrovidError("the precision fp16 needs a GPU: use bf16 or float32 on a CPU")
     dtype = PRECISIONS[precision]
-    detector = _share(detector.eval().to(device).to(memory_format=torch.channels_last))
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    detector = _share(detector.eval().to(device).to(memory_format=layout))
     if isinstance(detector.backbone, ResNetBackbone | SmallBackbone):
         fold_batch_norm(detector.backbone)
     first = detector.box_head.layers[0]
-    if device.type == "cpu" and isinstance(first, RoILinear):
+    if channels_last and device.type == "cpu" and isinstance(first, RoILinear):
         first = RoIConvolution(first, detector.roi_grid)
     if dtype != torch.float32:
         for name in LOW_PRECISION.get(type(detector.backbone), ()):

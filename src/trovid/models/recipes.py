@@ -124,7 +124,7 @@ class TorchvisionModelRecipe:
 
     What is not here is as torchvision's builder of this `name` makes it. `unused` are its labels
     that stand for no class, `frozen` the parts of the backbone's body that are not trained,
-    `norm_eps` BatchNorm's.
+    `norm_eps` BatchNorm's. With `channels_last` a Predictor sums in another order than torchvision.
     """
 
     name: Literal[
@@ -140,6 +140,7 @@ class TorchvisionModelRecipe:
     unused: tuple[int, ...]
     frozen: tuple[str, ...]
     norm_eps: float
+    channels_last: bool = True
     searched: Literal["own", "last"]
     temporal: TemporalRecipe | None
 
