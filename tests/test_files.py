@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from trovid.files import replacing
+from trovid.errors import TrovidError
+from trovid.files import GrowingFile, replacing
 
 
 def test_a_finished_file_replaces_and_a_broken_one_leaves_the_old(tmp_path):
@@ -23,3 +26,54 @@ def test_a_finished_file_replaces_and_a_broken_one_leaves_the_old(tmp_path):
         broken()
     assert path.read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_growing_file_appears_when_complete(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    file = GrowingFile(path)
+    file.write("one")
+    file.finish()
+    assert not path.exists()
+    file.publish()
+    assert path.read_text() == "one"
+    other = GrowingFile(path)
+    other.write("two")
+    other.discard()
+    assert path.read_text() == "one"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_replaces_one(tmp_path):
+    for text in ("one", "two"):
+        with replacing(tmp_path / "clip") as partial:
+            partial.mkdir()
+            (partial / text).touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == ["clip", "clip/two"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_device_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("trovid.files.partial_name", lambda path: Path("/dev/full"))
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)
+    path = tmp_path / "a.txt"
+    file = GrowingFile(path)
+    file.write("one")
+    message = f"cannot write {path}: No space left on device; free space or choose another place"
+    with pytest.raises(TrovidError, match=message):
+        file.finish()
+
+    def through():
+        with replacing(path) as partial:
+            partial.write_text("one")
+
+    with pytest.raises(TrovidError, match=message):
+        through()
+
+
+def test_a_place_that_is_none(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "a.txt"
+    with pytest.raises(TrovidError, match=f"cannot write {path}: {path.parent} is no folder; "):
+        GrowingFile(path)
+    with pytest.raises(TrovidError, match="choose another place"), replacing(path):
+        pass

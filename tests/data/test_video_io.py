@@ -407,9 +407,9 @@ class TestVideoWriter:
         assert os.listdir(tmp_path) == []
 
     def test_unwritable(self, tmp_path):
-        with pytest.raises(TrovidError, match="cannot be written"):
+        with pytest.raises(TrovidError, match="cannot write"):
             VideoWriter(tmp_path / "no" / "a.mp4", height=64, width=96, frame_rate=25)
-        with pytest.raises(TrovidError, match="cannot be written"):
+        with pytest.raises(TrovidError, match="cannot write"):
             VideoWriter(tmp_path / "a.unknown", height=64, width=96, frame_rate=25)
         assert os.listdir(tmp_path) == []
 

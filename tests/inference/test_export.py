@@ -229,5 +229,5 @@ def test_a_wrong_size_is_one_line(tmp_path, capsys, size):
 
 def test_a_folder_that_cannot_be_written(predictors, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(TrovidError, match="cannot be written"):
+    with pytest.raises(TrovidError, match="cannot write"):
         export(predictors["synthvid-single"], tmp_path / "file" / "out", frame_size=(256, 256))

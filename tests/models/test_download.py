@@ -215,5 +215,5 @@ def test_a_killed_process_leaves_no_torn_file(server, tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(TrovidError, match="cannot be written"):
+    with pytest.raises(TrovidError, match="cannot write"):
         download("http://127.0.0.1:9/x", tmp_path / "file" / "x", sha256=HASH)

@@ -19,7 +19,8 @@ def shown_at(path, times: list[float]) -> list[float]:
     output = AnnotatedVideo(path, Video("a", len(times), 48, 64, 25.0), timeline=strip)
     for index, time in enumerate(times):
         output.write(Frame(index, time, np.zeros((48, 64, 3), np.uint8)), NOTHING)
-    output.close(complete=True, problems=())
+    output.finish(complete=True, problems=())
+    output.publish()
     return [frame.time for frame in open_video(path)]
 
 

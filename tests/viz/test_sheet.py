@@ -21,7 +21,8 @@ def written(path, count: int, *, width: int = 40, pictures: int = 6, **options) 
         image = np.full((30, width, 3), (index % 250, 255 - index % 250, 200), np.uint8)
         sheet.write(Frame(index, index / 10, image), NOTHING)
         assert len(sheet._held) <= pictures
-    sheet.close(complete=True, problems=())
+    sheet.finish(complete=True, problems=())
+    sheet.publish()
     return np.asarray(Image.open(path).convert("RGB"))
 
 
@@ -58,8 +59,9 @@ def test_discarded_or_not_writable_leaves_nothing(tmp_path):
     sheet = ContactSheet(tmp_path / "a.png")
     sheet.write(Frame(0, 0.0, np.zeros((9, 9, 3), np.uint8)), NOTHING)
     sheet.discard()
-    sheet = ContactSheet(tmp_path / "absent" / "a.png")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    sheet = ContactSheet(tmp_path / "file" / "a.png")
     sheet.write(Frame(0, 0.0, np.zeros((9, 9, 3), np.uint8)), NOTHING)
     with pytest.raises(TrovidError, match="cannot write"):
-        sheet.close(complete=True, problems=())
-    assert list(tmp_path.iterdir()) == []
+        sheet.finish(complete=True, problems=())

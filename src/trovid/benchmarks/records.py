@@ -35,7 +35,6 @@ def add_records(path: Path, records: Iterable[Record]) -> None:
     """Puts records into a file, each in the place of the one that measured the same."""
     kept = {_key(record): record for record in read_records(path)}
     kept.update((_key(record), record) for record in records)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         text = json.dumps({"records": list(kept.values())}, indent=1)
         partial.write_text(text + "\n", encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from trovid.errors import TrovidError
 from trovid.files import replacing
 
 
@@ -30,10 +29,6 @@ def completion(
         print(script, end="")
         return
     path = out.expanduser()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial:
-            partial.write_text(script, encoding="utf-8")
-    except OSError as error:
-        raise TrovidError(f"cannot write {path}: {error.strerror}") from error
+    with replacing(path) as partial:
+        partial.write_text(script, encoding="utf-8")
     print(path)

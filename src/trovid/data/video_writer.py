@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from trovid.data.sound import Sound
 from trovid.errors import TrovidError
+from trovid.files import partial_name, publish, unwritable
 
 FEWEST_TICKS_A_SECOND = 90_000
 
@@ -46,7 +47,7 @@ class VideoWriter:
         TrovidError: If the file cannot be written.
 
     Example:
-        >>> import tempfile
+        >>> import os, tempfile
         >>> import numpy as np
         >>> folder = tempfile.TemporaryDirectory()
         >>> with VideoWriter(f"{folder.name}/a.mp4", height=32, width=48, frame_rate=25) as writer:
@@ -74,9 +75,7 @@ class VideoWriter:
         if not 0 <= crf <= 51:
             raise ValueError(f"`crf` must lie in 0..51, but got {crf}")
         self.path = Path(path)
-        self._partial = self.path.with_name(
-            f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}"
-        )
+        self._partial = partial_name(self.path)
         self._size = (height, width)
         self._padding = ((0, height % 2), (0, width % 2), (0, 0))
         rate = Fraction(frame_rate).limit_denominator(1001)
@@ -92,7 +91,7 @@ class VideoWriter:
             self._stream = self._add_stream(rate, crf, threads)
         except (FFmpegError, OSError, ValueError) as error:
             self._partial.unlink(missing_ok=True)
-            raise TrovidError(f"{self.path}: cannot be written ({_reason(error)})") from error
+            raise unwritable(self.path, error) from error
 
     def _container_options(self) -> dict[str, str]:
         mp4 = self.path.suffix.lower() in (".mp4", ".m4v", ".mov")
@@ -147,7 +146,7 @@ class VideoWriter:
             self._container.mux(self._stream.encode(picture))
             self._mux_sound(ticks)
         except FFmpegError as error:
-            raise TrovidError(f"{self.path}: cannot be written ({_reason(error)})") from error
+            raise unwritable(self.path, error) from error
         self._num_frames += 1
         self._last_ticks = ticks
 
@@ -190,6 +189,11 @@ class VideoWriter:
         Raises:
             TrovidError: If no frame was written, or the file cannot be completed.
         """
+        self.finish()
+        self.publish()
+
+    def finish(self) -> None:
+        """Completes the file under its hidden name; where that fails, nothing is left."""
         if not self._num_frames:
             self.discard()
             raise TrovidError(f"{self.path}: not written, because there was no frame")
@@ -197,18 +201,19 @@ class VideoWriter:
             self._container.mux(self._stream.encode(None))
             self._mux_sound(self._last_ticks + self._ticks_a_frame)
             self._container.close()
-            self._partial.replace(self.path)
         except (FFmpegError, OSError) as error:
             self.discard()
-            raise TrovidError(f"{self.path}: cannot be written ({_reason(error)})") from error
+            raise unwritable(self.path, error) from error
+
+    def publish(self) -> None:
+        """Gives the completed file its name."""
+        publish(self._partial, self.path)
 
     def discard(self) -> None:
-        """Removes what was written; nothing appears under the name."""
-        try:
+        """Removes what was written, unless it was published."""
+        with suppress(FFmpegError, OSError):
             self._container.close()
-        except FFmpegError:
-            pass
-        finally:
+        with suppress(OSError):
             self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -224,7 +229,3 @@ class VideoWriter:
             self.close()
         else:
             self.discard()
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from trovid.experiments.synthvid_jobs import MODELS
 from trovid.experiments.synthvid_pages import MAIN_GROUPS
+from trovid.files import replacing
 from trovid.models.weights import embedded_folder, load_weights, save_weights
 from trovid.training.run import weights_file
 
@@ -73,7 +74,8 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
             clips=result["clips"],
             every=result["every"],
         )
-        path.with_suffix(".md").write_text(text)
+        with replacing(path.with_suffix(".md")) as partial:
+            partial.write_text(text, encoding="utf-8")
         written.append(path)
     return written
 

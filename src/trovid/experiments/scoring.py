@@ -103,7 +103,6 @@ def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
         "boxes": torch.cat([frame.scored.boxes for _, frame in frames]).numpy(),
         "class_scores": torch.cat([frame.scored.class_scores for _, frame in frames]).numpy(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
         np.savez_compressed(partial, **arrays)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import warnings
@@ -109,14 +110,10 @@ def export(
         "options": json.dumps({**options, "support": inference.support}),
     }
     files = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix, (module, inputs, names, outputs) in graphs.items():
-            path = folder / f"{predictor.name}{suffix}{SUFFIXES[format]}"
-            _write(path, module.eval(), inputs, names, outputs, format, facts)
-            files.append(path)
-    except OSError as error:
-        raise TrovidError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    for suffix, (module, inputs, names, outputs) in graphs.items():
+        path = folder / f"{predictor.name}{suffix}{SUFFIXES[format]}"
+        _write(path, module.eval(), inputs, names, outputs, format, facts)
+        files.append(path)
     return files
 
 
@@ -134,8 +131,10 @@ def _write(
             module, inputs, dynamic_shapes=_dynamic(module, names), strict=False
         )
         if format == "torch-export":
+            written = io.BytesIO()  # torch's own writer does not say why it fails
+            torch.export.save(program, written, extra_files={"trovid.json": json.dumps(facts)})
             with replacing(path) as partial:
-                torch.export.save(program, partial, extra_files={"trovid.json": json.dumps(facts)})
+                partial.write_bytes(written.getbuffer())
             return
         translated = torch.onnx.export(
             program, input_names=names, output_names=outputs, dynamo=True, verbose=False

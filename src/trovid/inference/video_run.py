@@ -95,7 +95,7 @@ def run_video(
     Args:
         predictor: The model.
         source: The video, or a stream.
-        outputs: Files to fill; they are closed, or discarded where there is no frame.
+        outputs: Files to fill; they are published, or discarded where there is no frame.
         options: What is asked for.
         earlier: What an interrupted run has found in the first target frames.
         stop: Is asked after each frame whether to stop.
@@ -145,8 +145,10 @@ def run_video(
         if failure:
             outcome.problems.append(failure)
         for output in outputs:
-            output.close(complete=outcome.complete, problems=outcome.problems)
+            output.finish(complete=outcome.complete, problems=outcome.problems)
             outcome.problems += output.problems
+        for output in outputs:
+            output.publish()
     except BaseException:
         for output in outputs:
             output.discard()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import torch
 
 from trovid import __version__
 from trovid.errors import TrovidError
+from trovid.files import GrowingFile
 from trovid.structures import Detections, Video
 
 BOX_DECIMALS, SCORE_DECIMALS, TIME_DECIMALS = 2, 5, 6
@@ -45,8 +44,7 @@ class JsonWriter:
         options: dict[str, Any] | None = None,
         facts: dict[str, Any] | None = None,
     ) -> None:
-        self.path = Path(path)
-        self._partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
+        self._file = GrowingFile(Path(path))
         head = {
             "trovid": __version__,
             "model": model,
@@ -55,12 +53,7 @@ class JsonWriter:
             **(facts or {}),
         }
         self._videos = self._frames = 0
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = self._partial.open("w", encoding="utf-8")
-        except OSError as error:
-            raise TrovidError(f"cannot write {self.path}: {error.strerror}") from error
-        self._write(f'{{"head": {json.dumps(head)},\n"videos": [')
+        self._file.write(f'{{"head": {json.dumps(head)},\n"videos": [')
 
     def begin_video(self, video: Video, file_name: str | Path) -> None:
         """Starts a video; its frames follow by `write`, its end by `end_video`."""
@@ -72,12 +65,13 @@ class JsonWriter:
             "num_frames": video.num_frames,
             "frame_rate": video.frame_rate,
         }
-        self._write((",\n" if self._videos else "\n") + json.dumps(head)[:-1] + ', "frames": [')
+        before = ",\n" if self._videos else "\n"
+        self._file.write(f'{before}{json.dumps(head)[:-1]}, "frames": [')
         self._videos, self._frames = self._videos + 1, 0
 
     def write(self, detections: Detections) -> None:
         """Adds a frame to the video that was begun."""
-        self._write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
+        self._file.write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
         self._frames += 1
 
     def end_video(self, *, complete: bool = True, problems: Sequence[str] = ()) -> None:
@@ -88,7 +82,7 @@ class JsonWriter:
             problems: What was wrong with the video, one line each.
         """
         end = {"complete": complete, "problems": list(problems)}
-        self._write("\n], " + json.dumps(end)[1:])
+        self._file.write("\n], " + json.dumps(end)[1:])
 
     def write_video(
         self, video: Video, file_name: str | Path, frames: Iterable[Detections]
@@ -98,12 +92,6 @@ class JsonWriter:
         for detections in frames:
             self.write(detections)
         self.end_video()
-
-    def _write(self, text: str) -> None:
-        try:
-            self._file.write(text)
-        except OSError as error:
-            raise TrovidError(f"cannot write {self.path}: {error.strerror}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -125,20 +113,21 @@ class JsonWriter:
         Raises:
             TrovidError: If it cannot be completed.
         """
-        try:
-            self._write("]}\n")
-            self._file.close()
-            self._partial.replace(self.path)
-        except OSError as error:
-            raise TrovidError(f"cannot write {self.path}: {error.strerror}") from error
-        finally:
-            self.discard()
+        self.finish()
+        self.publish()
+
+    def finish(self) -> None:
+        """Completes the file under its hidden name."""
+        self._file.write("]}\n")
+        self._file.finish()
+
+    def publish(self) -> None:
+        """Gives the completed file its name."""
+        self._file.publish()
 
     def discard(self) -> None:
         """Removes what was written so far; nothing appears under the name."""
-        with suppress(OSError):
-            self._file.close()
-        self._partial.unlink(missing_ok=True)
+        self._file.discard()
 
 
 def rounded(detections: Detections) -> Detections:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from trovid import __version__
 from trovid.errors import TrovidError
+from trovid.files import unwritable
 
 OFFLINE_VARIABLE = "TROVID_OFFLINE"
 LONGEST_PAUSE = 60.0
@@ -101,7 +102,7 @@ def download(
                 transfer = _Transfer(address, path, size, progress, attempts, pause, patience)
                 transfer.run(sha256)
     except OSError as error:
-        raise TrovidError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise unwritable(path, error) from error
     return path
 
 

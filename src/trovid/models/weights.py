@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import resources
@@ -47,9 +49,14 @@ def embedded_models() -> dict[str, Path]:
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Writes a safetensors file under a temporary name and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as partial:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
+        try:
+            save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

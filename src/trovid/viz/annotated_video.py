@@ -67,12 +67,16 @@ class AnnotatedVideo:
             self._shown_at += min(max(step, SHORTEST_FRAME), LONGEST_FRAME)
         self._writer.write(picture, time=self._shown_at)
 
-    def close(self, *, complete: bool, problems: Sequence[str]) -> None:
+    def finish(self, *, complete: bool, problems: Sequence[str]) -> None:
         """Completes the file."""
         try:
-            self._writer.close()
+            self._writer.finish()
         finally:
             self._close_sound()
+
+    def publish(self) -> None:
+        """Gives the file its name."""
+        self._writer.publish()
 
     def discard(self) -> None:
         """Removes what was written."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.inference.explanation import Explanation
 
@@ -69,10 +68,7 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
     if title:
         figure.suptitle(title, fontsize=11)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
             figure.savefig(partial, format="png", dpi=120)
-    except OSError as error:
-        raise TrovidError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         plt.close(figure)

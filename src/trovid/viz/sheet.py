@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from trovid.data.video_io import Frame
-from trovid.errors import TrovidError
-from trovid.files import replacing
+from trovid.files import partial_name, publish, unwritable
 from trovid.inference.online import evenly_thinned
 from trovid.structures import Detections, GroundTruth
 from trovid.viz.drawing import grid
@@ -39,6 +39,7 @@ class ContactSheet:
         self.problems: list[str] = []
         self._count = count
         self._panels = Panels(truth=truth)
+        self._partial = partial_name(path)
         self._seen = 0
         self._held: dict[int, tuple[str, np.ndarray]] = {}
 
@@ -51,19 +52,23 @@ class ContactSheet:
             self._held[self._seen] = (title, _smaller(self._panels.picture(frame, detections)))
         self._seen += 1
 
-    def close(self, *, complete: bool, problems: Sequence[str]) -> None:
+    def finish(self, *, complete: bool, problems: Sequence[str]) -> None:
         """Writes the file."""
         titles, pictures = zip(*self._held.values(), strict=True)
         sheet = Image.fromarray(grid(pictures, titles, columns=COLUMNS))
         try:
-            with replacing(self.path) as partial:
-                sheet.save(partial, format="PNG")
+            sheet.save(self._partial, format="PNG")
         except OSError as error:
-            raise TrovidError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise unwritable(self.path, error) from error
+
+    def publish(self) -> None:
+        """Gives the file its name."""
+        publish(self._partial, self.path)
 
     def discard(self) -> None:
-        """Nothing was written yet."""
-        self._held.clear()
+        """Removes what was written."""
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
 
 
 def _smaller(picture: np.ndarray) -> np.ndarray:

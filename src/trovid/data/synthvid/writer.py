@@ -139,9 +139,10 @@ def _write_mp4(path: Path, frames: np.ndarray) -> None:
 
 
 def _write_png(folder: Path, frames: np.ndarray) -> None:
-    folder.mkdir(exist_ok=True)
-    for index, image in enumerate(frames):
-        Image.fromarray(image).save(folder / f"{index:06d}.png", compress_level=1)
+    with replacing(folder) as partial_folder:
+        partial_folder.mkdir()
+        for index, image in enumerate(frames):
+            Image.fromarray(image).save(partial_folder / f"{index:06d}.png", compress_level=1)
 
 
 def describe(clip: Clip, file_name: str) -> dict[str, Any]:
