@@ -22,6 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from trovid.errors import TrovidError
 from trovid.models.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
 from trovid.models.detector import Detector
+from trovid.models.fused_residual import fuse_residuals
 from trovid.nn.box_head import RoILinear
 
 LOW_PRECISION: dict[type[nn.Module], tuple[str, ...]] = {
@@ -64,12 +65,15 @@ def for_inference(
     if precision == "fp16" and device.type == "cpu":
         raise TrovidError("the precision fp16 needs a GPU: use bf16 or float32 on a CPU")
     dtype = PRECISIONS[precision]
+    on_cpu = channels_last and device.type == "cpu"
     layout = torch.channels_last if channels_last else torch.contiguous_format
     detector = _share(detector.eval().to(device).to(memory_format=layout))
     if isinstance(detector.backbone, ResNetBackbone | SmallBackbone):
         fold_batch_norm(detector.backbone)
+        if on_cpu and torch.backends.mkldnn.is_available():
+            fuse_residuals(detector.backbone)
     first = detector.box_head.layers[0]
-    if channels_last and device.type == "cpu" and isinstance(first, RoILinear):
+    if on_cpu and dtype == torch.float32 and isinstance(first, RoILinear):
         first = RoIConvolution(first, detector.roi_grid)
     if dtype != torch.float32:
         for name in LOW_PRECISION.get(type(detector.backbone), ()):
