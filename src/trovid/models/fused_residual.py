@@ -3,7 +3,7 @@
 On a CPU the sum at the end of a block costs more than its arithmetic: the last convolution's result
 is a new map of many channels (39 MB in conv2 at 600x1000), which the system must first find memory
 for, and which is then read and written twice more, for the sum and for ReLU. oneDNN convolves, adds
-and rectifies in one pass over the shortcut's own memory.
+and rectifies in one pass over the shortcut's own memory, where maps lie channels last.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FusedBottleneck(nn.Module):
         """Tensor[B, C_in, H, W] to Tensor[B, C, H / stride, W / stride]."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = F.relu_(self.conv2(F.relu_(self.conv1(x))))
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or not (_channels_last(y) and _channels_last(shortcut)):
             return F.relu(self.conv3(y) + shortcut)
         last = self.conv3
         return torch.ops.mkldnn._convolution_pointwise_.binary(
@@ -58,3 +58,7 @@ class FusedBottleneck(nn.Module):
             *(last.padding, last.stride, last.dilation, last.groups),
             *("add", 1.0, "relu", [], None),
         )
+
+
+def _channels_last(maps: Tensor) -> bool:
+    return maps.is_contiguous(memory_format=torch.channels_last)

@@ -1,11 +1,11 @@
 """The detector as it runs at inference: the same products in fewer and faster steps.
 
-BatchNorm goes into the convolutions before it, weights lie channels last, the first fully
-connected layer becomes a convolution over the RoI grid (on a CPU, where its kernel is twice as
-fast), and with a lower precision the later parts of the backbone and that layer compute in it. All
-else stays in float32, Temporal RoI Align above all; the rounding of the image, of the first stages
-and of the RPN would move one box in thirty by more than a pixel (another choice among nearly equal
-proposals).
+BatchNorm goes into the convolutions before it, weights lie channels last, residual sums are made by
+the convolutions (on a CPU), the first fully connected layer becomes a convolution over the RoI grid
+(on a CPU in float32, where its kernel is twice as fast), and with a lower precision the later parts
+of the backbone and that layer compute in it. All else stays in float32, Temporal RoI Align above
+all; the rounding of the image, of the first stages and of the RPN would move one box in thirty by
+more than a pixel (another choice among nearly equal proposals).
 """
 
 from __future__ import annotations
