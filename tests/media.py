@@ -10,6 +10,8 @@ import av
 import numpy as np
 import pytest
 
+from trovid.data.video_io import Frame, VideoReader
+
 RATE = 25
 SOUND_RATE = 48_000
 MARK = 8
@@ -44,6 +46,7 @@ def encode(
     container_options: dict[str, str] | None = None,
     rotation: int = 0,
     interlaced: bool = False,
+    gop: int = 12,
     sound: str | None = None,
     more_streams: bool = False,
     picture: Callable[[int], np.ndarray] | None = None,
@@ -63,6 +66,7 @@ def encode(
         container_options: Of the container.
         rotation: Degrees in the display matrix.
         interlaced: Whether frames are coded as two fields.
+        gop: Frames from one that can be decoded alone to the next.
         sound: Audio encoder of a tone that goes with the pictures.
         more_streams: Whether a second video and a second sound follow.
         picture: Image of each frame in place of `numbered`.
@@ -79,7 +83,7 @@ def encode(
             stream = container.add_stream(codec, rate=RATE)
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             stream.options = options or {}
-            stream.gop_size = 12
+            stream.gop_size = gop
             stream.codec_context.time_base = unit
             if interlaced:
                 stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
@@ -138,3 +142,12 @@ def stated_times(path: Path) -> list[float]:
     """The times of the first video stream's frames as PyAV gives them."""
     with av.open(str(path)) as container:
         return [frame.time for frame in container.decode(video=0)]
+
+
+def assert_exact(reader: VideoReader, count: int) -> list[Frame]:
+    """The frames, which must be those of `numbered` for 0..count - 1, each once and in order."""
+    frames = list(reader)
+    assert [number(frame.image) for frame in frames] == list(range(count))
+    assert [frame.index for frame in frames] == list(range(count))
+    assert reader.video.num_frames == len(reader) == count
+    return frames

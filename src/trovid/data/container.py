@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,13 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from trovid.data.damage import missing_between, usual_step
 from trovid.errors import TrovidError
 
 TEXT_FORMATS = frozenset(("adf", "bin", "idf", "tty", "xbin"))
 SHORTEST_LOSS = 0.5
+LONGEST_TAIL = 0.1
+"""Share of a whole file's bytes that may lie behind its last picture (an index, say)."""
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Pass:
         damaged: Frames or packets that the decoder or demuxer flags as damaged.
         end: Where the last packet ends, in seconds from the stream's start.
         promised_end: Where the container says that it ends (0 where it does not).
-        longest_step: Longest time between two frames, in seconds.
+        unread: Share of the file's bytes behind the last packet; 1 where that is not known.
         broken_off: The demuxer's error, if it could not go on.
     """
 
@@ -40,24 +43,44 @@ class Pass:
     damaged: int = 0
     end: float = 0.0
     promised_end: float = 0.0
-    longest_step: float = 0.0
+    unread: float = 1.0
     broken_off: str = ""
 
-    def complaints(self) -> list[str]:
-        """One sentence for each thing that is wrong."""
+    def complaints(self, times: Sequence[float]) -> list[str]:
+        """One sentence for each thing that is wrong, with the number of frames that are lost.
+
+        The number is exact where the container promises one; elsewhere it is estimated.
+
+        Args:
+            times: Seconds of the frames that decoded.
+        """
         found = []
         missing = self.promised - self.frames
+        behind = self.promised_end - self.end
+        between = max(missing_between(times), self.lost_packets)
         if missing > 0:
             found.append(f"cut off or damaged: {missing} of {self.promised} frames are missing")
-        elif self.promised_end - self.end > max(SHORTEST_LOSS, 2 * self.longest_step):
+        elif behind > max(SHORTEST_LOSS, 2 * usual_step(times)):
             found.append(f"cut off: ends after {self.end:.2f} of {self.promised_end:.2f} s")
-        elif self.broken_off:
-            found.append(f"cannot be read past {self.end:.2f} s ({self.broken_off})")
-        if self.lost_packets and missing <= 0:
-            found.append(f"frames too damaged to decode: {self.lost_packets}")
+            if usual_step(times):
+                found[0] += f", about {round(behind / usual_step(times))} frames are lost"
+        elif self.broken_off or (self._harmed and LONGEST_TAIL < self.unread < 1):
+            found.append(f"cannot be read past {self.end:.2f} s")
+            if self.broken_off:
+                found[0] += f" ({self.broken_off})"
+            if LONGEST_TAIL < self.unread < 1:
+                behind = self.frames * self.unread / (1 - self.unread)
+                found[0] += f", about {round(behind)} frames are lost"
+        if missing <= 0 and between and (found or self._harmed):
+            found.append(f"damaged in the middle: about {between} frames are lost")
         if self.damaged:
-            found.append(f"damaged places, where frames may look wrong: {self.damaged}")
+            lost = "" if found or self.promised or self.promised_end else " or be missing"
+            found.append(f"damaged places, where frames may look wrong{lost}: {self.damaged}")
         return found
+
+    @property
+    def _harmed(self) -> bool:
+        return self.lost_packets > 0 or self.damaged > 0
 
 
 def open_container(path: Path) -> InputContainer:
@@ -110,7 +133,9 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 def stated_frames(container: InputContainer, stream: VideoStream) -> int:
     """Frames that the container announces; 0 where it does not (AVI: a slot may be empty)."""
-    return 0 if container.format.name == "avi" else stream.frames
+    if container.format.name == "avi":
+        return sum(entry.size > 0 for entry in stream.index_entries)
+    return stream.frames
 
 
 def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Generator[VideoFrame]:
@@ -125,7 +150,6 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
     seen.promised_end = _promised_end(container, stream)
     unit = stream.time_base or 0
     start = stream.start_time or 0
-    before: float | None = None
     packets = container.demux(stream)
     while True:
         try:
@@ -138,6 +162,9 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
         if packet.is_discard or (packet.size == 0 and packet.dts is not None):
             seen.promised = max(seen.promised - 1, 0)
         seen.damaged += packet.is_corrupt
+        if packet.pos is not None and container.size > 0 and "mp4" in container.format.name:
+            rest = 1 - (packet.pos + packet.size) / container.size
+            seen.unread = max(0.0, min(seen.unread, rest))
         if packet.pts is not None:
             seen.end = max(seen.end, float((packet.pts - start + (packet.duration or 0)) * unit))
         try:
@@ -150,10 +177,6 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
                 continue
             seen.frames += 1
             seen.damaged += frame.is_corrupt
-            if frame.time is not None:
-                step = 0.0 if before is None else frame.time - before
-                seen.longest_step = max(seen.longest_step, step)
-                before = frame.time
             yield frame
 
 

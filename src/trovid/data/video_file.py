@@ -15,6 +15,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from trovid.data.container import Pass, decode, open_container, video_stream
+from trovid.data.damage import demuxer_complains, missing_between
 from trovid.data.video_reader import Frame, VideoReader
 from trovid.errors import TrovidError
 from trovid.structures import Video
@@ -162,16 +163,24 @@ class FileReader(VideoReader):
     def _index(self) -> _Index:
         seen = Pass()
         index = self._scan(seen, careful=False)
-        complaints = seen.complaints()
+        complaints = seen.complaints(index.times)
+        if not complaints and missing_between(index.times) and self._demuxer_complains():
+            seen.damaged = 1
+            complaints = seen.complaints(index.times)
         if complaints:
             careful = Pass()
             index = self._scan(careful, careful=True)
             careful.damaged = max(careful.damaged, seen.damaged)
-            complaints = careful.complaints() or complaints
+            complaints = careful.complaints(index.times) or complaints
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
         self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
         return index
+
+    def _demuxer_complains(self) -> bool:
+        with open_container(self._path) as container:
+            number = video_stream(container, self._path).index
+        return demuxer_complains(self._path, number)
 
     def _scan(self, seen: Pass, *, careful: bool) -> _Index:
         index = _Index(careful=careful)
