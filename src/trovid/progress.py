@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -41,6 +41,33 @@ def bar(
         yield from _rich_bar(title, unit)
     else:
         yield _plain_lines(title, unit, seconds_between_lines)
+
+
+class Parts:
+    """One progress for parts that go on side by side.
+
+    Args:
+        tick: Is told the sums.
+        totals: For each part its units.
+    """
+
+    def __init__(self, tick: Tick, totals: Mapping[str, int]) -> None:
+        self._tick = tick
+        self._done = dict.fromkeys(totals, 0)
+        self._totals = dict(totals)
+
+    def tick(self, name: str) -> Tick:
+        """The progress of one part."""
+
+        def own(done: int, total: int, detail: str = "", /) -> None:
+            self._done[name] = done
+            self._tick(sum(self._done.values()), sum(self._totals.values()))
+
+        return own
+
+    def drop(self, name: str) -> None:
+        """Takes out a part of which nothing was done."""
+        del self._done[name], self._totals[name]
 
 
 def _rich_bar(title: str, unit: str) -> Generator[Tick]:

@@ -1,9 +1,12 @@
-"""Many videos, one after another: each result whole, one bad video does not stop the rest."""
+"""Many videos, in turn or several at once: each result whole, a bad one does not stop the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,9 @@ from trovid.inference.plan import Job, find_inputs, plan
 from trovid.inference.predictor import Predictor
 from trovid.inference.resume import earlier_results
 from trovid.inference.run_options import RunOptions
+from trovid.inference.together import SharedBatch
 from trovid.inference.video_run import Outcome, results_head, run_video
-from trovid.progress import bar
+from trovid.progress import Parts, Tick, bar
 from trovid.structures import Detections
 
 Source = VideoReader | LiveStream
@@ -83,6 +87,7 @@ class Batch:
         overwrite: Whether results that exist are replaced.
         resume: Whether they are gone on from.
         frame_rate: Frames per second of folders of images.
+        at_once: How many videos are run at once and share the batch.
         stop: Is asked whether to stop.
         show_progress: Whether bars are shown.
     """
@@ -94,11 +99,12 @@ class Batch:
     overwrite: bool = False
     resume: bool = False
     frame_rate: float = 0.0
+    at_once: int = 1
     stop: Callable[[], bool] = lambda: False
     show_progress: bool = False
 
     def run(self, words: Sequence[str]) -> Iterator[Result]:
-        """The results, one input after another; those that cannot be read come first.
+        """The results as the inputs are done; those that cannot be read come first.
 
         Args:
             words: See `find_inputs`.
@@ -132,8 +138,39 @@ class Batch:
         if self.options.classes is not None:
             predictor.class_mask(self.options.classes)
         self._make_folder()
+        if self.at_once > 1:
+            yield from self._run_together(predictor, ready, sources)
+            return
         for job in ready:
-            yield self._run(predictor, sources[job.source], job)
+            progress = bar(job.name, unit="frames", shown=self.show_progress)
+            yield from _in_turns(
+                iter([self._run(predictor, sources[job.source], job, progress)]), 1
+            )
+
+    def _run_together(
+        self, predictor: Predictor, jobs: Sequence[Job], sources: Mapping[str, Source]
+    ) -> Iterator[Result]:
+        """Runs several inputs at once, with one progress bar."""
+        shared = SharedBatch(predictor)
+        totals = {job.source: self._total(sources[job.source]) for job in jobs}
+        with bar(f"{len(jobs)} videos", unit="frames", shown=self.show_progress) as tick:
+            parts = Parts(tick, totals)
+            ticks = (nullcontext(parts.tick(job.source)) for job in jobs)
+            runs = (
+                self._run(predictor, sources[job.source], job, own, shared)
+                for job, own in zip(jobs, ticks, strict=True)
+            )
+            for result in _in_turns(runs, self.at_once):
+                if result.outcome is None:
+                    parts.drop(result.source)
+                yield result
+
+    def _total(self, source: Source) -> int:
+        """The number of target frames, as far as it is known."""
+        try:
+            return len(self.options.targets(source)) if isinstance(source, VideoReader) else 0
+        except TrovidError:
+            return 0
 
     def _open(self, word: str) -> Source:
         if not is_live(word):
@@ -152,7 +189,15 @@ class Batch:
                 f"{self.out}: cannot be made ({error.strerror}); choose another folder by --out"
             ) from error
 
-    def _run(self, predictor: Predictor, source: Source, job: Job) -> Result:
+    def _run(
+        self,
+        predictor: Predictor,
+        source: Source,
+        job: Job,
+        progress: AbstractContextManager[Tick],
+        shared: SharedBatch | None = None,
+    ) -> Generator[None, None, Result]:
+        """Runs one input, pausing after each frame."""
         if self.stop():
             return Result(job.source, job, losses=[f"{job.source}: interrupted before it began"])
         head = results_head(predictor, self.options)
@@ -160,8 +205,8 @@ class Batch:
             earlier = self._earlier(source, job, head)
             if earlier is None:
                 return Result(job.source, job, done_before=True)
-            with bar(job.name, unit="frames", shown=self.show_progress) as tick:
-                outcome = run_video(
+            with progress as tick:
+                outcome = yield from run_video(
                     predictor,
                     source,
                     self._outputs(job, source, head),
@@ -169,6 +214,7 @@ class Batch:
                     earlier=earlier,
                     stop=self.stop,
                     tick=tick,
+                    shared=shared,
                 )
         except (TrovidError, MemoryError) as error:
             return Result(job.source, job, losses=[_loss(job.source, error)])
@@ -211,6 +257,26 @@ class Batch:
                 output.discard()
             raise
         return outputs
+
+
+def _in_turns(runs: Iterator[Generator[None, None, Result]], at_once: int) -> Iterator[Result]:
+    """Goes through the runs frame by frame, so many of them at once; one that ends makes room."""
+    running: deque[Generator[None, None, Result]] = deque()
+    try:
+        while True:
+            running.extend(islice(runs, at_once - len(running)))
+            if not running:
+                return
+            try:
+                next(running[0])
+            except StopIteration as ended:
+                running.popleft()
+                yield ended.value
+            else:
+                running.rotate(-1)
+    finally:
+        for run in running:
+            run.close()
 
 
 def _loss(word: str, error: Exception) -> str:

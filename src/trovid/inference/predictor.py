@@ -13,7 +13,7 @@ from trovid.inference.bank_cache import BankCache
 from trovid.inference.frame_runner import FrameRunner
 from trovid.inference.online import OnlineSampling, online_support
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-from trovid.inference.together import scored_together
+from trovid.inference.together import SharedBatch
 from trovid.models.postprocess import ScoredBoxes, select_detections
 from trovid.models.published import model_file
 from trovid.models.support import SupportBank
@@ -153,8 +153,12 @@ class Predictor(FrameRunner):
         seq_nms: bool = False,
         online: bool = False,
         lookahead: int = 0,
+        shared: SharedBatch | None = None,
     ) -> Generator[tuple[Frame, Detections]]:
-        """Each target frame with its detections; the arguments are those of `detect`."""
+        """Each target frame with its detections; the arguments are those of `detect`.
+
+        With `shared` its frames are scored together with those of the other videos there.
+        """
         choice = self._choice(score, nms, class_agnostic_nms, max_detections)
         if seq_nms and online:
             raise TrovidError("Seq-NMS needs the whole video: leave out one of seq_nms and online")
@@ -168,6 +172,7 @@ class Predictor(FrameRunner):
             target_among_support=target_among_support,
             online=online,
             lookahead=lookahead,
+            shared=shared,
         )
         if mask is not None:
             found = ((f, ScoredBoxes(s.boxes, s.class_scores * mask)) for f, s in found)
@@ -213,22 +218,34 @@ class Predictor(FrameRunner):
         Raises:
             TrovidError: If a class is unknown, a source cannot be read, or memory is short.
         """
-        choice = self._choice(score, nms, class_agnostic_nms, max_detections)
-        mask = None if classes is None else self.class_mask(classes)
         wanted = frames if frames is not None else [None] * len(sources)
         if len(wanted) != len(sources):
             raise ValueError(
                 f"`frames` must have an entry a video ({len(sources)}), but has {len(wanted)}"
             )
-        among = self._among(target_among_support)
-        videos = [
-            self._supported(source, support=support, frames=own, among=among)
-            for source, own in zip(sources, wanted, strict=True)
-        ]
-        for number, frame, scored in scored_together(self, videos, target_among_support=among):
-            if mask is not None:
-                scored = ScoredBoxes(scored.boxes, scored.class_scores * mask)
-            yield number, self._select(frame, scored, choice)
+        shared = SharedBatch(self)
+        running = {
+            number: self.run(
+                source,
+                support=support,
+                score=score,
+                classes=classes,
+                frames=own,
+                target_among_support=target_among_support,
+                nms=nms,
+                class_agnostic_nms=class_agnostic_nms,
+                max_detections=max_detections,
+                shared=shared,
+            )
+            for number, (source, own) in enumerate(zip(sources, wanted, strict=True))
+        }
+        while running:
+            for number, video in list(running.items()):
+                found = next(video, None)
+                if found is None:
+                    del running[number]
+                else:
+                    yield number, found[1]
 
     def _choice(
         self,
@@ -293,6 +310,7 @@ class Predictor(FrameRunner):
         bank: SupportBank | None = None,
         online: bool = False,
         lookahead: int = 0,
+        shared: SharedBatch | None = None,
     ) -> Iterator[tuple[Frame, ScoredBoxes]]:
         """Each target frame with all its boxes and class scores, before any is chosen.
 
@@ -304,8 +322,10 @@ class Predictor(FrameRunner):
             bank: A support bank to use for every frame in place of the video's own.
             online: See `detect`.
             lookahead: See `detect`.
+            shared: See `run`.
         """
-        among = self._among(target_among_support)
+        own = self.recipe.inference.target_among_support
+        among = own if target_among_support is None else target_among_support
         pairs = self._supported(
             source,
             support=support,
@@ -315,12 +335,11 @@ class Predictor(FrameRunner):
             online=online,
             lookahead=lookahead,
         )
-        for frame, own in pairs:
-            yield frame, self.score_frame(frame, own, target_among_support=among)
-
-    def _among(self, target_among_support: bool | None) -> bool:
-        own = self.recipe.inference.target_among_support
-        return own if target_among_support is None else target_among_support
+        if shared is not None:
+            yield from shared.scored(pairs, target_among_support=among)
+            return
+        for frame, support_bank in pairs:
+            yield frame, self.score_frame(frame, support_bank, target_among_support=among)
 
     def _supported(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from trovid.data.video_io import Frame
 from trovid.inference.frame_runner import FrameRunner
@@ -12,34 +13,89 @@ from trovid.models.support import SupportBank
 Pair = tuple[Frame, SupportBank | None]
 
 
-def scored_together(
-    runner: FrameRunner, videos: Sequence[Iterator[Pair]], *, target_among_support: bool
-) -> Iterator[tuple[int, Frame, ScoredBoxes]]:
-    """The next frame of every video in turn, until all have ended.
+@dataclass(eq=False)
+class _Video:
+    """A video's target frames with their banks, and what came of the next one."""
 
-    Frames of one size after resizing whose banks hold equally many support frames share a batch.
+    pairs: Iterator[Pair]
+    target_among_support: bool
+    found: tuple[Frame, ScoredBoxes] | None = None
+    error: Exception | None = None
+    ended: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its next frame is still to be scored."""
+        return self.found is None and self.error is None and not self.ended
+
+
+class SharedBatch:
+    """Scores the next frames of several videos together, while these are gone through in turns.
+
+    Whenever one video asks for its next frame, so do all that have taken their last one. Frames
+    of one size after resizing whose banks hold equally many support frames share a batch. What
+    goes wrong with one video is raised where that one is gone through.
 
     Args:
         runner: The model.
-        videos: For each video its target frames with their banks.
-        target_among_support: Whether each target frame is also its own last support frame.
-
-    Yields:
-        Position of the video, frame, boxes and scores; a video's frames in their order.
     """
-    running = dict(enumerate(videos))
-    while running:
-        batches: dict[tuple, list[tuple[int, Frame, SupportBank | None]]] = {}
-        for number, pairs in list(running.items()):
-            pair = next(pairs, None)
+
+    def __init__(self, runner: FrameRunner) -> None:
+        self._runner = runner
+        self._videos: list[_Video] = []
+
+    def scored(
+        self, pairs: Iterator[Pair], *, target_among_support: bool
+    ) -> Iterator[tuple[Frame, ScoredBoxes]]:
+        """Takes part with one more video until it ends or is closed.
+
+        Args:
+            pairs: Its target frames with their banks.
+            target_among_support: Whether each target frame is also its own last support frame.
+
+        Yields:
+            Each frame with its boxes and class scores.
+        """
+        video = _Video(pairs, target_among_support)
+        self._videos.append(video)
+        try:
+            while True:
+                if video.waits:
+                    self._score_next()
+                if video.error is not None:
+                    raise video.error
+                if video.found is None:
+                    return
+                found, video.found = video.found, None
+                yield found
+        finally:
+            self._videos.remove(video)
+
+    def _score_next(self) -> None:
+        batches: dict[tuple, list[tuple[_Video, Frame, SupportBank | None]]] = {}
+        for video in self._videos:
+            if not video.waits:
+                continue
+            try:
+                pair = next(video.pairs, None)
+            except Exception as error:
+                video.error = error
+                continue
             if pair is None:
-                del running[number]
+                video.ended = True
                 continue
             frame, bank = pair
-            size = runner.transform.size(*frame.image.shape[:2])
-            key = (*size, 0 if bank is None else len(bank))
-            batches.setdefault(key, []).append((number, frame, bank))
+            size = self._runner.transform.size(*frame.image.shape[:2])
+            key = (*size, 0 if bank is None else len(bank), video.target_among_support)
+            batches.setdefault(key, []).append((video, frame, bank))
         for batch in batches.values():
-            numbers, frames, banks = zip(*batch, strict=True)
-            scored = runner.score_frames(frames, banks, target_among_support=target_among_support)
-            yield from zip(numbers, frames, scored, strict=True)
+            videos, frames, banks = zip(*batch, strict=True)
+            among = videos[0].target_among_support
+            try:
+                scored = self._runner.score_frames(frames, banks, target_among_support=among)
+            except Exception as error:
+                for video in videos:
+                    video.error = error
+                continue
+            for video, frame, own in zip(videos, frames, scored, strict=True):
+                video.found = frame, own

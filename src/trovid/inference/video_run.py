@@ -18,6 +18,7 @@ from trovid.errors import TrovidError
 from trovid.inference.outputs import Output, no_picture
 from trovid.inference.predictor import Predictor
 from trovid.inference.run_options import RunOptions
+from trovid.inference.together import SharedBatch
 from trovid.inference.writers import rounded
 from trovid.progress import Tick
 from trovid.structures import Detections
@@ -87,8 +88,9 @@ def run_video(
     earlier: Sequence[Detections] = (),
     stop: Callable[[], bool] = lambda: False,
     tick: Tick = lambda done, total, detail="": None,
-) -> Outcome:
-    """Detects in a video and writes every output, frame by frame.
+    shared: SharedBatch | None = None,
+) -> Generator[None, None, Outcome]:
+    """Detects in a video and writes every output, pausing after each frame.
 
     Where the source breaks off or `stop` says so, the outputs are completed with the frames done.
 
@@ -100,6 +102,13 @@ def run_video(
         earlier: What an interrupted run has found in the first target frames.
         stop: Is asked after each frame whether to stop.
         tick: Is told about the progress.
+        shared: Scores frames together with those of other videos that are run in turns.
+
+    Yields:
+        None, after each frame.
+
+    Returns:
+        What came of it.
 
     Raises:
         TrovidError: If there is no frame, or an output cannot be written; none is left then.
@@ -116,6 +125,7 @@ def run_video(
             clock if options.online else source,
             frames=targets[len(earlier) :],
             **options.keywords(),
+            shared=shared,
         )
         with closing(_replayed(source, earlier, outputs)) as replay:
             for frame, detections in replay:
@@ -140,6 +150,7 @@ def run_video(
                     outcome.latencies.append(clock.latency(frame.index))
                 _write(outputs, outcome, frame, rounded(detections))
                 tick(outcome.frames, total, f"{outcome.detections} detections")
+                yield
         if not outcome.frames:
             raise TrovidError(failure or f"{source.source}: stopped before the first frame")
         if failure:
