@@ -3,7 +3,7 @@
 
 #include "attention.h"
 #include "kernels.h"
-#include "select.h"
+#include "search.h"
 
 namespace TROVID_ISA {
 
@@ -83,9 +83,10 @@ struct VideoPart {
   }
 };
 
-// RoIAlign of one video into sets [M, C]; also each position's 1 / |X|, and whether its cells cancel.
+// RoIAlign of one video into sets [M, C]; also each position's 1 / |X|, the combination of its cells'
+// norms, and whether these cancel.
 inline void pool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
-                 float* sets, float* inverse_lengths, bool* cancels) {
+                 float* sets, float* inverse_lengths, float* bounds, bool* cancels) {
   const int64_t area = p.grid_height * p.grid_width, size = p.height * p.width;
   const float* map = p.features + part.video * size * p.channels;
   Array<float> norms(size);
@@ -102,12 +103,12 @@ inline void pool(const trovid_problem& p, const VideoPart& part, const Combinati
       float* to = sets + (part.rois[r] * area + m - r * area) * p.channels;
       gather(map, p.channels, cells.row.data() + first, cells.weight.data() + first, count,
              p.channels, to);
-      float bound = 0;
+      bounds[m] = 0;
       for (int64_t e = first; e < first + count; ++e)
-        bound += cells.weight[e] * norms[cells.row[e]];
+        bounds[m] += cells.weight[e] * norms[cells.row[e]];
       const float norm = std::sqrt(dot(to, to, p.channels));
       inverse_lengths[m] = norm > kSmallestNorm ? 1 / norm : 0;
-      cancels[m] = norm < kCancellation * bound;
+      cancels[m] = norm < kCancellation * bounds[m];
     }
   });
 }
@@ -121,11 +122,10 @@ struct Rows {
 
 // Rows are the cells in use where they are fewer, else (or where cells cancel) the positions.
 inline void choose_rows(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
-                        const float* sets, const float* inverse_lengths, const bool* cancels,
-                        const float* zeros, Rows& rows) {
+                        const float* const* vectors, const float* inverse_lengths,
+                        const bool* cancels, const float* zeros, float* bounds, Rows& rows) {
   const Combination& cells = used.combination;
-  const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
-  const int64_t entries = used.entries();
+  const int64_t positions = used.positions, entries = used.entries();
   const float* map = p.features + part.video * p.height * p.width * p.channels;
   // Combining an entry for one support cell costs about as much as four multiplications.
   const bool by_cells = used.count * p.channels + 4 * entries < positions * p.channels;
@@ -148,10 +148,9 @@ inline void choose_rows(const trovid_problem& p, const VideoPart& part, const Us
     }
     rows.combination.row[at] = static_cast<int32_t>(rows.count);
     rows.combination.weight[at++] = 1;
-    rows.pointers[rows.count++] =
-        inverse_lengths[m] == 0
-            ? zeros
-            : sets + (part.rois[m / area] * area + m % area) * p.channels;
+    const bool has_direction = inverse_lengths[m] != 0;
+    rows.pointers[rows.count++] = has_direction ? vectors[m] : zeros;
+    bounds[m] = has_direction ? 1 / inverse_lengths[m] : 0;
   }
   rows.combination.begin[positions] = at;
 }
@@ -185,27 +184,35 @@ inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const in
 inline void choose(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
                    float* sets, float* scores, int32_t* indices) {
   const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
-  Array<float> inverse_lengths(positions), zeros(p.channels);
+  Array<float> inverse_lengths(positions), bounds(positions), zeros(p.channels);
   Array<bool> cancels(positions);
   zeros.fill(p.channels, 0);
-  pool(p, part, used.combination, sets, inverse_lengths.data(), cancels.data());
+  pool(p, part, used.combination, sets, inverse_lengths.data(), bounds.data(), cancels.data());
   if (part.frames == 0) return;
-  Rows rows;
-  choose_rows(p, part, used, sets, inverse_lengths.data(), cancels.data(), zeros.data(), rows);
   Array<int64_t> place(positions);
-  for (int64_t m = 0; m < positions; ++m) place[m] = part.rois[m / area] * area + m % area;
+  Array<const float*> vectors(positions);
+  for (int64_t m = 0; m < positions; ++m) {
+    place[m] = part.rois[m / area] * area + m % area;
+    vectors[m] = sets + place[m] * p.channels;
+  }
+  Rows rows;
+  choose_rows(p, part, used, vectors.data(), inverse_lengths.data(), cancels.data(), zeros.data(),
+              bounds.data(), rows);
   const int64_t first_row = part.first_frame * p.cells;
-  const Search search{rows.pointers.data(),
-                      rows.count,
-                      &rows.combination,
-                      positions,
-                      p.support + first_row * p.channels,
-                      p.inverse_norms + first_row,
-                      part.frames,
-                      p.cells,
-                      p.channels,
-                      p.top_k};
-  select(search, inverse_lengths.data(), place.data(), p.rois * area, p.threads, scores, indices);
+  const Search all{rows.pointers.data(),
+                   rows.count,
+                   &rows.combination,
+                   positions,
+                   vectors.data(),
+                   inverse_lengths.data(),
+                   bounds.data(),
+                   p.support + first_row * p.channels,
+                   p.inverse_norms + first_row,
+                   part.frames,
+                   p.cells,
+                   p.channels,
+                   p.top_k};
+  search(all, p.threads, Found{place.data(), p.rois * area, scores, indices});
 }
 
 inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,

@@ -22,7 +22,7 @@ static void select_positions(const float* positions, int64_t count, const float*
   rows.combination.begin.resize(count + 1);
   rows.combination.row.resize(count);
   rows.combination.weight.resize(count);
-  Array<float> inverse_lengths(count), zeros(channels);
+  Array<float> inverse_lengths(count), bounds(count), zeros(channels);
   Array<int64_t> place(count);
   zeros.fill(channels, 0);
   for (int64_t m = 0; m <= count; ++m) rows.combination.begin[m] = m;
@@ -30,14 +30,26 @@ static void select_positions(const float* positions, int64_t count, const float*
     const float norm = checked_norm(positions + m * channels, channels);
     const bool has_direction = norm > kSmallestNorm;
     inverse_lengths[m] = has_direction ? 1 / norm : 0;
+    bounds[m] = norm;
     rows.pointers[m] = has_direction ? positions + m * channels : zeros.data();
     rows.combination.row[m] = static_cast<int32_t>(m);
     rows.combination.weight[m] = 1;
     place[m] = m;
   }
-  const Search search{rows.pointers.data(), count,  &rows.combination, count,    support,
-                      inverse_norms,        frames, cells,             channels, top_k};
-  select(search, inverse_lengths.data(), place.data(), count, threads, scores, indices);
+  const Search all{rows.pointers.data(),
+                   count,
+                   &rows.combination,
+                   count,
+                   rows.pointers.data(),
+                   inverse_lengths.data(),
+                   bounds.data(),
+                   support,
+                   inverse_norms,
+                   frames,
+                   cells,
+                   channels,
+                   top_k};
+  search(all, threads, Found{place.data(), count, scores, indices});
 }
 
 static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,

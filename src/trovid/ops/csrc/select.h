@@ -19,9 +19,16 @@ struct Search {
   int64_t count_rows;
   const Combination* combination;  // of those rows, for each position
   int64_t positions;
+  const float* const* vectors;   // [positions], what the combinations come to
+  const float* inverse_lengths;  // [positions], 0 for a vector of zero norm
+  const float* bounds;  // [positions]: the combination of the rows' norms
   const float* support;        // [frames, cells, channels]
   const float* inverse_norms;  // [frames, cells]
   int64_t frames, cells, channels, top_k;
+  // Cells that are kept: the K best or, where cosines may be off, more.
+  int64_t held = top_k;
+  // Where cosines may be off: by so much may a cell be below the K-th and yet be one of the best.
+  const float* slack = nullptr;  // [positions]
 };
 
 // A cosine and its cell as one number: the greater cosine is the greater key, of equal cosines that
@@ -88,10 +95,10 @@ inline uint64_t at_least(const float* values, float threshold) {
   return mask;
 }
 
-// A value that at least K <= kWidth of a panel's values reach, and no lower than `threshold`: the
-// least of the largest values of K or more groups of columns. Columns of a group lie apart, since
-// the best lie together.
-inline float raised(float threshold, const float* values, int64_t top_k) {
+// A value that at least K <= kWidth of a panel's values reach, less `slack`, and no lower than
+// `threshold`: the least of the largest values of K or more groups of columns. Columns of a group
+// lie apart, since the best lie together.
+inline float raised(float threshold, const float* values, int64_t top_k, float slack) {
   float lanes[kWidth];
   Vec most = load(values);
   for (int j = 1; j < kVecs; ++j) most = greatest(most, load(values + j * kWidth));
@@ -102,7 +109,7 @@ inline float raised(float threshold, const float* values, int64_t top_k) {
       lanes[i] = lanes[i] > lanes[i + groups / 2] ? lanes[i] : lanes[i + groups / 2];
   float least = lanes[0];
   for (int64_t i = 1; i < groups; ++i) least = lanes[i] < least ? lanes[i] : least;
-  return least > threshold ? least : threshold;
+  return least - slack > threshold ? least - slack : threshold;
 }
 
 // Which positions [first, last) a panel may hold something for; returns how many. Weights are not
@@ -131,10 +138,11 @@ inline int64_t within_bounds(const Search& s, const float* largest, const float*
 }
 
 // Cells [first, first + count) of a panel, count <= kPanel, against position m.
-template <int TopK>
+template <int Held>
 inline void select_at(const Search& s, const float* products, int64_t first, int64_t count,
                       int64_t m, uint64_t* keys, float* worst) {
-  const int64_t top_k = TopK ? TopK : s.top_k;
+  const int64_t held_cells = Held ? Held : s.held;
+  const float slack = s.slack ? s.slack[m] : 0;
   const int64_t begin = s.combination->begin[m], end = s.combination->begin[m + 1];
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
@@ -157,18 +165,21 @@ inline void select_at(const Search& s, const float* products, int64_t first, int
   }
   if (count < kPanel) better &= (uint64_t{1} << count) - 1;
   if (!better) return;
-  if (count == kPanel && top_k <= kWidth && __builtin_popcountll(better) > kMany)
-    better = at_least(combined, raised(worst[m], combined, top_k));
-  uint64_t* own = keys + m * top_k;
+  if (count == kPanel && s.top_k <= kWidth && __builtin_popcountll(better) > kMany)
+    better = at_least(combined, raised(worst[m], combined, s.top_k, slack));
+  uint64_t* own = keys + m * held_cells;
   for (; better; better &= better - 1) {
     const int column = __builtin_ctzll(better);
-    insert(own, top_k, key_of(combined[column], first + column));
+    insert(own, held_cells, key_of(combined[column], first + column));
   }
-  if (own[top_k - 1]) worst[m] = cosine_of(own[top_k - 1]);
+  if (own[held_cells - 1]) worst[m] = cosine_of(own[held_cells - 1]);
+  if (!s.slack || !own[s.top_k - 1]) return;
+  const float least = cosine_of(own[s.top_k - 1]) - slack;
+  if (least > worst[m]) worst[m] = least;
 }
 
 // The same against all positions.
-template <int TopK>
+template <int Held>
 inline void select_in_panel(const Search& s, const float* products, const float* largest,
                             int64_t first, int64_t count, uint64_t* keys, float* worst) {
   int32_t within[kAtOnce];
@@ -176,28 +187,31 @@ inline void select_in_panel(const Search& s, const float* products, const float*
     const int64_t last = m + kAtOnce < s.positions ? m + kAtOnce : s.positions;
     const int64_t found = within_bounds(s, largest, worst, m, last, within);
     for (int64_t i = 0; i < found; ++i)
-      select_at<TopK>(s, products, first, count, within[i], keys, worst);
+      select_at<Held>(s, products, first, count, within[i], keys, worst);
   }
 }
 
-// Panels [first_panel, last_panel) of one frame; keys are [positions, top_k]. `pairs` are the first
-// of the rows; returns false where the frame does not allow these.
+// Panels [first_panel, last_panel) of one frame; keys are [positions, held]. `pairs` are the first
+// of the rows; returns false where the frame does not allow these. `share` is raised to what rounding
+// takes of a cell.
 inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t frame,
                             int64_t first_panel, int64_t last_panel, float* workspace, float** out,
-                            uint64_t* keys) {
+                            uint64_t* keys, float& share) {
   float* panel = workspace;
   float* products = panel + 2 * pairs_of(s.channels) * kPanel;
   float* largest = products + s.count_rows * kPanel;
   float* worst = largest + s.count_rows * kWidth;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
   for (int64_t m = 0; m < s.positions; ++m) worst[m] = -INFINITY;
-  std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.top_k);
+  std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.held);
   const int64_t panels = last_panel - first_panel, others = s.count_rows - pairs.count;
   for (int64_t i = 0, at = first_panel; i < panels; ++i) {
     const int64_t first = at * kPanel;
     const int64_t count = s.cells - first < kPanel ? s.cells - first : kPanel;
     const float* cells = s.support + (frame * s.cells + first) * s.channels;
-    if (pairs.count && !pairs.multiply(cells, s.channels, count, panel, out)) return false;
+    const float* norms = s.inverse_norms + frame * s.cells + first;
+    if (pairs.count && !pairs.multiply(cells, norms, s.channels, count, panel, out, share))
+      return false;
     if (others) {
       transpose(cells, s.channels, count, s.channels, panel, kPanel);
       for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
@@ -206,58 +220,81 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
               false);
     }
     float scales[kPanel] = {};
-    std::memcpy(scales, s.inverse_norms + frame * s.cells + first, sizeof(float) * count);
+    std::memcpy(scales, norms, sizeof(float) * count);
     scale_rows(products, s.count_rows, scales, largest);
-    if (s.top_k == 4)
-      select_in_panel<4>(s, products, largest, first, count, keys, worst);
+    const auto among = [&](auto run) { run(s, products, largest, first, count, keys, worst); };
+    if (s.held == 4)
+      among(select_in_panel<4>);
+    else if (s.held == 16)
+      among(select_in_panel<16>);
     else
-      select_in_panel<0>(s, products, largest, first, count, keys, worst);
+      among(select_in_panel<0>);
     at += kStride;
     if (at >= last_panel) at = first_panel + (at - first_panel) % kStride + 1;
   }
   return true;
 }
 
-// Fills, for each frame and position m, scores and indices at (frame * stride + place[m]) * top_k:
-// the cosines and the cells. inverse_lengths[m] is 1 / |X(m)|, 0 for a vector of zero norm.
-inline void select(const Search& s, const float* inverse_lengths, const int64_t* place,
-                   int64_t stride, int64_t threads, float* scores, int32_t* indices) {
+// What one thread needs to search a frame.
+struct SearchSpace {
+  Array<float> floats;
+  Array<float*> out;
+
+  explicit SearchSpace(const Search& s)
+      : floats((2 * pairs_of(s.channels) + s.count_rows) * kPanel + s.count_rows * kWidth +
+               s.positions),
+        out(s.count_rows) {}
+};
+
+// All frames in parts of their panels: keys [frames, parts, positions, held]; false where a frame
+// does not allow the pairs. Leaves in `share` what rounding takes of a cell, at the most.
+inline bool select_in_frames(const Search& s, const PairRows& pairs, int64_t parts, int64_t threads,
+                             uint64_t* keys, float& share) {
   const int64_t panels = panels_of(s.cells);
-  int64_t parts = (4 * threads + s.frames - 1) / s.frames;
-  if (threads == 1) parts = 1;
-  if (parts > panels) parts = panels;
-  const int64_t state = s.positions * s.top_k;
-  const int64_t workspace = (2 * pairs_of(s.channels) + s.count_rows) * kPanel +
-                            s.count_rows * kWidth + panels_of(s.positions) * kPanel;
-  Array<uint64_t> found(s.frames * parts * state);
-  Array<float> workspaces(threads * workspace);
-  Array<float*> outs(threads * s.count_rows);
+  PerThread<SearchSpace> spaces(threads, s);
   Array<bool> done(s.frames * parts);
-  const auto run = [&](const PairRows& pairs) {
-    parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
-      const int64_t frame = task / parts, part = task % parts;
-      done[task] = select_in_frame(
-          s, pairs, frame, panels * part / parts, panels * (part + 1) / parts,
-          workspaces.data() + thread * workspace, outs.data() + thread * s.count_rows,
-          found.data() + task * state);
-    });
-    for (int64_t task = 0; task < s.frames * parts; ++task)
-      if (!done[task]) return false;
-    return true;
-  };
-  if (!run(PairRows(s.rows, s.count_rows, s.channels))) run(PairRows(s.rows, 0, s.channels));
-  parallel(s.frames, threads, [&](int64_t frame, int64_t) {
-    for (int64_t m = 0; m < s.positions; ++m) {
-      uint64_t* best = found.data() + frame * parts * state + m * s.top_k;
-      for (int64_t part = 1; part < parts; ++part)
-        for (int64_t k = 0; k < s.top_k; ++k) insert(best, s.top_k, best[part * state + k]);
-      const int64_t to = (frame * stride + place[m]) * s.top_k;
-      for (int64_t k = 0; k < s.top_k; ++k) {
-        scores[to + k] = cosine_of(best[k]) * inverse_lengths[m];
-        indices[to + k] = cell_of(best[k]);
-      }
-    }
+  Array<float> shares(s.frames * parts);
+  shares.fill(s.frames * parts, 0);
+  parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
+    const int64_t frame = task / parts, part = task % parts;
+    done[task] = select_in_frame(s, pairs, frame, panels * part / parts,
+                                 panels * (part + 1) / parts, spaces[thread].floats.data(),
+                                 spaces[thread].out.data(), keys + task * s.positions * s.held,
+                                 shares[task]);
   });
+  share = 0;
+  for (int64_t task = 0; task < s.frames * parts; ++task) {
+    if (!done[task]) return false;
+    if (shares[task] > share) share = shares[task];
+  }
+  return true;
 }
+
+// The best of all parts [parts, positions, held] of one frame for position m, in the first part's
+// place.
+inline const uint64_t* best_of_parts(const Search& s, uint64_t* keys, int64_t parts, int64_t m) {
+  uint64_t* best = keys + m * s.held;
+  for (int64_t part = 1; part < parts; ++part)
+    for (int64_t k = 0; k < s.held; ++k)
+      insert(best, s.held, best[part * s.positions * s.held + k]);
+  return best;
+}
+
+// Where the results of a search go: scores and indices [frames, stride, top_k], position m at
+// place[m].
+struct Found {
+  const int64_t* place;
+  int64_t stride;
+  float* scores;
+  int32_t* indices;
+
+  void set(const Search& s, int64_t frame, int64_t m, const uint64_t* best) const {
+    const int64_t to = (frame * stride + place[m]) * s.top_k;
+    for (int64_t k = 0; k < s.top_k; ++k) {
+      scores[to + k] = cosine_of(best[k]) * s.inverse_lengths[m];
+      indices[to + k] = cell_of(best[k]);
+    }
+  }
+};
 
 }  // namespace TROVID_ISA

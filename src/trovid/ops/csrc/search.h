@@ -1,0 +1,195 @@
+// How a video is searched: by pairs of bfloat16's where this is exact or can be made so.
+//
+// With d what rounding takes, |x . c - x' . c'| <= |d(x)| |c| + |x'| |d(c)|, and the d of a position
+// is the combination of those of its rows: rounded maps tell the cosines up to a known bound. All cells that are not further below the K-th best than twice this
+// bound are kept, of which there are seldom more than a few, and their cosines are computed again in
+// float32. A position with too many of them is searched in float32, and so are all where a sample of
+// them has too many.
+#pragma once
+
+#include "select.h"
+
+namespace TROVID_ISA {
+
+constexpr int64_t kSpare = 12;     // cells that are kept beside the K best
+constexpr int64_t kSamples = 16;  // of a frame
+constexpr int64_t kTogether = 64;  // positions of one task
+
+// |d(x)| of all positions.
+inline void lost_of(const Search& s, int64_t threads, float* lost) {
+  Array<float> space(threads * s.channels);
+  parallel((s.positions + kTogether - 1) / kTogether, threads, [&](int64_t block, int64_t thread) {
+    float* sum = space.data() + thread * s.channels;
+    for (int64_t m = block * kTogether; m < (block + 1) * kTogether && m < s.positions; ++m) {
+      std::memset(sum, 0, sizeof(float) * s.channels);
+      for (int64_t e = s.combination->begin[m]; e < s.combination->begin[m + 1]; ++e)
+        add_lost(s.rows[s.combination->row[e]], s.channels, s.combination->weight[e], sum);
+      lost[m] = std::sqrt(dot(sum, sum, s.channels));
+    }
+  });
+}
+
+// By how much a cell may be below the K-th best of each position in a rounded search and yet be one
+// of the best, if rounding takes at most `share` of any cell.
+inline void slack_of(const Search& s, const float* lost, float share, float* slack) {
+  const float sums = static_cast<float>(s.channels) * 0x1p-22f;  // those of float32 round as well
+  for (int64_t m = 0; m < s.positions; ++m) {
+    const float length = s.inverse_lengths[m] == 0 ? 0 : 1 / s.inverse_lengths[m];
+    slack[m] = 2.01f * (lost[m] + (length + lost[m]) * share + s.bounds[m] * sums);
+  }
+}
+
+// Some positions of one frame in float32, by their own vectors: keys [count, held].
+inline void search_by_vectors(const Search& s, int64_t frame, const int32_t* positions,
+                              int64_t count, uint64_t* keys) {
+  Search own = s;
+  Combination each;
+  Array<const float*> vectors(count);
+  Array<float> slack(count);
+  each.begin.resize(count + 1);
+  each.row.resize(count);
+  each.weight.resize(count);
+  each.weight.fill(count, 1);
+  for (int64_t i = 0; i <= count; ++i) each.begin[i] = i;
+  for (int64_t i = 0; i < count; ++i) {
+    each.row[i] = static_cast<int32_t>(i);
+    vectors[i] = s.vectors[positions[i]];
+    if (s.slack) slack[i] = s.slack[positions[i]];
+  }
+  own.rows = vectors.data();
+  own.combination = &each;
+  own.count_rows = own.positions = count;
+  if (s.slack) own.slack = slack.data();
+  SearchSpace space(own);
+  float share = 0;
+  select_in_frame(own, PairRows(nullptr, 0, s.channels, PairRows::kNone), frame, 0,
+                  panels_of(s.cells), space.floats.data(), space.out.data(), keys, share);
+}
+
+// Whether more cells than those held for position m may be among its best.
+inline bool is_crowded(const Search& s, int64_t m, const uint64_t* held) {
+  return held[s.held - 1] &&
+         cosine_of(held[s.held - 1]) >= cosine_of(held[s.top_k - 1]) - s.slack[m];
+}
+
+// Whether rounding pays: at most one of eight samples of the first and the last frame is crowded.
+inline bool rounding_pays(const Search& s, int64_t threads) {
+  const int64_t count = kSamples < s.positions ? kSamples : s.positions;
+  Array<int32_t> samples(count);
+  for (int64_t i = 0; i < count; ++i)
+    samples[i] = static_cast<int32_t>((2 * i + 1) * s.positions / (2 * count));
+  Array<uint64_t> keys(2 * count * s.held);
+  parallel(2, threads, [&](int64_t i, int64_t) {
+    search_by_vectors(s, i * (s.frames - 1), samples.data(), count,
+                      keys.data() + i * count * s.held);
+  });
+  int64_t crowded = 0;
+  for (int64_t i = 0; i < 2 * count; ++i) {
+    const int64_t m = samples[i % count];
+    crowded += s.inverse_lengths[m] != 0 && is_crowded(s, m, keys.data() + i * s.held);
+  }
+  return 8 * crowded <= 2 * count;
+}
+
+// From the cells that a rounded search holds for position m to the K best.
+inline void decide(const Search& s, int64_t frame, int64_t m, const uint64_t* held,
+                   uint64_t* best) {
+  std::memset(best, 0, sizeof(uint64_t) * s.top_k);
+  const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
+  for (int64_t k = 0; k < s.held && held[k] && cosine_of(held[k]) >= least; ++k) {
+    const int64_t row = frame * s.cells + cell_of(held[k]);
+    const float product = dot(s.vectors[m], s.support + row * s.channels, s.channels);
+    insert(best, s.top_k, key_of(product * s.inverse_norms[row], cell_of(held[k])));
+  }
+}
+
+// Some positions of one frame in float32: by their own vectors or, where these are more than the
+// rows, all by the rows.
+inline void search_again(const Search& s, int64_t frame, const int32_t* positions, int64_t count,
+                         const Found& found) {
+  const bool by_rows = count > s.count_rows;
+  Array<uint64_t> keys((by_rows ? s.positions : count) * s.held);
+  if (by_rows) {
+    SearchSpace space(s);
+    float share = 0;
+    select_in_frame(s, PairRows(nullptr, 0, s.channels, PairRows::kNone), frame, 0,
+                    panels_of(s.cells), space.floats.data(), space.out.data(), keys.data(), share);
+  } else {
+    search_by_vectors(s, frame, positions, count, keys.data());
+  }
+  for (int64_t i = 0; i < count; ++i)
+    found.set(s, frame, positions[i], keys.data() + (by_rows ? positions[i] : i) * s.held);
+}
+
+// A search by rounded maps, made exact; false, and nothing done, where it does not pay.
+inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
+                           const Found& found) {
+  // The samples cost what some rows cost.
+  if (!kHasPairs || exact.count_rows * exact.frames < 64 * kSamples) return false;
+  const PairRows pairs(exact.rows, exact.count_rows, exact.channels, PairRows::kRounded);
+  Array<float> slack(exact.positions), lost(exact.positions);
+  lost_of(exact, threads, lost.data());
+  Search s = exact;
+  s.held = s.top_k + kSpare;
+  s.slack = slack.data();
+  slack_of(s, lost.data(), kMostLost, slack.data());
+  if (!rounding_pays(s, threads)) return false;
+  const int64_t state = parts * s.positions * s.held;
+  Array<uint64_t> keys(s.frames * state);
+  float share = 0;
+  select_in_frames(s, pairs, parts, threads, keys.data(), share);
+  slack_of(s, lost.data(), share, slack.data());
+  Array<bool> crowded(s.frames * s.positions);
+  PerThread<Array<uint64_t>> best(threads, s.top_k);
+  parallel((s.positions + kTogether - 1) / kTogether, threads, [&](int64_t block, int64_t thread) {
+    uint64_t* own = best[thread].data();
+    const int64_t last = (block + 1) * kTogether;
+    for (int64_t frame = 0; frame < s.frames; ++frame)
+      for (int64_t m = block * kTogether; m < last && m < s.positions; ++m) {
+        const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
+        bool& is_left = crowded[frame * s.positions + m];
+        is_left = s.inverse_lengths[m] != 0 && is_crowded(s, m, held);
+        if (is_left) continue;
+        if (s.inverse_lengths[m] == 0)
+          for (int64_t k = 0; k < s.top_k; ++k) own[k] = key_of(0, k);
+        else
+          decide(s, frame, m, held, own);
+        found.set(s, frame, m, own);
+      }
+  });
+  parallel(s.frames, threads, [&](int64_t frame, int64_t) {
+    Array<int32_t> left(s.positions);
+    int64_t count = 0;
+    for (int64_t m = 0; m < s.positions; ++m)
+      if (crowded[frame * s.positions + m]) left[count++] = static_cast<int32_t>(m);
+    if (count) search_again(exact, frame, left.data(), count, found);
+  });
+  return true;
+}
+
+// The K best cells of all positions in all frames.
+inline void search(const Search& s, int64_t threads, const Found& found) {
+  const int64_t panels = panels_of(s.cells);
+  int64_t parts = (4 * threads + s.frames - 1) / s.frames;
+  if (threads == 1) parts = 1;
+  if (parts > panels) parts = panels;
+  const int64_t state = parts * s.positions * s.held;
+  Array<uint64_t> keys;
+  const auto run = [&](PairRows::Kind kind) {
+    const PairRows pairs(s.rows, s.count_rows, s.channels, kind);
+    if (kind == PairRows::kExact && pairs.count == 0) return false;
+    keys.resize(s.frames * state);
+    float share = 0;
+    return select_in_frames(s, pairs, parts, threads, keys.data(), share);
+  };
+  if (!run(PairRows::kExact)) {
+    if (search_rounded(s, parts, threads, found)) return;
+    run(PairRows::kNone);
+  }
+  parallel(s.frames, threads, [&](int64_t frame, int64_t) {
+    for (int64_t m = 0; m < s.positions; ++m)
+      found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
+  });
+}
+
+}  // namespace TROVID_ISA
