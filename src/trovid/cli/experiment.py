@@ -58,10 +58,12 @@ def experiment(
     from trovid.experiments.synthvid_jobs import run_scores, run_trainings, score_jobs
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
+    from trovid.inference.frame_runner import usable_device
     from trovid.models.recipes import load_recipe
     from trovid.progress import bar
     from trovid.training.facts import commit, machine
 
+    usable_device(device)
     train_videos = load_recipe("synthvid-start").training.videos
     data = synthvid_folder(out, train=train_videos, val=100, test=clips)
     chosen = range(seeds)

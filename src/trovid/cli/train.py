@@ -53,6 +53,7 @@ def train(
         json: Print the file and its facts as JSON.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
+    from trovid.inference.frame_runner import usable_device
     from trovid.models.published import backbone_file, model_file
     from trovid.models.recipes import load_recipe
     from trovid.models.weights import read_card
@@ -60,6 +61,7 @@ def train(
 
     if start is not None and backbone is not None:
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
+    usable_device(device)
     chosen = load_recipe(recipe)
     file = weights_file(out, chosen.name, seed)
     if file.exists():

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trovid.data.video_reader import Frame, VideoReader
 from trovid.errors import TrovidError
@@ -112,6 +112,8 @@ def _opened(path: Path) -> Generator[Image.Image]:
         raise TrovidError(f"{path}: no such image; check the name") from error
     except UNREADABLE as error:
         reason = str(error).replace(repr(str(path)), "it").rstrip(".")
+        if isinstance(error, UnidentifiedImageError):
+            reason = "its beginning is that of no image"
         raise TrovidError(
             f"{path}: not a readable image ({reason}); replace or remove it"
         ) from error

@@ -185,8 +185,10 @@ class Batch:
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            is_file = isinstance(error, FileExistsError | NotADirectoryError)
+            reason = "it or a folder above it is a file" if is_file else error.strerror
             raise TrovidError(
-                f"{self.out}: cannot be made ({error.strerror}); choose another folder by --out"
+                f"{self.out}: cannot be made ({reason}); choose another folder by --out"
             ) from error
 
     def _run(

@@ -155,7 +155,10 @@ def _check_frame(reader: VideoReader, frame: int) -> None:
 def _pool(predictor: Predictor) -> MultiScaleTemporalRoIAlign:
     pool = predictor.detector.roi_features
     if not isinstance(pool, MultiScaleTemporalRoIAlign):
-        raise TrovidError(f"{predictor.name} has no Temporal RoI Align: nothing to explain")
+        raise TrovidError(
+            f"{predictor.name} has no Temporal RoI Align: nothing to explain; "
+            "choose another model (`trovid models`), such as synthvid-selsa-troi"
+        )
     if len(pool.featmap_names) > 1:
         raise TrovidError(
             f"{predictor.name} pools from several levels ({', '.join(pool.featmap_names)}), "

@@ -25,6 +25,7 @@ from trovid.models.recipes import Recipe, TorchvisionModelRecipe
 from trovid.models.support import SupportBank
 from trovid.models.weights import ModelCard
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
 log = logging.getLogger("trovid")
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
@@ -61,7 +62,7 @@ class FrameRunner:
         compile: bool = False,
         deterministic: bool = False,
     ) -> None:
-        self.device = _device(device)
+        self.device = usable_device(device)
         self.precision = precision
         self.deterministic = deterministic
         if deterministic:
@@ -165,13 +166,26 @@ class FrameRunner:
         return images.contiguous(memory_format=layout), resized[0].shape[:2]
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the GPU where there is one.
+
+    Raises:
+        TrovidError: If there is none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, colon, number = name.partition(":")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), "no reason given")
-        raise TrovidError(f"device {name!r} cannot be used here ({reason}): try cpu") from error
+        if kind == "meta":
+            raise ValueError("holds no numbers")
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        if kind not in DEVICES or (colon and not number.isdecimal()):
+            reason = f"the devices are {', '.join(DEVICES)}, and cuda:1 and so on"
+        elif kind == "cuda" and torch.cuda.is_available():
+            reason = f"there are {torch.cuda.device_count()} GPUs, counted from cuda:0"
+        else:
+            reason = f"torch {torch.__version__} finds no such device here; leave it out"
+        raise TrovidError(f"device {name!r} cannot be used: {reason}") from error
     return device

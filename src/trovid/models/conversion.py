@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         TrovidError: If there is no such file, or it holds anything else.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise TrovidError(f"{path}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:  # torch's text advises to execute what is in it
+        raise TrovidError(
+            f"{path} is not a checkpoint of tensors alone: it is damaged, or holds code, which is "
+            "not executed; save its state_dict() alone"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "unreadable"
         raise TrovidError(f"{path} is not a checkpoint of tensors alone ({reason})") from error
     if not isinstance(checkpoint, dict):

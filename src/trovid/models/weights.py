@@ -77,11 +77,19 @@ def _opened(path: Path) -> Generator[Any]:
         with safe_open(str(path), "pt") as file:
             yield file
     except (SafetensorError, OSError, UnicodeDecodeError) as error:
-        raise TrovidError(f"{path} is not a safetensors file ({error})") from error
+        raise TrovidError(
+            f"{path} is not a safetensors file ({error}); `trovid weights convert` makes one of a "
+            "checkpoint of PyTorch"
+        ) from error
 
 
 def save_weights(
-    path: Path, detector: Detector, recipe: Recipe, *, facts: dict[str, Any], half: bool = True
+    path: str | Path,
+    detector: Detector,
+    recipe: Recipe,
+    *,
+    facts: dict[str, Any],
+    half: bool = True,
 ) -> None:
     """Writes a detector's weights with its recipe and card.
 
@@ -98,7 +106,7 @@ def save_weights(
         if not key.endswith("num_batches_tracked")
     }
     metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
-    save_tensors(path, state, metadata)
+    save_tensors(Path(path), state, metadata)
 
 
 def read_card(path: Path) -> ModelCard:
@@ -109,7 +117,10 @@ def read_card(path: Path) -> ModelCard:
 
 def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     if "recipe" not in metadata:
-        raise TrovidError(f"{path} carries no recipe: it was not written by trovid")
+        raise TrovidError(
+            f"{path} carries no recipe, so trovid has not written it; "
+            "`trovid weights convert` adds one to the original file"
+        )
     recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
     try:
         facts = json.loads(metadata.get("facts", "{}"))
@@ -122,12 +133,13 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     return ModelCard(recipe, facts)
 
 
-def load_weights(path: Path) -> tuple[Detector, ModelCard]:
+def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
     """The detector of a weights file, in float32 and in eval mode, and its card.
 
     Raises:
         TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
     """
+    path = Path(path)
     tensors, metadata = read_tensors(path)
     card = _card(path, metadata)
     try:
@@ -168,7 +180,10 @@ def check_state(
     missing = [] if partial else sorted(own.keys() - tensors.keys())
     if unknown or missing:
         what = f"unknown: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
-        raise TrovidError(f"{origin} holds the weights of another architecture ({what})")
+        raise TrovidError(
+            f"{origin} holds the weights of another architecture ({what}); "
+            "name the weights of this recipe, or the recipe of these weights"
+        )
     for key, value in tensors.items():
         if value.shape != own[key].shape:
             raise TrovidError(
@@ -176,5 +191,8 @@ def check_state(
                 f"but has {list(value.shape)}"
             )
         if not torch.isfinite(value).all():
-            raise TrovidError(f"{origin}: {key} holds values that are not finite")
+            raise TrovidError(
+                f"{origin}: {key} holds values that are not finite; "
+                "get the file again, or train with a lower learning rate"
+            )
     return own
