@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trovid.inference.explanation import Explanation
 
 FLAG = Parameter(negative="")
+UNTRAINED = " (the temporal attention is not trained, its weights say nothing)"
 SHOWN_WITHOUT_NAME = "explanation of the box given"
 
 
@@ -103,6 +104,8 @@ def explain(
             position=place_in_grid,
             support=support,
         )
+    if not predictor.detector.temporal_trained:
+        title += UNTRAINED
     save_explanation(explanation, target, title=f"{Path(video).name}: {title}")
     if json:
         print_record(_record(explanation, str(video), title, target))
@@ -161,6 +164,8 @@ def _record(explanation: Explanation, video: str, title: str, file: Path) -> dic
         "time": explanation.target.time,
         "box": explanation.box.tolist(),
         "cell": explanation.cell.tolist(),
+        "level": explanation.level,
+        "searched_level": explanation.searched_level,
         "weight": float(explanation.weights[0]),
         "support": [
             {"frame": f.index, "time": f.time, "point": p, "cosine": c, "weight": w}

@@ -21,6 +21,8 @@ class Explanation:
     """One position of one proposal and what it found in the support frames.
 
     Attributes:
+        level: Name of the map that the proposal is pooled from.
+        searched_level: Name of the support frames' map that it searches.
         target: The target frame.
         box: Tensor[4], the proposal, x1 y1 x2 y2 in source pixels.
         cell: Tensor[4], the RoI position's own cell of the proposal's grid.
@@ -31,6 +33,8 @@ class Explanation:
             averaged over the N groups.
     """
 
+    level: str
+    searched_level: str
     target: Frame
     box: Tensor
     cell: Tensor
@@ -52,8 +56,10 @@ def explain(
 ) -> Explanation:
     """Explains one RoI position in the manner of the paper's Fig. 6.
 
+    Of a feature pyramid that level is explained which the proposal is pooled from.
+
     Args:
-        predictor: A model with Temporal RoI Align on one level.
+        predictor: A model with Temporal RoI Align.
         reader: The video.
         frame: Index of the target frame.
         box: Tensor[4], the proposal in source pixels.
@@ -61,11 +67,10 @@ def explain(
         support: Which support frames to show; the target itself is left out.
 
     Raises:
-        TrovidError: If the model has no Temporal RoI Align, or on several levels; or there is no
-            such frame, box or position, or no support frame.
+        TrovidError: If the model has no Temporal RoI Align; or there is no such frame, box or
+            position, or no support frame.
     """
     pool = _pool(predictor)
-    (level,) = pool.featmap_names
     row, column = _position(position, pool.output_size)
     _check_frame(reader, frame)
     sampling = SupportSampling.parse(support)
@@ -80,14 +85,20 @@ def explain(
     _check_box(box, target)
 
     images, size = predictor.input([target])
-    features = predictor.detector.backbone(images)[level]
-    support_images, _ = predictor.input(frames)
-    maps = predictor.detector.backbone(support_images)[level]
+    features = predictor.detector.backbone(images)
     source = target.image.shape[:2]
     scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
-    stride = images.shape[-1] / features.shape[-1]
     rois = [(box.to(images.device) * scale.repeat(2))[None]]
-    roi = roi_align(features, rois, pool.output_size, 1 / stride, pool.sampling_ratio, pool.aligned)
+    scales = pool.scales(features, [size])
+    number = int(pool.levels(rois, scales)[0])
+    level = pool.featmap_names[number]
+    searched = pool.searched_level(level)
+    support_images, _ = predictor.input(frames)
+    maps = predictor.detector.backbone(support_images)[searched]
+    stride = 1 / scales[pool.featmap_names.index(searched)]
+    roi = roi_align(
+        features[level], rois, pool.output_size, scales[number], pool.sampling_ratio, pool.aligned
+    )
     similar, points, scores = most_similar_roi_align(roi, maps, top_k=pool.top_k)
     if pool.embedding is None:
         weights = similar.new_full((len(frames) + 1, 1, 1, *roi.shape[-2:]), 1 / (len(frames) + 1))
@@ -104,6 +115,8 @@ def explain(
     best = points[:, 0, 0, row, column]
     places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)
     return Explanation(
+        level=level,
+        searched_level=searched,
         target=target,
         box=box,
         cell=_cell(box, row, column, rows, columns),
@@ -158,11 +171,6 @@ def _pool(predictor: Predictor) -> MultiScaleTemporalRoIAlign:
         raise TrovidError(
             f"{predictor.name} has no Temporal RoI Align: nothing to explain; "
             "choose another model (`trovid models`), such as synthvid-selsa-troi"
-        )
-    if len(pool.featmap_names) > 1:
-        raise TrovidError(
-            f"{predictor.name} pools from several levels ({', '.join(pool.featmap_names)}), "
-            "which cannot be explained yet; choose a model of one level"
         )
     return pool
 

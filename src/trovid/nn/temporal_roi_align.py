@@ -234,7 +234,7 @@ class MultiScaleTemporalRoIAlign(nn.Module):
                     f"`x` and `support` must hold the level {lacking!r}, "
                     f"but have {list(x)} and {list(support)}"
                 )
-        scales = _scales([x[name] for name in self.featmap_names], image_shapes)
+        scales = self.scales(x, image_shapes)
         levels = self.levels(boxes, scales)
         pooled = [
             temporal_roi_align(
@@ -257,6 +257,10 @@ class MultiScaleTemporalRoIAlign(nn.Module):
     def searched_level(self, name: str) -> str:
         """The level of the support frames that proposals of a level search."""
         return name if self.searched == "own" else self.featmap_names[-1]
+
+    def scales(self, x: dict[str, Tensor], image_shapes: Sequence[tuple[int, int]]) -> list[float]:
+        """Map pixels per image pixel of each level."""
+        return _scales([x[name] for name in self.featmap_names], image_shapes)
 
     def levels(self, boxes: Sequence[Tensor], scales: Sequence[float]) -> list[Tensor]:
         """For each image the index of the level of each box (torchvision's rule).

@@ -1,0 +1,40 @@
+"""`explain` on a feature pyramid: the level of each proposal, and where its cell is found again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.torchvision_networks import frame, network, predictor
+from trovid.data.video_io import open_video
+from trovid.inference import Predictor
+from trovid.inference.explanation import explain
+from trovid.models import from_torchvision
+
+BOXES = {"0": [60.0, 50, 90, 75], "1": [30.0, 20, 140, 100], "2": [2.0, 2, 199, 148]}
+
+
+@pytest.fixture(scope="module", params=["own", "last"])
+def model(request) -> Predictor:
+    detector = from_torchvision(network("fasterrcnn_resnet50_fpn"), searched=request.param)
+    return predictor(detector, "coco-r50-fpn", 80)
+
+
+@pytest.mark.parametrize("level", BOXES)
+def test_a_cell_is_found_again_where_it_is(model, level):
+    """Nothing moves, so the most similar place is the cell's own."""
+    reader = open_video(np.stack([frame()] * 3))
+    found = explain(model, reader, frame=1, box=torch.tensor(BOXES[level]), support="uniform:3")
+    assert found.level == level
+    own = model.detector.roi_features.searched == "own"
+    assert found.searched_level == (level if own else "3")
+    assert [f.index for f in found.support] == [0, 2]
+    assert found.weights.sum() == pytest.approx(1)
+    assert (found.similarities <= 1 + 1e-5).all()
+    torch.testing.assert_close(found.points[0], found.points[1])
+    if own:
+        stride = 4 * 2 ** int(level) * 150 / 256  # in pixels of the source
+        centre = (found.cell[:2] + found.cell[2:]) / 2
+        assert (found.points - centre).abs().max() < 2 * stride
+        assert (found.similarities > 0.8).all()
