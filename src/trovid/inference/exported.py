@@ -19,6 +19,7 @@ from torchvision.ops import clip_boxes_to_image, nms
 from trovid.data.transforms import FrameTransform
 from trovid.models.detector import Detector
 from trovid.nn import MultiScaleTemporalRoIAlign, SelsaAttention
+from trovid.nn.selsa import attend
 from trovid.ops import reference
 from trovid.ops.packed import inverse_norms
 
@@ -164,7 +165,9 @@ class ExportedDetector(nn.Module):
             if pairs:
                 attention = detector.box_head.attention[index]
                 assert isinstance(attention, SelsaAttention)
-                x = x + attend(attention, x, pairs[2 * index], pairs[2 * index + 1])
+                keys, values = pairs[2 * index], pairs[2 * index + 1]
+                gathered = attend(attention.query(x), keys, values, attention.num_heads)
+                x = x + attention.output(gathered)
             x = F.relu(x)
         logits, deltas = detector.box_head.logits(x), detector.box_head.box_deltas(x)
         boxes = detector.box_coder.decode_single(deltas, proposals).unflatten(1, (-1, 4))
@@ -246,10 +249,3 @@ def temporal_features(
         rois, similar, pool.num_heads, weight, bias, pool.logit_scale
     )
     return output
-
-
-def attend(attention: SelsaAttention, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """`SelsaAttention` for at least one support proposal."""
-    q, k, v = (attention.split_heads(t)[None] for t in (attention.query(x), keys, values))
-    gathered = F.scaled_dot_product_attention(q, k, v)[0]
-    return attention.output(gathered.movedim(-3, -2).flatten(-2))

@@ -92,11 +92,6 @@ class Detector(nn.Module):
         )
 
     @property
-    def roi_grid(self) -> tuple[int, int]:
-        """(h, w) of the RoI features."""
-        return self.roi_features.output_size
-
-    @property
     def searches_maps(self) -> bool:
         """Whether RoI features are gathered from support maps (Temporal RoI Align)."""
         return bool(self.searched_levels)

@@ -15,13 +15,11 @@ from torchvision.models.resnet import Bottleneck
 
 
 def fuse_residuals(module: nn.Module) -> None:
-    """Replaces each bottleneck whose BatchNorm is folded, where this torch can add in place.
+    """Replaces each bottleneck whose BatchNorm is folded.
 
     Args:
-        module: Changed in place; for inference on a CPU.
+        module: Changed in place; for inference on a CPU where `onednn.available()`.
     """
-    if not hasattr(torch.ops.mkldnn, "_convolution_pointwise_"):
-        return
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Bottleneck) and isinstance(child.bn3, nn.Identity):

@@ -1,11 +1,11 @@
 """The detector as it runs at inference: the same products in fewer and faster steps.
 
-BatchNorm goes into the convolutions before it, weights lie channels last, residual sums are made by
-the convolutions (on a CPU), the first fully connected layer becomes a convolution over the RoI grid
-(on a CPU in float32, where its kernel is twice as fast), and with a lower precision the later parts
-of the backbone and that layer compute in it. All else stays in float32, Temporal RoI Align above
-all; the rounding of the image, of the first stages and of the RPN would move one box in thirty by
-more than a pixel (another choice among nearly equal proposals).
+BatchNorm goes into the convolutions before it, and weights lie channels last. On a CPU residual
+sums are made by the convolutions, and oneDNN multiplies what torch leaves to slower kernels. With a
+lower precision the later parts of the backbone and the first fully connected layer compute in it.
+All else stays in float32, Temporal RoI Align above all; the rounding of the image, of the first
+stages and of the RPN would move one box in thirty by more than a pixel (another choice among nearly
+equal proposals).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from trovid.errors import TrovidError
+from trovid.models import onednn
 from trovid.models.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
 from trovid.models.detector import Detector
 from trovid.models.fused_residual import fuse_residuals
-from trovid.nn.box_head import RoILinear
+from trovid.nn.box_head import BoxHead
+from trovid.nn.selsa import SelsaAttention
 
 LOW_PRECISION: dict[type[nn.Module], tuple[str, ...]] = {
     ResNetBackbone: ("layer3", "layer4", "reduction"),
@@ -65,23 +66,21 @@ def for_inference(
     if precision == "fp16" and device.type == "cpu":
         raise TrovidError("the precision fp16 needs a GPU: use bf16 or float32 on a CPU")
     dtype = PRECISIONS[precision]
-    on_cpu = channels_last and device.type == "cpu"
+    fast = channels_last and device.type == "cpu" and onednn.available()
     layout = torch.channels_last if channels_last else torch.contiguous_format
     detector = _share(detector.eval().to(device).to(memory_format=layout))
     if isinstance(detector.backbone, ResNetBackbone | SmallBackbone):
         fold_batch_norm(detector.backbone)
-        if on_cpu and torch.backends.mkldnn.is_available():
+        if fast:
             fuse_residuals(detector.backbone)
-    first = detector.box_head.layers[0]
-    if on_cpu and dtype == torch.float32 and isinstance(first, RoILinear):
-        first = RoIConvolution(first, detector.roi_grid)
     if dtype != torch.float32:
         for name in LOW_PRECISION.get(type(detector.backbone), ()):
             parent, _, child = name.rpartition(".")
             module = detector.backbone.get_submodule(name)
             setattr(detector.backbone.get_submodule(parent), child, LowPrecision(module, dtype))
-        first = LowPrecision(first, dtype)
-    detector.box_head.layers[0] = first
+        detector.box_head.layers[0] = LowPrecision(detector.box_head.layers[0], dtype)
+    if fast:
+        _through_onednn(detector.box_head)
     return detector
 
 
@@ -106,24 +105,14 @@ def fold_batch_norm(module: nn.Module) -> None:
             before = name, child
 
 
-class RoIConvolution(nn.Module):
-    """A fully connected layer on RoI features as one convolution of the RoI grid's size.
-
-    Args:
-        linear: Whose weights are taken.
-        grid: (h, w) of the RoI features.
-    """
-
-    def __init__(self, linear: RoILinear, grid: tuple[int, int]) -> None:
-        super().__init__()
-        weight = linear.weight.detach().unflatten(1, (-1, *grid))
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.bias = linear.bias
-
-    def forward(self, roi_features: Tensor) -> Tensor:
-        """Tensor[R, C, h, w] to Tensor[R, D]."""
-        return F.conv2d(roi_features, self.weight, self.bias).flatten(1)
+def _through_onednn(box_head: BoxHead) -> None:
+    """Lets oneDNN compute fully connected layers and attention. Changes them in place."""
+    for parent in list(box_head.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Linear):
+                setattr(parent, name, onednn.Linear(child))
+        if isinstance(parent, SelsaAttention):
+            parent.attend = onednn.attend
 
 
 class LowPrecision(nn.Module):

@@ -7,6 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:
+    """softmax(q k / sqrt(d)) v in each head.
+
+    Args:
+        queries: Tensor[R, D], the D / num_heads channels of each head side by side.
+        keys: Tensor[P, D].
+        values: Tensor[P, D].
+        num_heads: Heads.
+
+    Returns:
+        Tensor[R, D].
+    """
+    q, k, v = (
+        t.to(queries.dtype).unflatten(-1, (num_heads, -1)).movedim(-2, -3)[None]
+        for t in (queries, keys, values)
+    )
+    return F.scaled_dot_product_attention(q, k, v)[0].movedim(-3, -2).flatten(-2)
+
+
 class SelsaAttention(nn.Module):
     """softmax(q k / sqrt(d)) v over support proposals, multi-headed, without the residual.
 
@@ -21,6 +40,9 @@ class SelsaAttention(nn.Module):
         dim: Width D of the features.
         num_heads: Heads, each of D / num_heads channels.
 
+    Attributes:
+        attend: The attention itself, from queries, keys, values and the number of heads.
+
     Raises:
         ValueError: If `dim` is not divisible by `num_heads`.
     """
@@ -30,6 +52,7 @@ class SelsaAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f"`dim` must be divisible by `num_heads`, but got {dim} / {num_heads}")
         self.num_heads = num_heads
+        self.attend = attend
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.value = nn.Linear(dim, dim)
@@ -44,10 +67,6 @@ class SelsaAttention(nn.Module):
             nn.init.zeros_(layer.bias)
             with torch.no_grad():
                 layer.weight.mul_(scale)
-
-    def split_heads(self, x: Tensor) -> Tensor:
-        """Tensor[R, D] to Tensor[heads, R, D / heads]."""
-        return x.unflatten(-1, (self.num_heads, -1)).movedim(-2, -3)
 
     def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
         """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
@@ -66,6 +85,4 @@ class SelsaAttention(nn.Module):
         """
         if len(keys) == 0 or len(x) == 0:
             return x.new_zeros(x.shape)
-        q, k, v = (self.split_heads(t)[None] for t in (self.query(x), keys, values))
-        gathered = F.scaled_dot_product_attention(q, k.to(q.dtype), v.to(q.dtype))[0]
-        return self.output(gathered.movedim(-3, -2).flatten(-2))
+        return self.output(self.attend(self.query(x), keys, values, self.num_heads))
