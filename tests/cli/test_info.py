@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from tests.cli.command import trovid_command
-from tests.cli.runs import folder
+from tests.cli.runs import folder, video
 from tests.media import encode
 
 
@@ -102,3 +105,13 @@ def test_what_cannot_be_read_is_named_and_the_others_done(tmp_path, capsys):
     assert out.startswith(str(good))
     assert trovid_command(capsys, "info", tmp_path / "absent.mp4")[:2] == (2, "")
     assert trovid_command(capsys, "info")[0] == 2
+
+
+def test_a_reader_that_leaves_early_is_no_failure(tmp_path):
+    video(tmp_path / "a.mp4")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-u", "-m", "trovid.cli.main", "info", tmp_path]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")

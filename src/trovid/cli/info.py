@@ -57,6 +57,8 @@ def info(
                 found.append(video_facts(source, frame_rate=frame_rate))
                 if not json:
                     print(_page(found[-1]))
+        except BrokenPipeError:
+            raise
         except (TrovidError, OSError) as error:
             reason = str(error) if isinstance(error, TrovidError) else f"{word}: {error.strerror}"
             complain(reason)

@@ -131,7 +131,7 @@ class _Canvas:
         place = self._place(self._pixels(box), width, height, below)
         self.taken.append(place)
         self.pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
-        ink = BLACK if _brightness(colour) > 130 else WHITE
+        ink = BLACK if brightness(colour) > 130 else WHITE
         self.pen.text((place[0] + margin, place[1]), text, font=font, fill=ink)
 
     def _place(self, box: Rectangle, width: int, height: int, below: bool) -> Rectangle:
@@ -271,7 +271,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _brightness(colour: Colour) -> float:
+def brightness(colour: Colour) -> float:
+    """How bright a colour looks, 0..255."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 

@@ -34,8 +34,8 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
 
     frames = [explanation.target, *explanation.support]
     height, width = explanation.target.image.shape[:2]
-    columns = min(len(frames), COLUMNS)
-    rows = math.ceil(len(frames) / columns)
+    rows = math.ceil(len(frames) / COLUMNS)
+    columns = math.ceil(len(frames) / rows)
     figure, grid = plt.subplots(
         rows,
         columns,

@@ -7,10 +7,11 @@ from PIL import Image, ImageDraw
 
 from trovid.inference.association import BoxLinker
 from trovid.structures import Detections
-from trovid.viz.drawing import PAPER, WHITE, class_colour, fitted
+from trovid.viz.drawing import PAPER, WHITE, Colour, brightness, class_colour, fitted
 
 GRID = (62, 62, 62)
 FAINT = (150, 150, 150)
+DARKEST = 130
 
 
 class Timeline:
@@ -74,7 +75,9 @@ class Timeline:
             self._name(name)
             y = self._y(score)
             self._pen.line(
-                (*before.get(track, (x - 1, y)), x, y), fill=class_colour(name), width=self._line
+                (*before.get(track, (x - 1, y)), x, y),
+                fill=readable(class_colour(name)),
+                width=self._line,
             )
             self._last[track] = (x, y)
         strip = self._canvas.copy()
@@ -100,7 +103,7 @@ class Timeline:
         if right > self._canvas.width:
             right = self._canvas.width + 1
         else:
-            self._pen.text((left, 1), text, font=font, fill=class_colour(name))
+            self._pen.text((left, 1), text, font=font, fill=readable(class_colour(name)))
         self._legend[name] = right
 
     def _write(
@@ -108,6 +111,18 @@ class Timeline:
     ) -> None:
         font, text = fitted(text, self._text, self._canvas.width)
         self._pen.text(place, text, font=font, fill=colour, anchor=anchor)
+
+
+def readable(colour: Colour) -> Colour:
+    """A class's colour as it can be told from the dark strip: made lighter where it is dark.
+
+    Example:
+        >>> readable((255, 220, 0)), readable((30, 30, 200))
+        ((255, 220, 0), (118, 118, 222))
+    """
+    lack = max(0.0, (DARKEST - brightness(colour)) / (255 - brightness(colour)))
+    red, green, blue = (round(part + lack * (255 - part)) for part in colour)
+    return red, green, blue
 
 
 def _clock(seconds: float) -> str:
