@@ -122,6 +122,18 @@ class Detections:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __repr__(self) -> str:
+        """In a line.
+
+        Example:
+            >>> Detections(torch.zeros(1, 4), torch.tensor([0.9]), torch.tensor([1]), ("a", "cup"))
+            Detections(1 in frame 0 at 0.00 s: cup 0.90)
+        """
+        best = [f"{n} {s:.2f}" for n, s in zip(self[:4].names, self.scores.tolist(), strict=False)]
+        found = ", ".join(best + ["..."] * (len(self) > 4))
+        place = f"{len(self)} in frame {self.frame_index} at {self.time:.2f} s"
+        return f"Detections({place}{': ' * bool(found)}{found})"
+
     def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | Tensor) -> Self:
         """The chosen detections, by an index, several, a mask or a slice.
 

@@ -139,3 +139,21 @@ def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
     )
     some = list(temporal.detect(clip[:6], seq_nms=True, frames=[1, 4], **options))
     assert [d.frame_index for d in some] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"score": 2}, ValueError, "`score` must lie in 0..1, but is 2"),
+        ({"nms": -1}, ValueError, "`nms` must lie in 0..1, but is -1"),
+        ({"max_detections": 0}, ValueError, "`max_detections` must be at least 1, but is 0"),
+        ({"frames": [99]}, ValueError, "lie in 0..3, but one asked for is 99"),
+        ({"frames": [2, 1]}, ValueError, "once and in rising order"),
+        ({"classes": "cup"}, TypeError, r"`classes` must be names, such as \['cup'\]"),
+        ({"classes": ["cap"]}, TrovidError, "did you mean 'cup'"),
+        ({"lookahead": -1}, ValueError, "`lookahead` must not be negative"),
+    ],
+)
+def test_wrong_arguments(temporal, clip, options, error, message):
+    with pytest.raises(error, match=message):
+        list(temporal.detect(clip[:4], **options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -68,8 +69,14 @@ class VideoReader(ABC):
         """Some frames one at a time, skipping what lies between where that is quicker.
 
         Args:
-            indices: Valid indices, distinct and ascending.
+            indices: Indices from 0, distinct and ascending.
+
+        Raises:
+            ValueError: If they are not, or one is not in 0..num_frames - 1.
         """
+        self._check(indices)
+        if any(after <= before for before, after in pairwise(indices)):
+            raise ValueError(f"the frames of {self.source} must be named once and in rising order")
         if len(indices) == self.video.num_frames:
             return iter(self)
         return self._read_sorted(indices)
@@ -89,14 +96,17 @@ class VideoReader(ABC):
         wanted = [int(index) for index in indices]
         if not wanted:
             return []
-        count = self.video.num_frames
-        if min(wanted) < 0 or max(wanted) >= count:
-            wrong = min(wanted) if min(wanted) < 0 else max(wanted)
-            raise ValueError(
-                f"`indices` must lie in 0..{count - 1} for {self.source}, but one is {wrong}"
-            )
+        self._check(wanted)
         frames = {frame.index: frame for frame in self._read_sorted(sorted(set(wanted)))}
         return [frames[index] for index in wanted]
+
+    def _check(self, indices: Sequence[int]) -> None:
+        last = self.video.num_frames - 1
+        wrong = next((index for index in indices if not 0 <= index <= last), None)
+        if wrong is not None:
+            raise ValueError(
+                f"frames of {self.source} lie in 0..{last}, but one asked for is {wrong}"
+            )
 
     def __enter__(self) -> Self:
         return self

@@ -96,7 +96,10 @@ class FrameRunner:
 
         Raises:
             TrovidError: If the model does not know one of them.
+            TypeError: If they are a text.
         """
+        if isinstance(classes, str):
+            raise TypeError(f"`classes` must be names, such as [{classes!r}], but is a text")
         for name in classes:
             if name not in self.class_names:
                 hint = nearest(name, self.class_names)

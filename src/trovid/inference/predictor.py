@@ -255,6 +255,11 @@ class Predictor(FrameRunner):
         max_detections: int | None,
     ) -> dict[str, Any]:
         """The arguments of `select_detections`, the recipe's where none is given."""
+        for name, value in (("score", score), ("nms", nms)):
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"`{name}` must lie in 0..1, but is {value}")
+        if max_detections is not None and max_detections < 1:
+            raise ValueError(f"`max_detections` must be at least 1, but is {max_detections}")
         own = self.recipe.inference
         return {
             "score": own.score if score is None else score,
