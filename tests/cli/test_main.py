@@ -170,3 +170,15 @@ def test_a_bug_is_not_hidden(app_that):
     app_that(bug)
     with pytest.raises(ZeroDivisionError):
         cli.main(["train"])
+
+
+def test_debug_shows_where_a_loss_comes_from(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("TROVID_DEBUG", raising=False)
+    words = ("detect", str(tmp_path / "absent.mp4"), "--out", str(tmp_path / "out"))
+    status, _, err = run(capsys, *words)
+    assert (status, err.count("\n")) == (2, 1)
+    status, _, err = run(capsys, *words, "--debug")
+    assert status == 2
+    assert err.startswith("trovid: ")
+    assert "Traceback" in err
+    assert 'raise TrovidError(f"{path}: no such file' in err

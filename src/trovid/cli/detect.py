@@ -180,8 +180,8 @@ def detect(
         )
         for result in runs.run([str(word) for word in videos]):
             results.append(result)
-            for loss in result.losses:
-                complain(loss)
+            for number, loss in enumerate(result.losses):
+                complain(loss, None if number else result.error)
     status = exit_status(results)
     if json:
         print_json(results, status)

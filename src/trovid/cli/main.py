@@ -165,7 +165,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
     except MemoryError:
         if debug:
             raise
-        complain("out of memory; run fewer or smaller videos, or close other programs")
+        complain("out of memory; smaller videos need less, and so does --support uniform:4")
         return EXIT_NOTHING_DONE
     except KeyboardInterrupt:
         if debug:

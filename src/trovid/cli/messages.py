@@ -11,11 +11,17 @@ from typing import Any
 DEBUG_VARIABLE = "TROVID_DEBUG"
 
 
-def complain(message: str) -> None:
-    """One line on stderr; with `--debug` the error being handled follows with its place."""
+def complain(message: str, error: BaseException | None = None) -> None:
+    """One line on stderr; with `--debug` the error follows with its place.
+
+    Args:
+        message: What is wrong and what helps.
+        error: Where it comes from; by default the error being handled.
+    """
     print("trovid: " + " ".join(message.split()), file=sys.stderr)
-    if os.environ.get(DEBUG_VARIABLE) and sys.exc_info()[0] is not None:
-        traceback.print_exc()
+    error = error or sys.exception()
+    if os.environ.get(DEBUG_VARIABLE) and error is not None:
+        traceback.print_exception(error)
 
 
 def print_record(record: Any) -> None:

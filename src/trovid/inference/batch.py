@@ -54,6 +54,7 @@ class Result:
         job: Where its results are; None where it could not be read.
         outcome: Figures; None where nothing was done now.
         losses: One line for each thing that went wrong.
+        error: The error of which the first loss tells, where one was raised.
         done_before: Whether an earlier run had completed it.
     """
 
@@ -61,6 +62,7 @@ class Result:
     job: Job | None = None
     outcome: Outcome | None = None
     losses: list[str] = field(default_factory=list)
+    error: Exception | None = None
     done_before: bool = False
 
     @property
@@ -118,12 +120,12 @@ class Batch:
             try:
                 inputs += [found for found in find_inputs(word) if found not in inputs]
             except (TrovidError, OSError) as error:
-                yield Result(word, losses=[_loss(word, error)])
+                yield Result(word, losses=[_loss(word, error)], error=error)
         for word in inputs:
             try:
                 sources[word] = self._open(word)
             except (TrovidError, OSError, MemoryError) as error:
-                yield Result(word, losses=[_loss(word, error)])
+                yield Result(word, losses=[_loss(word, error)], error=error)
         ready = []
         for job in plan(list(sources), inputs, self.out, self.makers):
             there = job.existing()
@@ -219,12 +221,12 @@ class Batch:
                     shared=shared,
                 )
         except (TrovidError, MemoryError) as error:
-            return Result(job.source, job, losses=[_loss(job.source, error)])
+            return Result(job.source, job, losses=[_loss(job.source, error)], error=error)
         losses = list(dict.fromkeys(outcome.problems))
         if not outcome.complete:
             again = "the same command with --resume goes on"
             losses.append(f"{job.source}: stopped after {outcome.frames} frames; {again}")
-        return Result(job.source, job, outcome, losses)
+        return Result(job.source, job, outcome, losses, outcome.error)
 
     def _earlier(
         self, source: Source, job: Job, head: dict[str, Any]

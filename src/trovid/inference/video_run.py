@@ -37,6 +37,7 @@ class Outcome:
         new_frames: Frames that this run detected in.
         complete: Whether every frame that was asked for is there.
         problems: What was wrong with the video, one line each.
+        error: What broke it off, if anything did.
         latencies: Seconds from a frame's coming in to its detections, when online.
     """
 
@@ -46,6 +47,7 @@ class Outcome:
     new_frames: int = 0
     complete: bool = True
     problems: list[str] = field(default_factory=list)
+    error: Exception | None = None
     latencies: list[float] = field(default_factory=list)
 
     @property
@@ -116,7 +118,6 @@ def run_video(
     began = time.monotonic()
     outcome = Outcome(problems=source.problems)
     live = isinstance(source, LiveStream)
-    failure = ""
     try:
         targets = ENDLESS[:: options.stride] if live else options.targets(source)
         total = 0 if live else len(targets)
@@ -143,7 +144,7 @@ def run_video(
                 except StopIteration:
                     break
                 except TrovidError as error:
-                    failure, outcome.complete = str(error), False
+                    outcome.error, outcome.complete = error, False
                     break
                 outcome.new_frames += 1
                 if options.online:
@@ -152,9 +153,9 @@ def run_video(
                 tick(outcome.frames, total, f"{outcome.detections} detections")
                 yield
         if not outcome.frames:
-            raise TrovidError(failure or f"{source.source}: stopped before the first frame")
-        if failure:
-            outcome.problems.append(failure)
+            raise outcome.error or TrovidError(f"{source.source}: stopped before the first frame")
+        if outcome.error:
+            outcome.problems.append(str(outcome.error))
         for output in outputs:
             output.finish(complete=outcome.complete, problems=outcome.problems)
             outcome.problems += output.problems
