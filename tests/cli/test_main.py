@@ -56,6 +56,8 @@ def test_help_lists_the_commands(capsys):
         (["synthvid"], "--out requires"),
         (["synthvid", "x", "--vidoes", "3"], "--vid"),
         (["synthvid", "x", "--videos", "many"], "many"),
+        (["info", "x.mp4", "--frame-rate"], "--frame-rate requires an argument"),
+        (["explain", "x.mp4", "y.mp4"], "trovid: not expected: y.mp4 (`trovid explain --help`"),
         (["evaluate", "missing.json", "--labels", "none.json"], ".json"),
     ],
 )

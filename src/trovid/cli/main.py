@@ -154,7 +154,10 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
         if debug:
             raise
         help_words = "trovid --help" if chosen is None else f"trovid {chosen} --help"
-        complain(f"{error} (`{help_words}` lists what there is)")
+        reason = str(error)
+        if isinstance(error, cyclopts.UnusedCliTokensError):
+            reason = f"not expected: {' '.join(error.unused_tokens or ())}"
+        complain(f"{reason} (`{help_words}` lists what there is)")
         return EXIT_NOTHING_DONE
     except OSError as error:
         if debug:

@@ -48,7 +48,7 @@ class Timeline:
             y = self._bottom - share * (self._bottom - self._top)
             self._pen.line((0, y, width, y), fill=GRID)
             score = self._lowest + share * (1 - self._lowest)
-            self._write((2, y), f"{score:.2f}".rstrip("0").rstrip("."), "lm", FAINT)
+            self._write((2, y), f"{score:.2f}".rstrip("0").rstrip("."), "lb", FAINT)
         self._write((2, self.height - 1), _clock(start), "lb", FAINT)
         self._write((width - 2, self.height - 1), _clock(end), "rb", FAINT)
 
