@@ -108,3 +108,12 @@ def test_flops():
     assert factored_flops(dense) == pytest.approx(82e9 + 138e9 + 10e9, rel=0.02)
     few = OperatorSize(rois=30)
     assert factored_flops(few) < factored_flops(PAPER) / 2
+
+
+def test_records_as_json(tmp_path, capsys):
+    words = ["operator", "forward-average", "--quick", "--threads", "1", "--rounds", "2"]
+    assert run(*words, "--seconds", "0", "--out", str(tmp_path), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["status"] == 0
+    assert [record["case"] for record in said["records"]] == ["forward-average"]
+    assert json.loads((tmp_path / "quick-operator.json").read_text())["records"] == said["records"]
