@@ -9,13 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.models.published import save_published, small_recipe
 from trovid.errors import TrovidError
 from trovid.models import load_weights
 from trovid.models.conversion import convert_published
 from trovid.models.download import sha256_of
 from trovid.models.weights import save_tensors
-
-from .published import save_published, small_recipe
 
 
 @pytest.mark.parametrize("name", ["selsa", "selsa-troi"])

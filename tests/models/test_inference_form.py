@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from tests.models.published import small_recipe
 from trovid.errors import TrovidError
 from trovid.models import build_detector, load_recipe
 from trovid.models.backbones import ResNetBackbone
 from trovid.models.inference_form import LowPrecision, fold_batch_norm, for_inference
-
-from .published import small_recipe
 
 
 def randomise_norms(module: nn.Module) -> None:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.models.published import small_recipe
 from trovid.data.transforms import FrameTransform
 from trovid.data.video_io import Frame, open_video
 from trovid.inference import Predictor
@@ -25,8 +26,6 @@ from trovid.models import ScoredBoxes, SupportBank, load_weights, select_detecti
 from trovid.models.conversion import convert_published
 from trovid.models.rpn import image_list
 from trovid.models.weights import save_tensors
-
-from .published import small_recipe
 
 SHARED = Path(__file__).parents[3] / "shared"
 CASES = SHARED / "parity"

@@ -20,6 +20,7 @@ from tests.models.torchvision_networks import (
     SHORTER,
     frame,
     network,
+    pixels,
     predictor,
     scale_outputs,
     small_recipe,
@@ -66,21 +67,21 @@ def torchvisions(name: str):
     classes = 2 if builder.startswith("keypoint") else 91
     model = network(builder, classes)
     with torch.no_grad():
-        (theirs,) = model([torch.from_numpy(frame()).permute(2, 0, 1).float() / 255])
+        (theirs,) = model([pixels(frame())])
     used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
     known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
     return model, {key: theirs[key][known] for key in ("boxes", "scores", "labels")}, used
 
 
-def assert_same_detections(found, theirs, names: list[int], *, pixels=0.01, scores=1e-5):
+def assert_same_detections(found, theirs, names: list[int], *, pixel=0.01, score=1e-5):
     """Each of torchvision's detections has its counterpart, and there are no others."""
     assert len(found) == len(theirs["boxes"]) > (5 if len(names) > 1 else 1)
-    for box, score, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
+    for box, wanted, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
         same = found.labels == names.index(int(label))
         distance = (found.boxes[same] - box).abs().amax(1)
         near = int(distance.argmin())
-        assert float(distance[near]) < pixels
-        assert abs(float(found.scores[same][near] - score)) < scores
+        assert float(distance[near]) < pixel
+        assert abs(float(found.scores[same][near] - wanted)) < score
 
 
 QUICK = ("coco-r50-fpn", "coco-r50-fpn-v2", "coco-mobilenet-v3-320-fpn")
@@ -112,7 +113,7 @@ def test_the_faster_order_of_sums_rounds_otherwise():
     recipe = replace(recipe, model=replace(recipe.model, channels_last=True))
     runner = Predictor(from_torchvision(model), recipe, device="cpu")
     (found,) = runner.detect(frame()[None])
-    assert_same_detections(found, theirs, used, pixels=0.01, scores=5e-5)
+    assert_same_detections(found, theirs, used, score=5e-5)
 
 
 def test_all_outputs_can_be_kept_and_other_anchors_taken_over():
@@ -132,7 +133,7 @@ def test_all_outputs_can_be_kept_and_other_anchors_taken_over():
     scale_outputs(model)
     image = frame(160, 160)
     with torch.no_grad():
-        (theirs,) = model([torch.from_numpy(image.copy()).permute(2, 0, 1).float() / 255])
+        (theirs,) = model([pixels(image)])
     found = detected(from_torchvision(model, unused=()), "coco-mobilenet-v3-320-fpn", 4, image)
     assert_same_detections(found, theirs, [1, 2, 3, 4])
 
