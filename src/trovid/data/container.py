@@ -18,6 +18,8 @@ from trovid.errors import TrovidError
 
 TEXT_FORMATS = frozenset(("adf", "bin", "idf", "tty", "xbin"))
 SHORTEST_LOSS = 0.5
+NO_PICTURE = 16
+"""Bytes of an AVI's slot that may hold no picture (MPEG-4: a header that says "not coded")."""
 LONGEST_TAIL = 0.1
 """Share of a whole file's bytes that may lie behind its last picture (an index, say)."""
 
@@ -132,9 +134,12 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def stated_frames(container: InputContainer, stream: VideoStream) -> int:
-    """Frames that the container announces; 0 where it does not (AVI: a slot may be empty)."""
+    """Frames that the container announces; 0 where it does not.
+
+    Slots of an AVI that say no more than "as before" are no frames, for they decode to none.
+    """
     if container.format.name == "avi":
-        return sum(entry.size > 0 for entry in stream.index_entries)
+        return sum(entry.size > NO_PICTURE for entry in stream.index_entries)
     return stream.frames
 
 
