@@ -80,7 +80,8 @@ model:
     pre_nms: [6000, 6000]  # training, test; chosen
     post_nms: [300, 300]
     nms: 0.7  # chosen, and so is what follows
-{rpn_sampling}    allowed_border: null  # any anchor
+{rpn_sampling}    lowest_iou: 0.0  # of an object's best anchor; chosen
+    allowed_border: null  # any anchor
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]
@@ -153,7 +154,8 @@ model:
     pre_nms: [6000, 6000]  # training, test
     post_nms: [600, 300]
     nms: 0.7
-{rpn_sampling}    allowed_border: 0  # anchors across the image's edge have no loss
+{rpn_sampling}    lowest_iou: 0.3  # of an object's best anchor
+    allowed_border: 0  # anchors across the image's edge have no loss
     smooth_l1_beta: 0.1111111111111111
   roi:
     levels: [conv5]

@@ -10,7 +10,7 @@ from torchvision.ops import box_iou
 from trovid.models.rpn import ProposalNetwork
 
 
-def network(allowed_border: int | None) -> ProposalNetwork:
+def network(allowed_border: int | None, **options) -> ProposalNetwork:
     torch.manual_seed(0)
     return ProposalNetwork(
         in_channels=8,
@@ -19,6 +19,7 @@ def network(allowed_border: int | None) -> ProposalNetwork:
         pre_nms=(100, 100),
         post_nms=(50, 50),
         allowed_border=allowed_border,
+        **options,
     )
 
 
@@ -50,6 +51,23 @@ def test_anchors_across_the_edge_have_no_loss(border):
     # the best of the anchors inside stands for the object at the corner
     overlaps = box_iou(target["boxes"][:1], anchors)[0] * inside
     assert labels[0][overlaps.argmax()] == 1
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.3])
+def test_an_objects_best_anchor_is_positive_from_a_bound_on(lowest):
+    """One object that an anchor fits well, a small one that the best anchor overlaps by 0.1."""
+    rpn = network(None, lowest_iou=lowest)
+    anchors = anchors_of(rpn, 128, 160)
+    small, fitting = torch.tensor([[70.0, 70.0, 80.0, 80.0]]), anchors[7:8] + 1.0
+    overlaps = box_iou(torch.cat([small, fitting]), anchors)
+    assert overlaps[0].max() < 0.3
+    assert overlaps[1].max() > 0.7
+    (labels,), _ = rpn.wanted([anchors], [(128, 160)], [{"boxes": torch.cat([small, fitting])}])
+    best = overlaps[0] == overlaps[0].max()
+    assert (labels[best] == (0 if lowest else 1)).all()
+    assert labels[overlaps[1].argmax()] == 1
+    (labels,), _ = rpn.wanted([anchors], [(128, 160)], [{"boxes": small}])
+    assert int((labels == 1).sum()) == (0 if lowest else int(best.sum()))
 
 
 def test_an_image_smaller_than_every_anchor_has_no_loss_and_a_finite_gradient():

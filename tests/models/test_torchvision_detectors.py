@@ -73,14 +73,14 @@ def torchvisions(name: str):
     return model, {key: theirs[key][known] for key in ("boxes", "scores", "labels")}, used
 
 
-def assert_same_detections(found, theirs, names: list[int], *, pixel=0.01, score=1e-5):
+def assert_same_detections(found, theirs, names: list[int], *, score=1e-5):
     """Each of torchvision's detections has its counterpart, and there are no others."""
     assert len(found) == len(theirs["boxes"]) > (5 if len(names) > 1 else 1)
     for box, wanted, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"], strict=True):
         same = found.labels == names.index(int(label))
         distance = (found.boxes[same] - box).abs().amax(1)
         near = int(distance.argmin())
-        assert float(distance[near]) < pixel
+        assert float(distance[near]) < 0.01
         assert abs(float(found.scores[same][near] - wanted)) < score
 
 

@@ -67,6 +67,7 @@ class RPNRecipe:
     positive_fraction: float = 0.5
     foreground_iou: float = 0.7
     background_iou: float = 0.3
+    lowest_iou: float = 0.0
     allowed_border: int | None = None
     smooth_l1_beta: float = 1 / 9
 

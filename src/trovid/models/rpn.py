@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import (
@@ -77,6 +78,27 @@ class Anchors(AnchorGenerator):
         return torch.stack([-half_w, -half_h, half_w, half_h], dim=1)
 
 
+class AnchorMatcher(Matcher):
+    """torchvision's matcher, with a bound for the best anchor of an object.
+
+    Args:
+        foreground_iou: IoU from which an anchor is positive.
+        background_iou: IoU below which it is negative.
+        lowest_iou: IoU from which the best anchor of an object is positive even so.
+    """
+
+    def __init__(self, foreground_iou: float, background_iou: float, lowest_iou: float) -> None:
+        super().__init__(foreground_iou, background_iou, allow_low_quality_matches=True)
+        self.lowest_iou = lowest_iou
+
+    def set_low_quality_matches_(
+        self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor
+    ) -> None:
+        """Changes `matches` Tensor[A], given IoUs Tensor[N, A] of objects and anchors."""
+        reached = match_quality_matrix.amax(1) >= self.lowest_iou
+        super().set_low_quality_matches_(matches, all_matches, match_quality_matrix[reached])
+
+
 class ProposalNetwork(RegionProposalNetwork):
     """Anchors, objectness and box deltas on every level, then the best proposals of an image.
 
@@ -94,6 +116,7 @@ class ProposalNetwork(RegionProposalNetwork):
         positive_fraction: Share of positive ones at most.
         foreground_iou: IoU from which an anchor is positive.
         background_iou: IoU below which it is negative.
+        lowest_iou: IoU from which the best anchor of an object is positive even so.
         allowed_border: Pixels by which an anchor in the loss may lie outside the image; None for
             any anchor.
         smooth_l1_beta: Where the box loss goes from square to linear.
@@ -115,6 +138,7 @@ class ProposalNetwork(RegionProposalNetwork):
         positive_fraction: float = 0.5,
         foreground_iou: float = 0.7,
         background_iou: float = 0.3,
+        lowest_iou: float = 0.0,
         allowed_border: int | None = None,
         smooth_l1_beta: float = 1 / 9,
     ) -> None:
@@ -135,6 +159,7 @@ class ProposalNetwork(RegionProposalNetwork):
             post_nms_top_n={"training": post_nms[0], "testing": post_nms[1]},
             nms_thresh=nms,
         )
+        self.proposal_matcher = AnchorMatcher(foreground_iou, background_iou, lowest_iou)
         self.levels = tuple(levels)
         self.allowed_border = allowed_border
         self.smooth_l1_beta = smooth_l1_beta
