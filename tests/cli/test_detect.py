@@ -150,6 +150,7 @@ def test_a_file_cut_off_is_done_as_far_as_it_goes_and_said(tmp_path, capsys, mod
     [
         (["absent.mp4"], "absent.mp4: no such file"),
         ([], "name at least one video"),
+        ([""], "an empty name names no video"),
         (["VIDEO", "--score", "50"], "--score must lie in 0..1, but is 50.0"),
         (["VIDEO", "--support", "all"], "support frames 'all' are not understood"),
         (["VIDEO", "--model", "absent"], "no model 'absent'"),

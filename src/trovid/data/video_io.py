@@ -46,6 +46,8 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
         [0.12, 0.0]
     """
     if isinstance(source, str | PathLike):
+        if not str(source):
+            raise TrovidError("an empty name names no video; the current folder is called .")
         return _open_path(Path(source), frame_rate)
     if is_picture(source):
         return ArrayReader(as_pictures(source), frame_rate=frame_rate)

@@ -48,8 +48,10 @@ def find_inputs(word: str) -> list[str]:
         word: A file, a folder of images, a folder of videos, a pattern with * or a stream address.
 
     Raises:
-        TrovidError: If a pattern fits nothing.
+        TrovidError: If a pattern fits nothing, or the word is empty.
     """
+    if not word:
+        raise TrovidError("an empty name names no video; the current folder is called .")
     if is_live(word):
         return [word]
     path = Path(word)
