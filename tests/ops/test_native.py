@@ -197,3 +197,13 @@ def test_backends_are_isolated_from_their_inputs():
     problem.run(tensors, "native")
     assert all(torch.equal(tensors[name], copies[name]) for name in tensors)
     assert native.accepts(tensors["features"])
+
+
+@pytest.mark.parametrize("size", [3e-13, 1e-20])
+def test_positions_without_direction_choose_the_first_cells(size):
+    """Also those whose cells are longer than nothing, but not longer than 1e-12."""
+    problem = Problem(frames=(2,), rois=(100,), channels=24, size=(10, 10))
+    tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
+    tensors["features"] = tensors["features"] * size
+    found = problem.run(tensors, "native")
+    assert_close(found, problem.run(tensors, "reference"), 1e-5)

@@ -8,7 +8,7 @@
 
 namespace TROVID_ISA {
 
-constexpr int64_t kBatchBytes = 24 << 20;
+constexpr int64_t kBatchBytes = 16 << 20;
 
 // The gradient of RoIAlign: grad_features [cells, channels] of one video.
 inline void unpool(const trovid_problem& p, const VideoPart& part, const Combination& cells,
@@ -69,13 +69,12 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
   for (int64_t first = 0; first < g.part.count; first += most) {
     batch.rois = g.part.count - first < most ? g.part.count - first : most;
     const int64_t* rois = g.part.rois.data() + first;
-    parallel(batch.rois, p.threads, [&](int64_t r, int64_t) {
-      transpose(g.grad_output + rois[r] * area * p.channels, area, p.channels, area,
-                batch.grad_output_of(r), p.channels);
-    });
     parallel(l.groups * batch.rois, p.threads, [&](int64_t task, int64_t thread) {
       const int64_t group = task / batch.rois, r = task % batch.rois, from = rois[r] * area;
       GradientSpace& space = spaces[thread];
+      const int64_t own = group * l.heads_of_group * l.width, width = l.heads_of_group * l.width;
+      transpose(g.grad_output + (rois[r] * p.channels + own) * area, area, width, area,
+                batch.grad_output_of(r) + own, p.channels);
       if (!e) {
         const float factor = 1 / static_cast<float>(frames + 1);
         for (int64_t i = 0; i < area * (frames + 1); ++i) batch.weights_of(r, 0)[i] = factor;
@@ -94,21 +93,22 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
                       (first + r) * area, g.sets + from * p.channels,
                       g.grad_sets + from * p.channels, batch, space);
     });
-    parallel(parts * l.groups, p.threads, [&](int64_t task, int64_t thread) {
-      const int64_t part = task % parts, begin = frames * part / parts;
-      for (int64_t r = 0; r < batch.rois; ++r)
-        similar_gradient(g, near, e, task / parts, r, rois[r], begin,
-                         frames * (part + 1) / parts - begin, batch, support_spaces[thread]);
+    const int64_t shares = parts * l.groups, panels = e ? l.heads * kOffsets : 0;
+    parallel(shares + panels, p.threads, [&](int64_t task, int64_t thread) {
+      if (task < shares) {
+        const int64_t part = task % parts, begin = frames * part / parts;
+        for (int64_t r = 0; r < batch.rois; ++r)
+          similar_gradient(g, near, e, task / parts, r, rois[r], begin,
+                           frames * (part + 1) / parts - begin, batch, support_spaces[thread]);
+        return;
+      }
+      const int64_t panel = task - shares, head = panel / kOffsets, o = panel % kOffsets;
+      weight_gradient(near, head, o, through_cells, batch, left[thread], right[thread],
+                      grad_weight + panel * l.width * l.v_stride,
+                      grad_bias ? grad_bias + head * l.width : nullptr);
+      for (int64_t r = 0; through_cells && r < batch.rois; ++r)
+        cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(r, head));
     });
-    if (e)
-      parallel(l.heads * kOffsets, p.threads, [&](int64_t task, int64_t thread) {
-        const int64_t head = task / kOffsets, o = task % kOffsets;
-        weight_gradient(near, head, o, through_cells, batch, left[thread], right[thread],
-                        grad_weight + task * l.width * l.v_stride,
-                        grad_bias ? grad_bias + head * l.width : nullptr);
-        for (int64_t r = 0; through_cells && r < batch.rois; ++r)
-          cell_gradient[0].add(near, head, o, (first + r) * area, batch.dpsi_of(r, head));
-      });
     parallel(batch.rois, p.threads,
              [&](int64_t r, int64_t) { cosine_gradient(g, r, first + r, batch, pulls); });
   }

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
@@ -71,8 +73,16 @@ int guarded(Function function) {
 void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int64_t, int64_t),
                      void* context) {
   std::atomic<int64_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failing;
   const auto work = [&](int64_t thread) {
-    for (int64_t task; (task = next.fetch_add(1)) < tasks;) function(context, task, thread);
+    try {
+      for (int64_t task; (task = next.fetch_add(1)) < tasks;) function(context, task, thread);
+    } catch (...) {
+      next = tasks;
+      const std::lock_guard<std::mutex> lock(failing);
+      failure = std::current_exception();
+    }
   };
   std::vector<std::thread> others;
   try {
@@ -82,6 +92,7 @@ void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int
   }
   work(0);
   for (std::thread& other : others) other.join();
+  if (failure) std::rethrow_exception(failure);
 }
 
 void* trovid_allocate(size_t bytes) {

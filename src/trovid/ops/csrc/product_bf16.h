@@ -1,9 +1,9 @@
 // Products of vectors of bfloat16's, two channels at a time and twice as fast as float32's.
 //
 // A float32 whose lower half is zero is a bfloat16, and the product of two of these is exact in
-// float32. So where a map comes from a network that computes in bfloat16, the instruction for pairs
-// gives what float32's gives, in another order of summation. Other values are rounded, and the
-// products are off by a known bound.
+// float32, but for numbers below 1.2e-38, which count as zero. So where a map comes from a network
+// that computes in bfloat16, the instruction for pairs gives what float32's gives, in another order
+// of summation. Other values are rounded, and the products are off by a known bound.
 #pragma once
 
 #include <cmath>

@@ -1,10 +1,10 @@
 // How a video is searched: by pairs of bfloat16's where this is exact or can be made so.
 //
 // With d what rounding takes, |x . c - x' . c'| <= |d(x)| |c| + |x'| |d(c)|, and the d of a position
-// is the combination of those of its rows: rounded maps tell the cosines up to a known bound. All cells that are not further below the K-th best than twice this
-// bound are kept, of which there are seldom more than a few, and their cosines are computed again in
-// float32. A position with too many of them is searched in float32, and so are all where a sample of
-// them has too many.
+// is the combination of those of its rows: rounded maps tell the cosines up to a known bound. All
+// cells that are not further below the K-th best than twice this bound are kept, of which there are
+// seldom more than a few, and their cosines are computed again in float32. A position with too many
+// of them is searched in float32, and so are all where a sample of them has too many.
 #pragma once
 
 #include "select.h"
@@ -32,8 +32,10 @@ inline void lost_of(const Search& s, int64_t threads, float* lost) {
 // By how much a cell may be below the K-th best of each position in a rounded search and yet be one
 // of the best, if rounding takes at most `share` of any cell.
 inline void slack_of(const Search& s, const float* lost, float share, float* slack) {
-  const float sums = static_cast<float>(s.channels) * 0x1p-22f;  // those of float32 round as well
+  const int64_t* begin = s.combination->begin.data();
   for (int64_t m = 0; m < s.positions; ++m) {
+    // The sums of float32 round as well.
+    const float sums = static_cast<float>(s.channels + begin[m + 1] - begin[m]) * 0x1p-22f;
     const float length = s.inverse_lengths[m] == 0 ? 0 : 1 / s.inverse_lengths[m];
     slack[m] = 2.01f * (lost[m] + (length + lost[m]) * share + s.bounds[m] * sums);
   }
@@ -150,10 +152,7 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
         bool& is_left = crowded[frame * s.positions + m];
         is_left = s.inverse_lengths[m] != 0 && is_crowded(s, m, held);
         if (is_left) continue;
-        if (s.inverse_lengths[m] == 0)
-          for (int64_t k = 0; k < s.top_k; ++k) own[k] = key_of(0, k);
-        else
-          decide(s, frame, m, held, own);
+        decide(s, frame, m, held, own);
         found.set(s, frame, m, own);
       }
   });
@@ -174,22 +173,20 @@ inline void search(const Search& s, int64_t threads, const Found& found) {
   if (threads == 1) parts = 1;
   if (parts > panels) parts = panels;
   const int64_t state = parts * s.positions * s.held;
-  Array<uint64_t> keys;
   const auto run = [&](PairRows::Kind kind) {
     const PairRows pairs(s.rows, s.count_rows, s.channels, kind);
     if (kind == PairRows::kExact && pairs.count == 0) return false;
-    keys.resize(s.frames * state);
+    Array<uint64_t> keys(s.frames * state);
     float share = 0;
-    return select_in_frames(s, pairs, parts, threads, keys.data(), share);
+    if (!select_in_frames(s, pairs, parts, threads, keys.data(), share)) return false;
+    parallel(s.frames, threads, [&](int64_t frame, int64_t) {
+      for (int64_t m = 0; m < s.positions; ++m)
+        found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
+    });
+    return true;
   };
-  if (!run(PairRows::kExact)) {
-    if (search_rounded(s, parts, threads, found)) return;
-    run(PairRows::kNone);
-  }
-  parallel(s.frames, threads, [&](int64_t frame, int64_t) {
-    for (int64_t m = 0; m < s.positions; ++m)
-      found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
-  });
+  if (run(PairRows::kExact) || search_rounded(s, parts, threads, found)) return;
+  run(PairRows::kNone);
 }
 
 }  // namespace TROVID_ISA

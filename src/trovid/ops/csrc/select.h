@@ -288,11 +288,13 @@ struct Found {
   float* scores;
   int32_t* indices;
 
+  // A vector of zero norm has cosine 0 with all cells, and chooses the first.
   void set(const Search& s, int64_t frame, int64_t m, const uint64_t* best) const {
     const int64_t to = (frame * stride + place[m]) * s.top_k;
+    const bool has_direction = s.inverse_lengths[m] != 0;
     for (int64_t k = 0; k < s.top_k; ++k) {
-      scores[to + k] = cosine_of(best[k]) * s.inverse_lengths[m];
-      indices[to + k] = cell_of(best[k]);
+      scores[to + k] = has_direction ? cosine_of(best[k]) * s.inverse_lengths[m] : 0;
+      indices[to + k] = has_direction ? cell_of(best[k]) : static_cast<int32_t>(k);
     }
   }
 };
