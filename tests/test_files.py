@@ -77,3 +77,16 @@ def test_a_place_that_is_none(tmp_path):
         GrowingFile(path)
     with pytest.raises(TrovidError, match="choose another place"), replacing(path):
         pass
+
+
+def test_a_name_that_is_too_long_and_a_file_in_a_folders_place(tmp_path):
+    long = tmp_path / ("n" * 250 + ".json")
+    with pytest.raises(TrovidError, match="File name too long"), replacing(long) as partial:
+        partial.write_text("{}")
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    refused = pytest.raises(TrovidError, match=r"cannot write .*a\.json: Not a directory")
+    with refused, replacing(path) as partial:
+        partial.mkdir()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -25,7 +25,7 @@ def unwritable(path: Path, error: Exception) -> TrovidError:
     full = number is None or number in NO_ROOM
     cure = "free space or choose another place" if full else "choose another place"
     reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, FileExistsError | NotADirectoryError):
+    if isinstance(error, FileExistsError | NotADirectoryError) and not path.parent.is_dir():
         reason = f"{path.parent} is no folder"
     return TrovidError(f"cannot write {path}: {reason}; {cure}")
 
@@ -56,9 +56,9 @@ def replacing(path: Path) -> Generator[Path]:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
             partial.unlink(missing_ok=True)
 
 

@@ -92,3 +92,23 @@ def test_evaluate_runs_several_at_once(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*map(str, words), "--batch", "2", "--seq-nms"])
     assert "one video at a time: leave out --batch" in capsys.readouterr().err
+
+
+def test_after_an_error_of_a_batch_its_frames_are_scored_alone(videos, monkeypatch):
+    model = load("synthvid-single", device="cpu")
+    alone = [list(model.detect(video)) for video in videos]
+    score_frames = Predictor.score_frames
+
+    def small(self, frames, banks, **rest):
+        if len(frames) > 1:
+            raise MemoryError("two frames are too many")
+        return score_frames(self, frames, banks, **rest)
+
+    monkeypatch.setattr(Predictor, "score_frames", small)
+    together: list[list] = [[] for _ in videos]
+    for number, detections in model.detect_together(videos):
+        together[number].append(detections)
+    for found, wanted in zip(together, alone, strict=True):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            assert_same(one, other)

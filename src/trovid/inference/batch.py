@@ -256,7 +256,7 @@ class Batch:
             for kind, path in job.files.items():
                 place = OutputPlace(path, job, source, head, self.options)
                 outputs.append(self.makers[kind](place))
-        except TrovidError:
+        except BaseException:
             for output in outputs:
                 output.discard()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trovid.data.video_io import Frame
@@ -27,6 +27,9 @@ class _Video:
     def waits(self) -> bool:
         """Whether its next frame is still to be scored."""
         return self.found is None and self.error is None and not self.ended
+
+
+Waiting = tuple[_Video, Frame, SupportBank | None]
 
 
 class SharedBatch:
@@ -72,7 +75,7 @@ class SharedBatch:
             self._videos.remove(video)
 
     def _score_next(self) -> None:
-        batches: dict[tuple, list[tuple[_Video, Frame, SupportBank | None]]] = {}
+        batches: dict[tuple, list[Waiting]] = {}
         for video in self._videos:
             if not video.waits:
                 continue
@@ -89,13 +92,25 @@ class SharedBatch:
             key = (*size, 0 if bank is None else len(bank), video.target_among_support)
             batches.setdefault(key, []).append((video, frame, bank))
         for batch in batches.values():
-            videos, frames, banks = zip(*batch, strict=True)
-            among = videos[0].target_among_support
             try:
-                scored = self._runner.score_frames(frames, banks, target_among_support=among)
+                self._score(batch)
             except Exception as error:
-                for video in videos:
-                    video.error = error
-                continue
-            for video, frame, own in zip(videos, frames, scored, strict=True):
-                video.found = frame, own
+                if len(batch) == 1:
+                    batch[0][0].error = error
+                    continue
+                self._score_alone(batch)
+
+    def _score(self, batch: Sequence[Waiting]) -> None:
+        videos, frames, banks = zip(*batch, strict=True)
+        among = videos[0].target_among_support
+        scored = self._runner.score_frames(frames, banks, target_among_support=among)
+        for video, frame, own in zip(videos, frames, scored, strict=True):
+            video.found = frame, own
+
+    def _score_alone(self, batch: Sequence[Waiting]) -> None:
+        """One by one, after an error that may be due to one video, or to their number."""
+        for waiting in batch:
+            try:
+                self._score([waiting])
+            except Exception as error:
+                waiting[0].error = error

@@ -113,7 +113,8 @@ def run_video(
         What came of it.
 
     Raises:
-        TrovidError: If there is no frame, or an output cannot be written; none is left then.
+        TrovidError: If there is no frame, or an output cannot be written; none is left then,
+            unless a folder takes the name of a later one.
     """
     began = time.monotonic()
     outcome = Outcome(problems=source.problems)

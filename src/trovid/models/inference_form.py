@@ -47,7 +47,8 @@ def for_inference(
     """The detector for inference on a device.
 
     The original keeps its parts and its values, but goes into eval mode and to the device, and its
-    weights lie channels last or first; what needs no other form is shared with it.
+    weights lie channels last or first; what needs no other form is shared with it. It has no
+    gradients: call it under `torch.inference_mode()`.
 
     Args:
         detector: Whose weights are used.

@@ -53,7 +53,7 @@ class Linear(nn.Module):
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:
-    """As `trovid.nn.selsa.attend`, in float32."""
+    """As `trovid.nn.selsa.attend`, in float32 and with at least one key; no gradient."""
     split = keys.unflatten(1, (num_heads, -1)).movedim(1, 0).contiguous()
     transposed = values.t().contiguous().unflatten(0, (num_heads, -1))
     gathered = torch.empty_like(queries)

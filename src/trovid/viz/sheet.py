@@ -57,6 +57,7 @@ class ContactSheet:
         titles, pictures = zip(*self._held.values(), strict=True)
         sheet = Image.fromarray(grid(pictures, titles, columns=COLUMNS))
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             sheet.save(self._partial, format="PNG")
         except OSError as error:
             raise unwritable(self.path, error) from error
