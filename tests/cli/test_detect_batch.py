@@ -14,8 +14,8 @@ import pytest
 
 from tests.cli.runs import HEIGHT, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.inference.batches import note_batches
 from trovid.errors import TrovidError
-from trovid.inference import Predictor
 from trovid.inference.outputs import CsvOutput
 from trovid.inference.writers import read_document, read_predictions
 
@@ -50,14 +50,7 @@ def test_the_results_are_those_of_one_after_another(tmp_path, capsys, model, mon
     ]
     sources[-1].touch()
     alone = run(capsys, model, *sources, "--out", tmp_path / "alone", "--coco")
-    sizes = []
-    score_frames = Predictor.score_frames
-
-    def noted(self, frames, banks, **rest):
-        sizes.append(len(frames))
-        return score_frames(self, frames, banks, **rest)
-
-    monkeypatch.setattr(Predictor, "score_frames", noted)
+    sizes = note_batches(monkeypatch)
     words = ["--out", tmp_path / "together", "--coco", "--batch", 3]
     status, _, complaints = run(capsys, model, *sources, *words)
     assert status == alone[0] == 1

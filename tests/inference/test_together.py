@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.inference.batches import note_batches
 from trovid.cli.main import main
 from trovid.data.synthvid import make_clip, write_split
 from trovid.errors import TrovidError
@@ -39,14 +40,7 @@ def test_together_equals_one_by_one(name, among, videos, monkeypatch):
     options = {"support": SUPPORT, "score": 0.05, "target_among_support": among}
     alone = [list(model.detect(video, **options)) for video in videos]
     assert sum(len(d) for found in alone for d in found) > 8
-    sizes = []
-    score_frames = Predictor.score_frames
-
-    def noted(self, frames, banks, **rest):
-        sizes.append(len(frames))
-        return score_frames(self, frames, banks, **rest)
-
-    monkeypatch.setattr(Predictor, "score_frames", noted)
+    sizes = note_batches(monkeypatch)
     together: list[list] = [[] for _ in videos]
     for number, detections in model.detect_together(videos, **options):
         together[number].append(detections)
