@@ -10,6 +10,7 @@ import trovid
 from trovid.data.coco_vid import VideoLabels
 from trovid.data.synthvid import write_split
 from trovid.evaluation import evaluate
+from trovid.inference.precision import computes_bfloat16
 
 CLIPS, EVERY = 100, 3
 SURE = 0.3
@@ -30,6 +31,8 @@ def found_again(found, others) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["synthvid-single", "synthvid-selsa-troi"])
 def test_bf16_against_float32(name, tmp_path):
+    if not computes_bfloat16("cpu"):
+        pytest.skip("this processor does not compute bfloat16")
     labels = VideoLabels.from_json(write_split(tmp_path, split="test", videos=CLIPS))
     runs = {}
     for precision in ("float32", "bf16"):
@@ -51,6 +54,20 @@ def test_bf16_against_float32(name, tmp_path):
     assert again >= 0.99 * sure > 0
 
 
+@pytest.fixture
+def with_bf16(monkeypatch):
+    """bf16 runs as it does where the processor computes it, here maybe emulated."""
+    monkeypatch.setattr("trovid.inference.precision.computes_bfloat16", lambda device: True)
+
+
+def test_bf16_that_the_processor_does_not_compute_is_replaced(monkeypatch, caplog):
+    monkeypatch.setattr("trovid.inference.precision.computes_bfloat16", lambda device: False)
+    model = trovid.load("synthvid-single", device="cpu", precision="bf16")
+    assert model.precision == "float32"
+    assert "does not compute bf16: float32 is used instead" in caplog.text
+
+
+@pytest.mark.usefixtures("with_bf16")
 def test_another_precision_gives_other_scores_and_nearly_the_same_boxes():
     frames = torch.randint(0, 256, (3, 96, 128, 3), dtype=torch.uint8).numpy()
     exact, rounded = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from trovid.data.synthvid import write_split
 from trovid.data.transforms import FrameTransform
 from trovid.errors import TrovidError
 from trovid.models import build_detector, load_recipe
+from trovid.models.weights import read_tensors, save_tensors
 from trovid.training import train
 from trovid.training.loop import compute_losses, learning_rate
 
@@ -35,7 +37,7 @@ def state(detector):
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(clips, tmp_path):
-    whole, _ = train(recipe(), clips, seed=3, checkpoint=tmp_path / "whole")
+    whole = train(recipe(), clips, seed=3, checkpoint=tmp_path / "whole").detector
 
     class Stop(Exception):
         pass
@@ -53,7 +55,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(clips, tmp_path):
             save_every=2,
             report=stop_after_three,
         )
-    resumed, _ = train(recipe(), clips, seed=3, checkpoint=tmp_path / "parts")
+    resumed = train(recipe(), clips, seed=3, checkpoint=tmp_path / "parts").detector
     for key, value in state(whole).items():
         assert torch.equal(value, state(resumed)[key]), key
 
@@ -62,6 +64,49 @@ def test_a_checkpoint_of_another_training_is_refused(clips, tmp_path):
     train(recipe(steps=1), clips, seed=0, checkpoint=tmp_path / "c")
     with pytest.raises(TrovidError, match="another recipe or seed"):
         train(recipe(steps=1), clips, seed=1, checkpoint=tmp_path / "c")
+
+
+def other_processor(monkeypatch, computes: bool):
+    monkeypatch.setattr("trovid.training.loop.computes_bfloat16", lambda device: computes)
+
+
+@pytest.mark.parametrize(
+    ("computes", "asked", "wanted"),
+    [
+        (True, True, "bfloat16"),
+        (False, True, "float32"),
+        (True, False, "float32"),
+        (False, False, "float32"),
+    ],
+)
+def test_the_precision_is_one_that_the_processor_computes(
+    clips, tmp_path, monkeypatch, caplog, computes, asked, wanted
+):
+    other_processor(monkeypatch, computes)
+    short = recipe("synthvid-start", steps=1, batch=1, bfloat16=asked)
+    trained = train(short, clips, seed=0, checkpoint=tmp_path / "c")
+    assert trained.precision == wanted
+    assert ("float32 is used instead" in caplog.text) == (asked and not computes)
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_resumed_training_keeps_its_precision(clips, tmp_path, monkeypatch, computes):
+    short, file = recipe("synthvid-start", steps=2, batch=1), tmp_path / "c"
+    other_processor(monkeypatch, computes)
+    train(short, clips, seed=0, checkpoint=file)
+    other_processor(monkeypatch, not computes)
+    resumed = train(short, clips, seed=0, checkpoint=file)
+    assert resumed.precision == ("bfloat16" if computes else "float32")
+
+
+def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(clips, tmp_path):
+    short, file = recipe("synthvid-start", steps=1, batch=1), tmp_path / "c"
+    train(short, clips, seed=0, checkpoint=file)
+    tensors, metadata = read_tensors(file)
+    head = json.loads(metadata["head"])
+    del head["precision"]
+    save_tensors(file, tensors, {"head": json.dumps(head)})
+    assert train(short, clips, seed=0, checkpoint=file).precision == "bfloat16"
 
 
 def test_the_losses_fall_on_a_few_frames(clips, tmp_path):

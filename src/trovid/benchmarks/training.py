@@ -18,7 +18,13 @@ from trovid.data.loader import TrainingBatch
 from trovid.models.detector import Detector
 from trovid.models.recipes import Recipe
 from trovid.ops.backends import BACKEND_VARIABLE, resolve_backend
-from trovid.training.loop import compute_losses, initial_detector, make_optimizer, training_step
+from trovid.training.loop import (
+    compute_losses,
+    initial_detector,
+    make_optimizer,
+    training_precision,
+    training_step,
+)
 
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-2
 
@@ -86,6 +92,7 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
         "batch": recipe.training.batch,
         "support_frames": recipe.training.support_frames,
         "computed_by": computed_by,
+        "precision": runs[settings.backends[0]].precision,
         "machine": machine_facts(),
         "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
         "minimum": {name: timing.minimum for name, timing in timings.items()},
@@ -104,11 +111,18 @@ class _Step:
         self.backend, self.detector, self.batch = backend, detector, batch
         self.settings = recipe.training
         self.optimizer = make_optimizer(detector, recipe.training)
+        self.precision = training_precision(recipe.training, "cpu")
 
     def __call__(self) -> None:
         torch.manual_seed(0)
         with using_backend(self.backend):
-            training_step(self.detector, self.optimizer, self.batch, self.settings)
+            training_step(
+                self.detector,
+                self.optimizer,
+                self.batch,
+                self.settings,
+                precision=self.precision,
+            )
 
 
 @contextmanager

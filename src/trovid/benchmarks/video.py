@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from trovid.data.sampling import SupportSampling
 from trovid.data.video_io import Frame
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
+from trovid.inference.precision import usable_precision
 from trovid.models import Detector, Recipe, SupportBank
 from trovid.models.recipes import ModelRecipe
 from trovid.ops.backends import resolve_backend
@@ -76,6 +77,8 @@ def run_video(
     """
     names = list(names)
     torch.set_num_threads(settings.threads)
+    usable = dict.fromkeys(usable_precision(p, "cpu") for p in settings.precisions)
+    settings = replace(settings, precisions=tuple(usable))
     for done, name in enumerate(names):
         if progress:
             progress(done, len(names), name)

@@ -20,6 +20,7 @@ def experiment(
     out: Path = Path("runs"),
     seeds: int = 3,
     clips: int = 300,
+    first_clip: int = 300,
     every: int = 3,
     workers: int = 2,
     device: TrainingDeviceName = "cpu",
@@ -42,6 +43,8 @@ def experiment(
         out: Folder for data, weights, scored boxes and logs.
         seeds: Trainings of each model, seeds 0, 1, ...
         clips: Test clips.
+        first_clip: Number of the first test clip; those before 300 were read while the detectors
+            were made.
         every: Every how many frames a clip is evaluated.
         workers: Processes at a time, each on one core.
         device: Where to train.
@@ -65,7 +68,7 @@ def experiment(
 
     usable_device(device)
     train_videos = load_recipe("synthvid-start").training.videos
-    data = synthvid_folder(out, train=train_videos, val=100, test=clips)
+    data = synthvid_folder(out, train=train_videos, val=100, test=clips, first_test_clip=first_clip)
     chosen = range(seeds)
     run_trainings(out, data, chosen, workers=workers, device=device)
     jobs = score_jobs(chosen, videos=clips, val_videos=40, every=every)

@@ -18,6 +18,7 @@ def synthvid(
     *,
     split: Literal["train", "val", "test"] = "test",
     videos: int = 100,
+    first_clip: int = 0,
     seed: int = 0,
     strength: float | None = None,
     frames: int = 24,
@@ -40,6 +41,7 @@ def synthvid(
         out: Folder to write into; made where absent.
         split: Splits share no clip.
         videos: Number of clips.
+        first_clip: Number of the first clip in the split.
         seed: Another seed gives another benchmark; the published figures use 0.
         strength: Factor on all deteriorations; the benchmark's own by default.
         frames: Frames in a clip, at least 24.
@@ -56,6 +58,7 @@ def synthvid(
                 out,
                 split=split,
                 videos=videos,
+                first=first_clip,
                 seed=seed,
                 strength=strength,
                 num_frames=frames,

@@ -18,6 +18,7 @@ from trovid.inference.execution import (
     prepare_deterministic,
 )
 from trovid.inference.memory import memory_errors
+from trovid.inference.precision import usable_precision
 from trovid.models.detector import Detector
 from trovid.models.inference_form import for_inference
 from trovid.models.postprocess import ScoredBoxes
@@ -63,7 +64,7 @@ class FrameRunner:
         deterministic: bool = False,
     ) -> None:
         self.device = usable_device(device)
-        self.precision = precision
+        self.precision = precision = usable_precision(precision, self.device)
         self.deterministic = deterministic
         if deterministic:
             prepare_deterministic(self.device)

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
+from trovid.models import onednn
+
 
 def fuse_residuals(module: nn.Module) -> None:
     """Replaces each bottleneck whose BatchNorm is folded.
@@ -45,7 +47,7 @@ class FusedBottleneck(nn.Module):
         """Tensor[B, C_in, H, W] to Tensor[B, C, H / stride, W / stride]."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = F.relu_(self.conv2(F.relu_(self.conv1(x))))
-        if torch.compiler.is_compiling() or not (_channels_last(y) and _channels_last(shortcut)):
+        if torch.compiler.is_compiling() or not (_fusible(y) and _fusible(shortcut)):
             return F.relu(self.conv3(y) + shortcut)
         last = self.conv3
         return torch.ops.mkldnn._convolution_pointwise_.binary(
@@ -58,5 +60,7 @@ class FusedBottleneck(nn.Module):
         )
 
 
-def _channels_last(maps: Tensor) -> bool:
-    return maps.is_contiguous(memory_format=torch.channels_last)
+def _fusible(maps: Tensor) -> bool:
+    """Whether oneDNN adds into such maps on this processor."""
+    known = maps.dtype == torch.float32 or onednn.computes_bfloat16()
+    return known and maps.is_contiguous(memory_format=torch.channels_last)

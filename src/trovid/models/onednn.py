@@ -22,6 +22,14 @@ def available() -> bool:
     )
 
 
+def computes_bfloat16() -> bool:
+    """Whether oneDNN multiplies bfloat16 on this processor."""
+    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if asked is None:
+        return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return bool(asked())
+
+
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.T + bias` in float32: Tensor[M, K] and Tensor[N, K] to Tensor[M, N].
 

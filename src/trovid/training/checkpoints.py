@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,21 +15,35 @@ from trovid.models.recipes import Recipe, parse_recipe, recipe_values
 from trovid.models.weights import read_tensors, save_tensors
 
 
+@dataclass(frozen=True)
+class Position:
+    """How far a training has come.
+
+    Attributes:
+        step: Steps done.
+        seconds: Time used.
+        precision: "bfloat16" or "float32", kept to the end.
+    """
+
+    step: int
+    seconds: float
+    precision: str
+
+
 def save_checkpoint(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    position: Position,
     *,
-    step: int,
     seed: int,
-    seconds: float,
     recipe: Recipe,
 ) -> None:
     """Writes everything that a training needs to go on, under a temporary name first."""
     tensors: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()})
-    head = {"step": step, "seed": seed, "seconds": seconds, "recipe": recipe_values(recipe)}
+    head = {**dataclasses.asdict(position), "seed": seed, "recipe": recipe_values(recipe)}
     save_tensors(path, {k: v.detach().clone() for k, v in tensors.items()}, _text(head))
 
 
@@ -38,8 +54,8 @@ def load_checkpoint(
     *,
     seed: int,
     recipe: Recipe,
-) -> tuple[int, float]:
-    """Fills model and optimiser; returns the step to go on from and the seconds used so far.
+) -> Position:
+    """Fills model and optimiser; returns how far the training had come.
 
     Raises:
         TrovidError: If the checkpoint is of another recipe or seed.
@@ -61,7 +77,8 @@ def load_checkpoint(
             state.setdefault(int(index), {})[name] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return head["step"], head["seconds"]
+    before = "bfloat16" if recipe.training.bfloat16 else "float32"  # as checkpoints without it did
+    return Position(head["step"], head["seconds"], head.get("precision", before))
 
 
 def _text(head: dict) -> dict[str, str]:

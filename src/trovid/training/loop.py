@@ -15,13 +15,14 @@ from torch import Tensor
 
 from trovid.data.loader import TrainingBatch, TrainingClips
 from trovid.inference.memory import memory_errors
+from trovid.inference.precision import computes_bfloat16
 from trovid.models.backbone_start import start_backbone
 from trovid.models.building import build_detector
 from trovid.models.class_transfer import transfer_classes
 from trovid.models.detector import Detector
 from trovid.models.recipes import Recipe, TrainingRecipe
 from trovid.models.weights import load_state, read_card, read_tensors
-from trovid.training.checkpoints import load_checkpoint, save_checkpoint
+from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 
 log = logging.getLogger("trovid")
 
@@ -34,6 +35,34 @@ class Progress:
     steps: int
     losses: dict[str, float]
     seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a training leaves.
+
+    Attributes:
+        detector: In eval mode.
+        seconds: That the training took in all.
+        precision: "bfloat16" or "float32": in which the convolutions and products were computed.
+    """
+
+    detector: Detector
+    seconds: float
+    precision: str
+
+
+def training_precision(settings: TrainingRecipe, device: str) -> str:
+    """The recipe's bfloat16 where the device computes it, else float32; a line says so."""
+    if not settings.bfloat16:
+        return "float32"
+    if computes_bfloat16(device):
+        return "bfloat16"
+    log.warning(
+        "training.bfloat16: this processor does not compute bfloat16, which would take several "
+        "times as long: float32 is used instead"
+    )
+    return "float32"
 
 
 def learning_rate(settings: TrainingRecipe, step: int) -> float:
@@ -108,11 +137,11 @@ def train(
     save_every: int = 200,
     device: str = "cpu",
     report: Callable[[Progress], None] | None = None,
-) -> tuple[Detector, float]:
+) -> Trained:
     """Trains a detector, going on from the checkpoint where there is one.
 
     Every random number depends on (seed, step) alone, so an interrupted and resumed training
-    computes what an uninterrupted one computes.
+    computes what an uninterrupted one computes, in the precision that it began with.
 
     Args:
         recipe: The recipe, whose `training` is followed.
@@ -126,17 +155,18 @@ def train(
         report: Called after every step.
 
     Returns:
-        The trained detector in eval mode, and the seconds that the training took in all.
+        The trained detector, and what is to be told of its training.
     """
     settings = recipe.training
     detector = initial_detector(recipe, seed=seed, start=start, backbone=backbone)
     detector = detector.to(device).train()
     optimizer = make_optimizer(detector, settings)
-    first, used = 0, 0.0
     if checkpoint.exists():
-        first, used = load_checkpoint(checkpoint, detector, optimizer, seed=seed, recipe=recipe)
-    began = time.monotonic() - used
-    for step in range(first, settings.steps):
+        at = load_checkpoint(checkpoint, detector, optimizer, seed=seed, recipe=recipe)
+    else:
+        at = Position(step=0, seconds=0.0, precision=training_precision(settings, device))
+    began = time.monotonic() - at.seconds
+    for step in range(at.step, settings.steps):
         torch.manual_seed(seed * 1_000_003 + step)
         batch = clips.batch(
             settings.batch,
@@ -150,20 +180,15 @@ def train(
         )
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
-        losses = training_step(detector, optimizer, _to(batch, device), settings)
+        losses = training_step(
+            detector, optimizer, _to(batch, device), settings, precision=at.precision
+        )
         if report:
             report(Progress(step + 1, settings.steps, losses, time.monotonic() - began))
         if (step + 1) % save_every == 0 or step + 1 == settings.steps:
-            save_checkpoint(
-                checkpoint,
-                detector,
-                optimizer,
-                step=step + 1,
-                seed=seed,
-                seconds=time.monotonic() - began,
-                recipe=recipe,
-            )
-    return detector.eval(), time.monotonic() - began
+            now = Position(step + 1, time.monotonic() - began, at.precision)
+            save_checkpoint(checkpoint, detector, optimizer, now, seed=seed, recipe=recipe)
+    return Trained(detector.eval(), time.monotonic() - began, at.precision)
 
 
 @memory_errors(
@@ -174,6 +199,8 @@ def training_step(
     optimizer: torch.optim.Optimizer,
     batch: TrainingBatch,
     settings: TrainingRecipe,
+    *,
+    precision: str = "float32",
 ) -> dict[str, float]:
     """One step of the optimiser; returns the losses by name.
 
@@ -181,7 +208,7 @@ def training_step(
         FloatingPointError: If the loss is not finite.
     """
     kind = batch.images.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=settings.bfloat16):
+    with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
         losses = compute_losses(detector, batch)
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):

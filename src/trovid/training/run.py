@@ -85,7 +85,7 @@ def train_recipe(
             losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
             tick(progress.step, progress.steps, losses)
 
-        detector, seconds = train(
+        trained = train(
             recipe,
             clips,
             seed=seed,
@@ -95,7 +95,8 @@ def train_recipe(
             device=device,
             report=report,
         )
-    facts = training_facts(seed=seed, seconds=seconds, device=device)
+    facts = training_facts(seed=seed, seconds=trained.seconds, device=device)
+    facts["precision"] = trained.precision
     facts["data"] = labels.raw.get("info", {})
     if backbone is not None:
         facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
@@ -103,8 +104,8 @@ def train_recipe(
         val = read_labels(data, split="val")
         with bar("validation", unit="clips") as tick:
             facts["val_ap50"] = validation_ap50(
-                detector, recipe, val, videos=validate, device=device, progress=tick
+                trained.detector, recipe, val, videos=validate, device=device, progress=tick
             )
-    save_weights(file, detector, recipe, facts=facts)
+    save_weights(file, trained.detector, recipe, facts=facts)
     checkpoint.unlink(missing_ok=True)
     return file

@@ -32,6 +32,7 @@ from trovid.files import replacing
 
 FORMATS = ("mp4", "png")
 CRF = 14
+MOST_CLIPS = 100_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def write_split(
     *,
     split: str = "test",
     videos: int = 100,
+    first: int = 0,
     seed: int = 0,
     strength: float | None = None,
     num_frames: int = NUM_FRAMES,
@@ -60,7 +62,8 @@ def write_split(
     Args:
         out: Folder; made where absent.
         split: "train", "val" or "test".
-        videos: Number of clips; the first clips of a longer split are the same.
+        videos: Number of clips; the same clips of a longer split are the same.
+        first: Number of the first clip in the split.
         seed: Another seed gives another benchmark; the published figures use 0.
         strength: Factor on all deteriorations; by default the benchmark's own for the split.
         num_frames: Frames in a clip, at least 24.
@@ -80,8 +83,10 @@ def write_split(
     check_options(split, seed, strength, num_frames, size, size)
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {format!r}")
-    if not 1 <= videos <= 100_000:
-        raise ValueError(f"`videos` must lie in 1..100000, but got {videos}")
+    if not 1 <= videos <= MOST_CLIPS:
+        raise ValueError(f"`videos` must lie in 1..{MOST_CLIPS}, but got {videos}")
+    if not 0 <= first <= MOST_CLIPS - videos:
+        raise ValueError(f"`first` must lie in 0..{MOST_CLIPS - videos}, but got {first}")
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1, but got {workers}")
     options = {
@@ -95,25 +100,28 @@ def write_split(
     folder.mkdir(parents=True, exist_ok=True)
     job = partial(_write_clip, _Job(folder, split, format, options))
     records = []
-    for done, record in enumerate(_run(job, videos, workers), 1):
+    for done, record in enumerate(_run(job, range(first, first + videos), workers), 1):
         records.append(record)
         if progress is not None:
             progress(done)
 
     path = Path(out) / f"{split}.json"
     info = {"name": "SynthVID", "version": VERSION, "split": split, **options}
+    if first:
+        info["first"] = first
     with replacing(path) as partial_path:
         partial_path.write_text(json.dumps(assemble(info, records), separators=(",", ":")) + "\n")
     return path
 
 
-def _run(job: Callable[[int], Any], videos: int, workers: int) -> Iterator[Any]:
-    if min(workers, videos) == 1:
-        yield from map(job, range(videos))
+def _run(job: Callable[[int], Any], clips: range, workers: int) -> Iterator[Any]:
+    workers = min(workers, len(clips))
+    if workers == 1:
+        yield from map(job, clips)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(workers, videos), initializer=_one_thread) as pool:
-        yield from pool.imap(job, range(videos), chunksize=4)
+    with context.Pool(workers, initializer=_one_thread) as pool:
+        yield from pool.imap(job, clips, chunksize=4)
 
 
 def _one_thread() -> None:
