@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from trovid.data.video_io import Frame, VideoReader
+from trovid.video.opening import Frame, VideoReader
 
 RATE = 25
 SOUND_RATE = 48_000

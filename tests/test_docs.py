@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from trovid.cli.main import SUMMARIES, main
-from trovid.data.synthvid import write_split
+from trovid.datasets.synthvid import write_split
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

@@ -1,4 +1,4 @@
-"""Writes src/trovid/data/synthvid/glyphs.json: the pictograms of SynthVID as polygons.
+"""Writes src/trovid/datasets/synthvid/glyphs.json: the pictograms of SynthVID as polygons.
 
 Ran once, with matplotlib 3.11 and the DejaVu Sans that it brings; kept to show where the outlines
 come from. Another version of font or library may give other polygons, so SynthVID reads the file.
@@ -122,7 +122,7 @@ def main() -> None:
         "grid": GRID,
         "glyphs": glyphs,
     }
-    target = Path(__file__).parents[1] / "src/trovid/data/synthvid/glyphs.json"
+    target = Path(__file__).parents[1] / "src/trovid/datasets/synthvid/glyphs.json"
     target.write_text(json.dumps(document, separators=(",", ":")) + "\n")
     print(f"{target}: {target.stat().st_size} bytes")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / "src" / "trovid" / "models" / "recipes"
+FOLDER = Path(__file__).parents[1] / "src" / "trovid" / "recipes" / "yaml"
 BACKBONES = {
     "r50": ("resnet50", "ResNet-50"),
     "r101": ("resnet101", "ResNet-101"),

@@ -18,7 +18,8 @@ from trovid.benchmarks.video_subject import (
     unmatched_rows,
 )
 from trovid.cli.main import main
-from trovid.models import build_detector, load_recipe
+from trovid.detectors.building import build_detector
+from trovid.recipes.schema import load_recipe
 
 
 def test_parts_add_up_to_the_whole():

@@ -21,8 +21,8 @@ from pathlib import Path
 from PIL import Image
 
 from trovid.cli.main import main
-from trovid.data.video_io import open_video
-from trovid.models.weights import read_tensors
+from trovid.storage.tensor_files import read_tensors
+from trovid.video.opening import open_video
 
 
 def attempt(folder: Path, kib: int, words: list[str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from trovid.cli.main import main
-from trovid.data.video_io import VideoWriter
+from trovid.video.opening import VideoWriter
 
 HEIGHT, WIDTH, FRAMES = 72, 96, 5
 

@@ -11,8 +11,9 @@ import pytest
 from tests.cli.command import trovid_command
 from trovid.cli import names
 from trovid.cli.main import SUMMARIES
-from trovid.models import embedded_models, recipe_names
-from trovid.models.registry import backbone_checkpoints, checkpoints
+from trovid.recipes.schema import recipe_names
+from trovid.zoo.registry import backbone_checkpoints, checkpoints
+from trovid.zoo.weights import embedded_models
 
 EMBEDDED = {"synthvid-selsa", "synthvid-selsa-troi"}
 

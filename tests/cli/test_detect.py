@@ -14,8 +14,8 @@ import trovid
 from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.data.video_io import open_video
-from trovid.inference.writers import read_predictions
+from trovid.runs.sinks.writers import read_predictions
+from trovid.video.opening import open_video
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import pytest
 
 from tests.cli.runs import HEIGHT, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
-from tests.inference.batches import note_batches
+from tests.runs.batches import note_batches
 from trovid.errors import TrovidError
-from trovid.inference.outputs import CsvOutput
-from trovid.inference.writers import read_document, read_predictions
+from trovid.runs.sinks.outputs import CsvOutput
+from trovid.runs.sinks.writers import read_document, read_predictions
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tests.cli.command import trovid_command
 from tests.cli.runs import images
-from trovid.data.synthvid import write_split
-from trovid.data.video_io import VideoWriter, open_video
+from trovid.datasets.synthvid import write_split
+from trovid.video.opening import VideoWriter, open_video
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from PIL import Image
 
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
-from trovid.data.synthvid import write_split
-from trovid.models.recipes import recipe_file
+from trovid.datasets.synthvid import write_split
+from trovid.recipes.schema import recipe_file
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 FREE_SPACE = "; free space or choose another place"

@@ -25,8 +25,8 @@ from tests.cli.runs import folder, video
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from trovid.cli.main import SUMMARIES, main
-from trovid.data.synthvid import write_split
-from trovid.data.video_io import open_video
+from trovid.datasets.synthvid import write_split
+from trovid.video.opening import open_video
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

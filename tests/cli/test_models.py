@@ -6,8 +6,8 @@ import pytest
 
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.models.registry import checkpoints
-from trovid.models.weights import embedded_models
+from trovid.zoo.registry import checkpoints
+from trovid.zoo.weights import embedded_models
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from trovid.cli.main import main
-from trovid.models import load_recipe, recipe_names
-from trovid.models.cost import cost
+from trovid.recipes.schema import load_recipe, recipe_names
+from trovid.zoo.cost import cost
 
 
 def run(capsys, *words: str) -> tuple[int, str, str]:
@@ -18,7 +18,7 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
 
 def test_the_list_has_a_line_for_each_recipe(capsys, monkeypatch):
     names = [n for n in recipe_names() if "r50" in n or "synthvid" in n] + ["paper/selsa-troi-x101"]
-    monkeypatch.setattr("trovid.models.recipe_names", lambda: names)
+    monkeypatch.setattr("trovid.recipes.recipe_names", lambda: names)
     status, out, _ = run(capsys)
     assert status == 0
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines()[1:]}

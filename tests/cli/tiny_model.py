@@ -7,7 +7,9 @@ from pathlib import Path
 
 import torch
 
-from trovid.models import build_detector, load_recipe, save_weights
+from trovid.detectors.building import build_detector
+from trovid.recipes.schema import load_recipe
+from trovid.zoo.weights import save_weights
 
 
 def save_tiny_model(path: Path) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trovid.data.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import VideoLabels
 from trovid.structures import Detections
 
 CLASSES = ("cat", "dog", "owl")

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from trovid.detectors.candidates import ScoredBoxes
 from trovid.evaluation import apply_class_prior, choose_exponent
 from trovid.evaluation.class_prior import clip_prior
-from trovid.models.postprocess import ScoredBoxes
 
 
 def _frame(scores: list[list[float]]) -> ScoredBoxes:

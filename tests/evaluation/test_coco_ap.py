@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.evaluation.oracle import figures, pycocotools_precision
-from trovid.data.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import VideoLabels
 from trovid.evaluation import CocoEvaluation, evaluate, pool_frames
 from trovid.evaluation.bootstrap import average_precision
 from trovid.evaluation.matching import match_clips

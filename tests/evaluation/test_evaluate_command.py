@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from trovid.cli.main import main
-from trovid.data.video_io import VideoWriter
+from trovid.detectors.building import build_detector
 from trovid.evaluation import Report
-from trovid.models import build_detector, load_recipe, save_weights
-from trovid.models.recipes import Recipe
+from trovid.recipes.schema import Recipe, load_recipe
+from trovid.video.opening import VideoWriter
+from trovid.zoo.weights import save_weights
 
 BOX = [10.0, 10.0, 50.0, 50.0]
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from trovid.data.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import VideoLabels
 from trovid.errors import TrovidError
 from trovid.evaluation import evaluate, pool_frames
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from trovid.detectors.candidates import ScoredBoxes
 from trovid.evaluation import TrackSettings, average_along_tracks, choose_track_settings
-from trovid.inference.association import link_boxes
-from trovid.models.postprocess import ScoredBoxes
+from trovid.tracking.association import link_boxes
 
 
 def _boxes(*corners: tuple[float, float]) -> torch.Tensor:

@@ -7,13 +7,13 @@ import json
 import pytest
 import torch
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.synthvid import write_split
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.synthvid import write_split
+from trovid.detectors.candidates import ScoredBoxes
 from trovid.experiments.scoring import ScoredFrame, load_scores, save_scores, to_detections
 from trovid.experiments.synthvid_jobs import FULL, MODELS, SINGLE, score_jobs
 from trovid.experiments.synthvid_pages import report_markdown, write_report
 from trovid.experiments.synthvid_report import FOREIGN, REPEATED, TRACKS, synthvid_report
-from trovid.models.postprocess import ScoredBoxes
 
 
 def scored(truth, *, blind: bool) -> ScoredBoxes:

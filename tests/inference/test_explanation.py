@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.models.torchvision_networks import frame, network, predictor
-from trovid.data.video_io import open_video
+from tests.detectors.torchvision.networks import frame, network, predictor
+from trovid.detectors.torchvision.detector import from_torchvision
 from trovid.inference import Predictor
 from trovid.inference.explanation import explain
-from trovid.models import from_torchvision
+from trovid.video.opening import open_video
 
 BOXES = {"0": [60.0, 50, 90, 75], "1": [30.0, 20, 140, 100], "2": [2.0, 2, 199, 148]}
 

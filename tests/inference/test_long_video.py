@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tests.cli.tiny_model import save_tiny_model
-from trovid.data.video_io import VideoWriter
-from trovid.inference.writers import read_predictions
+from trovid.runs.sinks.writers import read_predictions
+from trovid.video.opening import VideoWriter
 
 SHORT, LONG = 300, 3000
 PIECE, LONGEST = 1000, 100_000

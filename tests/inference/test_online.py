@@ -10,11 +10,11 @@ import torch
 
 from tests.cli.runs import images
 from tests.cli.tiny_model import save_tiny_model
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import open_video
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.inference import Predictor, load
 from trovid.inference.online import OnlineSampling, evenly_thinned, online_support
-from trovid.models.support import SupportBank
+from trovid.inference.support_frames import SupportSampling
+from trovid.video.opening import open_video
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import trovid
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.synthvid import write_split
-from trovid.data.video_io import open_video
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.synthvid import write_split
 from trovid.evaluation import evaluate
+from trovid.video.opening import open_video
 
 HEIGHT, WIDTH, LEFT = 719, 1279, 280
 CLIPS, EVERY = 100, 3

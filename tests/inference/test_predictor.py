@@ -7,11 +7,14 @@ import pytest
 import torch
 
 import trovid
-from trovid.data.synthvid import make_clip
-from trovid.data.video_io import VideoWriter, open_video
+from trovid.datasets.synthvid import make_clip
+from trovid.detectors.building import build_detector
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
-from trovid.models import SupportBank, build_detector, load_recipe, save_weights
+from trovid.recipes.schema import load_recipe
+from trovid.video.opening import VideoWriter, open_video
+from trovid.zoo.weights import save_weights
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
 

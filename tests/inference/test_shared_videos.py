@@ -8,9 +8,9 @@ import pytest
 
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.data.video_io import open_video
 from trovid.inference.predictor import load
-from trovid.inference.writers import read_predictions
+from trovid.runs.sinks.writers import read_predictions
+from trovid.video.opening import open_video
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SOURCES = (

@@ -11,9 +11,9 @@ from PIL import Image
 
 from tests.cli.runs import images, video
 from tests.cli.tiny_model import save_tiny_model
-from trovid.data.video_io import open_video
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
+from trovid.video.opening import open_video
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.inference.batches import note_batches
+from tests.runs.batches import note_batches
 from trovid.cli.main import main
-from trovid.data.synthvid import make_clip, write_split
+from trovid.datasets.synthvid import make_clip, write_split
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
-from trovid.models import save_weights
+from trovid.zoo.weights import save_weights
 
 SUPPORT = "uniform:3"
 

@@ -8,15 +8,16 @@ import json
 import pytest
 import torch
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.loader import TrainingClips
-from trovid.data.synthvid import write_split
-from trovid.data.transforms import FrameTransform
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.synthvid import write_split
+from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.models import build_detector, load_recipe
-from trovid.models.weights import read_tensors, save_tensors
+from trovid.recipes.schema import load_recipe
+from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.training import train
+from trovid.training.clips import TrainingClips
 from trovid.training.loop import compute_losses, learning_rate
+from trovid.video.transforms import FrameTransform
 
 
 @pytest.fixture(scope="module")

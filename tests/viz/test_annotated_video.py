@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from trovid.data.video_io import Frame, open_video
 from trovid.structures import Detections, Video
+from trovid.video.opening import Frame, open_video
 from trovid.viz import Timeline
 from trovid.viz.annotated_video import LONGEST_FRAME, AnnotatedVideo
 

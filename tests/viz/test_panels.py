@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from trovid import viz
-from trovid.data.video_io import Frame
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
 from trovid.viz import class_colour
 from trovid.viz.panels import Panels
 

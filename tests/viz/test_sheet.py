@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from trovid.data.video_io import Frame
 from trovid.errors import TrovidError
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
 from trovid.viz.sheet import PANEL_WIDTH, ContactSheet
 
 NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), ("cup",))

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.timing import interleave
-from trovid.data.loader import TrainingBatch
-from trovid.models.detector import Detector
-from trovid.models.recipes import Recipe
+from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.ops.backends import BACKEND_VARIABLE, resolve_backend
+from trovid.recipes.schema import Recipe
+from trovid.training.clips import TrainingBatch
 from trovid.training.loop import (
     compute_losses,
     initial_detector,

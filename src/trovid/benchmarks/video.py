@@ -21,14 +21,15 @@ from trovid.benchmarks.video_subject import (
     subject_recipe,
     unmatched_rows,
 )
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import Frame
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
-from trovid.inference.precision import usable_precision
-from trovid.models import Detector, Recipe, SupportBank
-from trovid.models.recipes import ModelRecipe
+from trovid.inference.runtime.precision import usable_precision
+from trovid.inference.support_frames import SupportSampling
 from trovid.ops.backends import resolve_backend
+from trovid.recipes.schema import ModelRecipe, Recipe
+from trovid.video.opening import Frame
 
 RECIPES = ("paper/selsa-troi-r50", "mmtracking/selsa-troi-r50")
 BACKBONE, PLAIN = "backbone", "backbone, stride 32"

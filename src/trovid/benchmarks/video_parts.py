@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from trovid.models import Detector
+from trovid.detectors.faster_rcnn.detector import Detector
 
 PARTS = ("backbone", "RPN head", "proposals", "RoI features", "box head", "rest")
 

@@ -9,11 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trovid.data.transforms import FrameTransform
-from trovid.data.video_io import Frame
+from trovid.detectors.building import build_detector
+from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.models import Detector, Recipe, build_detector, load_recipe
-from trovid.models.recipes import ModelRecipe
+from trovid.recipes.schema import ModelRecipe, Recipe, load_recipe
+from trovid.video.opening import Frame
+from trovid.video.transforms import FrameTransform
 
 QUICK_SIZE = (160, 256)
 

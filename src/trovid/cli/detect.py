@@ -17,7 +17,7 @@ from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import VideoLabels
     from trovid.structures import Detections
 
 OPTION = Parameter(negative="")
@@ -124,9 +124,9 @@ def detect(
         deterministic: Use deterministic algorithms alone, for equal numbers in every run.
         json: Print the summary as JSON.
     """
-    from trovid.inference.batch import Batch
-    from trovid.inference.run_options import RunOptions, seconds
-    from trovid.viz.outputs import Pictures, output_makers
+    from trovid.runs.batch import Batch
+    from trovid.runs.run_options import RunOptions, seconds
+    from trovid.runs.sinks.makers import Pictures, output_makers
 
     if not videos:
         raise TrovidError("detect: name at least one video file or folder of frames")
@@ -193,14 +193,14 @@ def detect(
 def _labels(path: Path | None) -> VideoLabels | None:
     if path is None:
         return None
-    from trovid.data.labels import read_labels
+    from trovid.datasets.reading import read_labels
 
     return read_labels(path)
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:
     """By the name of its model (numbered where it repeats) what each run found."""
-    from trovid.inference.writers import read_predictions
+    from trovid.runs.sinks.writers import read_predictions
 
     results: dict[str, dict[str, list[Detections]]] = {}
     for path in paths:

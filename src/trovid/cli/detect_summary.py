@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from trovid.cli.messages import print_record
 
 if TYPE_CHECKING:
-    from trovid.inference.batch import Result
-    from trovid.inference.video_run import Outcome
+    from trovid.runs.batch import Result
+    from trovid.runs.video_run import Outcome
 
 DONE, DONE_WITH_LOSSES, NOTHING_DONE = 0, 1, 2
 WIDE = 10_000

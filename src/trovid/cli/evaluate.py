@@ -15,7 +15,7 @@ from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import VideoLabels
     from trovid.evaluation.report import Report
     from trovid.inference.predictor import Predictor
     from trovid.structures import Detections
@@ -122,9 +122,9 @@ class _Frames:
 
 
 def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
-    from trovid.data.labels import read_labels
+    from trovid.datasets.reading import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-    from trovid.inference.writers import read_predictions
+    from trovid.runs.sinks.writers import read_predictions
 
     truth = read_labels(labels)
     head, found = read_predictions(predictions)
@@ -148,8 +148,8 @@ def _of_model(
     out: Path | None,
     json: bool,
 ) -> None:
-    from trovid.data.labels import read_labels
-    from trovid.data.sampling import SupportSampling
+    from trovid.datasets.reading import read_labels
+    from trovid.inference.support_frames import SupportSampling
     from trovid.progress import bar
 
     if options["support"] is not None:

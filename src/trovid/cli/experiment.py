@@ -62,8 +62,8 @@ def experiment(
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
     from trovid.inference.frame_runner import usable_device
-    from trovid.models.recipes import load_recipe
     from trovid.progress import bar
+    from trovid.recipes.schema import load_recipe
     from trovid.training.facts import commit, machine
 
     usable_device(device)

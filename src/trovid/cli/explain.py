@@ -14,8 +14,8 @@ from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.data.video_io import VideoReader
     from trovid.inference.explanation import Explanation
+    from trovid.video.opening import VideoReader
 
 FLAG = Parameter(negative="")
 UNTRAINED = " (the temporal attention is not trained, its weights say nothing)"
@@ -68,8 +68,8 @@ def explain(
         device: Where to run: auto, cpu, cuda, cuda:1, mps.
         json: Print box, points, cosines and weights as JSON.
     """
-    from trovid.data.video_io import open_video
     from trovid.inference import explanation as explanations
+    from trovid.video.opening import open_video
     from trovid.viz.explanation import save_explanation
 
     check_frame_rate(frame_rate)
@@ -138,7 +138,7 @@ def _index(reader: VideoReader, frame: int | None, time: str | None) -> int:
         return reader.video.num_frames // 2
     from bisect import bisect_left
 
-    from trovid.inference.run_options import seconds
+    from trovid.runs.run_options import seconds
 
     found = bisect_left(reader.times, seconds(time))
     if found >= len(reader.times):

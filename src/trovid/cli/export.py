@@ -55,7 +55,7 @@ def export(
     if not match or "0" in match.groups():
         raise TrovidError(f"--frame-size must be HEIGHTxWIDTH, but is {frame_size!r}")
 
-    from trovid.inference.export import export as write
+    from trovid.export.export import export as write
 
     predictor = trovid.load(model, device="cpu")
     files = write(

@@ -14,7 +14,7 @@ from trovid.cli.messages import complain, print_record
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.data.video_facts import VideoFacts
+    from trovid.video.info import VideoFacts
 
 MEGABYTE = 1e6
 
@@ -40,9 +40,9 @@ def info(
         frame_rate: Frames per second of folders of images, which do not know it.
         json: Print everything as JSON.
     """
-    from trovid.data.live import is_live
-    from trovid.data.video_facts import video_facts
-    from trovid.inference.plan import find_inputs
+    from trovid.runs.jobs import find_inputs
+    from trovid.video.info import video_facts
+    from trovid.video.live import is_live
 
     if not videos:
         raise TrovidError("info: name at least one video file or folder of images")

@@ -14,7 +14,7 @@ from trovid.cli.messages import print_record
 from trovid.cli.names import ModelName
 
 if TYPE_CHECKING:
-    from trovid.models.catalogue import CatalogueEntry
+    from trovid.zoo.catalogue import CatalogueEntry
 
 models = cyclopts.App(
     name="models",
@@ -39,7 +39,7 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     Args:
         json: Print the list as JSON.
     """
-    from trovid.models.catalogue import catalogue
+    from trovid.zoo.catalogue import catalogue
 
     if json:
         print_record([_record(entry) for entry in catalogue()])
@@ -61,7 +61,7 @@ def show(name: ModelName, /, *, json: Annotated[bool, Parameter(negative="")] = 
         name: A name that `trovid models` lists, or a weights file.
         json: Print the card as JSON.
     """
-    from trovid.models.catalogue import catalogue_entry
+    from trovid.zoo.catalogue import catalogue_entry
 
     entry = catalogue_entry(name)
     if json:

@@ -14,8 +14,8 @@ from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
 
 if TYPE_CHECKING:
-    from trovid.models import Recipe
-    from trovid.models.cost import Cost
+    from trovid.recipes.schema import Recipe
+    from trovid.zoo.cost import Cost
 
 recipes = cyclopts.App(
     name="recipes",
@@ -45,8 +45,8 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     Args:
         json: Print the list as JSON.
     """
-    from trovid.models import load_recipe, recipe_names
-    from trovid.models.cost import cost
+    from trovid.recipes.schema import load_recipe, recipe_names
+    from trovid.zoo.cost import cost
 
     recipes_ = map(load_recipe, recipe_names())
     if json:
@@ -80,7 +80,7 @@ def show(name: RecipeName, /, *, json: Annotated[bool, Parameter(negative="")] =
         name: A name that `trovid recipes` lists, or a YAML file.
         json: Print the values as JSON.
     """
-    from trovid.models.recipes import load_recipe, recipe_file, recipe_values
+    from trovid.recipes.schema import load_recipe, recipe_file, recipe_values
 
     recipe = load_recipe(name)
     if json:
@@ -107,7 +107,7 @@ def diff(
         second: Another.
         json: Print the differences as JSON.
     """
-    from trovid.models.recipes import load_recipe, recipe_values
+    from trovid.recipes.schema import load_recipe, recipe_values
 
     one, other = (_flat(recipe_values(load_recipe(name))) for name in (first, second))
     keys = [*one, *(key for key in other if key not in one)]

@@ -50,7 +50,7 @@ def synthvid(
         workers: Processes; the number of cores by default.
         json: Print the file of labels as JSON.
     """
-    from trovid.data.synthvid import write_split
+    from trovid.datasets.synthvid import write_split
 
     try:
         with bar("synthvid", unit="clips") as tick:

@@ -54,10 +54,10 @@ def train(
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.frame_runner import usable_device
-    from trovid.models.published import backbone_file, model_file
-    from trovid.models.recipes import load_recipe
-    from trovid.models.weights import read_card
+    from trovid.recipes.schema import load_recipe
     from trovid.training.run import train_recipe, weights_file
+    from trovid.zoo.published import backbone_file, model_file
+    from trovid.zoo.weights import read_card
 
     if start is not None and backbone is not None:
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
@@ -90,6 +90,6 @@ def train(
 
 
 def _record(file: Path) -> dict[str, Any]:
-    from trovid.models.weights import read_card
+    from trovid.zoo.weights import read_card
 
     return {"file": str(file), "facts": read_card(file).facts}

@@ -15,7 +15,7 @@ from trovid.cli.names import RecipeName, WeightsName, WeightsSource
 from trovid.errors import TrovidError, nearest
 
 if TYPE_CHECKING:
-    from trovid.models.registry import Checkpoint
+    from trovid.zoo.registry import Checkpoint
 
 weights = cyclopts.App(
     name="weights",
@@ -30,7 +30,7 @@ weights = cyclopts.App(
 
 def _chosen(names: Sequence[str]) -> list[Checkpoint]:
     """The checkpoints of these names; all of them for no name."""
-    from trovid.models.registry import backbone_checkpoints, checkpoints
+    from trovid.zoo.registry import backbone_checkpoints, checkpoints
 
     known = {**checkpoints(), **backbone_checkpoints()}
     for name in names:
@@ -49,7 +49,7 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     Args:
         json: Print the list as JSON.
     """
-    from trovid.models.published import place_of
+    from trovid.zoo.published import place_of
 
     head = ["name", "published", "licence", "here"]
     rows = [[c.name, str(c.figure or "not stated"), c.licence, place_of(c)[0]] for c in _chosen([])]
@@ -71,7 +71,7 @@ def download(*names: WeightsName, json: Annotated[bool, Parameter(negative="")] 
         names: Names that `trovid weights list` shows.
         json: Print the files as JSON.
     """
-    from trovid.models.published import fetch
+    from trovid.zoo.published import fetch
 
     if not names:
         raise TrovidError("weights download: name at least one of `trovid weights list`")
@@ -105,8 +105,8 @@ def convert(
         out: Where a file's result goes; by default beside it.
         json: Print the file as JSON.
     """
-    from trovid.models.published import convert_file, published_weights
-    from trovid.models.registry import checkpoints
+    from trovid.zoo.published import convert_file, published_weights
+    from trovid.zoo.registry import checkpoints
 
     name, file = str(source), Path(source)
     if not file.exists() or name in checkpoints():
@@ -140,7 +140,7 @@ def verify(*names: WeightsName, json: Annotated[bool, Parameter(negative="")] = 
         names: Names that `trovid weights list` shows; by default everything that is here.
         json: Print what was found as JSON.
     """
-    from trovid.models.published import verify as verified
+    from trovid.zoo.published import verify as verified
 
     found = {}
     for checkpoint in _chosen(names):
@@ -173,7 +173,7 @@ def where(
         name: A name that `trovid weights list` shows.
         json: Print it as JSON.
     """
-    from trovid.models.published import cache_folder, converted_path, download_path
+    from trovid.zoo.published import cache_folder, converted_path, download_path
 
     if name is None:
         places = {"folder": str(cache_folder())}

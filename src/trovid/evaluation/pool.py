@@ -13,7 +13,7 @@ from trovid.errors import TrovidError
 from trovid.structures import Detections, GroundTruth
 
 if TYPE_CHECKING:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import VideoLabels
 
 MAX_DETECTIONS = 100
 

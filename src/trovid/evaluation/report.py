@@ -19,7 +19,7 @@ from trovid.structures import Detections
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import VideoLabels
 
 PROTOCOL = "COCO AP: 101 recall points, 100 detections a frame and class, mean over classes"
 _FIGURES = ("AP50", "AP75", "AP")

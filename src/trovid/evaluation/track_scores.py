@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torchvision.ops import nms
 
-from trovid.inference.association import link_boxes
-from trovid.models.postprocess import ScoredBoxes
+from trovid.detectors.candidates import ScoredBoxes
+from trovid.tracking.association import link_boxes
 
 
 @dataclass(frozen=True)

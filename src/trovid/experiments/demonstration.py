@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.synthvid import VERSION, write_split
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.synthvid import VERSION, write_split
 from trovid.inference.predictor import load
-from trovid.inference.writers import JsonWriter
 from trovid.progress import bar
+from trovid.runs.sinks.writers import JsonWriter
 from trovid.structures import Detections
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from trovid.experiments.synthvid_jobs import MODELS
 from trovid.experiments.synthvid_pages import MAIN_GROUPS
 from trovid.files import replacing
-from trovid.models.weights import embedded_folder, load_weights, save_weights
 from trovid.training.run import weights_file
+from trovid.zoo.weights import embedded_folder, load_weights, save_weights
 
 CARD = """# {name}
 

@@ -11,14 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import open_video
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.detectors.candidates import ScoredBoxes, select_detections
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.files import replacing
 from trovid.inference.predictor import Predictor
-from trovid.models.postprocess import ScoredBoxes, select_detections
-from trovid.models.support import SupportBank
+from trovid.inference.support_frames import SupportSampling
 from trovid.structures import Detections, Video
+from trovid.video.opening import open_video
 
 SupportSource = Literal["clip", "other clip", "target"]
 """Where support frames come from: the clip, another clip, or the target frame T times."""

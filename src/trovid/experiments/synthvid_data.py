@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.synthvid import VERSION, write_split
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.synthvid import VERSION, write_split
 from trovid.errors import TrovidError
 from trovid.progress import bar
 

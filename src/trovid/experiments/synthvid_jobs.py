@@ -100,14 +100,14 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
-    from trovid.models.recipes import load_recipe
+    from trovid.recipes.schema import load_recipe
     from trovid.training.run import train_recipe
 
     train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device)
 
 
 def _score(job: ScoreJob, out: Path, data: Path) -> None:
-    from trovid.data.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import VideoLabels
     from trovid.inference.predictor import load
     from trovid.training.run import weights_file
 

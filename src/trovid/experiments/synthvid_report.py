@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.data.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.detectors.candidates import ScoredBoxes
 from trovid.evaluation import (
     Bootstrap,
     TrackSettings,
@@ -27,7 +28,6 @@ from trovid.evaluation import (
 from trovid.evaluation.pool import Pool
 from trovid.experiments.scoring import ScoredFrame, ScoredVideos, load_scores, to_detections
 from trovid.experiments.synthvid_jobs import CONTROLS, FULL, MODELS, SINGLE, ScoreJob
-from trovid.models.postprocess import ScoredBoxes
 
 PRIOR = f"{SINGLE} + class prior"
 TRACKS = f"{SINGLE} + tracks"

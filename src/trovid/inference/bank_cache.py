@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import VideoReader
-from trovid.models.support import SupportBank
+from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.inference.support_frames import SupportSampling
+from trovid.video.opening import VideoReader
 
 if TYPE_CHECKING:
     from trovid.inference.predictor import Predictor

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import Frame, VideoReader
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
+from trovid.inference.support_frames import SupportSampling
 from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.ops import most_similar_roi_align, roi_align, temporal_attention
 from trovid.structures import Detections
+from trovid.video.opening import Frame, VideoReader
 
 
 @dataclass(frozen=True, eq=False)

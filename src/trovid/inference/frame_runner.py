@@ -9,22 +9,22 @@ from collections.abc import Collection, Sequence
 
 import torch
 
-from trovid.data.transforms import make_transform
-from trovid.data.video_io import Frame
+from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.errors import TrovidError, nearest
-from trovid.inference.execution import (
+from trovid.inference.runtime.execution import (
     compile_parts,
     deterministic_algorithms,
     prepare_deterministic,
 )
-from trovid.inference.memory import memory_errors
-from trovid.inference.precision import usable_precision
-from trovid.models.detector import Detector
-from trovid.models.inference_form import for_inference
-from trovid.models.postprocess import ScoredBoxes
-from trovid.models.recipes import Recipe, TorchvisionModelRecipe
-from trovid.models.support import SupportBank
-from trovid.models.weights import ModelCard
+from trovid.inference.runtime.inference_form import for_inference
+from trovid.inference.runtime.memory import memory_errors
+from trovid.inference.runtime.precision import usable_precision
+from trovid.recipes.schema import Recipe, TorchvisionModelRecipe
+from trovid.video.opening import Frame
+from trovid.video.transforms import make_transform
+from trovid.zoo.weights import ModelCard
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 log = logging.getLogger("trovid")

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import Frame
-from trovid.models.support import SupportBank
+from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.inference.support_frames import SupportSampling
+from trovid.video.opening import Frame
 
 
 @dataclass(frozen=True)

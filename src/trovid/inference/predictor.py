@@ -6,19 +6,19 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trovid.data.sampling import SupportSampling
-from trovid.data.video_io import Frame, VideoReader, as_frames, open_video
+from trovid.detectors.candidates import ScoredBoxes, select_detections
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.errors import TrovidError
 from trovid.inference.bank_cache import BankCache
 from trovid.inference.frame_runner import FrameRunner
 from trovid.inference.online import OnlineSampling, online_support
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
+from trovid.inference.support_frames import SupportSampling
 from trovid.inference.together import SharedBatch
-from trovid.models.postprocess import ScoredBoxes, select_detections
-from trovid.models.published import model_file
-from trovid.models.support import SupportBank
-from trovid.models.weights import load_weights
 from trovid.structures import Detections
+from trovid.video.opening import Frame, VideoReader, as_frames, open_video
+from trovid.zoo.published import model_file
+from trovid.zoo.weights import load_weights
 
 CANDIDATE_SCORE, CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""

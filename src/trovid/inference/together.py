@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trovid.data.video_io import Frame
+from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.faster_rcnn.support import SupportBank
 from trovid.inference.frame_runner import FrameRunner
-from trovid.models.postprocess import ScoredBoxes
-from trovid.models.support import SupportBank
+from trovid.video.opening import Frame
 
 Pair = tuple[Frame, SupportBank | None]
 

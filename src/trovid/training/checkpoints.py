@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from trovid.errors import TrovidError
-from trovid.models.recipes import Recipe, parse_recipe, recipe_values
-from trovid.models.weights import read_tensors, save_tensors
+from trovid.recipes.schema import Recipe, parse_recipe, recipe_values
+from trovid.storage.tensor_files import read_tensors, save_tensors
 
 
 @dataclass(frozen=True)

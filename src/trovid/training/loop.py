@@ -13,16 +13,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from trovid.data.loader import TrainingBatch, TrainingClips
-from trovid.inference.memory import memory_errors
-from trovid.inference.precision import computes_bfloat16
-from trovid.models.backbone_start import start_backbone
-from trovid.models.building import build_detector
-from trovid.models.class_transfer import transfer_classes
-from trovid.models.detector import Detector
-from trovid.models.recipes import Recipe, TrainingRecipe
-from trovid.models.weights import load_state, read_card, read_tensors
+from trovid.detectors.building import build_detector
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.inference.runtime.memory import memory_errors
+from trovid.inference.runtime.precision import computes_bfloat16
+from trovid.recipes.schema import Recipe, TrainingRecipe
+from trovid.storage.state import load_state
+from trovid.storage.tensor_files import read_tensors
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
+from trovid.training.clips import TrainingBatch, TrainingClips
+from trovid.zoo.backbone_start import start_backbone
+from trovid.zoo.class_transfer import transfer_classes
+from trovid.zoo.weights import read_card
 
 log = logging.getLogger("trovid")
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from trovid.data.labels import read_labels
-from trovid.data.loader import TrainingClips
-from trovid.data.transforms import make_transform
+from trovid.datasets.reading import read_labels
 from trovid.errors import TrovidError
-from trovid.models.download import sha256_of
-from trovid.models.recipes import Recipe, load_recipe
-from trovid.models.weights import save_weights
 from trovid.progress import bar
+from trovid.recipes.schema import Recipe, load_recipe
+from trovid.storage.hashes import sha256_of
+from trovid.training.clips import TrainingClips
 from trovid.training.facts import training_facts
 from trovid.training.loop import Progress, train
 from trovid.training.validation import validation_ap50
+from trovid.video.transforms import make_transform
+from trovid.zoo.weights import save_weights
 
 
 def weights_file(out: Path, name: str, seed: int) -> Path:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trovid.data.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.evaluation import evaluate
 from trovid.inference.predictor import Predictor
-from trovid.models.detector import Detector
-from trovid.models.recipes import Recipe
+from trovid.recipes.schema import Recipe
 
 
 def validation_ap50(

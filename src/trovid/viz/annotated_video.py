@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trovid.data.sound import Sound
-from trovid.data.video_io import Frame, VideoWriter
 from trovid.structures import Detections, Video
+from trovid.video.opening import Frame, VideoWriter
+from trovid.video.sound import Sound
 from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 
@@ -19,7 +19,7 @@ LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
 
 
 class AnnotatedVideo:
-    """An output (see `trovid.inference.outputs`) that draws.
+    """An output (see `trovid.runs.sinks.outputs`) that draws.
 
     Args:
         path: The file.

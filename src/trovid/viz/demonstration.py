@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from trovid.data.coco_vid import VideoLabels
-from trovid.data.video_io import VideoWriter, open_video
+from trovid.datasets.coco_vid import VideoLabels
 from trovid.files import replacing
 from trovid.inference.explanation import explain
 from trovid.inference.predictor import load
 from trovid.progress import bar
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import VideoWriter, open_video
 from trovid.viz.drawing import contact_sheet, draw, side_by_side
 from trovid.viz.explanation import save_explanation
 

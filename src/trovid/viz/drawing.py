@@ -12,8 +12,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from trovid.data.video_io import Frame
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
 
 Colour = tuple[int, int, int]
 Rectangle = tuple[int, int, int, int]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trovid.data.video_io import Frame
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
 from trovid.viz.drawing import draw, grid
 
 SOURCE_TITLE, LABELLED_TITLE = "source", "ground truth"

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trovid.data.video_io import Frame
 from trovid.files import partial_name, publish, unwritable
 from trovid.inference.online import evenly_thinned
 from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
 from trovid.viz.drawing import grid
 from trovid.viz.panels import Panels
 
@@ -22,7 +22,7 @@ PANEL_WIDTH = 480
 
 
 class ContactSheet:
-    """An output (see `trovid.inference.outputs`) that keeps a few evenly spaced pictures.
+    """An output (see `trovid.runs.sinks.outputs`) that keeps a few evenly spaced pictures.
 
     Args:
         path: The PNG file.

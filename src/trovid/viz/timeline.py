@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from trovid.inference.association import BoxLinker
 from trovid.structures import Detections
+from trovid.tracking.association import BoxLinker
 from trovid.viz.drawing import PAPER, WHITE, Colour, brightness, class_colour, fitted
 
 GRID = (62, 62, 62)

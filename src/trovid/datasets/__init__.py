@@ -1,0 +1,1 @@
+"""Labelled videos: one reader a file, and the built-in benchmark."""

@@ -1,0 +1,70 @@
+"""Textured backgrounds with clutter, and the camera's slow drift over them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from trovid.datasets.synthvid.deteriorations import draw_colour
+from trovid.datasets.synthvid.glyphs import SUBPIXEL, coverage
+from trovid.datasets.synthvid.numbers import Numbers
+
+DRIFT = 24
+_CLUTTER = (8, 18)
+
+
+def draw_background(numbers: Numbers, height: int, width: int) -> np.ndarray:
+    """A scene that is DRIFT pixels larger than the picture: float32 [H + D, W + D, 3] in 0..1."""
+    height, width = height + DRIFT, width + DRIFT
+    low, high = draw_colour(numbers), draw_colour(numbers)
+    mix = np.zeros((height, width, 3), dtype=np.float32) + 0.5
+    for cell, share in ((72, 0.2), (24, 0.12), (8, 0.06)):
+        grey = _smooth(numbers, height, width, cell, 1)
+        colour = _smooth(numbers, height, width, cell, 3)
+        mix += share * (0.8 * grey + 0.4 * colour)
+    angle, period = numbers.uniform(0, math.pi), numbers.uniform(6, 40)
+    x = np.arange(width, dtype=np.float32) * np.float32(math.cos(angle) / period)
+    y = np.arange(height, dtype=np.float32)[:, None] * np.float32(math.sin(angle) / period)
+    wave = np.sin((x + y) * np.float32(2 * math.pi))[..., None]
+    mix += numbers.uniform(0, 0.2) * wave
+    image = low + (high - low) * mix
+    for _ in range(numbers.integer(*_CLUTTER)):
+        _add_clutter(numbers, image)
+    return np.clip(image, 0, 1)
+
+
+def _smooth(numbers: Numbers, height: int, width: int, cell: int, channels: int) -> np.ndarray:
+    """Noise interpolated between cells: float32 [height, width, channels], deviation below 1."""
+    rows, columns = height // cell + 2, width // cell + 2
+    field = numbers.field(rows, columns, channels)
+    down, right = (
+        np.clip(1 - np.abs((np.arange(n) / cell)[:, None] - np.arange(k)), 0, 1).astype(np.float32)
+        for n, k in ((height, rows), (width, columns))
+    )
+    tall = (down @ field.reshape(rows, -1)).reshape(height, columns, channels)
+    return np.einsum("ijc,xj->ixc", tall, right, optimize=True)
+
+
+def _add_clutter(numbers: Numbers, image: np.ndarray) -> None:
+    """A polygon in one colour, at times with a smaller one of another colour on it."""
+    height, width = image.shape[:2]
+    size = numbers.uniform(0.03, 0.16) * min(height, width)
+    centre = np.array([numbers.uniform(0, width), numbers.uniform(0, height)])
+    corners, stretch = numbers.choice((3, 4, 5, 6, 24)), numbers.uniform(0.25, 1)
+    phase, turn = numbers.uniform(0, 2 * math.pi), numbers.uniform(0, math.pi)
+    angles = [phase + 2 * math.pi * i / corners for i in range(corners)]
+    outline = np.array([[math.cos(a), stretch * math.sin(a)] for a in angles]) * size
+    turned = outline @ np.array(
+        [[math.cos(turn), math.sin(turn)], [-math.sin(turn), math.cos(turn)]]
+    )
+    half = math.ceil(size) + 1
+    left, top = int(centre[0]) - half, int(centre[1]) - half
+    rows = slice(max(top, 0), min(top + 2 * half, height))
+    columns = slice(max(left, 0), min(left + 2 * half, width))
+    patch = image[rows, columns]
+    opacity = numbers.uniform(0.5, 1)
+    for scale in (1.0, 0.6) if numbers.chance(0.3) else (1.0,):
+        polygon = ((centre + scale * turned) * SUBPIXEL,)
+        alpha = coverage(polygon, columns.start, rows.start, patch.shape[:2], 1.0)[..., None]
+        patch += np.float32(opacity) * alpha * (draw_colour(numbers) - patch)

@@ -1,0 +1,88 @@
+"""From a recipe to its detector."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.torchvision.detector import build_from_builder
+from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
+from trovid.nn.rpn import ProposalNetwork
+from trovid.recipes.schema import (
+    BackboneRecipe,
+    Recipe,
+    ResNetBackboneRecipe,
+    SmallBackboneRecipe,
+    TorchvisionModelRecipe,
+)
+
+
+def build_detector(recipe: Recipe) -> Detector:
+    """The detector of a recipe, with random weights.
+
+    Raises:
+        ValueError: If the parts do not fit each other.
+        TrovidError: If the backbone's library is not installed.
+    """
+    parts = recipe.model
+    if isinstance(parts, TorchvisionModelRecipe):
+        return build_from_builder(parts)
+    backbone = build_backbone(parts.backbone)
+    channels = backbone.level_channels
+    roi, head = parts.roi, parts.box_head
+    (roi_channels,) = {_channels(channels, level) for level in roi.levels}
+    (rpn_channels,) = {_channels(channels, level) for level in parts.rpn.levels}
+    pooling: dict[str, Any] = {
+        "featmap_names": list(roi.levels),
+        "output_size": roi.output_size,
+        "sampling_ratio": roi.sampling_ratio,
+        "aligned": roi.aligned,
+    }
+    return Detector(
+        backbone=backbone,
+        rpn=ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn)),
+        roi_features=MultiScaleRoIAlign(**pooling)
+        if roi.temporal is None
+        else MultiScaleTemporalRoIAlign(**pooling, channels=roi_channels, **_fields(roi.temporal)),
+        support_roi_features=MultiScaleRoIAlign(**pooling) if head.selsa_heads else None,
+        box_head=BoxHead(
+            roi_channels * roi.output_size**2,
+            hidden=head.hidden,
+            num_classes=len(parts.classes),
+            selsa_heads=head.selsa_heads,
+            class_agnostic=head.class_agnostic,
+        ),
+        delta_stds=head.delta_stds,
+        samples=head.samples,
+        positive_fraction=head.positive_fraction,
+        foreground_iou=head.foreground_iou,
+        smooth_l1_beta=head.smooth_l1_beta,
+    )
+
+
+def build_backbone(recipe: BackboneRecipe) -> SmallBackbone | ResNetBackbone | TimmBackbone:
+    """The backbone of a recipe, with random weights."""
+    arguments = _fields(recipe)
+    if isinstance(recipe, SmallBackboneRecipe):
+        del arguments["name"]
+        return SmallBackbone(**arguments)
+    widths = zip(recipe.levels, recipe.reduction, strict=True)
+    arguments["reduction"] = {level: width for level, width in widths if width}
+    if isinstance(recipe, ResNetBackboneRecipe):
+        return ResNetBackbone(**arguments)
+    del arguments["name"]
+    return TimmBackbone(**arguments)
+
+
+def _channels(level_channels: dict[str, int], level: str) -> int:
+    if level not in level_channels:
+        raise ValueError(
+            f"the RPN's and the RoIs' levels must be of {list(level_channels)}, but one is {level}"
+        )
+    return level_channels[level]
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}

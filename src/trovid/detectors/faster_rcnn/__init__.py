@@ -1,0 +1,1 @@
+"""Faster R-CNN, with SELSA, with Temporal RoI Align, with both."""

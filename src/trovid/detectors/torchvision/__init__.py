@@ -1,0 +1,1 @@
+"""torchvision's two-stage detectors, with Temporal RoI Align and without."""

@@ -1,0 +1,1 @@
+"""Files of a detector that other programs run."""

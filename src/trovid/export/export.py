@@ -1,0 +1,181 @@
+"""Files of a detector that other programs run: ONNX or torch.export."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trovid import __version__
+from trovid.errors import TrovidError
+from trovid.export.exported import (
+    Encoder,
+    FromBank,
+    FromFrames,
+    SingleFrame,
+)
+from trovid.files import replacing
+from trovid.inference.predictor import Predictor
+from trovid.inference.support_frames import SupportSampling
+
+Format = Literal["onnx", "torch-export"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
+OUTPUTS = ["boxes", "scores", "labels"]
+MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
+
+
+def export(
+    predictor: Predictor,
+    folder: Path,
+    *,
+    format: Format = "onnx",
+    frame_size: tuple[int, int],
+    support: Literal["bank", "frames"] = "bank",
+    support_frames: int | None = None,
+    score: float = 0.05,
+    nms: float | None = None,
+    max_detections: int | None = None,
+) -> list[Path]:
+    """Writes a detector as one or two graphs.
+
+    The graph NAME takes a frame, uint8 [h, w, 3] RGB already resized (h and w are in its
+    metadata), and gives boxes Tensor[N, 4] in pixels of that frame, scores and labels, N as many
+    as there are. Where support frames take part it also takes a packed bank of any number of them,
+    made by the second graph NAME-encode from one frame at a time and concatenated along the first
+    axis; or with `support="frames"` the support frames themselves, a fixed number.
+
+    Args:
+        predictor: The model.
+        folder: Where the files go.
+        format: "onnx" or "torch-export".
+        frame_size: Height and width of the videos' frames before resizing.
+        support: How support frames come in.
+        support_frames: Their number with `support="frames"`; None for the recipe's.
+        score: Lowest score of a detection.
+        nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
+        max_detections: Detections at most; None for the recipe's.
+
+    Returns:
+        The files.
+
+    Raises:
+        TrovidError: If the model has a form that cannot be exported, or a package is missing.
+    """
+    if format == "onnx":
+        _need("onnx", "onnxscript")
+    inference = predictor.recipe.inference
+    size = predictor.transform.size(*frame_size)
+    options: dict[str, Any] = {
+        "score": score,
+        "nms_iou": inference.nms if nms is None else nms,
+        "max_detections": max_detections or inference.max_detections,
+    }
+    model = (predictor.detector.cpu().eval(), predictor.transform, size)
+    frame = torch.zeros(*size, 3, dtype=torch.uint8)
+    count = support_frames or SupportSampling.parse(inference.support).count
+    try:
+        detector = predictor.detector
+        if not (detector.uses_support and detector.temporal_trained):
+            graphs = {"": (SingleFrame(*model, **options), (frame,), ["frame"], OUTPUTS)}
+        elif support == "frames":
+            frames = frame.expand(count, *frame.shape)
+            graph = FromFrames(*model, **options)
+            graphs = {"": (graph, (frame, frames), ["frame", "support"], OUTPUTS)}
+        else:
+            encoder, graph = Encoder(*model, **options), FromBank(*model, **options)
+            with torch.no_grad():
+                banks = [encoder(frame)] * 2
+            bank = [torch.cat(parts) for parts in zip(*banks, strict=True)]
+            graphs = {
+                "": (graph, (frame, *bank), ["frame", *graph.names], OUTPUTS),
+                "-encode": (encoder, (frame,), ["frame"], encoder.names),
+            }
+    except ValueError as error:
+        raise TrovidError(f"{predictor.name}: {error}") from error
+    facts = {
+        "trovid": __version__,
+        "model": predictor.name,
+        "class_names": json.dumps(predictor.class_names),
+        "frame_size": json.dumps(frame_size),
+        "resized_size": json.dumps(size),
+        "options": json.dumps({**options, "support": inference.support}),
+    }
+    files = []
+    for suffix, (module, inputs, names, outputs) in graphs.items():
+        path = folder / f"{predictor.name}{suffix}{SUFFIXES[format]}"
+        _write(path, module.eval(), inputs, names, outputs, format, facts)
+        files.append(path)
+    return files
+
+
+def _write(
+    path: Path,
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    names: list[str],
+    outputs: list[str],
+    format: Format,
+    facts: dict[str, str],
+) -> None:
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(
+            module, inputs, dynamic_shapes=_dynamic(module, names), strict=False
+        )
+        if format == "torch-export":
+            written = io.BytesIO()  # torch's own writer does not say why it fails
+            torch.export.save(program, written, extra_files={"trovid.json": json.dumps(facts)})
+            with replacing(path) as partial:
+                partial.write_bytes(written.getbuffer())
+            return
+        translated = torch.onnx.export(
+            program, input_names=names, output_names=outputs, dynamo=True, verbose=False
+        )
+        assert translated is not None
+        translated.model.metadata_props.update(facts)
+        with replacing(path) as partial:
+            translated.save(partial)
+
+
+def _dynamic(module: nn.Module, names: list[str]) -> tuple:
+    """Which axes vary: support frames and support proposals of a packed bank."""
+    frames = torch.export.Dim("frames", min=1, max=MOST_FRAMES)
+    proposals = torch.export.Dim("proposals", min=1, max=MOST_PROPOSALS)
+    if not isinstance(module, FromBank):
+        return tuple({} for _ in names)
+    maps = ("rows", "inverse_norms")
+    return {}, tuple({0: frames if name in maps else proposals} for name in names[1:])
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Without the exporter's remarks on its own parts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+        levels = [logger.level for logger in loggers]
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _need(*packages: str) -> None:
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise TrovidError(
+                f"export to ONNX needs {package}: install it by pip install 'trovid[export]'"
+            ) from error

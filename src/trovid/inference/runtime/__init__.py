@@ -1,0 +1,1 @@
+"""How a detector is run: precision, memory, compiled, deterministic."""

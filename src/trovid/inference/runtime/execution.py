@@ -1,0 +1,66 @@
+"""How a detector is run: compiled or as it is, with deterministic algorithms or the fastest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.errors import TrovidError
+
+CUBLAS_VARIABLE, CUBLAS_VALUE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+
+
+def compile_parts(detector: Detector, device: torch.device) -> None:
+    """Lets torch.compile make the backbone and the RPN's head, at their first call.
+
+    The rest depends on how many boxes there are, and its time lies in kernels of its own.
+
+    Args:
+        detector: Changed in place.
+        device: Where it runs.
+
+    Raises:
+        TrovidError: If torch.compile does not work on this machine.
+    """
+    try:
+        torch.compile(_trial)(torch.ones(2, device=device))
+    except RuntimeError as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise TrovidError(
+            f"torch.compile does not work here ({reason}): run without it, or install what it "
+            "needs (on a CPU a C++ compiler)"
+        ) from error
+    detector.backbone.compile()
+    detector.rpn.head.compile()
+
+
+def _trial(x: torch.Tensor) -> torch.Tensor:
+    return x * 2 + 1
+
+
+def prepare_deterministic(device: torch.device) -> None:
+    """Sets what cuBLAS reads when it starts; call it before the first product on the GPU."""
+    if device.type == "cuda":
+        os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_VALUE)
+
+
+@contextmanager
+def deterministic_algorithms(wanted: bool) -> Generator[None]:
+    """Deterministic algorithms alone inside, where `wanted`; the settings before are put back."""
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warn_only)
+        torch.backends.cudnn.benchmark = benchmark

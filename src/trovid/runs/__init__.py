@@ -1,0 +1,1 @@
+"""Many videos: jobs, resuming, results."""

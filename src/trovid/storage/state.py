@@ -1,0 +1,55 @@
+"""Tensors into a module, checked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from trovid.errors import TrovidError
+
+
+def load_state(
+    module: nn.Module, tensors: dict[str, Tensor], origin: str, *, partial: bool = False
+) -> None:
+    """Puts tensors into a module, checking names, shapes and values.
+
+    Args:
+        module: What is filled.
+        tensors: By the names of the module's own state.
+        origin: Names the file in errors.
+        partial: Whether parameters may be left as they are (a start from another detector).
+
+    Raises:
+        TrovidError: If a tensor is missing, unknown, of another shape or not finite.
+    """
+    own = check_state(module, tensors, origin, partial=partial)
+    with torch.no_grad():
+        for key, value in tensors.items():
+            own[key].copy_(value)
+
+
+def check_state(
+    module: nn.Module, tensors: dict[str, Tensor], origin: str, *, partial: bool = False
+) -> dict[str, Tensor]:
+    """Checks as `load_state` does, and returns the module's own tensors by name."""
+    own = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
+    unknown = sorted(tensors.keys() - own.keys())
+    missing = [] if partial else sorted(own.keys() - tensors.keys())
+    if unknown or missing:
+        what = f"unknown: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
+        raise TrovidError(
+            f"{origin} holds the weights of another architecture ({what}); "
+            "name the weights of this recipe, or the recipe of these weights"
+        )
+    for key, value in tensors.items():
+        if value.shape != own[key].shape:
+            raise TrovidError(
+                f"{origin}: {key} must have shape {list(own[key].shape)}, "
+                f"but has {list(value.shape)}"
+            )
+        if not torch.isfinite(value).all():
+            raise TrovidError(
+                f"{origin}: {key} holds values that are not finite; "
+                "get the file again, or train with a lower learning rate"
+            )
+    return own

@@ -1,0 +1,54 @@
+"""Safetensors files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from trovid.errors import TrovidError
+from trovid.files import replacing
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes a safetensors file under a temporary name and renames it."""
+    with replacing(path) as partial:
+        try:
+            save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        TrovidError: If there is no such file, or it is none.
+    """
+    with opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+
+
+@contextmanager
+def opened(path: Path) -> Generator[Any]:
+    """The open file; one that cannot be read is a TrovidError that names it."""
+    if not path.is_file():
+        raise TrovidError(f"{path}: no such file")
+    try:
+        with safe_open(str(path), "pt") as file:
+            yield file
+    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+        raise TrovidError(
+            f"{path} is not a safetensors file ({error}); `trovid weights convert` makes one of a "
+            "checkpoint of PyTorch"
+        ) from error

@@ -1,0 +1,238 @@
+"""The objects found in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
+
+from trovid.structures.checks import (
+    check_boxes,
+    check_integers,
+    check_labels,
+    check_length,
+    check_tensor,
+)
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """The objects found in one frame, best first.
+
+    Attributes:
+        boxes: Tensor[N, 4], x1 y1 x2 y2 in pixels of the source frame.
+        scores: Tensor[N] in 0..1.
+        labels: Tensor[N], integer index into `class_names` (no background).
+        class_names: Names of all classes that the model knows.
+        frame_index: Index of the frame in its video, from 0.
+        time: Time of the frame in its video, in seconds.
+        image_size: Height and width of the source frame in pixels.
+        track_ids: Optional Tensor[N] of integers.
+        masks: Optional Tensor[N, height, width] of bool.
+
+    Raises:
+        TypeError: If `boxes` is no tensor.
+        ValueError: If a shape, a length or a label does not fit.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+    frame_index: int = 0
+    time: float = 0.0
+    image_size: tuple[int, int] = (0, 0)
+    track_ids: Tensor | None = None
+    masks: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        check_boxes(self.boxes)
+        for name in ("scores", "labels", "track_ids", "masks"):
+            value = getattr(self, name)
+            if value is not None:
+                check_tensor(value, name)
+                check_length(value, len(self.boxes), name)
+        if self.scores.dim() != 1 or not self.scores.is_floating_point():
+            raise ValueError(
+                "`scores` must be floating-point of shape [N], "
+                f"but got {self.scores.dtype} {list(self.scores.shape)}"
+            )
+        check_labels(self.labels, self.class_names)
+        if self.track_ids is not None:
+            check_integers(self.track_ids, "track_ids")
+        if self.masks is not None and (self.masks.dim() != 3 or self.masks.dtype != torch.bool):
+            raise ValueError(
+                "`masks` must be bool of shape [N, height, width], "
+                f"but got {self.masks.dtype} {list(self.masks.shape)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __repr__(self) -> str:
+        """In a line.
+
+        Example:
+            >>> Detections(torch.zeros(1, 4), torch.tensor([0.9]), torch.tensor([1]), ("a", "cup"))
+            Detections(1 in frame 0 at 0.00 s: cup 0.90)
+        """
+        best = [f"{n} {s:.2f}" for n, s in zip(self[:4].names, self.scores.tolist(), strict=False)]
+        found = ", ".join(best + ["..."] * (len(self) > 4))
+        place = f"{len(self)} in frame {self.frame_index} at {self.time:.2f} s"
+        return f"Detections({place}{': ' * bool(found)}{found})"
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Sequence[bool] | Tensor) -> Self:
+        """The chosen detections, by an index, several, a mask or a slice.
+
+        Example:
+            >>> boxes, labels = torch.tensor([[0.0, 0, 9, 9], [5, 5, 8, 8]]), torch.tensor([0, 1])
+            >>> found = Detections(boxes, torch.tensor([0.9, 0.2]), labels, ("cup", "star"))
+            >>> len(found[found.scores > 0.5]), len(found[1]), len(found[[1, 0]])
+            (1, 1, 2)
+        """
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"index {index} of {len(self)} detections")
+            chosen = torch.tensor([index])
+        else:
+            chosen = index if isinstance(index, slice) else torch.as_tensor(index)
+        if isinstance(chosen, Tensor) and not len(chosen):
+            chosen = chosen.long()
+        return replace(
+            self,
+            boxes=self.boxes[chosen],
+            scores=self.scores[chosen],
+            labels=self.labels[chosen],
+            track_ids=None if self.track_ids is None else self.track_ids[chosen],
+            masks=None if self.masks is None else self.masks[chosen],
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Class name of each detection."""
+        return [self.class_names[label] for label in self.labels.tolist()]
+
+    def to_coco(self, *, image_id: int | None = None) -> list[dict[str, Any]]:
+        """COCO results: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
+
+        Args:
+            image_id: By default the frame's index.
+
+        Returns:
+            One dict a detection; `category_id` is the label + 1; `track_id` where there is one.
+        """
+        boxes = self.boxes.clone().double()
+        boxes[:, 2:] -= boxes[:, :2]
+        rows: list[dict[str, Any]] = [
+            {
+                "image_id": self.frame_index if image_id is None else image_id,
+                "category_id": label + 1,
+                "bbox": [round(side, 3) for side in box],
+                "score": round(score, 5),
+            }
+            for label, box, score in zip(
+                self.labels.tolist(), boxes.tolist(), self.scores.tolist(), strict=True
+            )
+        ]
+        for row, track in zip(rows, [] if self.track_ids is None else self.track_ids.tolist()):  # noqa: B905
+            row["track_id"] = track
+        return rows
+
+    @classmethod
+    def from_coco(
+        cls, results: Sequence[Mapping[str, Any]], class_names: Sequence[str], **frame: Any
+    ) -> Self:
+        """Detections of one frame from COCO results; the inverse of `to_coco`.
+
+        Args:
+            results: Dicts with `category_id` (from 1), `bbox`, `score` and maybe `track_id`.
+            class_names: Names of all classes.
+            **frame: `frame_index`, `time`, `image_size`.
+
+        Raises:
+            ValueError: If a field is missing; the message names its index.
+        """
+        for index, row in enumerate(results):
+            for key in ("category_id", "bbox", "score"):
+                if key not in row:
+                    raise ValueError(f"results[{index}] has no `{key}`")
+        boxes = torch.tensor([[*row["bbox"]] for row in results], dtype=torch.float64)
+        boxes = boxes.reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        tracks = [row["track_id"] for row in results if "track_id" in row]
+        return cls(
+            boxes=boxes.float(),
+            scores=torch.tensor([row["score"] for row in results], dtype=torch.float32),
+            labels=torch.tensor([row["category_id"] - 1 for row in results], dtype=torch.long),
+            class_names=tuple(class_names),
+            track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(results) else None,
+            **frame,
+        )
+
+    def to_supervision(self) -> dict[str, Any]:
+        """The fields of the package supervision: `supervision.Detections(**d.to_supervision())`."""
+        import numpy as np
+
+        return {
+            "xyxy": self.boxes.cpu().numpy(),
+            "confidence": self.scores.cpu().numpy(),
+            "class_id": self.labels.cpu().numpy(),
+            "tracker_id": None if self.track_ids is None else self.track_ids.cpu().numpy(),
+            "mask": None if self.masks is None else self.masks.cpu().numpy(),
+            "data": {"class_name": np.array(self.names, dtype=str)},
+        }
+
+    @classmethod
+    def from_supervision(cls, fields: Any, class_names: Sequence[str], **frame: Any) -> Self:
+        """Detections from a `supervision.Detections` or anything with its fields.
+
+        Args:
+            fields: With attributes `xyxy`, `confidence`, `class_id`, `tracker_id` and `mask`.
+            class_names: Names of all classes.
+            **frame: `frame_index`, `time`, `image_size`.
+        """
+
+        def tensor(name: str) -> Tensor | None:
+            value = getattr(fields, name, None)
+            return None if value is None else torch.as_tensor(value)
+
+        boxes, scores, labels = tensor("xyxy"), tensor("confidence"), tensor("class_id")
+        if boxes is None or labels is None:
+            raise ValueError("`fields` must have `xyxy` and `class_id`, but lacks one")
+        tracks, masks = tensor("tracker_id"), tensor("mask")
+        return cls(
+            boxes=boxes.float().reshape(-1, 4),
+            scores=torch.ones(len(boxes)) if scores is None else scores.float(),
+            labels=labels.long(),
+            class_names=tuple(class_names),
+            track_ids=None if tracks is None else tracks.long(),
+            masks=None if masks is None else masks.bool(),
+            **frame,
+        )
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A table with one row a detection: frame, time, class, score, x1, y1, x2, y2, track."""
+        import pandas
+
+        x1, y1, x2, y2 = self.boxes.cpu().double().unbind(1)
+        count = len(self)
+        tracks = [None] * count if self.track_ids is None else self.track_ids.tolist()
+        return pandas.DataFrame(
+            {
+                "frame": [self.frame_index] * count,
+                "time": [self.time] * count,
+                "class": self.names,
+                "score": self.scores.tolist(),
+                "x1": x1.numpy(),
+                "y1": y1.numpy(),
+                "x2": x2.numpy(),
+                "y2": y2.numpy(),
+                "track": pandas.array(tracks, dtype="Int64"),
+            }
+        )

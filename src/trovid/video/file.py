@@ -1,0 +1,233 @@
+"""Reader of video files: exact frames, also on variable frame rate and from damaged files."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+
+from trovid.errors import TrovidError
+from trovid.structures import Video
+from trovid.video.container import Pass, decode, open_container, video_stream
+from trovid.video.damage import demuxer_complains, missing_between
+from trovid.video.reader import Frame, VideoReader
+
+FRAMES_WORTH_A_SEEK = 16
+DEFAULT_FRAME_RATE = 25.0
+
+
+@dataclass
+class _Index:
+    """Where each frame is.
+
+    Attributes:
+        times: Seconds of each frame.
+        ticks: Presentation times in the stream's unit, increasing; empty where frames can be found
+            by counting alone.
+        keys: Indices of frames from which decoding can start.
+        careful: Whether to decode in one thread, which keeps more of a damaged file.
+    """
+
+    times: array[float] = field(default_factory=lambda: array("d"))
+    ticks: array[int] = field(default_factory=lambda: array("q"))
+    keys: array[int] = field(default_factory=lambda: array("q"))
+    careful: bool = False
+
+
+class _SeekMissed(Exception):
+    """The demuxer did not land where the index says."""
+
+
+class FileReader(VideoReader):
+    """A video file.
+
+    What counts as a frame: every picture that the decoder gives, in order of presentation. When
+    `video` is first needed, the file is decoded once without forming the pictures (about twice as
+    fast as reading them), which gives the exact number of frames, their times and the places where
+    decoding can start. The count is compared with what the container promises; where they differ,
+    or a frame or packet is flagged as damaged, the file is decoded in one thread from then on
+    (several threads drop the frames before a damage without a word) and `problems` says so.
+
+    Args:
+        path: The file.
+
+    Raises:
+        TrovidError: If no frame can be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.source = str(path)
+        self.problems = []
+        first = self._first_frame(careful=False) or self._first_frame(careful=True)
+        if first is None:
+            raise TrovidError(
+                f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
+            )
+        self._quarter_turns = round(first.rotation / 90) % 4
+        self._coded_size = (first.height, first.width)
+
+    @property
+    def rotation(self) -> int:
+        """Degrees by which the pictures are turned counter-clockwise: 0, 90, 180 or 270."""
+        return 90 * self._quarter_turns
+
+    @cached_property
+    def video(self) -> Video:
+        """Name (the file's stem), exact number of frames, upright size, mean frame rate."""
+        height, width = self._coded_size
+        if self._quarter_turns % 2:
+            height, width = width, height
+        times = self._index.times
+        rate = self._stated_rate
+        if len(times) > 1 and times[-1] > times[0]:
+            measured = (len(times) - 1) / (times[-1] - times[0])
+            if abs(rate - measured) > 0.01 * measured:
+                rate = measured
+        return Video(self._path.stem, len(times), height, width, rate)
+
+    @property
+    def times(self) -> Sequence[float]:
+        """Presentation time of each frame in seconds, as the container states it."""
+        return self._index.times
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._read_counting(range(len(self._index.times)))
+
+    def _read_sorted(self, indices: Sequence[int]) -> Iterator[Frame]:
+        done = 0
+        if self._index.ticks:
+            try:
+                for frame in self._read_seeking(indices):
+                    done += 1
+                    yield frame
+            except _SeekMissed:
+                self._index.ticks = array("q")
+        yield from self._read_counting(indices[done:])
+
+    def _read_counting(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """The frames of ascending `indices`, found by decoding from the start."""
+        remaining = iter(indices)
+        target = next(remaining, None)
+        if target is None:
+            return
+        with closing(self._decode(Pass(), careful=self._index.careful)) as frames:
+            for index, frame in enumerate(frames):
+                if index == target:
+                    yield self._picture(index, frame)
+                    target = next(remaining, None)
+                    if target is None:
+                        return
+        raise TrovidError(f"{self.source}: frame {target} is gone; the file changed meanwhile")
+
+    def _read_seeking(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """The frames of ascending `indices`, found by their times, jumping over what lies between.
+
+        A frame is taken only if its time is the one asked for; where the demuxer lands behind it,
+        or the decoder cannot start where the file says it can, _SeekMissed is raised.
+        """
+        ticks, keys = self._index.ticks, self._index.keys
+        with open_container(self._path) as container:
+            stream = video_stream(container, self._path)
+            stream.thread_type = "AUTO"
+            frames = decode(container, stream, Pass())
+            position = 0
+            for target in indices:
+                behind = bisect_right(keys, target)
+                key = keys[behind - 1] if behind else 0
+                if key > position + FRAMES_WORTH_A_SEEK:
+                    try:
+                        container.seek(ticks[key], stream=stream)
+                    except FFmpegError as error:
+                        raise _SeekMissed from error
+                    frames = decode(container, stream, Pass())
+                for frame in frames:
+                    if frame.pts is None or frame.pts > ticks[target]:
+                        raise _SeekMissed
+                    if frame.pts == ticks[target]:
+                        yield self._picture(target, frame)
+                        position = target + 1
+                        break
+                else:
+                    raise _SeekMissed
+
+    @cached_property
+    def _index(self) -> _Index:
+        seen = Pass()
+        index = self._scan(seen, careful=False)
+        complaints = seen.complaints(index.times)
+        if not complaints and missing_between(index.times) and self._demuxer_complains():
+            seen.damaged = 1
+            complaints = seen.complaints(index.times)
+        if complaints:
+            careful = Pass()
+            index = self._scan(careful, careful=True)
+            careful.damaged = max(careful.damaged, seen.damaged)
+            complaints = careful.complaints(index.times) or complaints
+        if not index.times:
+            raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
+        self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
+        return index
+
+    def _demuxer_complains(self) -> bool:
+        with open_container(self._path) as container:
+            number = video_stream(container, self._path).index
+        return demuxer_complains(self._path, number)
+
+    def _scan(self, seen: Pass, *, careful: bool) -> _Index:
+        index = _Index(careful=careful)
+        step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
+        by_time = not careful
+        with closing(self._decode(seen, careful=careful, pictures=False)) as frames:
+            for number, frame in enumerate(frames):
+                if frame.key_frame:
+                    index.keys.append(number)
+                if frame.pts is None or (index.ticks and frame.pts <= index.ticks[-1]):
+                    by_time = False
+                if by_time and frame.pts is not None:
+                    index.ticks.append(frame.pts)
+                index.times.append(number * step if frame.time is None else frame.time)
+        if not by_time:
+            index.ticks = array("q")
+        return index
+
+    @cached_property
+    def _stated_rate(self) -> float:
+        with open_container(self._path) as container:
+            return float(video_stream(container, self._path).average_rate or 0)
+
+    def _first_frame(self, *, careful: bool) -> VideoFrame | None:
+        with closing(self._decode(Pass(), careful=careful)) as frames:
+            return next(frames, None)
+
+    def _decode(self, seen: Pass, *, careful: bool, pictures: bool = True) -> Generator[VideoFrame]:
+        with open_container(self._path) as container:
+            stream = video_stream(container, self._path)
+            if careful:
+                stream.thread_type = "NONE"
+                stream.codec_context.thread_count = 1
+            else:
+                stream.thread_type = "AUTO"
+            if not pictures:
+                stream.codec_context.options = {"skip_loop_filter": "all", "skip_idct": "all"}
+            yield from decode(container, stream, seen)
+
+    def _picture(self, index: int, frame: VideoFrame) -> Frame:
+        height, width = self._coded_size
+        try:
+            image = frame.to_ndarray(format="rgb24", height=height, width=width)
+        except (FFmpegError, ValueError) as error:
+            raise TrovidError(
+                f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"
+            ) from error
+        if self._quarter_turns:
+            image = np.ascontiguousarray(np.rot90(image, self._quarter_turns))
+        return Frame(index, self._index.times[index], image)

@@ -1,0 +1,91 @@
+"""Videos in and out: one reader for files, folders of images, lists of images and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+
+from trovid.errors import TrovidError
+from trovid.video.file import FileReader
+from trovid.video.images import ArrayReader, ImageReader, images_in, read_image
+from trovid.video.pictures import as_picture, as_pictures, is_picture
+from trovid.video.reader import Frame, VideoReader
+from trovid.video.writer import VideoWriter
+
+__all__ = ["Frame", "VideoReader", "VideoSource", "VideoWriter", "as_frames", "open_video"]
+
+VideoSource = str | PathLike[str] | Iterable[object]
+
+
+def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
+    """Opens anything that holds the frames of one video.
+
+    Args:
+        source: A video file; a folder of images (in natural order: 2 before 10); a list of image
+            files (in the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
+            [T, 3, H, W] or [T, H, W, 3]; a list or a generator of single pictures (arrays, tensors,
+            PIL images). A generator is taken to its end and its pictures stay in memory.
+        frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
+            every frame's time is 0). A video file knows its own and ignores this.
+
+    Returns:
+        A reader: iterate over it for all frames, or `read` some.
+
+    Raises:
+        TrovidError: If there is nothing to read: file missing, empty, damaged or no video.
+        TypeError: If `source` is none of the above.
+        ValueError: If an array has another shape or type.
+
+    Example:
+        >>> import numpy as np
+        >>> reader = open_video(np.zeros((5, 4, 6, 3), np.uint8), frame_rate=25)
+        >>> reader.video.num_frames, reader.video.height, reader.video.width
+        (5, 4, 6)
+        >>> [frame.time for frame in reader.read([3, 0])]
+        [0.12, 0.0]
+    """
+    if isinstance(source, str | PathLike):
+        if not str(source):
+            raise TrovidError("an empty name names no video; the current folder is called .")
+        return _open_path(Path(source), frame_rate)
+    if is_picture(source):
+        return ArrayReader(as_pictures(source), frame_rate=frame_rate)
+    if not isinstance(source, Iterable):
+        raise TypeError(
+            "`source` must be a path, a list of image paths, an array or tensor of frames, "
+            f"or pictures one by one, but got {type(source).__name__}"
+        )
+    items = list(source)
+    if all(isinstance(item, str | PathLike) for item in items):
+        paths = [Path(str(item)) for item in items]
+        name = paths[0].resolve().parent.name if paths else ""
+        return ImageReader(paths, name=name, frame_rate=frame_rate)
+    return ArrayReader([as_picture(item) for item in items], frame_rate=frame_rate)
+
+
+def _open_path(path: Path, frame_rate: float) -> VideoReader:
+    if not path.exists():
+        raise TrovidError(f"{path}: no such file or folder; check the name")
+    if path.is_dir():
+        return ImageReader(images_in(path), name=path.resolve().name, frame_rate=frame_rate)
+    return FileReader(path)
+
+
+def as_frames(source: VideoSource) -> Iterator[Frame]:
+    """The frames of a source one by one, without asking how many will come.
+
+    Args:
+        source: See `open_video`; pictures without an index are numbered as they come, and their
+            time is 0.
+
+    Raises:
+        TypeError: If one is no picture.
+        ValueError: If one has another shape or type.
+    """
+    paths = isinstance(source, str | PathLike) or is_picture(source)
+    stream = open_video(source) if paths else source
+    for index, item in enumerate(stream):
+        if isinstance(item, str | PathLike):
+            item = read_image(Path(str(item)))
+        yield item if isinstance(item, Frame) else Frame(index, 0.0, as_picture(item))

@@ -1,0 +1,115 @@
+"""A backbone that begins with the weights of torchvision's or timm's network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trovid.backbones import ResNetBackbone, TimmBackbone
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.torchvision.detector import TorchvisionBackbone
+from trovid.errors import TrovidError
+from trovid.storage.tensor_files import read_tensors
+from trovid.storage.torch_checkpoints import read_checkpoint
+
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class BackboneAccount:
+    """What became of every tensor of a backbone's file.
+
+    Attributes:
+        source: The file.
+        taken: Names in the file of the tensors that were taken over.
+        left_out: Names of those of parts that a feature network does not have (the classifier).
+    """
+
+    source: Path
+    taken: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    def __str__(self) -> str:
+        left = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
+        return f"{self.source.name}: {len(self.taken)} tensors start the backbone{left}"
+
+
+def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
+    """Fills the backbone of a detector from the state dict of a classification network.
+
+    What the network does not have (the reduction, a feature pyramid) stays as it is. Nothing in the
+    file is executed.
+
+    Args:
+        detector: With a backbone of torchvision's or timm's parts.
+        path: A safetensors file, or a file of `torch.save` with tensors alone, as they are or under
+            `state_dict` or `model`.
+
+    Raises:
+        TrovidError: If the file is unreadable, or is not of this network: every tensor of the
+            network must be there in its shape, and nothing else of the parts that it has.
+    """
+    own, key_of = _network(detector)
+    state = _read(path)
+    names = {key_of(name): name for name in own}
+    assert len(names) == len(own)
+    pairs = {key: names[key_of(key)] for key in state if key_of(key) in names}
+    parts = {key_of(key).split(".")[0] for key in pairs}
+    rest = [key for key in state if key not in pairs]
+    unknown = [key for key in rest if key_of(key).split(".")[0] in parts]
+    missing = sorted(own.keys() - set(pairs.values()))
+    if unknown or missing:
+        what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
+        raise TrovidError(f"{path} holds the weights of another network ({what})")
+    for key, name in pairs.items():
+        value = state[key]
+        if not isinstance(value, Tensor) or value.shape != own[name].shape:
+            raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[name].shape)}")
+        if not torch.isfinite(value).all():
+            raise TrovidError(f"{path}: {key} holds values that are not finite")
+    with torch.no_grad():
+        for key, name in pairs.items():
+            own[name].copy_(state[key])
+    return BackboneAccount(path, tuple(sorted(pairs)), tuple(sorted(rest)))
+
+
+def _network(detector: Detector) -> tuple[dict[str, Tensor], Callable[[str], str]]:
+    """The state of the backbone's network by name, and how names are compared."""
+    backbone: nn.Module = detector.backbone
+    if isinstance(backbone, ResNetBackbone):
+        state = backbone.state_dict()
+        return {k: v for k, v in state.items() if _counts(k, "reduction.")}, str
+    if isinstance(backbone, TorchvisionBackbone):
+        state = backbone.get_submodule("network.body").state_dict()
+        return {k: v for k, v in state.items() if _counts(k)}, str
+    if isinstance(backbone, TimmBackbone):
+        state = backbone.network.state_dict()
+        return {k: v for k, v in state.items() if _counts(k)}, _timm_key
+    raise TrovidError(
+        f"a {type(backbone).__name__} has no published weights: leave out the backbone's start"
+    )
+
+
+def _counts(key: str, *other_parts: str) -> bool:
+    return not key.endswith(COUNTER) and not key.startswith(other_parts)
+
+
+def _timm_key(key: str) -> str:
+    """A name as timm's networks and their feature networks (`stages_0` for `stages.0`) share it."""
+    return key.replace("_", ".")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        state: dict[str, Any] = dict(read_tensors(path)[0])
+    else:
+        state = read_checkpoint(path)
+        for key in ("state_dict", "model"):
+            if isinstance(state.get(key), dict):
+                state = state[key]
+    return {key: value for key, value in state.items() if not key.endswith(COUNTER)}

@@ -1,0 +1,120 @@
+"""What models there are, and what is known of each: the model cards."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trovid.errors import TrovidError
+from trovid.recipes.schema import load_recipe, recipe_names
+from trovid.zoo.published import place_of
+from trovid.zoo.registry import Checkpoint, checkpoints
+from trovid.zoo.weights import embedded_models, read_card
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A model that `trovid.load` takes.
+
+    Attributes:
+        name: Its name, or the file's.
+        classes: Names of its classes; empty where they are not known here.
+        recipe: Name of its recipe.
+        figures: What was measured and on what.
+        licence: SPDX identifier, or "not stated".
+        source: Where the weights come from.
+        place: Where they are: embedded, converted, downloaded, or not here.
+        file: The file, where there is one here.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    recipe: str
+    figures: str
+    licence: str
+    source: str
+    place: str
+    file: Path | None
+
+
+def catalogue() -> list[CatalogueEntry]:
+    """All models that have a name: embedded ones, then published ones."""
+    embedded = [_of_file(path, "embedded") for path in embedded_models().values()]
+    return embedded + [_of_checkpoint(checkpoint) for checkpoint in checkpoints().values()]
+
+
+def catalogue_entry(name_or_path: str) -> CatalogueEntry:
+    """One model, by name or as a file.
+
+    Raises:
+        TrovidError: If there is no such model, or the file carries no recipe.
+    """
+    entries = {entry.name: entry for entry in catalogue()}
+    if name_or_path in entries:
+        return entries[name_or_path]
+    if Path(name_or_path).is_file():
+        return _of_file(Path(name_or_path), "a file")
+    near = difflib.get_close_matches(name_or_path, entries, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "`trovid models` lists them"
+    raise TrovidError(f"no model {name_or_path!r}; {hint}")
+
+
+def _of_file(path: Path, place: str) -> CatalogueEntry:
+    card = read_card(path)
+    return CatalogueEntry(
+        name=path.stem if place == "embedded" else str(path),
+        classes=card.recipe.model.classes,
+        recipe=card.recipe.name,
+        figures=_figures(card.facts),
+        licence=card.facts.get("licence", "Apache-2.0" if place == "embedded" else "not stated"),
+        source=_source(card.facts),
+        place=place,
+        file=path,
+    )
+
+
+def _of_checkpoint(checkpoint: Checkpoint) -> CatalogueEntry:
+    place, file = place_of(checkpoint)
+    known = checkpoint.recipe in recipe_names()
+    return CatalogueEntry(
+        name=checkpoint.name,
+        classes=load_recipe(checkpoint.recipe).model.classes if known else (),
+        recipe=checkpoint.recipe if known else f"{checkpoint.recipe} (not there yet)",
+        figures="none stated" if checkpoint.figure is None else f"{checkpoint.figure}, published",
+        licence=checkpoint.licence,
+        source=checkpoint.address,
+        place=place,
+        file=file,
+    )
+
+
+def _figures(facts: dict[str, Any]) -> str:
+    if "test_ap50" in facts:
+        groups = ", ".join(
+            f"{name} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
+        )
+        return f"AP50 {groups} ({facts.get('test_clips')} test clips of {_data(facts)})"
+    if "val_ap50" in facts:
+        return f"AP50 {100 * facts['val_ap50']:.1f} (validation clips of {_data(facts)})"
+    published = facts.get("published")
+    if published:
+        return f"{published['metric']} {published['value']} ({published['data']}), published"
+    return "none stated"
+
+
+def _data(facts: dict[str, Any]) -> str:
+    return str(facts.get("data", {}).get("name", "its data"))
+
+
+def _source(facts: dict[str, Any]) -> str:
+    if "source" in facts:
+        digest = facts.get("source_sha256", "")
+        return f"{facts['source']} (SHA-256 {digest})" if digest else facts["source"]
+    if "seed" in facts:
+        return (
+            f"trained by `trovid train`, seed {facts['seed']}, {facts.get('minutes')} minutes on "
+            f"{facts.get('machine')}, commit {facts.get('commit')}"
+        )
+    return "not stated"

@@ -1,0 +1,107 @@
+"""Weights as safetensors that carry their recipe; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from trovid.detectors.building import build_detector
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.errors import TrovidError
+from trovid.recipes.schema import Recipe, parse_recipe, recipe_values
+from trovid.storage.state import load_state
+from trovid.storage.tensor_files import opened, read_tensors, save_tensors
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelCard:
+    """Where weights come from.
+
+    Attributes:
+        recipe: The recipe they belong to.
+        facts: Seed, commit, time, machine, figures and whatever else was noted.
+    """
+
+    recipe: Recipe
+    facts: dict[str, Any]
+
+
+def embedded_folder() -> Path:
+    """Where the weights that come with the package lie."""
+    return Path(str(resources.files("trovid.zoo"))) / "embedded"
+
+
+def embedded_models() -> dict[str, Path]:
+    """Name and file of the weights that come with the package."""
+    return {f.stem: f for f in sorted(embedded_folder().glob("*.safetensors"))}
+
+
+def save_weights(
+    path: str | Path,
+    detector: Detector,
+    recipe: Recipe,
+    *,
+    facts: dict[str, Any],
+    half: bool = True,
+) -> None:
+    """Writes a detector's weights with its recipe and card.
+
+    Args:
+        path: The file, which is replaced at once.
+        detector: Whose weights are written.
+        recipe: Its recipe.
+        facts: What the card says beyond the recipe.
+        half: Whether floating-point tensors are stored as float16.
+    """
+    state = {
+        key: value.half() if half and value.is_floating_point() else value
+        for key, value in detector.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    save_tensors(Path(path), state, metadata)
+
+
+def read_card(path: Path) -> ModelCard:
+    """The card of a weights file, without reading its tensors."""
+    with opened(path) as file:
+        return _card(path, dict(file.metadata() or {}))
+
+
+def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
+    if "recipe" not in metadata:
+        raise TrovidError(
+            f"{path} carries no recipe, so trovid has not written it; "
+            "`trovid weights convert` adds one to the original file"
+        )
+    recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
+    try:
+        facts = json.loads(metadata.get("facts", "{}"))
+    except ValueError as error:
+        raise TrovidError(
+            f"{path}: its facts are not JSON ({error}); get the file again"
+        ) from error
+    if not isinstance(facts, dict):
+        raise TrovidError(f"{path}: its facts must be an object, but are {facts!r}")
+    return ModelCard(recipe, facts)
+
+
+def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
+    """The detector of a weights file, in float32 and in eval mode, and its card.
+
+    Raises:
+        TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
+    """
+    path = Path(path)
+    tensors, metadata = read_tensors(path)
+    card = _card(path, metadata)
+    try:
+        detector = build_detector(card.recipe)
+    except (ValueError, RuntimeError) as error:
+        raise TrovidError(f"{path}: its recipe makes no detector ({error})") from error
+    load_state(detector, tensors, str(path))
+    detector.temporal_trained = card.facts.get("temporal_trained", True)
+    return detector.eval(), card

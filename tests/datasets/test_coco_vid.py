@@ -1,0 +1,173 @@
+import copy
+import json
+
+import pytest
+import torch
+
+from trovid.datasets.coco_vid import VideoLabels
+from trovid.errors import TrovidError
+from trovid.structures import Video
+
+DOCUMENT = {
+    "info": {"name": "a test"},
+    "categories": [{"id": 7, "name": "cup"}, {"id": 3, "name": "anchor"}],
+    "videos": [
+        {
+            "id": 5,
+            "name": "a",
+            "file_name": "clips/a.mp4",
+            "width": 8,
+            "height": 6,
+            "num_frames": 3,
+            "frame_rate": 25,
+        },
+        {"id": 2, "name": "b", "file_name": "b", "width": 4, "height": 4, "num_frames": 1},
+    ],
+    "images": [
+        {"id": 10, "video_id": 5, "frame_index": 2},
+        {"id": 11, "video_id": 5, "frame_index": 0},
+    ],
+    "annotations": [
+        {
+            "id": 1,
+            "image_id": 10,
+            "video_id": 5,
+            "instance_id": 4,
+            "category_id": 7,
+            "bbox": [1, 2, 3.5, 2],
+            "deterioration": "noise",
+            "strength": 1.2,
+            "motion_iou": 0.8,
+            "segmentation": {"size": [6, 8], "counts": "82"},
+        },
+    ],
+}
+
+OPTIONAL = ("deterioration", "strength", "motion_iou", "segmentation")
+
+
+def write(tmp_path, document):
+    path = tmp_path / "labels.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_reading(tmp_path):
+    labels = VideoLabels.from_json(write(tmp_path, DOCUMENT))
+    assert labels.class_names == ("anchor", "cup")
+    assert labels.videos == [Video("a", 3, 6, 8, 25.0), Video("b", 1, 4, 4, 0.0)]
+    assert labels.path(labels.videos[0]) == tmp_path / "clips" / "a.mp4"
+    assert labels.raw == DOCUMENT
+    truth = labels.ground_truth("a")
+    assert [len(frame) for frame in truth] == [0, 0, 1]
+    assert [frame.frame_index for frame in truth] == [0, 1, 2]
+    assert truth[2].boxes.tolist() == [[1, 2, 4.5, 4]]
+    assert truth[2].labels.tolist() == [1]
+    assert truth[2].instance_ids.tolist() == [4]
+    assert truth[2].deteriorations == ("noise",)
+    assert truth[2].strengths.tolist() == pytest.approx([1.2])
+    assert truth[2].motion_iou.tolist() == pytest.approx([0.8])
+    assert truth[2].image_size == (6, 8)
+    assert truth[2].masks is None
+    assert truth[0].boxes.shape == (0, 4)
+    assert len(labels.ground_truth("b")) == 1
+
+
+def test_masks_on_demand(tmp_path):
+    from pycocotools import mask
+
+    expected = torch.zeros(6, 8, dtype=torch.bool)
+    expected[2:4, 1:4] = True
+    document = copy.deepcopy(DOCUMENT)
+    code = mask.encode(expected.numpy().astype("uint8", order="F"))["counts"].decode()
+    document["annotations"][0]["segmentation"]["counts"] = code
+    truth = VideoLabels.from_json(write(tmp_path, document)).ground_truth("a", masks=True)
+    assert torch.equal(truth[2].masks[0], expected)
+    assert truth[1].masks.shape == (0, 6, 8)
+
+
+def test_what_a_label_need_not_have(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    for key in OPTIONAL:
+        del document["annotations"][0][key]
+    truth = VideoLabels.from_json(write(tmp_path, document)).ground_truth("a", masks=True)
+    assert truth[2].deteriorations is None
+    assert truth[2].strengths is None
+    assert truth[2].motion_iou is None
+    assert truth[2].masks is None
+
+
+def test_unknown_video(tmp_path):
+    labels = VideoLabels.from_json(write(tmp_path, DOCUMENT))
+    with pytest.raises(KeyError, match="nowhere"):
+        labels.ground_truth("nowhere")
+
+
+MISFITS = [
+    (("categories",), [], "`categories` is empty"),
+    (("categories", 1, "name"), "cup", "categories[1].name repeats 'cup' of categories[0]"),
+    (("categories", 0, "name"), 3, "categories[0].name must be text, but is int '3'"),
+    (("videos",), None, "`videos` must be a list, but is missing"),
+    (("videos", 1), "b.mp4", "videos[1] must be an object, but is str 'b.mp4'"),
+    (("videos", 1, "id"), 5, "videos[1].id repeats 5 of videos[0]"),
+    (("videos", 1, "name"), "a", "videos[1].name repeats 'a' of videos[0]"),
+    (("videos", 1, "width"), 0, "videos[1].width must lie in 1.."),
+    (("videos", 0, "height"), 6.5, "videos[0].height must be an integer, but is float '6.5'"),
+    (("videos", 0, "frame_rate"), -1, "videos[0].frame_rate must not be negative"),
+    (("images", 0, "video_id"), 9, "images[0].video_id is 9, but no video has this id"),
+    (("images", 0, "frame_index"), 3, "images[0].frame_index must lie in 0..2, but is 3"),
+    (("images", 1, "frame_index"), 2, "images[1].frame_index repeats frame 2 of images[0]"),
+    (("images", 1, "frame_index"), True, "images[1].frame_index must be an integer"),
+    (("annotations", 0, "image_id"), 1, "annotations[0].image_id is 1, but no image"),
+    (
+        ("annotations", 0, "video_id"),
+        2,
+        "video_id is 2, but its image is of video 5",
+    ),
+    (("annotations", 0, "category_id"), 1, "annotations[0].category_id is 1, but no category"),
+    (("annotations", 0, "bbox"), [1, 2, 3], "annotations[0].bbox must be four numbers"),
+    (("annotations", 0, "bbox"), [1, 2, "3", 4], "annotations[0].bbox must be four numbers"),
+    (("annotations", 0, "bbox"), [1, 2, float("nan"), 4], "annotations[0].bbox must be four"),
+    (("annotations", 0, "bbox"), [1, 2, 0, 4], "must have a width and a height above 0"),
+    (("annotations", 0, "strength"), "much", "annotations[0].strength must be a number"),
+    (("annotations", 0, "segmentation", "size"), [8, 6], "compressed RLE of size [6, 8]"),
+    (("annotations", 0, "segmentation", "counts"), [48], "compressed RLE of size [6, 8]"),
+]
+
+
+@pytest.mark.parametrize(("keys", "value", "message"), MISFITS, ids=[m[2][:40] for m in MISFITS])
+def test_misfits_are_named_with_their_place(tmp_path, keys, value, message):
+    document = copy.deepcopy(DOCUMENT)
+    place = document
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path = write(tmp_path, document)
+    with pytest.raises(TrovidError) as error:
+        VideoLabels.from_json(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["id", "image_id", "video_id", "instance_id", "category_id", "bbox"]
+)
+def test_missing_fields_are_named(tmp_path, key):
+    document = copy.deepcopy(DOCUMENT)
+    del document["annotations"][0][key]
+    with pytest.raises(TrovidError, match=rf"annotations\[0\] has no `{key}`"):
+        VideoLabels.from_json(write(tmp_path, document))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+def test_no_document(tmp_path, text):
+    path = tmp_path / "labels.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(TrovidError, match=r"labels\.json: "):
+        VideoLabels.from_json(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(TrovidError, match=r"gone\.json: cannot be read"):
+        VideoLabels.from_json(tmp_path / "gone.json")

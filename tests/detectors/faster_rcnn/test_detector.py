@@ -1,0 +1,180 @@
+"""The four detectors from one class: forward, losses, support banks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trovid.detectors.building import build_detector
+from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.recipes.schema import load_recipe
+
+FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
+WITH_SUPPORT = FOUR[1:]
+
+
+def make(name: str, seed: int = 0) -> Detector:
+    torch.manual_seed(seed)
+    detector = build_detector(load_recipe(name)).eval()
+    for parameter in detector.box_head.class_logits.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return detector
+
+
+def frames(count: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(count, 3, 96, 128, generator=torch.Generator().manual_seed(seed))
+
+
+def target() -> dict[str, torch.Tensor]:
+    boxes = torch.tensor([[10.0, 12.0, 50.0, 50.0], [60.0, 20.0, 110.0, 80.0]])
+    return {"boxes": boxes, "labels": torch.tensor([3, 7])}
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_scored_boxes_have_a_row_for_each_proposal(name):
+    detector = make(name)
+    with torch.no_grad():
+        bank = detector.encode_support(frames(3))
+        first, second = detector(frames(2, seed=2), [bank, bank])
+    for scored in (first, second):
+        assert scored.boxes.shape == (len(scored.class_scores), 1, 4)
+        assert scored.class_scores.shape[1] == 20
+        assert torch.isfinite(scored.boxes).all()
+        assert (scored.class_scores.sum(1) < 1).all()
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_losses_reach_every_trained_parameter(name):
+    detector = make(name).train()
+    features = detector.backbone(torch.cat([frames(2), frames(4, seed=3)]))
+    targets = {n: level[:2] for n, level in features.items()}
+    supports = {n: level[2:] for n, level in features.items()}
+    banks = detector.banks(supports, frames(4, seed=3), [(1, 2), (3, 4)])
+    losses = detector.detect(targets, frames(2), banks, [target(), target()])
+    assert sorted(losses) == ["boxes", "class", "rpn_boxes", "rpn_objectness"]
+    sum(losses.values()).backward()
+    untouched = [n for n, p in detector.named_parameters() if p.requires_grad and p.grad is None]
+    assert untouched == []
+
+
+@pytest.mark.parametrize("name", WITH_SUPPORT)
+def test_support_changes_the_scores_and_its_absence_is_allowed(name):
+    detector, image = make(name), frames(1, seed=2)
+    with torch.no_grad():
+        alone = detector(image)[0]
+        empty = detector(image, [detector.encode_support(frames(2)).select([])])[0]
+        helped = detector(image, [detector.encode_support(frames(2))])[0]
+    assert torch.equal(alone.class_scores, empty.class_scores)
+    assert not torch.allclose(alone.class_scores, helped.class_scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_an_image_without_objects_has_finite_losses(name):
+    detector = make(name).train()
+    nothing = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.long)}
+    bank = detector.encode_support(frames(2))
+    losses = detector(frames(1), [bank], [nothing])
+    assert all(torch.isfinite(loss) for loss in losses.values())
+
+
+def assert_equal_banks(first: SupportBank, second: SupportBank, *, atol: float) -> None:
+    assert first.frame_indices == second.frame_indices
+    for name, packed in first.maps.items():
+        torch.testing.assert_close(packed.rows, second.maps[name].rows, atol=atol, rtol=0)
+    for one, other in zip(first.embedding, second.embedding, strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a, b, atol=atol, rtol=0)
+
+
+@pytest.mark.parametrize("name", WITH_SUPPORT)
+def test_a_bank_serves_every_target_as_if_it_were_made_anew(name):
+    detector, support, targets = make(name), frames(4), frames(3, seed=5)
+    with torch.no_grad():
+        kept = detector.encode_support(support)
+        for image in targets.split(1):
+            anew = detector.encode_support(support)
+            assert_equal_banks(kept, anew, atol=0)
+            one, other = detector(image, [kept])[0], detector(image, [anew])[0]
+            assert torch.equal(one.boxes, other.boxes)
+            assert torch.equal(one.class_scores, other.class_scores)
+
+
+@pytest.mark.parametrize("name", WITH_SUPPORT)
+def test_frames_encoded_one_by_one_make_the_same_bank(name):
+    detector, support = make(name), frames(4)
+    with torch.no_grad():
+        together = detector.encode_support(support, [2, 5, 7, 9])
+        parts = [
+            detector.encode_support(image, [i])
+            for image, i in zip(support.split(1), [2, 5, 7, 9], strict=True)
+        ]
+        joined = SupportBank.cat(parts)
+    assert_equal_banks(together, joined, atol=1e-5)
+    assert joined.nbytes == together.nbytes > 0
+
+
+@pytest.mark.parametrize("name", WITH_SUPPORT)
+def test_without_leaves_out_exactly_one_frame(name):
+    detector, support = make(name), frames(3)
+    with torch.no_grad():
+        bank = detector.encode_support(support, [0, 4, 8])
+        rest = detector.encode_support(support[[0, 2]], [0, 8])
+    assert bank.without(5) is bank
+    assert_equal_banks(bank.without(4), rest, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_SUPPORT)
+def test_two_videos_in_a_batch_do_not_see_each_other(name):
+    detector = make(name)
+    images = frames(2, seed=6)
+    with torch.no_grad():
+        first = detector.encode_support(frames(3, seed=7))
+        second = detector.encode_support(frames(2, seed=8))
+        batch = detector(images, [first, second])
+        alone = [detector(images[:1], [first])[0], detector(images[1:], [second])[0]]
+    for together, single in zip(batch, alone, strict=True):
+        torch.testing.assert_close(together.boxes, single.boxes, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(together.class_scores, single.class_scores, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("cluster", [1, 40], ids=["apart", "clustered"])
+def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster, monkeypatch):
+    rpn = make("synthvid-single").rpn
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.rand(2, 1600 // cluster, 2, generator=generator) * 400
+    corners = corners.repeat(1, cluster, 1) + torch.rand(2, 1600, 2, generator=generator)
+    boxes = torch.cat([corners, corners + 40], 2)
+    scores = torch.randn(3200, 1, generator=generator)
+    sizes = [(480, 480), (300, 480)]
+    first = rpn.filter_proposals(boxes, scores, sizes, [1600])
+    monkeypatch.setattr("trovid.nn.rpn.FIRST_LOOK", 1000)
+    whole = rpn.filter_proposals(boxes, scores, sizes, [1600])
+    for one, other in zip((*first[0], *first[1]), (*whole[0], *whole[1]), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_frame_without_proposals_has_no_boxes():
+    recipe = load_recipe("synthvid-selsa-troi")
+    head = replace(recipe.model.box_head, class_agnostic=False)
+    recipe = replace(recipe, model=replace(recipe.model, box_head=head))
+    detector = build_detector(recipe).eval()
+    detector.rpn.score_thresh = 1.0
+    with torch.no_grad():
+        bank = detector.encode_support(frames(2))
+        (scored,) = detector(frames(1, seed=2), [bank], target_among_support=True)
+    assert scored.boxes.shape == (0, 20, 4)
+    assert scored.class_scores.shape == (0, 20)
+
+
+def test_selsa_needs_a_pooling_for_support_proposals():
+    detector = make("synthvid-selsa")
+    with pytest.raises(ValueError, match="support_roi_features"):
+        Detector(
+            backbone=detector.backbone,
+            rpn=detector.rpn,
+            roi_features=detector.roi_features,
+            box_head=detector.box_head,
+        )

@@ -1,0 +1,59 @@
+"""Every full-size recipe at full width: a training step and a frame with support."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trovid.detectors.building import build_detector
+from trovid.inference import Predictor
+from trovid.recipes.schema import Recipe, load_recipe, recipe_names
+from trovid.training.clips import TrainingBatch
+from trovid.training.loop import make_optimizer, training_step
+from trovid.video.opening import Frame
+
+HEIGHT, WIDTH = 160, 256
+
+
+def batch(recipe: Recipe) -> TrainingBatch:
+    generator = torch.Generator().manual_seed(0)
+    count = recipe.training.support_frames
+    boxes = torch.tensor([[20.0, 24.0, 120.0, 110.0], [130.0, 40.0, 230.0, 150.0]])
+    return TrainingBatch(
+        torch.randn(count + 1, 3, HEIGHT, WIDTH, generator=generator),
+        [list(range(count + 1))],
+        1,
+        [{"boxes": boxes, "labels": torch.tensor([2, 29])}],
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in recipe_names() if "/" in name])
+def test_a_training_step_and_a_frame(name):
+    torch.manual_seed(0)
+    recipe = load_recipe(name)
+    detector = build_detector(recipe).train()
+    before = {n: p.detach().clone() for n, p in detector.named_parameters()}
+    losses = training_step(
+        detector, make_optimizer(detector, recipe.training), batch(recipe), recipe.training
+    )
+    assert set(losses) == {"rpn_objectness", "rpn_boxes", "class", "boxes"}
+    for key, parameter in detector.named_parameters():
+        assert torch.isfinite(parameter).all(), key
+        if not parameter.requires_grad:
+            assert torch.equal(parameter, before[key]), key
+    del before
+
+    small = replace(recipe, image=replace(recipe.image, shorter=HEIGHT, longer=WIDTH))
+    predictor = Predictor(detector, small, device="cpu")
+    pixels = torch.randint(0, 256, (3, HEIGHT, WIDTH, 3), dtype=torch.uint8).numpy()
+    frames = [Frame(i, i / 25, image) for i, image in enumerate(pixels)]
+    bank = predictor.encode(frames[:2]) if detector.uses_support else None
+    scored = predictor.score_frame(
+        frames[2], bank, target_among_support=recipe.inference.target_among_support
+    )
+    assert len(scored.boxes) == len(scored.class_scores) <= recipe.model.rpn.post_nms[1]
+    assert scored.class_scores.shape[1] == 30
+    assert torch.isfinite(scored.boxes).all()

@@ -1,0 +1,57 @@
+"""Which frames support which."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from trovid.errors import TrovidError
+from trovid.inference.support_frames import SupportSampling, training_support
+
+
+def test_uniform_reaches_both_ends_like_the_published_rule():
+    indices = SupportSampling.parse("uniform:14").indices(100)
+    assert indices == [round(i * 99 / 13) for i in range(14)]
+    assert (indices[0], indices[-1]) == (0, 99)
+
+
+def test_uniform_in_a_short_video_takes_each_frame_once():
+    assert SupportSampling.parse("uniform:14").indices(5) == [0, 1, 2, 3, 4]
+    assert SupportSampling.parse("uniform:0").indices(5) == []
+
+
+def test_consecutive_leaves_out_the_target_and_repeats_at_the_ends():
+    sampling = SupportSampling.parse("consecutive:6")
+    assert sampling.indices(100, 50) == [47, 48, 49, 51, 52, 53]
+    assert sampling.indices(100, 1) == [0, 0, 0, 2, 3, 4]
+    assert sampling.indices(100, 99) == [96, 97, 98, 99, 99, 99]
+
+
+def test_stride_counts_in_steps():
+    assert SupportSampling.parse("stride:8x4").indices(100, 50) == [34, 42, 58, 66]
+    assert SupportSampling.parse("stride:8x3").indices(100, 50) == [42, 58, 66]
+
+
+@pytest.mark.parametrize("text", ["uniform", "uniform:x", "often:3", "stride:8", "uniform:-1"])
+def test_what_is_not_understood_is_said(text):
+    with pytest.raises(TrovidError, match="uniform:14, consecutive:6 or stride:8x26"):
+        SupportSampling.parse(text)
+
+
+@pytest.mark.parametrize("target", [0, 3, 19])
+def test_training_support_never_holds_the_target(target):
+    rng = random.Random(0)
+    for _ in range(200):
+        chosen = training_support(20, target, 2, window=None, rng=rng)
+        assert target not in chosen
+        assert len(set(chosen)) == 2
+
+
+def test_training_support_within_a_window_takes_both_sides():
+    rng = random.Random(0)
+    for _ in range(200):
+        before, after = training_support(40, 20, 2, window=9, rng=rng)
+        assert 11 <= before < 20 < after <= 29
+    assert training_support(40, 0, 2, window=1, rng=rng) == [1, 1]
+    assert training_support(1, 0, 2, window=None, rng=rng) == [0, 0]

@@ -1,0 +1,139 @@
+"""Video files: exactly their frames, in order, at their times, however they are reached."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests import media
+from tests.media import assert_exact, number
+from trovid.video.opening import open_video
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+encode = partial(media.encode, num_frames=48)
+
+ENCODINGS = {
+    "h264-mp4": ("a.mp4", {}),
+    "h264-bframes": ("a.mp4", {"options": {"bf": "3", "b-pyramid": "normal"}}),
+    "h264-open-gop": ("a.mp4", {"options": {"x264-params": "open-gop=1:bframes=3"}}),
+    "h264-intra-refresh": ("a.mp4", {"options": {"intra-refresh": "1"}}),
+    "h264-one-key": ("a.mp4", {"gop": 1000}),
+    "h264-mkv": ("a.mkv", {}),
+    "h264-ts": ("a.ts", {}),
+    "h264-raw": ("a.h264", {}),
+    "h264-fragmented": ("a.mp4", {"container_options": {"movflags": "frag_keyframe+empty_moov"}}),
+    "h264-422-10bit": ("a.mp4", {"pix_fmt": "yuv422p10le"}),
+    "hevc-open-gop": (
+        "a.mp4",
+        {"codec": "libx265", "options": {"x265-params": "log-level=none:open-gop=1:keyint=12"}},
+    ),
+    "vp9-webm": ("a.webm", {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}}),
+    "mpeg4-avi": ("a.avi", {"codec": "mpeg4"}),
+}
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_read_equals_iterating(tmp_path, name):
+    file_name, settings = ENCODINGS[name]
+    if settings.get("codec", "libx264") not in av.codecs_available:
+        pytest.skip(f"this PyAV has no encoder {settings['codec']}")
+    reader = open_video(encode(tmp_path / file_name, **settings))
+    frames = assert_exact(reader, 48)
+    assert reader.problems == []
+    wanted = [47, 0, 30, 30, 13, 46, 29, 12, 11]
+    for _ in range(2):
+        some = reader.read(wanted)
+        assert [frame.index for frame in some] == wanted
+        for frame in some:
+            np.testing.assert_array_equal(frame.image, frames[frame.index].image)
+            assert frame.time == frames[frame.index].time
+    for index in (47, 25, 1):
+        np.testing.assert_array_equal(reader.read([index])[0].image, frames[index].image)
+
+
+def test_far_frames_are_reached_by_seeking(tmp_path):
+    reader = open_video(encode(tmp_path / "a.mp4", gop=12))
+    frames = list(reader)
+    reader._read_counting = lambda indices: (
+        pytest.fail("decoded from the start") if indices else iter(())
+    )
+    with pytest.raises(pytest.fail.Exception, match="from the start"):
+        list(reader)
+    np.testing.assert_array_equal(reader.read([40])[0].image, frames[40].image)
+
+
+def test_variable_frame_rate(tmp_path):
+    steps = np.random.default_rng(1).integers(100, 3000, 48)
+    ticks = np.cumsum(steps).tolist()
+    reader = open_video(encode(tmp_path / "vfr.mp4", ticks=ticks))
+    frames = assert_exact(reader, 48)
+    gaps = np.diff([frame.time for frame in frames])
+    np.testing.assert_allclose(gaps, steps[1:] / 12800, atol=1e-6)
+    assert reader.video.frame_rate == pytest.approx(47 / gaps.sum(), rel=0.01)
+    assert [number(frame.image) for frame in reader.read([40, 3, 22])] == [40, 3, 22]
+
+
+def test_times_are_the_containers(tmp_path):
+    path = encode(tmp_path / "late.mkv", ticks=[51200 + 1280 * i for i in range(20)], num_frames=20)
+    with av.open(str(path)) as container:
+        stated = [frame.time for frame in container.decode(video=0)]
+    assert [frame.time for frame in open_video(path)] == stated
+    assert stated[0] == pytest.approx(4.0)
+
+
+def test_iterations_are_independent(tmp_path):
+    reader = open_video(encode(tmp_path / "a.mp4"))
+    pairs = [
+        (frame.index, other.index, reader.read([5])[0].index)
+        for frame, other in zip(reader, reader, strict=True)
+    ]
+    assert pairs == [(index, index, 5) for index in range(48)]
+
+
+def test_one_frame(tmp_path):
+    reader = open_video(encode(tmp_path / "one.mp4", num_frames=1))
+    assert_exact(reader, 1)
+    assert reader.video.frame_rate == 25
+    assert reader.problems == []
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotation_metadata(tmp_path, rotation):
+    plain = list(open_video(encode(tmp_path / "a.mp4", num_frames=2)))
+    reader = open_video(encode(tmp_path / "b.mp4", num_frames=2, rotation=rotation))
+    frames = list(reader)
+    np.testing.assert_array_equal(frames[1].image, np.rot90(plain[1].image, rotation // 90))
+    assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
+
+
+def test_wrong_index(tmp_path):
+    reader = open_video(encode(tmp_path / "a.mp4", num_frames=3))
+    with pytest.raises(ValueError, match=r"0\.\.2, but one asked for is 3"):
+        reader.read([0, 3])
+    with pytest.raises(ValueError, match="but one asked for is -1"):
+        reader.read([-1])
+    assert reader.read([]) == []
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is absent")
+@pytest.mark.parametrize(
+    ("name", "frames", "height", "width"),
+    [
+        ("videos/01_dog.mp4", 289, 720, 1280),
+        ("videos/02_cups.mp4", 300, 720, 1280),
+        ("videos/bottle-detection.mp4", 1189, 360, 640),
+        ("videos/car-detection.mp4", 377, 432, 768),
+        ("videos/one-by-one-person-detection.mp4", 1394, 432, 768),
+        ("vid_clip/ILSVRC2015_val_00007010", 144, 720, 1280),
+    ],
+)
+def test_measures(name, frames, height, width):
+    reader = open_video(SHARED / name)
+    video = reader.video
+    assert (video.num_frames, video.height, video.width) == (frames, height, width)
+    assert reader.problems == []
+    assert [f.index for f in reader.read([frames - 1, 0])] == [frames - 1, 0]
