@@ -10,6 +10,13 @@ class TrovidError(Exception):
     """Something a user can mend: its message is one line that names the cause and the cure."""
 
 
+class OptionError(TrovidError, ValueError):
+    """An option out of range: the message names it in backticks, as Python calls it.
+
+    The command line writes `max_detections` as --max-detections.
+    """
+
+
 def nearest(word: str, words: Collection[str]) -> str:
     """The end of a message on an unknown word: the nearest known one, or all.
 

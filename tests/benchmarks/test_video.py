@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 
+from tests.detectors.candidates import CANDIDATES
 from trovid.benchmarks.video import BACKBONE, PLAIN
 from trovid.benchmarks.video_memory import clip_in_own_process
 from trovid.benchmarks.video_parts import PARTS, seconds_by_part
@@ -26,8 +27,10 @@ def test_parts_add_up_to_the_whole():
     detector = build_detector(load_recipe("synthvid-selsa-troi")).eval()
     images = torch.randn(3, 3, 96, 128)
     with torch.inference_mode():
-        bank = detector.encode_support(images[:2])
-        seconds = seconds_by_part(detector, lambda: detector(images[2:], [bank]), rounds=2)
+        bank = detector.encode(images[:2])
+        seconds = seconds_by_part(
+            detector, lambda: detector.detect(images[2:], [bank], options=CANDIDATES), rounds=2
+        )
     assert tuple(seconds) == PARTS
     assert all(value > 0 for value in seconds.values())
     assert not detector.backbone._forward_hooks

@@ -10,7 +10,7 @@ import torch
 from trovid.detectors.building import build_detector
 from trovid.inference import Predictor
 from trovid.recipes.schema import Recipe, load_recipe, recipe_names
-from trovid.training.clips import TrainingBatch
+from trovid.structures.training_batch import TrainingBatch
 from trovid.training.loop import make_optimizer, training_step
 from trovid.video.opening import Frame
 
@@ -51,9 +51,8 @@ def test_a_training_step_and_a_frame(name):
     pixels = torch.randint(0, 256, (3, HEIGHT, WIDTH, 3), dtype=torch.uint8).numpy()
     frames = [Frame(i, i / 25, image) for i, image in enumerate(pixels)]
     bank = predictor.encode(frames[:2]) if detector.uses_support else None
-    scored = predictor.score_frame(
-        frames[2], bank, target_among_support=recipe.inference.target_among_support
-    )
+    options = predictor.options(selection="candidates")
+    (scored,) = predictor.detect_frames([frames[2]], [bank], options)
     assert len(scored.boxes) == len(scored.class_scores) <= recipe.model.rpn.post_nms[1]
     assert scored.class_scores.shape[1] == 30
     assert torch.isfinite(scored.boxes).all()

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 from trovid.evaluation import apply_class_prior, choose_exponent
 from trovid.evaluation.class_prior import clip_prior
 
 
-def _frame(scores: list[list[float]]) -> ScoredBoxes:
-    return ScoredBoxes(torch.zeros(len(scores), 1, 4), torch.tensor(scores))
+def _frame(scores: list[list[float]]) -> Candidates:
+    return Candidates(torch.zeros(len(scores), 1, 4), torch.tensor(scores), ())
 
 
 CLIP = [
@@ -36,7 +36,7 @@ def test_exponent_zero_changes_nothing():
 
 
 def test_nothing_seen_and_no_boxes_stay_finite():
-    empty = ScoredBoxes(torch.zeros(0, 1, 4), torch.zeros(0, 3))
+    empty = Candidates(torch.zeros(0, 1, 4), torch.zeros(0, 3), ())
     assert apply_class_prior([]) == []
     assert apply_class_prior([empty])[0].class_scores.shape == (0, 3)
     zero = apply_class_prior([_frame([[0.0, 0.0, 0.0]])])[0]
@@ -44,7 +44,7 @@ def test_nothing_seen_and_no_boxes_stay_finite():
 
 
 def test_the_best_exponent_is_chosen_by_the_quality_of_all_clips():
-    def quality(clips: dict[str, list[ScoredBoxes]]) -> float:
+    def quality(clips: dict[str, list[Candidates]]) -> float:
         return -abs(clips["a"][1].class_scores[0, 1].item() - 0.0625 * 0.9 / 2.0625)
 
     best, tried = choose_exponent({"a": CLIP}, quality, exponents=(0, 1, 2, 3))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 from trovid.evaluation import TrackSettings, average_along_tracks, choose_track_settings
 from trovid.tracking.association import link_boxes
 
@@ -10,8 +10,8 @@ def _boxes(*corners: tuple[float, float]) -> torch.Tensor:
     return torch.tensor([[x, y, x + 40.0, y + 40.0] for x, y in corners]).reshape(-1, 4)
 
 
-def _frame(boxes: torch.Tensor, scores: list[list[float]]) -> ScoredBoxes:
-    return ScoredBoxes(boxes[:, None], torch.tensor(scores).reshape(len(boxes), -1))
+def _frame(boxes: torch.Tensor, scores: list[list[float]]) -> Candidates:
+    return Candidates(boxes[:, None], torch.tensor(scores).reshape(len(boxes), -1), ())
 
 
 def test_links_follow_moving_boxes_in_any_order():
@@ -58,12 +58,12 @@ def test_one_box_a_place_is_left_whatever_its_class():
 
 def test_boxes_of_their_own_for_each_class():
     boxes = torch.stack([_boxes((0, 0)), _boxes((100, 0))], dim=1)
-    (left,) = average_along_tracks([ScoredBoxes(boxes, torch.tensor([[0.2, 0.6]]))])
+    (left,) = average_along_tracks([Candidates(boxes, torch.tensor([[0.2, 0.6]]), ())])
     torch.testing.assert_close(left.boxes, _boxes((100, 0))[:, None])
 
 
 def test_frames_without_boxes():
-    empty = ScoredBoxes(torch.zeros(0, 1, 4), torch.zeros(0, 3))
+    empty = Candidates(torch.zeros(0, 1, 4), torch.zeros(0, 3), ())
     averaged = average_along_tracks([empty, empty])
     assert [tuple(f.class_scores.shape) for f in averaged] == [(0, 3), (0, 3)]
     assert average_along_tracks([]) == []
@@ -73,7 +73,7 @@ def test_the_settings_are_chosen_by_the_quality_of_all_clips():
     """Boxes that overlap by a third: only a low IoU joins them, and the second becomes right."""
     frames = [_frame(_boxes((0, 0)), [[0.9, 0.0]]), _frame(_boxes((20, 0)), [[0.3, 0.4]])]
 
-    def quality(clips: dict[str, list[ScoredBoxes]]) -> float:
+    def quality(clips: dict[str, list[Candidates]]) -> float:
         scores = clips["a"][1].class_scores[0]
         return float(scores[0] - scores[1])
 

@@ -9,14 +9,14 @@ import torch
 
 from trovid.datasets.coco_vid import VideoLabels
 from trovid.datasets.synthvid import write_split
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 from trovid.experiments.scoring import ScoredFrame, load_scores, save_scores, to_detections
 from trovid.experiments.synthvid_jobs import FULL, MODELS, SINGLE, score_jobs
 from trovid.experiments.synthvid_pages import report_markdown, write_report
 from trovid.experiments.synthvid_report import FOREIGN, REPEATED, TRACKS, synthvid_report
 
 
-def scored(truth, *, blind: bool) -> ScoredBoxes:
+def scored(truth, *, blind: bool) -> Candidates:
     """The truth with score .9; where `blind`, deteriorated objects are called the next class."""
     classes = len(truth.class_names)
     labels = truth.labels.clone()
@@ -25,7 +25,7 @@ def scored(truth, *, blind: bool) -> ScoredBoxes:
             labels[i] = (labels[i] + 1) % classes
     scores = torch.full((len(labels), classes), 0.001)
     scores[torch.arange(len(labels)), labels] = 0.9
-    return ScoredBoxes(truth.boxes[:, None], scores)
+    return Candidates(truth.boxes[:, None], scores, ())
 
 
 @pytest.fixture(scope="module")

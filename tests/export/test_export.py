@@ -13,10 +13,10 @@ import torch
 from PIL import Image
 
 import trovid
+from tests.detectors.candidates import CANDIDATES
 from tests.detectors.torchvision.networks import frame, network, predictor
 from trovid.cli.main import main
 from trovid.datasets.synthvid import make_clip
-from trovid.detectors.candidates import select_detections
 from trovid.detectors.torchvision.detector import from_torchvision
 from trovid.errors import TrovidError
 from trovid.export.export import export
@@ -45,15 +45,9 @@ def frames(predictors) -> list[Frame]:
 def expected(predictor, frames, target, support, score=0.05):
     chosen = [frames[i] for i in support]
     bank = predictor.encode(chosen) if predictor.detector.uses_support else None
-    scored = predictor.score_frame(frames[target], bank)
-    inference = predictor.recipe.inference
-    return select_detections(
-        scored,
-        frames[target].image.shape[:2],
-        score=score,
-        nms=inference.nms,
-        max_detections=inference.max_detections,
-    )
+    (scored,) = predictor.detect_frames([frames[target]], [bank], CANDIDATES)
+    found = scored.select(predictor.options(score=score))
+    return found.boxes, found.scores, found.labels
 
 
 def assert_equal(found, wanted, pixels=1e-4):
@@ -179,14 +173,8 @@ def test_a_feature_pyramid_is_exported_for_single_frames(format, tmp_path):
 
 
 def expected_alone(runner, picture):
-    inference = runner.recipe.inference
-    return select_detections(
-        runner.score_frame(picture, None),
-        picture.image.shape[:2],
-        score=0.05,
-        nms=inference.nms,
-        max_detections=inference.max_detections,
-    )
+    (found,) = runner.detect_frames([picture], [None], runner.options(score=0.05))
+    return found.boxes, found.scores, found.labels
 
 
 @pytest.mark.parametrize("format", ["onnx", "torch-export"])

@@ -10,10 +10,10 @@ import torch
 
 from tests.cli.runs import images
 from tests.cli.tiny_model import save_tiny_model
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference import Predictor, load
 from trovid.inference.online import OnlineSampling, evenly_thinned, online_support
-from trovid.inference.support_frames import SupportSampling
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import open_video
 
 
@@ -63,7 +63,7 @@ def test_equal_support_gives_the_boxes_of_offline(model, monkeypatch, support, l
 def test_several_frames_encoded_together_differ_by_rounding_alone(model):
     frames = list(open_video(images(8)))
     together = model.encode(frames)
-    alone = SupportBank.cat([model.encode([frame]) for frame in frames])
+    alone = Support.cat([model.encode([frame]) for frame in frames])
     for level, packed in alone.maps.items():
         rows = together.maps[level].rows
         torch.testing.assert_close(packed.rows, rows, atol=1e-4, rtol=1e-4)

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import trovid
+from tests.detectors.candidates import CANDIDATES
 from trovid.datasets.synthvid import make_clip
 from trovid.detectors.building import build_detector
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
 from trovid.recipes.schema import load_recipe
@@ -55,7 +56,11 @@ def test_every_frame_of_a_file_has_detections_in_source_pixels(name, clip, tmp_p
 
 
 def scored(model, clip, **options):
-    return {f.index: s for f, s in model.scored_boxes(clip, **options)}
+    return {c.frame_index: c for c in model.detect(clip, selection="candidates", **options)}
+
+
+def scored_frame(model, frame, support):
+    return model.detect_frames([frame], [support], CANDIDATES)[0]
 
 
 def test_the_target_frame_is_left_out_of_its_own_support_unless_asked(temporal, clip):
@@ -65,11 +70,11 @@ def test_the_target_frame_is_left_out_of_its_own_support_unless_asked(temporal, 
     default = scored(temporal, clip, support="uniform:4", frames=[8])[8]
     among = scored(temporal, clip, support="uniform:4", frames=[8], target_among_support=True)[8]
     assert torch.equal(
-        default.class_scores, temporal.score_frame(frame, bank.without(8)).class_scores
+        default.class_scores, scored_frame(temporal, frame, bank.without(8)).class_scores
     )
-    own = SupportBank.cat([bank, temporal.encode([frame])])
+    own = Support.cat([bank, temporal.encode([frame])])
     torch.testing.assert_close(
-        among.class_scores, temporal.score_frame(frame, own).class_scores, atol=1e-6, rtol=0
+        among.class_scores, scored_frame(temporal, frame, own).class_scores, atol=1e-6, rtol=0
     )
     assert not torch.allclose(default.class_scores, among.class_scores, atol=1e-5)
 
@@ -83,7 +88,7 @@ def test_sliding_support_equals_a_bank_made_for_the_frame(temporal, clip, suppor
         bank = temporal.encode(reader.read(indices))
         (frame,) = reader.read([target])
     found = scored(temporal, clip, support=support, frames=[target - 1, target])[target]
-    expected = temporal.score_frame(frame, bank)
+    expected = scored_frame(temporal, frame, bank)
     torch.testing.assert_close(found.class_scores, expected.class_scores, atol=1e-4, rtol=0)
 
 

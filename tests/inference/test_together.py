@@ -91,14 +91,14 @@ def test_evaluate_runs_several_at_once(tmp_path, capsys):
 def test_after_an_error_of_a_batch_its_frames_are_scored_alone(videos, monkeypatch):
     model = load("synthvid-single", device="cpu")
     alone = [list(model.detect(video)) for video in videos]
-    score_frames = Predictor.score_frames
+    detect_frames = Predictor.detect_frames
 
-    def small(self, frames, banks, **rest):
+    def small(self, frames, supports, options):
         if len(frames) > 1:
             raise MemoryError("two frames are too many")
-        return score_frames(self, frames, banks, **rest)
+        return detect_frames(self, frames, supports, options)
 
-    monkeypatch.setattr(Predictor, "score_frames", small)
+    monkeypatch.setattr(Predictor, "detect_frames", small)
     together: list[list] = [[] for _ in videos]
     for number, detections in model.detect_together(videos):
         together[number].append(detections)

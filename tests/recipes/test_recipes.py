@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from tests.detectors.candidates import CANDIDATES
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes.schema import (
@@ -47,8 +48,8 @@ def test_a_backbone_of_timm_stands_in_a_recipe():
     )
     detector = build_detector(parse_recipe(text, "mine.yaml")).eval()
     with torch.no_grad():
-        bank = detector.encode_support(torch.rand(2, 3, 96, 128))
-        (scored,) = detector(torch.rand(1, 3, 96, 128), [bank])
+        bank = detector.encode(torch.rand(2, 3, 96, 128))
+        (scored,) = detector.detect(torch.rand(1, 3, 96, 128), [bank], options=CANDIDATES)
     assert torch.isfinite(scored.boxes).all()
     assert list(bank.maps) == ["stages.1"]
 

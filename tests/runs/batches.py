@@ -10,11 +10,11 @@ from trovid.inference import Predictor
 def note_batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The number of frames of every batch from now on: a list that grows."""
     sizes: list[int] = []
-    score_frames = Predictor.score_frames
+    detect_frames = Predictor.detect_frames
 
-    def noted(self, frames, banks, **rest):
+    def noted(self, frames, supports, options):
         sizes.append(len(frames))
-        return score_frames(self, frames, banks, **rest)
+        return detect_frames(self, frames, supports, options)
 
-    monkeypatch.setattr(Predictor, "score_frames", noted)
+    monkeypatch.setattr(Predictor, "detect_frames", noted)
     return sizes

@@ -16,7 +16,7 @@ from trovid.recipes.schema import load_recipe
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.training import train
 from trovid.training.clips import TrainingClips
-from trovid.training.loop import compute_losses, learning_rate
+from trovid.training.loop import learning_rate
 from trovid.video.transforms import FrameTransform
 
 
@@ -149,14 +149,15 @@ def test_a_target_is_supported_by_the_other_frames_of_its_clip_alone(clips, mutu
     batch = clips.batch(2, 3, seed=(0, 0), mutual=mutual)
     support = []
 
-    def detect(features, images, banks, targets, *, image_sizes):
-        assert image_sizes == [(96, 96)] * len(images)
-        support.extend(bank.frame_indices for bank in banks)
-        assert torch.equal(images, batch.images[batch.target_positions])
-        return {}
+    pool = detector.pool
 
-    detector.detect = detect
-    compute_losses(detector, batch)
+    def noted(features, proposals, image_sizes, supports):
+        assert image_sizes == [(96, 96)] * len(proposals)
+        support.extend(own.frame_indices for own in supports)
+        return pool(features, proposals, image_sizes, supports)
+
+    detector.pool = noted
+    detector(batch)
     wanted = [
         tuple(frame for frame in frames if frame != target)
         for frames in batch.frame_indices
@@ -177,6 +178,6 @@ def test_short_memory_says_what_lowers_the_need(clips, tmp_path, monkeypatch):
     def short(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("trovid.training.loop.compute_losses", short)
+    monkeypatch.setattr("trovid.detectors.faster_rcnn.detector.Detector.forward", short)
     with pytest.raises(TrovidError, match=r"out of memory: a smaller training.batch"):
         train(recipe(steps=1), clips, seed=0, checkpoint=tmp_path / "c")

@@ -17,9 +17,8 @@ from trovid.benchmarks.timing import interleave
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.ops.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes.schema import Recipe
-from trovid.training.clips import TrainingBatch
+from trovid.structures.training_batch import TrainingBatch
 from trovid.training.loop import (
-    compute_losses,
     initial_detector,
     make_optimizer,
     training_precision,
@@ -141,7 +140,7 @@ def using_backend(name: str) -> Generator[None]:
 def losses_and_gradients(detector: Detector, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
     """The sum of the losses, and all gradients as one vector, in float32."""
     torch.manual_seed(0)
-    total = torch.stack(list(compute_losses(detector, batch).values())).sum()
+    total = torch.stack(list(detector(batch).values())).sum()
     parameters = [p for p in detector.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(total, parameters, allow_unused=True)
     return total.detach(), torch.cat([g.flatten() for g in gradients if g is not None])

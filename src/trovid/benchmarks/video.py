@@ -22,13 +22,13 @@ from trovid.benchmarks.video_subject import (
     unmatched_rows,
 )
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.inference.runtime.precision import usable_precision
-from trovid.inference.support_frames import SupportSampling
 from trovid.ops.backends import resolve_backend
 from trovid.recipes.schema import ModelRecipe, Recipe
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame
 
 RECIPES = ("paper/selsa-troi-r50", "mmtracking/selsa-troi-r50")
@@ -120,11 +120,11 @@ def _measure(recipe: Recipe, settings: VideoSettings) -> dict[str, Any]:
     count = SupportSampling.parse(recipe.inference.support).count
     frames = moving_frames(count + 4, recipe.image.shorter, recipe.image.longer)
     support, targets = frames[:count], frames[count:]
-    among = recipe.inference.target_among_support
+    options = next(iter(predictors.values())).options(selection="candidates")
 
-    def frame_of(predictor: Predictor, bank: SupportBank) -> Callable[[], object]:
+    def frame_of(predictor: Predictor, bank: Support) -> Callable[[], object]:
         turn = itertools.cycle(targets)
-        return lambda: predictor.score_frame(next(turn), bank, target_among_support=among)
+        return lambda: predictor.detect_frames([next(turn)], [bank], options)
 
     def support_of(predictor: Predictor) -> Callable[[], object]:
         turn = itertools.cycle(support)
@@ -180,17 +180,17 @@ def _plain_backbone(recipe: Recipe, images: torch.Tensor, *, dilated: bool) -> C
 
 
 def _agreement(
-    detector: Detector, predictor: Predictor, bank: SupportBank, frames: list[Frame]
+    detector: Detector, predictor: Predictor, bank: Support, frames: list[Frame]
 ) -> dict[str, Any]:
     """How the boxes and scores compare with those of the detector as it was built, in float32."""
     target = frames[-1]
-    among = predictor.recipe.inference.target_among_support
+    options = predictor.options(selection="candidates")
     few = bank.select(range(CHECKED_SUPPORT))
-    found = predictor.score_frame(target, few, target_among_support=among)
+    (found,) = predictor.detect_frames([target], [few], options)
     images, size = predictor.input([*frames[:CHECKED_SUPPORT], target])
     with torch.inference_mode():
-        plain = detector.encode_support(images[:-1], image_sizes=[size] * CHECKED_SUPPORT)
-        (wanted,) = detector(images[-1:], [plain], image_sizes=[size], target_among_support=among)
+        plain = detector.encode(images[:-1], image_sizes=[size] * CHECKED_SUPPORT)
+        wanted: Any = detector.detect(images[-1:], [plain], options=options, image_sizes=[size])[0]
     tolerance = TOLERANCES.get(predictor.precision, 1.0)
     rows = [
         torch.cat([scored.boxes.flatten(1), 100 * scored.class_scores], 1)

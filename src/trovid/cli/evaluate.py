@@ -149,8 +149,8 @@ def _of_model(
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_labels
-    from trovid.inference.support_frames import SupportSampling
     from trovid.progress import bar
+    from trovid.structures.support_sampling import SupportSampling
 
     if options["support"] is not None:
         SupportSampling.parse(options["support"])

@@ -1,16 +1,17 @@
 """Video detectors: one folder a family."""
 
 from trovid.detectors.building import build_detector
-from trovid.detectors.candidates import ScoredBoxes, select_detections
+from trovid.detectors.candidates import Candidates
+from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.detectors.torchvision.detector import from_torchvision
 
 __all__ = [
+    "Candidates",
     "Detector",
-    "ScoredBoxes",
-    "SupportBank",
+    "Support",
+    "VideoDetector",
     "build_detector",
     "from_torchvision",
-    "select_detections",
 ]

@@ -41,6 +41,7 @@ def build_detector(recipe: Recipe) -> Detector:
         "aligned": roi.aligned,
     }
     return Detector(
+        class_names=parts.classes,
         backbone=backbone,
         rpn=ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn)),
         roi_features=MultiScaleRoIAlign(**pooling)

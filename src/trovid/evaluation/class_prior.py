@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 
 
-def clip_prior(frames: Sequence[ScoredBoxes]) -> Tensor:
+def clip_prior(frames: Sequence[Candidates]) -> Tensor:
     """How surely each class is somewhere in the clip: the mean over frames of its best score.
 
     The best score of a frame and not the mean of its boxes, which the background would rule.
@@ -31,7 +32,7 @@ def clip_prior(frames: Sequence[ScoredBoxes]) -> Tensor:
     return prior / prior.amax().clamp(min=torch.finfo(prior.dtype).tiny)
 
 
-def apply_class_prior(frames: Sequence[ScoredBoxes], *, exponent: float = 1.0) -> list[ScoredBoxes]:
+def apply_class_prior(frames: Sequence[Candidates], *, exponent: float = 1.0) -> list[Candidates]:
     """Multiply each box's class scores by the clip's prior, and give the box its old mass back.
 
     s'_c = s_c p_c^a (sum_k s_k) / (sum_k s_k p_k^a) with `clip_prior` p: Bayes' rule over the
@@ -51,13 +52,13 @@ def apply_class_prior(frames: Sequence[ScoredBoxes], *, exponent: float = 1.0) -
         scores = frame.class_scores * factor.to(frame.class_scores)
         mass = scores.sum(1, keepdim=True).clamp(min=torch.finfo(scores.dtype).tiny)
         scores = scores / mass * frame.class_scores.sum(1, keepdim=True)
-        weighed.append(ScoredBoxes(frame.boxes, scores))
+        weighed.append(dataclasses.replace(frame, class_scores=scores))
     return weighed
 
 
 def choose_exponent(
-    clips: Mapping[str, Sequence[ScoredBoxes]],
-    quality: Callable[[dict[str, list[ScoredBoxes]]], float],
+    clips: Mapping[str, Sequence[Candidates]],
+    quality: Callable[[dict[str, list[Candidates]]], float],
     *,
     exponents: Sequence[float] = EXPONENTS,
 ) -> tuple[float, dict[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torchvision.ops import nms
 
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 from trovid.tracking.association import link_boxes
 
 
@@ -32,12 +33,12 @@ TRACK_SETTINGS = tuple(
 
 
 def average_along_tracks(
-    frames: Sequence[ScoredBoxes],
+    frames: Sequence[Candidates],
     settings: TrackSettings = TrackSettings(),
     *,
     suppression: float = 0.5,
     objectness: float = 0.05,
-) -> list[ScoredBoxes]:
+) -> list[Candidates]:
     """Give every box the mean class scores of its track. It sees the whole clip at once.
 
     Args:
@@ -62,12 +63,15 @@ def average_along_tracks(
     sums = all_scores.new_zeros(int(all_tracks.max()) + 1, all_scores.shape[1])
     sums = sums.index_add(0, all_tracks, all_scores)
     means = sums / torch.bincount(all_tracks)[:, None]
-    return [ScoredBoxes(frame.boxes, means[own]) for frame, own in zip(single, tracks, strict=True)]
+    return [
+        dataclasses.replace(frame, class_scores=means[own])
+        for frame, own in zip(single, tracks, strict=True)
+    ]
 
 
 def choose_track_settings(
-    clips: Mapping[str, Sequence[ScoredBoxes]],
-    quality: Callable[[dict[str, list[ScoredBoxes]]], float],
+    clips: Mapping[str, Sequence[Candidates]],
+    quality: Callable[[dict[str, list[Candidates]]], float],
     *,
     settings: Sequence[TrackSettings] = TRACK_SETTINGS,
 ) -> TrackSettings:
@@ -86,7 +90,7 @@ def choose_track_settings(
     )
 
 
-def _one_box_a_place(frame: ScoredBoxes, suppression: float, objectness: float) -> ScoredBoxes:
+def _one_box_a_place(frame: Candidates, suppression: float, objectness: float) -> Candidates:
     """The surest box of each place by the sum of its class scores."""
     boxes, scores = frame.boxes, frame.class_scores
     if boxes.shape[1] > 1:
@@ -95,4 +99,4 @@ def _one_box_a_place(frame: ScoredBoxes, suppression: float, objectness: float) 
     sure = scores.sum(1) >= objectness
     boxes, scores = boxes[sure], scores[sure]
     keep = nms(boxes[:, 0], scores.sum(1), suppression)
-    return ScoredBoxes(boxes[keep], scores[keep])
+    return dataclasses.replace(frame, boxes=boxes[keep], class_scores=scores[keep])

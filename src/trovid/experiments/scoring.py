@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from trovid.datasets.coco_vid import VideoLabels
-from trovid.detectors.candidates import ScoredBoxes, select_detections
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.candidates import Candidates
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.files import replacing
 from trovid.inference.predictor import Predictor
-from trovid.inference.support_frames import SupportSampling
-from trovid.structures import Detections, Video
+from trovid.structures import Detections, DetectOptions, Video
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import open_video
 
 SupportSource = Literal["clip", "other clip", "target"]
@@ -34,7 +34,7 @@ class ScoredFrame:
     """
 
     frame_index: int
-    scored: ScoredBoxes
+    scored: Candidates
 
 
 ScoredVideos = dict[str, list[ScoredFrame]]
@@ -68,28 +68,33 @@ def score_videos(
             foreign = _bank(predictor, labels, chosen[done % len(chosen)])
         with open_video(labels.path(video)) as reader:
             if source == "target":
+                options = predictor.options(selection="candidates")
                 pairs = (
-                    (frame, predictor.score_frame(frame, _repeated(predictor, frame)))
-                    for frame in reader
-                    if frame.index in frames
+                    (frame, found)
+                    for frame in reader.walk(frames)
+                    for found in predictor.detect_frames(
+                        [frame], [_repeated(predictor, frame)], options
+                    )
                 )
             else:
-                pairs = predictor.scored_boxes(reader, frames=frames, bank=foreign)
+                pairs = predictor.run(
+                    reader, frames=frames, support=foreign, selection="candidates"
+                )
             result[video.name] = [ScoredFrame(frame.index, scored) for frame, scored in pairs]
         if progress:
             progress(done, len(chosen))
     return result
 
 
-def _bank(predictor: Predictor, labels: VideoLabels, video: Video) -> SupportBank:
+def _bank(predictor: Predictor, labels: VideoLabels, video: Video) -> Support:
     sampling = SupportSampling.parse(predictor.recipe.inference.support)
     with open_video(labels.path(video)) as reader:
         return predictor.encode(reader.read(sampling.indices(video.num_frames)))
 
 
-def _repeated(predictor: Predictor, frame) -> SupportBank:
+def _repeated(predictor: Predictor, frame) -> Support:
     count = SupportSampling.parse(predictor.recipe.inference.support).count
-    return SupportBank.cat([predictor.encode([frame])] * count)
+    return Support.cat([predictor.encode([frame])] * count)
 
 
 def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
@@ -117,7 +122,7 @@ def load_scores(path: Path) -> tuple[ScoredVideos, dict]:
         keys = zip(file["video"].tolist(), file["frame"].tolist(), strict=True)
         videos: ScoredVideos = {name: [] for name in head["videos"]}
         for (video, frame), own_boxes, own_scores in zip(keys, boxes, scores, strict=True):
-            scored = ScoredBoxes(own_boxes, own_scores)
+            scored = Candidates(own_boxes, own_scores, ())
             videos[head["videos"][video]].append(ScoredFrame(frame, scored))
     return videos, head
 
@@ -127,21 +132,16 @@ def to_detections(
 ) -> dict[str, list[Detections]]:
     """The detections that a model's scored boxes lead to, as `Predictor.detect` chooses them."""
     sizes = {video.name: (video.height, video.width) for video in labels.videos}
-    result = {}
-    for name, frames in videos.items():
-        result[name] = []
-        for frame in frames:
-            boxes, scores, classes = select_detections(
-                frame.scored, sizes[name], score=score, nms=nms
-            )
-            result[name].append(
-                Detections(
-                    boxes=boxes,
-                    scores=scores,
-                    labels=classes,
-                    class_names=labels.class_names,
-                    frame_index=frame.frame_index,
-                    image_size=sizes[name],
-                )
-            )
-    return result
+    options = DetectOptions(score=score, nms=nms, max_detections=100)
+    return {
+        name: [
+            replace(
+                frame.scored,
+                class_names=labels.class_names,
+                frame_index=frame.frame_index,
+                image_size=sizes[name],
+            ).select(options)
+            for frame in frames
+        ]
+        for name, frames in videos.items()
+    }

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trovid.datasets.coco_vid import VideoLabels
-from trovid.detectors.candidates import ScoredBoxes
+from trovid.detectors.candidates import Candidates
 from trovid.evaluation import (
     Bootstrap,
     TrackSettings,
@@ -140,13 +140,13 @@ def _track_settings(videos: ScoredVideos, labels: VideoLabels) -> TrackSettings:
     return choose_track_settings(_clips(videos), _quality(videos, labels))
 
 
-def _clips(videos: ScoredVideos) -> dict[str, list[ScoredBoxes]]:
+def _clips(videos: ScoredVideos) -> dict[str, list[Candidates]]:
     return {name: [frame.scored for frame in frames] for name, frames in videos.items()}
 
 
 def _quality(
     videos: ScoredVideos, labels: VideoLabels
-) -> Callable[[Mapping[str, Sequence[ScoredBoxes]]], float]:
+) -> Callable[[Mapping[str, Sequence[Candidates]]], float]:
     """AP50 of the same frames with other scored boxes."""
     return lambda clips: _ap50(pool_frames(to_detections(_with(videos, clips), labels), labels))
 
@@ -156,13 +156,13 @@ def _ap50(pool: Pool) -> float:
 
 
 def _each_clip(
-    videos: ScoredVideos, change: Callable[[list[ScoredBoxes]], list[ScoredBoxes]]
+    videos: ScoredVideos, change: Callable[[list[Candidates]], list[Candidates]]
 ) -> ScoredVideos:
     changed = {name: change([f.scored for f in frames]) for name, frames in videos.items()}
     return _with(videos, changed)
 
 
-def _with(videos: ScoredVideos, boxes: Mapping[str, Sequence[ScoredBoxes]]) -> ScoredVideos:
+def _with(videos: ScoredVideos, boxes: Mapping[str, Sequence[Candidates]]) -> ScoredVideos:
     """The same frames with other scored boxes."""
     return {
         name: [

@@ -25,7 +25,7 @@ from trovid.export.exported import (
 )
 from trovid.files import replacing
 from trovid.inference.predictor import Predictor
-from trovid.inference.support_frames import SupportSampling
+from trovid.structures.support_sampling import SupportSampling
 
 Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}

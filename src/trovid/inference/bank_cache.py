@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trovid.detectors.faster_rcnn.support import SupportBank
-from trovid.inference.support_frames import SupportSampling
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import VideoReader
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ class BankCache:
         self.predictor = predictor
         self.reader = reader
         self.sampling = sampling
-        self._whole: SupportBank | None = None
-        self._single: dict[int, SupportBank] = {}
+        self._whole: Support | None = None
+        self._single: dict[int, Support] = {}
 
-    def bank(self, target: int) -> SupportBank:
+    def bank(self, target: int) -> Support:
         """The bank of a target frame; targets are asked for in rising order."""
         indices = self.sampling.indices(self.reader.video.num_frames, target)
         if not self.sampling.depends_on_target:
@@ -46,4 +46,4 @@ class BankCache:
             self._single[frame.index] = self.predictor.encode([frame])
         for index in [i for i in self._single if i < min(indices)]:
             del self._single[index]
-        return SupportBank.cat([self._single[i] for i in indices])
+        return Support.cat([self._single[i] for i in indices])

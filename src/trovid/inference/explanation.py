@@ -9,10 +9,10 @@ from torch import Tensor
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
-from trovid.inference.support_frames import SupportSampling
 from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.ops import most_similar_roi_align, roi_align, temporal_attention
 from trovid.structures import Detections
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from trovid.detectors.candidates import ScoredBoxes
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.faster_rcnn.support import SupportBank
-from trovid.errors import TrovidError, nearest
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.errors import TrovidError
 from trovid.inference.runtime.execution import (
     compile_parts,
     deterministic_algorithms,
@@ -22,6 +22,7 @@ from trovid.inference.runtime.inference_form import for_inference
 from trovid.inference.runtime.memory import memory_errors
 from trovid.inference.runtime.precision import usable_precision
 from trovid.recipes.schema import Recipe, TorchvisionModelRecipe
+from trovid.structures import DetectOptions
 from trovid.video.opening import Frame
 from trovid.video.transforms import make_transform
 from trovid.zoo.weights import ModelCard
@@ -74,6 +75,7 @@ class FrameRunner:
         self.running = for_inference(
             detector, device=self.device, precision=precision, channels_last=self.channels_last
         )
+        self.running.class_names = recipe.model.classes
         if compile:
             compile_parts(self.running, self.device)
         self.name = name or recipe.name
@@ -92,73 +94,50 @@ class FrameRunner:
         """Names of the classes, in the order of `Detections.labels`."""
         return self.recipe.model.classes
 
-    def class_mask(self, classes: Collection[str]) -> torch.Tensor:
-        """Tensor[num_classes] of 1 for the classes named and 0 for the others.
-
-        Raises:
-            TrovidError: If the model does not know one of them.
-            TypeError: If they are a text.
-        """
-        if isinstance(classes, str):
-            raise TypeError(f"`classes` must be names, such as [{classes!r}], but is a text")
-        for name in classes:
-            if name not in self.class_names:
-                hint = nearest(name, self.class_names)
-                raise TrovidError(f"{self.name} knows no class {name!r}{hint}")
-        return torch.tensor([float(name in classes) for name in self.class_names])
-
-    def score_frame(
-        self, frame: Frame, bank: SupportBank | None, *, target_among_support: bool = False
-    ) -> ScoredBoxes:
-        """Boxes in source pixels and class scores of one frame, with the support of a bank."""
-        return self.score_frames([frame], [bank], target_among_support=target_among_support)[0]
-
     @memory_errors(LESS_MEMORY)
     @torch.inference_mode()
-    def score_frames(
+    def detect_frames(
         self,
         frames: Sequence[Frame],
-        banks: Sequence[SupportBank | None],
-        *,
-        target_among_support: bool = False,
-    ) -> list[ScoredBoxes]:
-        """`score_frame` for a batch of frames, each with its own bank.
+        supports: Sequence[Support | None],
+        options: DetectOptions,
+    ) -> list[Any]:
+        """The objects in a batch of frames, in pixels of the source, each with its own support.
 
         Args:
             frames: Of one size after resizing.
-            banks: For each frame one; all with equally many support frames.
-            target_among_support: See `detect`.
+            supports: For each frame one; all with equally many support frames.
+            options: Resolved.
+
+        Returns:
+            For each frame Detections, or with `selection="candidates"` Candidates.
         """
         images, size = self.input(frames)
-        support = [bank for bank in banks if bank is not None and len(bank)]
-        among = target_among_support and self.detector.uses_support
+        given = [support for support in supports if support is not None and len(support)]
         with deterministic_algorithms(self.deterministic):
-            found = self.running(
-                images,
-                support or None,
-                image_sizes=[size] * len(frames),
-                target_among_support=among,
+            found = self.running.detect(
+                images, given or None, options=options, image_sizes=[size] * len(frames)
             )
-        scored = []
-        for frame, own in zip(frames, found, strict=True):
-            ratio = [frame.image.shape[1] / size[1], frame.image.shape[0] / size[0]] * 2
-            boxes = own.boxes * own.boxes.new_tensor(ratio)
-            scored.append(ScoredBoxes(boxes.cpu(), own.class_scores.cpu()))
-        return scored
+        return [
+            dataclasses.replace(
+                own.scaled(frame.image.shape[:2]).cpu(), frame_index=frame.index, time=frame.time
+            )
+            for frame, own in zip(frames, found, strict=True)
+        ]
 
     @memory_errors(LESS_MEMORY)
     @torch.inference_mode()
-    def encode(self, frames: Sequence[Frame]) -> SupportBank:
+    def encode(self, frames: Sequence[Frame]) -> Support:
         """The support bank of some frames of one video, encoded a few at a time."""
         pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
         step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
         parts = [self._encode(frames[i : i + step]) for i in range(0, max(len(frames), 1), step)]
-        return parts[0] if len(parts) == 1 else SupportBank.cat(parts)
+        return parts[0] if len(parts) == 1 else Support.cat(parts)
 
-    def _encode(self, frames: Sequence[Frame]) -> SupportBank:
+    def _encode(self, frames: Sequence[Frame]) -> Support:
         images, size = self.input(frames)
         with deterministic_algorithms(self.deterministic):
-            return self.running.encode_support(
+            return self.running.encode(
                 images, [f.index for f in frames], image_sizes=[size] * len(frames)
             )
 

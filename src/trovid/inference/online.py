@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from trovid.detectors.faster_rcnn.support import SupportBank
-from trovid.inference.support_frames import SupportSampling
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame
 
 
@@ -74,11 +74,11 @@ def evenly_thinned(num_frames: int, count: int) -> list[int]:
 class _Memory:
     """The frames that can still be asked for, encoded when they first are."""
 
-    def __init__(self, encode: Callable[[Sequence[Frame]], SupportBank]) -> None:
+    def __init__(self, encode: Callable[[Sequence[Frame]], Support]) -> None:
         self._encode = encode
         self._frames: dict[int, Frame] = {}
-        self._banks: dict[int, SupportBank] = {}
-        self._last: tuple[list[int], SupportBank] | None = None
+        self._banks: dict[int, Support] = {}
+        self._last: tuple[list[int], Support] | None = None
 
     def __len__(self) -> int:
         return len(self._frames.keys() | self._banks.keys())
@@ -91,24 +91,24 @@ class _Memory:
             for index in [i for i in held if not wanted(i)]:
                 del held[index]
 
-    def bank(self, indices: list[int]) -> SupportBank | None:
+    def bank(self, indices: list[int]) -> Support | None:
         if not indices:
             return None
         if self._last is None or self._last[0] != indices:
             for index in set(indices) - self._banks.keys():
                 self._banks[index] = self._encode([self._frames.pop(index)])
-            self._last = (indices, SupportBank.cat([self._banks[i] for i in indices]))
+            self._last = (indices, Support.cat([self._banks[i] for i in indices]))
         return self._last[1]
 
 
 def online_support(
     frames: Iterable[Frame],
     sampling: OnlineSampling,
-    encode: Callable[[Sequence[Frame]], SupportBank],
+    encode: Callable[[Sequence[Frame]], Support],
     *,
     targets: Container[int] | None = None,
     on_memory: Callable[[int], None] | None = None,
-) -> Iterator[tuple[Frame, SupportBank | None]]:
+) -> Iterator[tuple[Frame, Support | None]]:
     """Each target frame with its support bank, as soon as its lookahead has come in.
 
     Args:
@@ -121,7 +121,7 @@ def online_support(
     waiting: deque[Frame] = deque()
     memory = _Memory(encode)
 
-    def ready(newest: int, ended: bool) -> Iterator[tuple[Frame, SupportBank | None]]:
+    def ready(newest: int, ended: bool) -> Iterator[tuple[Frame, Support | None]]:
         while waiting and (ended or waiting[0].index + sampling.lookahead <= newest):
             frame = waiting.popleft()
             if targets is None or frame.index in targets:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from trovid.detectors.candidates import ScoredBoxes, select_detections
-from trovid.detectors.faster_rcnn.support import SupportBank
-from trovid.errors import TrovidError
+from trovid.detectors.candidates import Candidates
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.errors import TrovidError, nearest
 from trovid.inference.bank_cache import BankCache
 from trovid.inference.frame_runner import FrameRunner
 from trovid.inference.online import OnlineSampling, online_support
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-from trovid.inference.support_frames import SupportSampling
 from trovid.inference.together import SharedBatch
-from trovid.structures import Detections
+from trovid.structures import Detections, DetectOptions
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader, as_frames, open_video
 from trovid.zoo.published import model_file
 from trovid.zoo.weights import load_weights
 
-CANDIDATE_SCORE, CANDIDATES = 0.01, 300
+CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
 
@@ -68,6 +69,9 @@ def load(
     )
 
 
+Found = Detections | Candidates
+
+
 class Predictor(FrameRunner):
     """Runs a detector over videos; holds no state of any video.
 
@@ -78,123 +82,84 @@ class Predictor(FrameRunner):
         self,
         source: Any,
         *,
-        support: str | None = None,
-        score: float | None = None,
-        classes: Collection[str] | None = None,
         frames: Sequence[int] | None = None,
-        target_among_support: bool | None = None,
-        nms: float | None = None,
-        class_agnostic_nms: bool = False,
-        max_detections: int | None = None,
-        seq_nms: bool = False,
-        online: bool = False,
-        lookahead: int = 0,
-    ) -> Generator[Detections]:
+        options: DetectOptions | None = None,
+        **changes: Any,
+    ) -> Generator[Any]:
         """The detections of a video, frame after frame, as a generator.
 
-        The support frames are encoded once and serve every target frame. A target frame that is
-        itself among them is left out of its own support (the paper). With `target_among_support`
-        it stays, and every target frame is also its own last support frame (published code).
+        The support frames are encoded once and serve every target frame.
 
         Args:
             source: A video file, a folder of images, a list of image files, an array
                 uint8 [T, H, W, 3], a tensor uint8 [T, 3, H, W], single pictures from a list or a
-                generator, or an open VideoReader. See `open_video`.
-            support: "uniform:14", "consecutive:6", "stride:8x26"; None for the recipe's.
-            score: Lowest score of a detection; None for the recipe's.
-            classes: Names of the classes to look for; None for all.
+                generator, or an open VideoReader. See `open_video`. With `online` a generator is
+                taken frame by frame, and may be endless.
             frames: Indices of the target frames in rising order; None for all.
-            target_among_support: None for the recipe's.
-            nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
-            class_agnostic_nms: Whether boxes of different classes suppress each other too.
-            max_detections: Detections a frame at most; None for the recipe's.
-            seq_nms: Whether suppression follows sequences of boxes through the whole video
-                (`trovid.inference.seq_nms`), which is then run before the first frame is yielded
-                and read once more; `nms` and `class_agnostic_nms` are not used.
-            online: Whether frames are taken as they come, with only past ones and `lookahead`
-                future ones as support; a generator is then taken frame by frame, and may be
-                endless.
-            lookahead: Future frames that may serve as support when online.
+            options: What is asked for.
+            **changes: Fields of `DetectOptions`, in place of those of `options`: `support`,
+                `score`, `classes`, `nms`, `max_detections`, `seq_nms`, `online` and so on.
 
         Yields:
-            Detections with boxes in pixels of the source frame, best first.
+            Detections with boxes in pixels of the source frame, best first; with
+            `selection="candidates"` Candidates.
 
         Raises:
             TrovidError: If a class is unknown, the source cannot be read, or memory is short.
+            OptionError: If an option is out of range.
         """
-        for _, detections in self.run(
-            source,
-            support=support,
-            score=score,
-            classes=classes,
-            frames=frames,
-            target_among_support=target_among_support,
-            nms=nms,
-            class_agnostic_nms=class_agnostic_nms,
-            max_detections=max_detections,
-            seq_nms=seq_nms,
-            online=online,
-            lookahead=lookahead,
-        ):
-            yield detections
+        for _, found in self.run(source, frames=frames, options=options, **changes):
+            yield found
 
     def run(
         self,
         source: Any,
         *,
-        support: str | None = None,
-        score: float | None = None,
-        classes: Collection[str] | None = None,
         frames: Sequence[int] | None = None,
-        target_among_support: bool | None = None,
-        nms: float | None = None,
-        class_agnostic_nms: bool = False,
-        max_detections: int | None = None,
-        seq_nms: bool = False,
-        online: bool = False,
-        lookahead: int = 0,
+        options: DetectOptions | None = None,
+        support: Support | str | None = None,
         shared: SharedBatch | None = None,
-    ) -> Generator[tuple[Frame, Detections]]:
+        **changes: Any,
+    ) -> Generator[tuple[Frame, Any]]:
         """Each target frame with its detections; the arguments are those of `detect`.
 
-        With `shared` its frames are scored together with those of the other videos there.
+        `support` may also be a Support that serves every frame in place of the video's own. With
+        `shared` the frames share batches with those of the other videos there.
         """
-        choice = self._choice(score, nms, class_agnostic_nms, max_detections)
-        if seq_nms and online:
-            raise TrovidError("Seq-NMS needs the whole video: leave out one of seq_nms and online")
-        mask = None if classes is None else self.class_mask(classes)
-        if not online and not isinstance(source, VideoReader):
+        bank = support if isinstance(support, Support) else None
+        if isinstance(support, str):
+            changes["support"] = support
+        wanted = self.options(options, **changes)
+        if not wanted.online and not isinstance(source, VideoReader):
             source = open_video(source)
-        found = self.scored_boxes(
-            source,
-            support=support,
-            frames=frames,
-            target_among_support=target_among_support,
-            online=online,
-            lookahead=lookahead,
-            shared=shared,
-        )
-        if mask is not None:
-            found = ((f, ScoredBoxes(s.boxes, s.class_scores * mask)) for f, s in found)
-        if seq_nms:
-            yield from self._along_sequences(source, found, choice)
-            return
-        for frame, scored in found:
-            yield frame, self._select(frame, scored, choice)
+        if wanted.seq_nms:
+            yield from self._along_sequences(source, frames, wanted, bank)
+        else:
+            yield from self._found(source, frames, wanted, bank, shared)
+
+    def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
+        """The options in force: those given, the recipe's where they are None.
+
+        Raises:
+            OptionError: If a value is out of range.
+            TrovidError: If a class is unknown.
+        """
+        chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        for name in chosen.classes or ():
+            if name not in self.class_names:
+                raise TrovidError(
+                    f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
+                )
+        return chosen.resolved(self.recipe.inference)
 
     def detect_together(
         self,
         sources: Sequence[Any],
         *,
-        support: str | None = None,
-        score: float | None = None,
-        classes: Collection[str] | None = None,
         frames: Sequence[Sequence[int] | None] | None = None,
-        target_among_support: bool | None = None,
-        nms: float | None = None,
-        class_agnostic_nms: bool = False,
-        max_detections: int | None = None,
-    ) -> Generator[tuple[int, Detections]]:
+        options: DetectOptions | None = None,
+        **changes: Any,
+    ) -> Generator[tuple[int, Any]]:
         """The detections of several videos at once, whose frames share the batch.
 
         Each video has its own support frames, and its detections are those of `detect`. Frames
@@ -203,14 +168,9 @@ class Predictor(FrameRunner):
 
         Args:
             sources: Videos, each as `detect` takes it.
-            support: See `detect`, as for what follows.
-            score: Lowest score of a detection.
-            classes: Names of the classes to look for.
             frames: For each video the indices of its target frames, or None for all.
-            target_among_support: Whether each target frame is its own last support frame.
-            nms: IoU above which the lower of two boxes of a class goes.
-            class_agnostic_nms: Whether boxes of different classes suppress each other too.
-            max_detections: Detections a frame at most.
+            options: See `detect`.
+            **changes: See `detect`.
 
         Yields:
             The position of a video in `sources` and the detections of its next frame.
@@ -225,18 +185,7 @@ class Predictor(FrameRunner):
             )
         shared = SharedBatch(self)
         running = {
-            number: self.run(
-                source,
-                support=support,
-                score=score,
-                classes=classes,
-                frames=own,
-                target_among_support=target_among_support,
-                nms=nms,
-                class_agnostic_nms=class_agnostic_nms,
-                max_detections=max_detections,
-                shared=shared,
-            )
+            number: self.run(source, frames=own, options=options, shared=shared, **changes)
             for number, (source, own) in enumerate(zip(sources, wanted, strict=True))
         }
         while running:
@@ -247,56 +196,45 @@ class Predictor(FrameRunner):
                 else:
                     yield number, found[1]
 
-    def _choice(
+    def _found(
         self,
-        score: float | None,
-        nms: float | None,
-        class_agnostic_nms: bool,
-        max_detections: int | None,
-    ) -> dict[str, Any]:
-        """The arguments of `select_detections`, the recipe's where none is given."""
-        for name, value in (("score", score), ("nms", nms)):
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"`{name}` must lie in 0..1, but is {value}")
-        if max_detections is not None and max_detections < 1:
-            raise ValueError(f"`max_detections` must be at least 1, but is {max_detections}")
-        own = self.recipe.inference
-        return {
-            "score": own.score if score is None else score,
-            "nms": own.nms if nms is None else nms,
-            "class_agnostic_nms": class_agnostic_nms,
-            "max_detections": own.max_detections if max_detections is None else max_detections,
-        }
-
-    def _select(self, frame: Frame, scored: ScoredBoxes, choice: dict[str, Any]) -> Detections:
-        size = (frame.image.shape[0], frame.image.shape[1])
-        boxes, scores, labels = select_detections(scored, size, **choice)
-        return Detections(
-            boxes=boxes,
-            scores=scores,
-            labels=labels,
-            class_names=self.class_names,
-            frame_index=frame.index,
-            time=frame.time,
-            image_size=size,
-        )
+        source: Any,
+        frames: Sequence[int] | None,
+        options: DetectOptions,
+        bank: Support | None,
+        shared: SharedBatch | None = None,
+    ) -> Iterator[tuple[Frame, Any]]:
+        pairs = self._supported(source, frames, options, bank)
+        if shared is not None:
+            yield from shared.found(pairs, options)
+            return
+        for frame, support in pairs:
+            yield frame, self.detect_frames([frame], [support], options)[0]
 
     def _along_sequences(
         self,
         reader: VideoReader,
-        found: Iterator[tuple[Frame, ScoredBoxes]],
-        wanted: dict[str, Any],
+        frames: Sequence[int] | None,
+        options: DetectOptions,
+        bank: Support | None,
     ) -> Iterator[tuple[Frame, Detections]]:
         """Seq-NMS over the candidates of all frames, then the frames once more."""
-        score, max_detections = wanted["score"], wanted["max_detections"]
-        choice = {
-            "score": min(score, CANDIDATE_SCORE),
-            "nms": 1.0,
-            "max_detections": CANDIDATES,
-        }
-        candidates = [self._select(frame, scored, choice) for frame, scored in found]
+        assert options.score is not None
+        looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
+        choice = dataclasses.replace(
+            options,
+            score=min(options.score, CANDIDATE_SCORE),
+            nms=1.0,
+            class_agnostic_nms=False,
+            max_detections=MOST_CANDIDATES,
+        )
+        candidates = [
+            found.select(choice) for _, found in self._found(reader, frames, looked_at, bank)
+        ]
         chosen = {
-            detections.frame_index: detections[detections.scores > score][:max_detections]
+            detections.frame_index: detections[detections.scores > options.score][
+                : options.max_detections
+            ]
             for detections in suppress_along_sequences(candidates)
         }
         for frame in reader:
@@ -305,75 +243,27 @@ class Predictor(FrameRunner):
             if not chosen:
                 return
 
-    def scored_boxes(
-        self,
-        source: Any,
-        *,
-        support: str | None = None,
-        frames: Sequence[int] | None = None,
-        target_among_support: bool | None = None,
-        bank: SupportBank | None = None,
-        online: bool = False,
-        lookahead: int = 0,
-        shared: SharedBatch | None = None,
-    ) -> Iterator[tuple[Frame, ScoredBoxes]]:
-        """Each target frame with all its boxes and class scores, before any is chosen.
-
-        Args:
-            source: See `detect`.
-            support: See `detect`.
-            frames: See `detect`.
-            target_among_support: See `detect`.
-            bank: A support bank to use for every frame in place of the video's own.
-            online: See `detect`.
-            lookahead: See `detect`.
-            shared: See `run`.
-        """
-        own = self.recipe.inference.target_among_support
-        among = own if target_among_support is None else target_among_support
-        pairs = self._supported(
-            source,
-            support=support,
-            frames=frames,
-            among=among,
-            bank=bank,
-            online=online,
-            lookahead=lookahead,
-        )
-        if shared is not None:
-            yield from shared.scored(pairs, target_among_support=among)
-            return
-        for frame, support_bank in pairs:
-            yield frame, self.score_frame(frame, support_bank, target_among_support=among)
-
     def _supported(
         self,
         source: Any,
-        *,
-        support: str | None,
         frames: Sequence[int] | None,
-        among: bool,
-        bank: SupportBank | None = None,
-        online: bool = False,
-        lookahead: int = 0,
-    ) -> Iterator[tuple[Frame, SupportBank | None]]:
-        """Each target frame with the bank that supports it."""
-        sampling = SupportSampling.parse(support or self.recipe.inference.support)
-        if lookahead < 0:
-            raise ValueError(f"`lookahead` must not be negative, but is {lookahead}")
-        used = self.detector.uses_support and sampling.count > 0
-        if not online and not isinstance(source, VideoReader):
-            source = open_video(source)
-        if bank is not None or not used:
-            pairs = ((frame, bank) for frame in _targets(source, frames))
-        elif online:
-            ahead = OnlineSampling(sampling, lookahead)
+        options: DetectOptions,
+        bank: Support | None,
+    ) -> Iterator[tuple[Frame, Support | None]]:
+        """Each target frame with the support of its video."""
+        assert options.support is not None
+        sampling = SupportSampling.parse(options.support)
+        if bank is not None or not (self.detector.uses_support and sampling.count > 0):
+            yield from ((frame, bank) for frame in _targets(source, frames))
+            return
+        if options.online:
+            ahead = OnlineSampling(sampling, options.lookahead)
             pairs = online_support(as_frames(source), ahead, self.encode, targets=frames)
         else:
             cache = BankCache(self, source, sampling)
             pairs = ((frame, cache.bank(frame.index)) for frame in _targets(source, frames))
         for frame, own in pairs:
-            if own is not None and not among and bank is None:
+            if own is not None and not options.target_among_support:
                 own = own.without(frame.index)
             yield frame, own
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from trovid.detectors.candidates import ScoredBoxes
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference.frame_runner import FrameRunner
+from trovid.structures import DetectOptions
 from trovid.video.opening import Frame
 
-Pair = tuple[Frame, SupportBank | None]
+Pair = tuple[Frame, Support | None]
 
 
 @dataclass(eq=False)
@@ -18,8 +19,8 @@ class _Video:
     """A video's target frames with their banks, and what came of the next one."""
 
     pairs: Iterator[Pair]
-    target_among_support: bool
-    found: tuple[Frame, ScoredBoxes] | None = None
+    options: DetectOptions
+    found: tuple[Frame, Any] | None = None
     error: Exception | None = None
     ended: bool = False
 
@@ -29,7 +30,7 @@ class _Video:
         return self.found is None and self.error is None and not self.ended
 
 
-Waiting = tuple[_Video, Frame, SupportBank | None]
+Waiting = tuple[_Video, Frame, Support | None]
 
 
 class SharedBatch:
@@ -47,19 +48,17 @@ class SharedBatch:
         self._runner = runner
         self._videos: list[_Video] = []
 
-    def scored(
-        self, pairs: Iterator[Pair], *, target_among_support: bool
-    ) -> Iterator[tuple[Frame, ScoredBoxes]]:
+    def found(self, pairs: Iterator[Pair], options: DetectOptions) -> Iterator[tuple[Frame, Any]]:
         """Takes part with one more video until it ends or is closed.
 
         Args:
             pairs: Its target frames with their banks.
-            target_among_support: Whether each target frame is also its own last support frame.
+            options: Resolved; videos with equal ones share batches.
 
         Yields:
-            Each frame with its boxes and class scores.
+            Each frame with its detections.
         """
-        video = _Video(pairs, target_among_support)
+        video = _Video(pairs, options)
         self._videos.append(video)
         try:
             while True:
@@ -89,7 +88,7 @@ class SharedBatch:
                 continue
             frame, bank = pair
             size = self._runner.transform.size(*frame.image.shape[:2])
-            key = (*size, 0 if bank is None else len(bank), video.target_among_support)
+            key = (*size, 0 if bank is None else len(bank), video.options)
             batches.setdefault(key, []).append((video, frame, bank))
         for batch in batches.values():
             try:
@@ -102,9 +101,8 @@ class SharedBatch:
 
     def _score(self, batch: Sequence[Waiting]) -> None:
         videos, frames, banks = zip(*batch, strict=True)
-        among = videos[0].target_among_support
-        scored = self._runner.score_frames(frames, banks, target_among_support=among)
-        for video, frame, own in zip(videos, frames, scored, strict=True):
+        found = self._runner.detect_frames(frames, banks, videos[0].options)
+        for video, frame, own in zip(videos, frames, found, strict=True):
             video.found = frame, own
 
     def _score_alone(self, batch: Sequence[Waiting]) -> None:

@@ -29,7 +29,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Ten
 class SelsaAttention(nn.Module):
     """softmax(q k / sqrt(d)) v over support proposals, multi-headed, without the residual.
 
-    The support side (`keys_values`) depends on support frames alone, so a SupportBank keeps it.
+    The support side (`keys_values`) depends on support frames alone, so a Support keeps it.
 
     Queries and keys start as half the features themselves, and the output as 0.3 of what was
     gathered: from the first step on a proposal looks at those that resemble it, and what it gathers

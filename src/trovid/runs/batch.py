@@ -138,7 +138,7 @@ class Batch:
             return
         predictor = self.load()
         if self.options.classes is not None:
-            predictor.class_mask(self.options.classes)
+            predictor.options(classes=self.options.classes)
         self._make_folder()
         if self.at_once > 1:
             yield from self._run_together(predictor, ready, sources)

@@ -9,7 +9,7 @@ from typing import Any
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
-from trovid.inference.support_frames import SupportSampling
+from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import VideoReader
 
 

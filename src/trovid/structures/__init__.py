@@ -1,7 +1,17 @@
 """What trovid's parts hand to each other: validated dataclasses, no torch.nn."""
 
 from trovid.structures.annotations import GroundTruth
+from trovid.structures.detect_options import DetectOptions
 from trovid.structures.detections import Detections
+from trovid.structures.support_sampling import SupportSampling
+from trovid.structures.training_batch import TrainingBatch
 from trovid.structures.video import Video
 
-__all__ = ["Detections", "GroundTruth", "Video"]
+__all__ = [
+    "DetectOptions",
+    "Detections",
+    "GroundTruth",
+    "SupportSampling",
+    "TrainingBatch",
+    "Video",
+]

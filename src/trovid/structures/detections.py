@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     import pandas
 
 
+def scaled_boxes(boxes: Tensor, size: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
+    """Boxes Tensor[..., 4] of a frame of one (height, width) in the pixels of another one."""
+    ratio = [image_size[1] / size[1], image_size[0] / size[0]] * 2
+    return boxes * boxes.new_tensor(ratio)
+
+
 @dataclass(frozen=True, eq=False)
 class Detections:
     """The objects found in one frame, best first.
@@ -111,6 +117,24 @@ class Detections:
             labels=self.labels[chosen],
             track_ids=None if self.track_ids is None else self.track_ids[chosen],
             masks=None if self.masks is None else self.masks[chosen],
+        )
+
+    def scaled(self, image_size: tuple[int, int]) -> Self:
+        """The same in the pixels of a frame of another size.
+
+        Args:
+            image_size: Height and width of that frame.
+        """
+        return replace(
+            self, boxes=scaled_boxes(self.boxes, self.image_size, image_size), image_size=image_size
+        )
+
+    def cpu(self) -> Self:
+        """The same on the CPU."""
+        tensors = ("boxes", "scores", "labels", "track_ids", "masks")
+        own = {name: getattr(self, name) for name in tensors}
+        return replace(
+            self, **{name: value.cpu() for name, value in own.items() if value is not None}
         )
 
     @property

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,39 +17,12 @@ from torch import Tensor
 from trovid.datasets.coco_vid import VideoLabels
 from trovid.errors import TrovidError
 from trovid.files import replacing
-from trovid.inference.support_frames import training_support
-from trovid.structures import Video
+from trovid.structures import TrainingBatch, Video
+from trovid.training.support_frames import training_support
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.images import images_in, read_image
 from trovid.video.opening import open_video
 from trovid.video.transforms import FrameTransform, permute_colours
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingBatch:
-    """One step's input: some frames of each of B clips.
-
-    Attributes:
-        images: Tensor[B * (T + 1), 3, H, W], clip after clip, in each clip targets first.
-        frame_indices: For each clip the indices of its T + 1 frames in the video; negative ones
-            stand for copies of the target in a video that has no other frame.
-        targets_per_clip: How many of them are target frames: 1, or all T + 1.
-        targets: For each target frame `boxes` Tensor[N, 4] and `labels` Tensor[N].
-        image_sizes: Height and width of each image before padding; None where there is none.
-    """
-
-    images: Tensor
-    frame_indices: list[list[int]]
-    targets_per_clip: int
-    targets: list[dict[str, Tensor]]
-    image_sizes: list[tuple[int, int]] | None = None
-
-    @property
-    def target_positions(self) -> list[int]:
-        """Where in `images` the target frames are, in the order of `targets`."""
-        frames = len(self.frame_indices[0])
-        clips = range(len(self.frame_indices))
-        return [clip * frames + i for clip in clips for i in range(self.targets_per_clip)]
 
 
 class TrainingClips:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
@@ -20,8 +19,9 @@ from trovid.inference.runtime.precision import computes_bfloat16
 from trovid.recipes.schema import Recipe, TrainingRecipe
 from trovid.storage.state import load_state
 from trovid.storage.tensor_files import read_tensors
+from trovid.structures.training_batch import TrainingBatch
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
-from trovid.training.clips import TrainingBatch, TrainingClips
+from trovid.training.clips import TrainingClips
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.class_transfer import transfer_classes
 from trovid.zoo.weights import read_card
@@ -74,24 +74,6 @@ def learning_rate(settings: TrainingRecipe, step: int) -> float:
     if settings.drops:
         return settings.learning_rate * warm * 0.1 ** sum(step >= drop for drop in settings.drops)
     return settings.learning_rate * warm * (1 + math.cos(math.pi * step / settings.steps)) / 2
-
-
-def compute_losses(detector: Detector, batch: TrainingBatch) -> dict[str, Tensor]:
-    """The losses of a batch; target and support frames go through the backbone together."""
-    places, sizes = batch.target_positions, batch.image_sizes
-    own = None if sizes is None else [sizes[place] for place in places]
-    if not detector.uses_support:
-        return detector(batch.images[places], None, batch.targets, image_sizes=own)
-    features = detector.backbone(batch.images.contiguous(memory_format=torch.channels_last))
-    banks = detector.banks(features, batch.images, batch.frame_indices, image_sizes=sizes)
-    support = [
-        bank.without(target)
-        for bank, frames in zip(banks, batch.frame_indices, strict=True)
-        for target in frames[: batch.targets_per_clip]
-    ]
-    target_features = {name: level[places] for name, level in features.items()}
-    images = batch.images[places]
-    return detector.detect(target_features, images, support, batch.targets, image_sizes=own)
 
 
 def make_optimizer(detector: Detector, settings: TrainingRecipe) -> torch.optim.Optimizer:
@@ -211,7 +193,7 @@ def training_step(
     """
     kind = batch.images.device.type
     with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
-        losses = compute_losses(detector, batch)
+        losses = detector(batch)
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):
         raise FloatingPointError(f"the loss is {total.item()}: lower training.learning_rate")

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.detectors.candidates import AMONG, CANDIDATES
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.recipes.schema import load_recipe
+from trovid.structures import TrainingBatch
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
 WITH_SUPPORT = FOUR[1:]
@@ -37,8 +39,8 @@ def target() -> dict[str, torch.Tensor]:
 def test_scored_boxes_have_a_row_for_each_proposal(name):
     detector = make(name)
     with torch.no_grad():
-        bank = detector.encode_support(frames(3))
-        first, second = detector(frames(2, seed=2), [bank, bank])
+        bank = detector.encode(frames(3))
+        first, second = detector.detect(frames(2, seed=2), [bank, bank], options=CANDIDATES)
     for scored in (first, second):
         assert scored.boxes.shape == (len(scored.class_scores), 1, 4)
         assert scored.class_scores.shape[1] == 20
@@ -49,11 +51,8 @@ def test_scored_boxes_have_a_row_for_each_proposal(name):
 @pytest.mark.parametrize("name", FOUR)
 def test_losses_reach_every_trained_parameter(name):
     detector = make(name).train()
-    features = detector.backbone(torch.cat([frames(2), frames(4, seed=3)]))
-    targets = {n: level[:2] for n, level in features.items()}
-    supports = {n: level[2:] for n, level in features.items()}
-    banks = detector.banks(supports, frames(4, seed=3), [(1, 2), (3, 4)])
-    losses = detector.detect(targets, frames(2), banks, [target(), target()])
+    batch = TrainingBatch(frames(6), [[0, 1, 2], [0, 3, 4]], 1, [target(), target()])
+    losses = detector(batch)
     assert sorted(losses) == ["boxes", "class", "rpn_boxes", "rpn_objectness"]
     sum(losses.values()).backward()
     untouched = [n for n, p in detector.named_parameters() if p.requires_grad and p.grad is None]
@@ -64,9 +63,10 @@ def test_losses_reach_every_trained_parameter(name):
 def test_support_changes_the_scores_and_its_absence_is_allowed(name):
     detector, image = make(name), frames(1, seed=2)
     with torch.no_grad():
-        alone = detector(image)[0]
-        empty = detector(image, [detector.encode_support(frames(2)).select([])])[0]
-        helped = detector(image, [detector.encode_support(frames(2))])[0]
+        alone = detector.detect(image, options=CANDIDATES)[0]
+        support = detector.encode(frames(2))
+        empty = detector.detect(image, [support.select([])], options=CANDIDATES)[0]
+        helped = detector.detect(image, [support], options=CANDIDATES)[0]
     assert torch.equal(alone.class_scores, empty.class_scores)
     assert not torch.allclose(alone.class_scores, helped.class_scores, atol=1e-4)
 
@@ -75,12 +75,11 @@ def test_support_changes_the_scores_and_its_absence_is_allowed(name):
 def test_an_image_without_objects_has_finite_losses(name):
     detector = make(name).train()
     nothing = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.long)}
-    bank = detector.encode_support(frames(2))
-    losses = detector(frames(1), [bank], [nothing])
+    losses = detector(TrainingBatch(frames(3), [[0, 1, 2]], 1, [nothing]))
     assert all(torch.isfinite(loss) for loss in losses.values())
 
 
-def assert_equal_banks(first: SupportBank, second: SupportBank, *, atol: float) -> None:
+def assert_equal_banks(first: Support, second: Support, *, atol: float) -> None:
     assert first.frame_indices == second.frame_indices
     for name, packed in first.maps.items():
         torch.testing.assert_close(packed.rows, second.maps[name].rows, atol=atol, rtol=0)
@@ -93,11 +92,12 @@ def assert_equal_banks(first: SupportBank, second: SupportBank, *, atol: float) 
 def test_a_bank_serves_every_target_as_if_it_were_made_anew(name):
     detector, support, targets = make(name), frames(4), frames(3, seed=5)
     with torch.no_grad():
-        kept = detector.encode_support(support)
+        kept = detector.encode(support)
         for image in targets.split(1):
-            anew = detector.encode_support(support)
+            anew = detector.encode(support)
             assert_equal_banks(kept, anew, atol=0)
-            one, other = detector(image, [kept])[0], detector(image, [anew])[0]
+            (one,) = detector.detect(image, [kept], options=CANDIDATES)
+            (other,) = detector.detect(image, [anew], options=CANDIDATES)
             assert torch.equal(one.boxes, other.boxes)
             assert torch.equal(one.class_scores, other.class_scores)
 
@@ -106,12 +106,12 @@ def test_a_bank_serves_every_target_as_if_it_were_made_anew(name):
 def test_frames_encoded_one_by_one_make_the_same_bank(name):
     detector, support = make(name), frames(4)
     with torch.no_grad():
-        together = detector.encode_support(support, [2, 5, 7, 9])
+        together = detector.encode(support, [2, 5, 7, 9])
         parts = [
-            detector.encode_support(image, [i])
+            detector.encode(image, [i])
             for image, i in zip(support.split(1), [2, 5, 7, 9], strict=True)
         ]
-        joined = SupportBank.cat(parts)
+        joined = Support.cat(parts)
     assert_equal_banks(together, joined, atol=1e-5)
     assert joined.nbytes == together.nbytes > 0
 
@@ -120,8 +120,8 @@ def test_frames_encoded_one_by_one_make_the_same_bank(name):
 def test_without_leaves_out_exactly_one_frame(name):
     detector, support = make(name), frames(3)
     with torch.no_grad():
-        bank = detector.encode_support(support, [0, 4, 8])
-        rest = detector.encode_support(support[[0, 2]], [0, 8])
+        bank = detector.encode(support, [0, 4, 8])
+        rest = detector.encode(support[[0, 2]], [0, 8])
     assert bank.without(5) is bank
     assert_equal_banks(bank.without(4), rest, atol=1e-5)
 
@@ -131,10 +131,13 @@ def test_two_videos_in_a_batch_do_not_see_each_other(name):
     detector = make(name)
     images = frames(2, seed=6)
     with torch.no_grad():
-        first = detector.encode_support(frames(3, seed=7))
-        second = detector.encode_support(frames(2, seed=8))
-        batch = detector(images, [first, second])
-        alone = [detector(images[:1], [first])[0], detector(images[1:], [second])[0]]
+        first = detector.encode(frames(3, seed=7))
+        second = detector.encode(frames(2, seed=8))
+        batch = detector.detect(images, [first, second], options=CANDIDATES)
+        alone = [
+            detector.detect(image, [own], options=CANDIDATES)[0]
+            for image, own in zip(images.split(1), (first, second), strict=True)
+        ]
     for together, single in zip(batch, alone, strict=True):
         torch.testing.assert_close(together.boxes, single.boxes, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(together.class_scores, single.class_scores, atol=1e-4, rtol=0)
@@ -163,8 +166,8 @@ def test_a_frame_without_proposals_has_no_boxes():
     detector = build_detector(recipe).eval()
     detector.rpn.score_thresh = 1.0
     with torch.no_grad():
-        bank = detector.encode_support(frames(2))
-        (scored,) = detector(frames(1, seed=2), [bank], target_among_support=True)
+        bank = detector.encode(frames(2))
+        (scored,) = detector.detect(frames(1, seed=2), [bank], options=AMONG)
     assert scored.boxes.shape == (0, 20, 4)
     assert scored.class_scores.shape == (0, 20)
 
@@ -173,6 +176,7 @@ def test_selsa_needs_a_pooling_for_support_proposals():
     detector = make("synthvid-selsa")
     with pytest.raises(ValueError, match="support_roi_features"):
         Detector(
+            class_names=detector.class_names,
             backbone=detector.backbone,
             rpn=detector.rpn,
             roi_features=detector.roi_features,

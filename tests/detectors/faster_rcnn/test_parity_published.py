@@ -11,6 +11,7 @@ begin with the case's own resized frame or image.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.detectors.candidates import AMONG
 from tests.zoo.published_files import small_recipe
-from trovid.detectors.candidates import ScoredBoxes, select_detections
+from trovid.detectors.candidates import Candidates
 from trovid.detectors.faster_rcnn.conversion import convert_published
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference import Predictor
 from trovid.nn.rpn import image_list
 from trovid.storage.tensor_files import save_tensors
@@ -66,7 +68,7 @@ class Case:
         images = image_list(self[f"f{k}_image"][None], [SIZE])
         return self.detector.rpn(images, self.features(k))[0]
 
-    def bank(self, k: int) -> SupportBank:
+    def bank(self, k: int) -> Support:
         """The four support frames and the target frame, with the case's own support proposals."""
         images = torch.cat([self["support_images"], self[f"f{k}_image"][None]])
         rows = self[f"f{k}_support_proposals"].float()
@@ -119,8 +121,9 @@ def test_proposals(case, k):
 @KINDS
 @FRAMES
 def test_proposals_of_the_support_frames(case, k):
-    bank = case.detector.encode_support(case["support_images"], image_sizes=[SIZE] * 4)
-    bank = case.detector.append_targets([bank], case.features(k), case.propose(k), [SIZE])[0]
+    bank = case.detector.encode(case["support_images"], image_sizes=[SIZE] * 4)
+    target = case.detector.encode(case[f"f{k}_image"][None], image_sizes=[SIZE])
+    bank = Support.cat([bank, target])
     rows = case[f"f{k}_support_proposals"]
     for frame, found in enumerate(bank.proposals):
         wanted = rows[rows[:, 0] == frame, 1:5]
@@ -159,18 +162,12 @@ def test_class_logits_and_deltas(case, k):
         assert error.max() < 0.2
 
 
-def detections(case: Case, k: int, scored: ScoredBoxes) -> Tensor:
+def detections(case: Case, k: int, scored: Candidates) -> Tensor:
     """Tensor[N, 6] as the case writes them, in pixels of the source frame."""
     factor = case[f"f{k}_scale_factor"]
-    inference = case.predictor.recipe.inference
-    boxes, scores, labels = select_detections(
-        ScoredBoxes(scored.boxes / factor, scored.class_scores),
-        (720, 1280),
-        score=inference.score,
-        nms=inference.nms,
-        max_detections=inference.max_detections,
-    )
-    return torch.cat([boxes, scores[:, None], labels[:, None].float()], 1)
+    source = dataclasses.replace(scored, boxes=scored.boxes / factor, image_size=(720, 1280))
+    found = source.select(case.predictor.options())
+    return torch.cat([found.boxes, found.scores[:, None], found.labels[:, None].float()], 1)
 
 
 def agreeing(found: Tensor, wanted: Tensor) -> int:
@@ -186,23 +183,24 @@ def agreeing(found: Tensor, wanted: Tensor) -> int:
 def test_final_boxes_from_the_logits_and_deltas_of_the_case(case, k):
     proposals = [case[f"f{k}_proposals"][:, :4].contiguous()]
     boxes = case.detector.box_coder.decode(case[f"f{k}_bbox_pred"], proposals)
-    scored = ScoredBoxes(boxes, case[f"f{k}_cls_score"].softmax(-1)[:, :-1])
+    scores = case[f"f{k}_cls_score"].softmax(-1)[:, :-1]
+    scored = Candidates(boxes.view(300, -1, 4), scores, case.detector.class_names)
     assert agreeing(detections(case, k, scored), case[f"f{k}_det_bboxes"]) >= 99
 
 
 @KINDS
 @FRAMES
 def test_the_chain_from_the_normalised_images(case, k):
-    bank = case.detector.encode_support(case["support_images"], image_sizes=[SIZE] * 4)
+    bank = case.detector.encode(case["support_images"], image_sizes=[SIZE] * 4)
     image = case[f"f{k}_image"][None]
-    scored = case.detector(image, [bank], image_sizes=[SIZE], target_among_support=True)[0]
+    (scored,) = case.detector.detect(image, [bank], options=AMONG, image_sizes=[SIZE])
     assert agreeing(detections(case, k, scored), case[f"f{k}_det_bboxes"]) >= 97
 
 
 @KINDS
 @FRAMES
 def test_the_chain_from_the_resized_uint8_frame(case, k):
-    bank = case.detector.encode_support(case["support_images"], image_sizes=[SIZE] * 4)
+    bank = case.detector.encode(case["support_images"], image_sizes=[SIZE] * 4)
     frame = Frame(0, 0.0, np.ascontiguousarray(case[f"f{k}_frame"].numpy()[..., ::-1]))
-    scored = case.predictor.score_frame(frame, bank, target_among_support=True)
+    (scored,) = case.predictor.detect_frames([frame], [bank], AMONG)
     assert agreeing(detections(case, k, scored), case[f"f{k}_det_bboxes"]) >= 97

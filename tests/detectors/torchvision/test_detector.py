@@ -15,6 +15,7 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
 import trovid
+from tests.detectors.candidates import CANDIDATES
 from tests.detectors.torchvision.networks import (
     SHORTER,
     frame,
@@ -26,13 +27,11 @@ from tests.detectors.torchvision.networks import (
 )
 from tests.zoo.file_server import Answer, serve
 from trovid.detectors.building import build_detector
-from trovid.detectors.candidates import ScoredBoxes, select_detections
 from trovid.detectors.torchvision.detector import COCO_UNUSED, convert_torchvision, from_torchvision
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.recipes.schema import load_recipe
-from trovid.structures import Detections
-from trovid.training.clips import TrainingBatch
+from trovid.structures import Detections, DetectOptions, TrainingBatch
 from trovid.training.loop import initial_detector, make_optimizer, training_step
 from trovid.video.transforms import make_transform
 from trovid.zoo.published import converted_path, torch_hub_path
@@ -48,13 +47,12 @@ def detected(detector, name: str, classes: int, image: np.ndarray) -> Detections
     transform = make_transform(**dataclasses.asdict(recipe.image))
     resized = transform.resize(image)
     with torch.no_grad():
-        (scored,) = detector(
-            transform.normalise([resized]).contiguous(), image_sizes=[resized.shape[:2]]
+        (found,) = detector.detect(
+            transform.normalise([resized]).contiguous(),
+            options=DetectOptions(score=0.05, nms=0.5),
+            image_sizes=[resized.shape[:2]],
         )
-    ratio = torch.tensor(image.shape[:2][::-1] * 2) / torch.tensor(resized.shape[:2][::-1] * 2)
-    scored = ScoredBoxes(scored.boxes * ratio, scored.class_scores)
-    chosen = select_detections(scored, image.shape[:2], max_detections=100_000)
-    return Detections(*chosen, recipe.model.classes)
+    return dataclasses.replace(found.scaled(image.shape[:2]), class_names=recipe.model.classes)
 
 
 def torchvisions(name: str):
@@ -142,11 +140,12 @@ def test_support_frames_reach_every_level_and_the_gradient_the_embedding(searche
     images = torch.rand(3, 3, 192, 256, generator=torch.Generator().manual_seed(0))
     target = {"boxes": torch.tensor([[20.0, 30.0, 90.0, 150.0]]), "labels": torch.tensor([17])}
     with torch.no_grad():
-        bank = detector.encode_support(images[1:])
-        alone, helped = detector(images[:1])[0], detector(images[:1], [bank])[0]
+        bank = detector.encode(images[1:])
+        (alone,) = detector.detect(images[:1], options=CANDIDATES)
+        (helped,) = detector.detect(images[:1], [bank], options=CANDIDATES)
     assert list(bank.maps) == list(detector.searched_levels)
     assert not torch.allclose(alone.class_scores, helped.class_scores, atol=1e-4)
-    losses = detector.train()(images[:1], [bank], [target])
+    losses = detector.train()(TrainingBatch(images, [[0, 1, 2]], 1, [target]))
     sum(losses.values()).backward()
     assert float(detector.roi_features.embedding.weight.grad.abs().max()) > 0
 

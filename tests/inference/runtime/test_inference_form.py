@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.detectors.candidates import CANDIDATES
 from tests.zoo.published_files import small_recipe
 from trovid.backbones import ResNetBackbone
 from trovid.detectors.building import build_detector
@@ -37,8 +38,8 @@ def run(model) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     images = torch.randn(3, 3, 96, 128, generator=generator)
     with torch.inference_mode():
-        bank = model.encode_support(images[:2])
-        (scored,) = model(images[2:], [bank])
+        bank = model.encode(images[:2])
+        (scored,) = model.detect(images[2:], [bank], options=CANDIDATES)
     return scored.boxes, scored.class_scores
 
 

@@ -75,10 +75,10 @@ def test_another_precision_gives_other_scores_and_nearly_the_same_boxes():
     frames = torch.randint(0, 256, (3, 96, 128, 3), dtype=torch.uint8).numpy()
     exact, rounded = (
         next(
-            trovid.load("synthvid-selsa-troi", device="cpu", precision=precision).scored_boxes(
-                frames, frames=[1]
+            trovid.load("synthvid-selsa-troi", device="cpu", precision=precision).detect(
+                frames, frames=[1], selection="candidates"
             )
-        )[1]
+        )
         for precision in ("float32", "bf16")
     )
     assert not torch.equal(exact.class_scores, rounded.class_scores)

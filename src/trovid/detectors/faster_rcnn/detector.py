@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import overload
 
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BoxCoder
 
-from trovid.detectors.candidates import ScoredBoxes, without_small_boxes
+from trovid.detectors.candidates import Candidates, without_small_boxes
+from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, box_head_losses
-from trovid.detectors.faster_rcnn.support import SupportBank
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.nn import MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
 from trovid.nn.box_head import BoxHead, SupportEmbedding
 from trovid.nn.rpn import ProposalNetwork, image_list
 from trovid.ops import PackedSupport, pack_support
+from trovid.structures import Detections, DetectOptions, TrainingBatch
 
-Losses = dict[str, Tensor]
+Sizes = list[tuple[int, int]]
 
 
-class Detector(nn.Module):
+class Detector(VideoDetector):
     """A two-stage detector that may look at the other frames of the video.
 
     | `roi_features`               | `box_head`       | the paper's name             |
@@ -31,6 +32,7 @@ class Detector(nn.Module):
     | MultiScaleTemporalRoIAlign   | with SELSA       | SELSA + Temporal RoI Align   |
 
     Args:
+        class_names: Names of the classes.
         backbone: Images Tensor[B, 3, H, W] to a dict of levels.
         rpn: Proposals from those levels.
         roi_features: Pools the target frame's proposals.
@@ -45,15 +47,12 @@ class Detector(nn.Module):
         smooth_l1_beta: Where the box loss goes from square to linear.
         smallest_box: Sides in pixels of the resized frame that a box must reach within the frame;
             the scores of others become 0.
-
-    Attributes:
-        temporal_trained: Whether the parts that read support frames were trained. Where they were
-            not, a Predictor runs the detector on single frames and says so.
     """
 
     def __init__(
         self,
         *,
+        class_names: Sequence[str],
         backbone: nn.Module,
         rpn: ProposalNetwork,
         roi_features: MultiScaleRoIAlign | MultiScaleTemporalRoIAlign,
@@ -67,8 +66,13 @@ class Detector(nn.Module):
         smallest_box: float = 0.0,
     ) -> None:
         super().__init__()
+        if len(class_names) != box_head.num_classes:
+            raise ValueError(
+                f"`class_names` must name the {box_head.num_classes} classes of the box head, "
+                f"but has {len(class_names)} names"
+            )
+        self.class_names = tuple(class_names)
         self.smallest_box = smallest_box
-        self.temporal_trained = True
         self.backbone = backbone
         self.rpn = rpn
         if box_head.uses_support != (support_roi_features is not None):
@@ -101,104 +105,96 @@ class Detector(nn.Module):
         """Whether support frames take any part."""
         return self.searches_maps or self.box_head.uses_support
 
-    def forward(
+    def encode(
         self,
         images: Tensor,
-        support: Sequence[SupportBank] | None = None,
-        targets: list[dict[str, Tensor]] | None = None,
+        frame_indices: Sequence[int] | None = None,
         *,
-        image_sizes: list[tuple[int, int]] | None = None,
-        target_among_support: bool = False,
-    ) -> list[ScoredBoxes] | Losses:
-        """Detects in target frames, or with targets returns the losses.
-
-        Args:
-            images: Tensor[B, 3, H, W], normalised target frames.
-            support: For each image the bank of its video; None for none.
-            targets: For each image `boxes` Tensor[N, 4] and `labels` Tensor[N].
-            image_sizes: Height and width of each image before padding.
-            target_among_support: Whether each target frame is also its own last support frame.
-
-        Returns:
-            For each image its scored boxes, or with targets the losses by name.
-        """
-        return self.detect(
-            self.backbone(images),
-            images,
-            support,
-            targets,
-            image_sizes=image_sizes,
-            target_among_support=target_among_support,
-        )
-
-    @overload
-    def detect(
-        self,
-        features: dict[str, Tensor],
-        images: Tensor,
-        support: Sequence[SupportBank] | None = None,
-        targets: None = None,
-        *,
-        image_sizes: list[tuple[int, int]] | None = None,
-        target_among_support: bool = False,
-    ) -> list[ScoredBoxes]: ...
-
-    @overload
-    def detect(
-        self,
-        features: dict[str, Tensor],
-        images: Tensor,
-        support: Sequence[SupportBank] | None,
-        targets: list[dict[str, Tensor]],
-        *,
-        image_sizes: list[tuple[int, int]] | None = None,
-        target_among_support: bool = False,
-    ) -> Losses: ...
+        image_sizes: Sizes | None = None,
+    ) -> Support:
+        """See `VideoDetector.encode`."""
+        indices = tuple(range(len(images)) if frame_indices is None else frame_indices)
+        features = self.backbone(images)
+        return self._supports(features, images, image_sizes, [indices])[0]
 
     def detect(
         self,
-        features: dict[str, Tensor],
         images: Tensor,
-        support: Sequence[SupportBank] | None = None,
-        targets: list[dict[str, Tensor]] | None = None,
+        support: Sequence[Support] | None = None,
         *,
-        image_sizes: list[tuple[int, int]] | None = None,
-        target_among_support: bool = False,
-    ) -> list[ScoredBoxes] | Losses:
-        """`forward` from the features of the target frames on."""
+        options: DetectOptions,
+        image_sizes: Sizes | None = None,
+    ) -> list[Detections] | list[Candidates]:
+        """See `VideoDetector.detect`."""
+        features = self.backbone(images)
         batch = image_list(images, image_sizes)
-        proposals, losses = self.rpn(batch, features, targets)
-        if target_among_support:
-            support = self.append_targets(support, features, proposals, batch.image_sizes)
-        sampled = None if targets is None else self.sampler(proposals, targets)
-        if sampled is not None:
-            proposals = sampled.proposals
-
-        roi_features = self.pool(features, proposals, batch.image_sizes, support)
-        counts = [len(p) for p in proposals]
-        embeddings = None if support is None else [bank.embedding or None for bank in support]
-        logits, deltas = self.box_head(roi_features, counts, embeddings)
-
-        if sampled is not None:
-            own = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
-            return {**losses, **own}
+        proposals, _ = self.rpn(batch, features)
+        sizes = batch.image_sizes
+        if options.target_among_support and self.uses_support:
+            own = self._supports_of(features, proposals, sizes, [(-1,)] * len(proposals))
+            support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
+        logits, deltas = self._heads(features, proposals, sizes, support)
+        counts = [len(boxes) for boxes in proposals]
         boxes = self.box_coder.decode(deltas, proposals).view(-1, deltas.shape[1] // 4, 4)
         scores = logits.softmax(-1)[:, :-1]
         found = [
-            ScoredBoxes(b, s)
-            for b, s in zip(boxes.split(counts), scores.split(counts), strict=True)
+            Candidates(
+                own_boxes,
+                without_small_boxes(own_boxes, own_scores, size, self.smallest_box)
+                if self.smallest_box
+                else own_scores,
+                self.class_names,
+                image_size=size,
+            ).of_classes(options.classes)
+            for own_boxes, own_scores, size in zip(
+                boxes.split(counts), scores.split(counts), sizes, strict=True
+            )
         ]
-        if not self.smallest_box:
+        if options.selection == "candidates":
             return found
-        sizes = zip(found, batch.image_sizes, strict=True)
-        return [without_small_boxes(one, size, self.smallest_box) for one, size in sizes]
+        return [candidates.select(options) for candidates in found]
+
+    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The losses of a batch; target and support frames go through the backbone together."""
+        places, sizes = batch.target_positions, batch.image_sizes
+        own = None if sizes is None else [sizes[place] for place in places]
+        support = None
+        if self.uses_support:
+            features = self.backbone(batch.images.contiguous(memory_format=torch.channels_last))
+            supports = self._supports(features, batch.images, sizes, batch.frame_indices)
+            support = [
+                video.without(target)
+                for video, frames in zip(supports, batch.frame_indices, strict=True)
+                for target in frames[: batch.targets_per_clip]
+            ]
+            features = {name: level[places] for name, level in features.items()}
+        else:
+            features = self.backbone(batch.images[places])
+        images = image_list(batch.images[places], own)
+        proposals, losses = self.rpn(images, features, batch.targets)
+        sampled = self.sampler(proposals, batch.targets)
+        logits, deltas = self._heads(features, sampled.proposals, images.image_sizes, support)
+        own_losses = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
+        return {**losses, **own_losses}
+
+    def _heads(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_sizes: Sizes,
+        support: Sequence[Support] | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Class logits and box deltas of the proposals of all images."""
+        roi_features = self.pool(features, proposals, image_sizes, support)
+        embeddings = None if support is None else [own.embedding or None for own in support]
+        return self.box_head(roi_features, [len(boxes) for boxes in proposals], embeddings)
 
     def pool(
         self,
         features: dict[str, Tensor],
         proposals: list[Tensor],
-        image_sizes: list[tuple[int, int]],
-        support: Sequence[SupportBank] | None,
+        image_sizes: Sizes,
+        support: Sequence[Support] | None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
         if not self.searches_maps:
@@ -211,73 +207,28 @@ class Detector(nn.Module):
         }
         return self.roi_features(features, maps, proposals, image_sizes)
 
-    def encode_support(
-        self,
-        images: Tensor,
-        frame_indices: Sequence[int] | None = None,
-        *,
-        image_sizes: list[tuple[int, int]] | None = None,
-    ) -> SupportBank:
-        """All that depends on the support frames of one video alone.
-
-        Args:
-            images: Tensor[T, 3, H, W], normalised support frames.
-            frame_indices: Their indices in the video (by default 0..T-1).
-            image_sizes: Height and width of each image before padding.
-        """
-        indices = tuple(range(len(images)) if frame_indices is None else frame_indices)
-        return self.banks(self.backbone(images), images, [indices], image_sizes=image_sizes)[0]
-
-    def banks(
+    def _supports(
         self,
         features: dict[str, Tensor],
         images: Tensor,
+        image_sizes: Sizes | None,
         frame_indices: Sequence[Sequence[int]],
-        *,
-        image_sizes: list[tuple[int, int]] | None = None,
-    ) -> list[SupportBank]:
-        """`encode_support` from the features on, for the support frames of several videos.
-
-        Args:
-            features: Levels of Tensor[sum T, C, H, W], video after video.
-            images: Tensor[sum T, 3, H, W].
-            frame_indices: For each video the indices of its support frames.
-            image_sizes: Height and width of each image before padding.
-        """
+    ) -> list[Support]:
+        """The Support of each video from the features of its frames, Tensor[sum T, ...] a level."""
         batch = image_list(images, image_sizes)
         proposals = None
         if self.support_roi_features is not None:
             with torch.no_grad():
                 proposals, _ = self.rpn(batch, features)
-        return self._banks(features, proposals, batch.image_sizes, frame_indices)
+        return self._supports_of(features, proposals, batch.image_sizes, frame_indices)
 
-    def append_targets(
-        self,
-        support: Sequence[SupportBank] | None,
-        features: dict[str, Tensor],
-        proposals: list[Tensor],
-        image_sizes: list[tuple[int, int]],
-    ) -> list[SupportBank]:
-        """The banks with each target frame itself as last support frame, of index -1.
-
-        Args:
-            support: For each image the bank of its video; None for none.
-            features: Levels of Tensor[B, C, H, W].
-            proposals: For each image Tensor[R_i, 4].
-            image_sizes: Height and width of each image before padding.
-        """
-        own = self._banks(features, proposals, image_sizes, [(-1,)] * len(proposals))
-        if support is None:
-            return own
-        return [SupportBank.cat(pair) for pair in zip(support, own, strict=True)]
-
-    def _banks(
+    def _supports_of(
         self,
         features: dict[str, Tensor],
         proposals: list[Tensor] | None,
-        image_sizes: list[tuple[int, int]],
+        image_sizes: Sizes,
         frame_indices: Sequence[Sequence[int]],
-    ) -> list[SupportBank]:
+    ) -> list[Support]:
         counts = [len(indices) for indices in frame_indices]
         maps = {
             name: [pack_support(video) for video in features[name].split(counts)]
@@ -295,7 +246,7 @@ class Detector(nn.Module):
                 for embedding, pair in zip(embeddings, pairs, strict=True):
                     embedding.append(pair)
         return [
-            SupportBank(
+            Support(
                 frame_indices=tuple(indices),
                 maps={name: videos[i] for name, videos in maps.items()},
                 proposals=tuple(kept[i]),

@@ -1,4 +1,4 @@
-"""SupportBank: everything that depends on support frames alone, computed once a video."""
+"""Support: everything that depends on support frames alone, computed once a video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trovid.ops import PackedSupport
 
 
 @dataclass(frozen=True, eq=False)
-class SupportBank:
+class Support:
     """The support frames of one video as the detector needs them.
 
     A bank is made by `Detector.encode_support`, is never changed, and belongs to whoever runs the
@@ -43,29 +43,29 @@ class SupportBank:
         own = sum(t.numel() * t.element_size() for t in tensors)
         return own + sum(packed.nbytes for packed in self.maps.values())
 
-    def select(self, positions: Sequence[int]) -> SupportBank:
+    def select(self, positions: Sequence[int]) -> Support:
         """The bank of some of its frames, by position in `frame_indices`."""
         index = list(positions)
         rows = _rows([len(p) for p in self.proposals], index)
-        return SupportBank(
+        return Support(
             frame_indices=tuple(self.frame_indices[i] for i in index),
             maps={name: packed.frames(index) for name, packed in self.maps.items()},
             proposals=tuple(self.proposals[i] for i in index) if self.proposals else (),
             embedding=[(k[rows], v[rows]) for k, v in self.embedding],
         )
 
-    def without(self, frame_index: int) -> SupportBank:
+    def without(self, frame_index: int) -> Support:
         """The bank without a frame of the video (itself where that frame is not in it)."""
         if frame_index not in self.frame_indices:
             return self
         return self.select([i for i, f in enumerate(self.frame_indices) if f != frame_index])
 
     @staticmethod
-    def cat(parts: Sequence[SupportBank]) -> SupportBank:
+    def cat(parts: Sequence[Support]) -> Support:
         """The frames of several banks of one video as one bank, in the order given."""
         first = parts[0]
         layers = range(len(first.embedding))
-        return SupportBank(
+        return Support(
             frame_indices=tuple(i for part in parts for i in part.frame_indices),
             maps={name: PackedSupport.cat([p.maps[name] for p in parts]) for name in first.maps},
             proposals=tuple(boxes for part in parts for boxes in part.proposals),

@@ -34,6 +34,7 @@ SMALLEST_BOX = 1e-2
 def from_torchvision(
     model: FasterRCNN,
     *,
+    class_names: Sequence[str] | None = None,
     unused: Sequence[int] | None = None,
     temporal: bool = True,
     searched: str = "own",
@@ -52,6 +53,7 @@ def from_torchvision(
 
     Args:
         model: Faster R-CNN, or Mask or Keypoint R-CNN, of which the boxes are used.
+        class_names: Names of the classes; None for "class 1" and so on.
         unused: torchvision's labels that stand for no class, whose probability goes to the
             background; None for those of COCO where the model has its 91 outputs, else none.
         temporal: Whether to pool with Temporal RoI Align, or with plain RoIAlign.
@@ -103,11 +105,15 @@ def from_torchvision(
         scales = roi_features.pool
     scales.canonical_scale, scales.canonical_level = pool.canonical_scale, pool.canonical_level
     x, y, width, height = (1 / weight for weight in heads.box_coder.weights)
+    box_head = _box_head(heads.box_head, heads.box_predictor, unused)
+    if class_names is None:
+        class_names = [f"class {number}" for number in range(1, box_head.num_classes + 1)]
     detector = Detector(
+        class_names=class_names,
         backbone=backbone,
         rpn=ProposalNetwork.from_torchvision(model.rpn, backbone.levels),
         roi_features=roi_features,
-        box_head=_box_head(heads.box_head, heads.box_predictor, unused),
+        box_head=box_head,
         delta_stds=(x, y, width, height),
         samples=heads.fg_bg_sampler.batch_size_per_image,
         positive_fraction=heads.fg_bg_sampler.positive_fraction,
@@ -171,7 +177,9 @@ def _take_over(network: FasterRCNN, recipe: TorchvisionModelRecipe) -> Detector:
             "bias": temporal.bias,
             "logit_scale": temporal.logit_scale,
         }
-    detector = from_torchvision(network, unused=recipe.unused, **options)
+    detector = from_torchvision(
+        network, class_names=recipe.classes, unused=recipe.unused, **options
+    )
     detector.temporal_trained = True
     body = detector.backbone.get_submodule("network.body")
     for name in recipe.frozen:

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from trovid.errors import TrovidError
-from trovid.inference.support_frames import SupportSampling, training_support
+from trovid.structures.support_sampling import SupportSampling
+from trovid.training.support_frames import training_support
 
 
 def test_uniform_reaches_both_ends_like_the_published_rule():

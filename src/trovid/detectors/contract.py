@@ -1,0 +1,75 @@
+"""What trovid knows of a detector: three methods, and nothing of how it works inside."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from trovid.detectors.candidates import Candidates
+from trovid.structures import Detections, DetectOptions, TrainingBatch
+
+
+class VideoDetector(nn.Module):
+    """A detector that may look at the other frames of the video.
+
+    It holds no state of any video: what depends on support frames is a Support, made by `encode`
+    and passed to `detect` by whoever runs the video.
+
+    Attributes:
+        class_names: Names of the classes, in the order of `Detections.labels`.
+        temporal_trained: Whether the parts that read support frames were trained. Where they were
+            not, a Predictor runs the detector on single frames and says so.
+    """
+
+    class_names: tuple[str, ...]
+    temporal_trained: bool = True
+
+    @property
+    @abstractmethod
+    def uses_support(self) -> bool:
+        """Whether support frames take any part."""
+
+    @abstractmethod
+    def encode(
+        self,
+        images: Tensor,
+        frame_indices: Sequence[int] | None = None,
+        *,
+        image_sizes: list[tuple[int, int]] | None = None,
+    ) -> Any:
+        """All that depends on the support frames of one video alone: its Support.
+
+        Args:
+            images: Tensor[T, 3, H, W], normalised support frames.
+            frame_indices: Their indices in the video (by default 0..T-1).
+            image_sizes: Height and width of each image before padding.
+        """
+
+    @abstractmethod
+    def detect(
+        self,
+        images: Tensor,
+        support: Sequence[Any] | None = None,
+        *,
+        options: DetectOptions,
+        image_sizes: list[tuple[int, int]] | None = None,
+    ) -> list[Detections] | list[Candidates]:
+        """The objects in target frames.
+
+        Args:
+            images: Tensor[B, 3, H, W], normalised target frames.
+            support: For each image the Support of its video; None for none.
+            options: Resolved (`DetectOptions.resolved`).
+            image_sizes: Height and width of each image before padding.
+
+        Returns:
+            For each image its detections in pixels of the image; with `selection="candidates"` all
+            boxes before any is chosen.
+        """
+
+    @abstractmethod
+    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """The losses of a batch by name."""

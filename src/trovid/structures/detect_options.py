@@ -1,0 +1,96 @@
+"""What is asked for when a detector is run over a video."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Self
+
+from trovid.errors import OptionError
+from trovid.structures.support_sampling import SupportSampling
+
+if TYPE_CHECKING:
+    from trovid.recipes.schema import InferenceRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions:
+    """Support frames, the choice of detections, and which frames are target frames.
+
+    One object goes from the command line or from Python through every layer.
+
+    Attributes:
+        support: "uniform:14", "consecutive:6", "stride:8x26"; None for the recipe's.
+        target_among_support: Whether a target frame that is a support frame stays among them and
+            every target frame is also its own last support frame (published code; the paper leaves
+            it out); None for the recipe's.
+        score: Lowest score of a detection, 0..1; None for the recipe's.
+        classes: Names of the classes to look for; None for all.
+        nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
+        class_agnostic_nms: Whether boxes of different classes suppress each other too.
+        max_detections: Detections a frame at most; None for the recipe's.
+        seq_nms: Whether suppression follows sequences of boxes through the whole video
+            (`trovid.inference.seq_nms`), in place of `nms` and `class_agnostic_nms`.
+        online: Whether support comes from past frames and `lookahead` future ones alone.
+        lookahead: Future frames that may serve when online.
+        start: Seconds of the video before the first target frame.
+        end: Seconds of the video at which no more frames are taken; None for its end.
+        stride: Every how many frames is a target frame.
+        selection: "detections", or "candidates": all boxes with the scores of all classes.
+
+    Raises:
+        OptionError: If a value is out of range.
+        TypeError: If `classes` is a text.
+    """
+
+    support: str | None = None
+    target_among_support: bool | None = None
+    score: float | None = None
+    classes: tuple[str, ...] | None = None
+    nms: float | None = None
+    class_agnostic_nms: bool = False
+    max_detections: int | None = None
+    seq_nms: bool = False
+    online: bool = False
+    lookahead: int = 0
+    start: float = 0.0
+    end: float | None = None
+    stride: int = 1
+    selection: Literal["detections", "candidates"] = "detections"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, str):
+            raise TypeError(f"`classes` must be names, such as [{self.classes!r}], but is a text")
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(self.classes))
+        for name in ("score", "nms"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise OptionError(f"`{name}` must lie in 0..1, but is {value}")
+        for name in ("max_detections", "stride"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"`{name}` must be at least 1, but is {value}")
+        if self.seq_nms and self.online:
+            raise OptionError("`seq_nms` needs the whole video, `online` has not: give one of them")
+        if self.seq_nms and self.selection == "candidates":
+            raise OptionError("`seq_nms` selects: leave it out where `selection` is 'candidates'")
+        if not self.start >= 0:
+            raise OptionError(f"`start` must not be negative, but is {self.start}")
+        if self.end is not None and not self.end > self.start:
+            raise OptionError(f"`end` must lie after `start` ({self.start} s), but is {self.end} s")
+        if self.lookahead < 0:
+            raise OptionError(f"`lookahead` must not be negative, but is {self.lookahead}")
+        if self.lookahead and not self.online:
+            raise OptionError("`lookahead` belongs to `online`; give both or none")
+        if self.selection not in ("detections", "candidates"):
+            raise OptionError(
+                f"`selection` must be 'detections' or 'candidates', but is {self.selection!r}"
+            )
+        if self.support is not None:
+            SupportSampling.parse(self.support)
+
+    def resolved(self, inference: InferenceRecipe) -> Self:
+        """The same with the recipe's values where there is None."""
+        names = ("support", "target_among_support", "score", "nms", "max_detections")
+        own = {name: getattr(inference, name) for name in names if getattr(self, name) is None}
+        return replace(self, **own)
