@@ -19,18 +19,18 @@ Completer = Callable[[CompletionContext], list[str]]
 
 
 def _package() -> Path:
-    return Path(str(resources.files("trovid"))) / "models"
+    return Path(str(resources.files("trovid")))
 
 
 def _published(list_name: str) -> list[str]:
     import yaml
 
-    return [*yaml.safe_load((_package() / list_name).read_text(encoding="utf-8"))]
+    return [*yaml.safe_load((_package() / "zoo" / list_name).read_text(encoding="utf-8"))]
 
 
 def recipe_names() -> list[str]:
     """Names of the recipes that `trovid recipes` lists."""
-    folder = _package() / "recipes"
+    folder = _package() / "recipes" / "yaml"
     names = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
     return sorted(name.as_posix() for name in names)
 
@@ -61,7 +61,7 @@ def _completer(names: Callable[[], list[str]], *suffixes: str) -> Completer:
 
 def model_names() -> list[str]:
     """Names of the models that `trovid models` lists."""
-    embedded = [path.stem for path in sorted((_package() / "embedded").glob("*.safetensors"))]
+    embedded = [path.stem for path in sorted((_package() / "zoo" / "embedded").glob("*.safetensors"))]
     return embedded + _published("checkpoints.yaml")
 
 

@@ -45,7 +45,7 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     Args:
         json: Print the list as JSON.
     """
-    from trovid.recipes.schema import load_recipe, recipe_names
+    from trovid.recipes import load_recipe, recipe_names
     from trovid.zoo.cost import cost
 
     recipes_ = map(load_recipe, recipe_names())
