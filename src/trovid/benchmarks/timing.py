@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -38,12 +39,13 @@ class Timing:
 
 
 def interleave(
-    contenders: Mapping[str, Callable[[], object]],
+    contenders: Mapping[str, Callable[[], Any]],
     *,
     device: str = "cpu",
     rounds: int = 7,
     least: int = 2,
     budget: float = 60.0,
+    clock: Callable[[Callable[[], Any]], float] | None = None,
 ) -> dict[str, Timing]:
     """Runs A B A B ... and times each run; warming up is the caller's affair.
 
@@ -53,9 +55,11 @@ def interleave(
         rounds: At most so many runs of each.
         least: At least so many runs of each, whatever they cost.
         budget: Seconds after which no further round begins.
+        clock: Runs a contender and tells its seconds; by default `time_of`.
     """
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1, but is {rounds}")
+    clock = clock or (lambda run: time_of(run, device))
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     began = time.perf_counter()
     for done in range(rounds):
@@ -64,7 +68,7 @@ def interleave(
             break
         for name, run in contenders.items():
             gc.collect()
-            seconds[name].append(time_of(run, device))
+            seconds[name].append(clock(run))
     return {name: Timing(tuple(times)) for name, times in seconds.items()}
 
 

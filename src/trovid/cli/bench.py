@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OPERATOR_FILE = "operator.json"
 TRAINING_FILE = "training.json"
 VIDEO_FILE = "video.json"
+AGAINST_FILE = "against.json"
 FLAG = Parameter(negative="")
 
 bench = cyclopts.App(
@@ -46,6 +47,7 @@ def operator(
     rounds: int = 7,
     seconds: float = 40.0,
     quick: Annotated[bool, FLAG] = False,
+    against: Path | None = None,
     out: Path = Path("runs/bench"),
     json: Annotated[bool, FLAG] = False,
 ) -> int:
@@ -58,6 +60,7 @@ def operator(
     Examples:
         trovid bench operator
         trovid bench operator forward rois --backend native --isa avx2
+        trovid bench operator forward --against ../before/.venv/bin/python
         trovid bench operator --quick
 
     Args:
@@ -70,6 +73,8 @@ def operator(
         rounds: At most so many timed runs of each contender.
         seconds: Timed runs of a case stop after these, but not before the second round.
         quick: A tiny size, to see that everything works.
+        against: The Python interpreter of another installation of trovid: the same work is then
+            timed here and there in turns, in place of what is measured otherwise.
         out: Folder for records.
         json: Print the records as JSON in place of the tables.
     """
@@ -87,6 +92,13 @@ def operator(
 
     _check(threads=threads, rounds=rounds, device=device)
     chosen = _choose(quick_cases() if quick else all_cases(), cases)
+    if against is not None:
+        jobs = {
+            case.name: {"kind": "operator", "size": case.size.facts(), "backward": case.backward}
+            for case in chosen
+            if case.kind == "time" and not case.packed
+        }
+        return _against(jobs, against, threads, rounds, seconds, out, json)
     settings = Settings(backend, threads, device, dtype, rounds, seconds)
     try:
         probe(settings)
@@ -128,6 +140,7 @@ def video(
     seconds: float = 60.0,
     clip: int = 0,
     quick: Annotated[bool, FLAG] = False,
+    against: Path | None = None,
     out: Path = Path("runs/bench"),
     folder: Path | None = None,
     json: Annotated[bool, FLAG] = False,
@@ -153,6 +166,8 @@ def video(
         seconds: Timed runs of a recipe stop after these, but not before the second round.
         clip: Frames of a clip that is run in a process of its own, whose highest memory is told.
         quick: Small images, to see that everything works.
+        against: The Python interpreter of another installation of trovid: the same work is then
+            timed here and there in turns, in place of what is measured otherwise.
         out: Folder for records.
         folder: Where a page of the records goes, if anywhere.
         json: Print the records as JSON in place of the tables.
@@ -169,6 +184,20 @@ def video(
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device="cpu")
+    if against is not None:
+        jobs = {
+            f"{part}, {one}, {recipe}": {
+                "kind": "video",
+                "recipe": recipe,
+                "precision": one,
+                "part": part,
+                "quick": quick,
+            }
+            for recipe in recipes or RECIPES
+            for one in precision
+            for part in ("frame", "support frame")
+        }
+        return _against(jobs, against, threads, rounds, seconds, out, json)
     settings = VideoSettings(precision, threads, backend, rounds, seconds, clip, quick)
     path = out / (f"quick-{VIDEO_FILE}" if quick else VIDEO_FILE)
     records = []
@@ -201,6 +230,7 @@ def training(
     rounds: int = 20,
     seconds: float = 60.0,
     quick: Annotated[bool, FLAG] = False,
+    against: Path | None = None,
     out: Path = Path("runs/bench"),
     json: Annotated[bool, FLAG] = False,
 ) -> int:
@@ -222,6 +252,8 @@ def training(
         rounds: At most so many timed steps with each backend.
         seconds: Timed steps stop after these, but not before the second round.
         quick: A small image and batch.
+        against: The Python interpreter of another installation of trovid: the same work is then
+            timed here and there in turns, in place of what is measured otherwise.
         out: Folder for records.
         json: Print the record as JSON in place of the table.
     """
@@ -234,6 +266,9 @@ def training(
     from trovid.recipes.schema import load_recipe
 
     _check(threads=threads, rounds=rounds, device="cpu")
+    if against is not None:
+        jobs = {f"{recipe}, training step": {"kind": "training", "recipe": recipe}}
+        return _against(jobs, against, threads, rounds, seconds, out, json)
     settings = TrainingSettings(backends, threads, rounds, seconds, quick=quick)
     console = Console(quiet=json)
     console.print(f"{recipe}, {', '.join(backends)}: about {seconds / 60 + 0.5:.1f} minutes")
@@ -279,6 +314,44 @@ def report(
         print_record({"report": str(folder), "records": records})
     else:
         print(f"report: {folder}")
+
+
+def _against(
+    jobs: dict[str, dict[str, Any]],
+    python: Path,
+    threads: int,
+    rounds: int,
+    seconds: float,
+    out: Path,
+    json: bool,
+) -> int:
+    """Times the jobs here and in another installation in turns."""
+    from rich.console import Console
+
+    from trovid.benchmarks.against import HEAD, Job, against_rows, run_against
+    from trovid.benchmarks.records import add_records
+    from trovid.benchmarks.words import machine_words, terminal_table
+    from trovid.progress import bar
+
+    path, records = out / AGAINST_FILE, []
+    with bar("measuring", unit="jobs", seconds_between_lines=0.0) as tick:
+        for record in run_against(
+            [Job(name, request) for name, request in jobs.items()],
+            python,
+            threads=threads,
+            rounds=rounds,
+            seconds=seconds,
+        ):
+            records.append(record)
+            add_records(path, [record])
+            tick(len(records), len(jobs), record["case"])
+    console = Console(quiet=json)
+    console.print(
+        terminal_table(f"Fastest runs here and with {python}", HEAD, against_rows(records))
+    )
+    console.print(machine_words(records[0]["machine"]))
+    console.print(f"records: {path}")
+    return _ended(0 if all(record["passed"] for record in records) else 1, records, path, json)
 
 
 def _ended(status: int, records: list[dict[str, Any]], path: Path, json: bool) -> int:

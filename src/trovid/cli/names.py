@@ -61,7 +61,9 @@ def _completer(names: Callable[[], list[str]], *suffixes: str) -> Completer:
 
 def model_names() -> list[str]:
     """Names of the models that `trovid models` lists."""
-    embedded = [path.stem for path in sorted((_package() / "zoo" / "embedded").glob("*.safetensors"))]
+    embedded = [
+        path.stem for path in sorted((_package() / "zoo" / "embedded").glob("*.safetensors"))
+    ]
     return embedded + _published("checkpoints.yaml")
 
 

@@ -1,0 +1,71 @@
+"""Two installations in turns: here the same one twice."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from trovid.benchmarks.against import share_unequal
+from trovid.cli.main import main
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as exited:
+        main(["bench", *words])
+    return exited.value.code
+
+
+@pytest.mark.parametrize(
+    ("words", "cases"),
+    [
+        (
+            ["operator", "rois-1", "training-dense", "--quick"],
+            ["training-dense", "rois-1"],
+        ),
+        pytest.param(
+            ["video", "paper/selsa-troi-r50", "--precision", "float32", "--quick"],
+            [
+                "paper/selsa-troi-r50, frame, float32",
+                "paper/selsa-troi-r50, support frame, float32",
+            ],
+        ),
+    ],
+    ids=["operator", "video"],
+)
+def test_an_installation_agrees_with_itself(tmp_path, capsys, words, cases):
+    rest = ["--rounds", "2", "--seconds", "0", "--threads", "1", "--out", str(tmp_path)]
+    assert run(*words, *rest, "--against", sys.executable) == 0
+    records = json.loads((tmp_path / "against.json").read_text())["records"]
+    assert [record["case"] for record in records] == cases
+    for record in records:
+        assert record["unequal"] == 0
+        assert all(len(seconds) == 2 for seconds in record["seconds"].values())
+    assert "Fastest runs here and with" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("import sys; sys.exit(3)", "ended without a word"),
+        ("raise OSError('no trovid')", "no trovid"),
+    ],
+)
+def test_another_installation_that_fails_is_named(tmp_path, capsys, text, said):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{text}"\n')
+    python.chmod(0o755)
+    words = ["operator", "rois-1", "--quick", "--out", str(tmp_path), "--against"]
+    assert run(*words, str(python)) == 2
+    assert f"{python}: " in (error := capsys.readouterr().err)
+    assert said in error
+    assert run(*words, str(tmp_path / "absent")) == 2
+    assert "cannot be run" in capsys.readouterr().err
+
+
+def test_values_that_differ_are_counted():
+    assert share_unequal([[1.0, 2.0]], [[1.0, 2.0]]) == 0
+    assert share_unequal([[1.0, 2.0]], [[1.0, 2.1]]) == 0.5
+    assert share_unequal([[1.0, float("nan")]], [[1.0, 2.0]]) == 0.5
+    assert share_unequal([[1.0]], [[1.0, 2.0]]) == 1
