@@ -17,8 +17,13 @@ class OptionError(TrovidError, ValueError):
     """
 
 
-def nearest(word: str, words: Collection[str]) -> str:
+def nearest(word: str, words: Collection[str], *, otherwise: str | None = None) -> str:
     """The end of a message on an unknown word: the nearest known one, or all.
+
+    Args:
+        word: The unknown word.
+        words: The known ones.
+        otherwise: What is said where none is near; None for all known words.
 
     Example:
         >>> nearest("anker", ["anchor", "cup"]), nearest("x", ["anchor", "cup"])
@@ -27,4 +32,6 @@ def nearest(word: str, words: Collection[str]) -> str:
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
+    if otherwise is not None:
+        return f"; {otherwise}"
     return f"; there are: {', '.join(words)}" if words else "; there is none"

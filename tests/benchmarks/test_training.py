@@ -6,7 +6,7 @@ import torch
 
 from trovid.benchmarks.training import agreement, generated_batch, using_backend
 from trovid.cli.main import main
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 
 
 @pytest.fixture(autouse=True)

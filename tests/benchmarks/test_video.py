@@ -20,7 +20,7 @@ from trovid.benchmarks.video_subject import (
 )
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 
 
 def test_parts_add_up_to_the_whole():

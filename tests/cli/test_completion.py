@@ -11,7 +11,7 @@ import pytest
 from tests.cli.command import trovid_command
 from trovid.cli import names
 from trovid.cli.main import SUMMARIES
-from trovid.recipes.schema import recipe_names
+from trovid.recipes import recipe_names
 from trovid.zoo.registry import backbone_checkpoints, checkpoints
 from trovid.zoo.weights import embedded_models
 

@@ -20,7 +20,6 @@ from PIL import Image
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.synthvid import write_split
-from trovid.recipes.schema import recipe_file
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 FREE_SPACE = "; free space or choose another place"
@@ -160,12 +159,14 @@ def test_weights_of_a_training(tmp_path, disk):
     data = tmp_path / "data"
     for split in ("train", "val"):
         write_split(data, split=split, videos=2, workers=1)
-    values = yaml.safe_load(recipe_file("synthvid-single").read_text())
-    values["training"] |= {"start": None, "steps": 2, "batch": 1, "videos": 2}
-    (tmp_path / "short.yaml").write_text(yaml.safe_dump(values))
+    recipe = {
+        "base": "synthvid-single",
+        "training": {"start": None, "steps": 2, "batch": 1, "videos": 2},
+    }
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(recipe))
     words = ["train", tmp_path / "short.yaml", "--data", data, "--validate", "0", "--out", disk]
     frames = {f"train_{index:05d}.npy" for index in range(2)}
-    weights = "synthvid-single-seed0.safetensors"
+    weights = "short-seed0.safetensors"
     found = runs(disk, (64, 40064, 4000), *words)
     assert check(found, {*frames, weights}, together=False) >= {weights, "train_00000.npy"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trovid.cli.main import main
-from trovid.recipes.schema import load_recipe, recipe_names
+from trovid.recipes import load_recipe, parse_recipe, recipe_names
 from trovid.zoo.cost import cost
 
 
@@ -40,11 +40,24 @@ def test_the_cost_counts_what_is_known():
     assert few.detector_gflop < needs.detector_gflop
 
 
-def test_show_prints_the_file(capsys):
+def test_show_prints_a_file_that_says_the_same(capsys, tmp_path):
     status, out, _ = run(capsys, "show", "paper/selsa-troi-r101")
     assert status == 0
-    assert "name: paper/selsa-troi-r101\n" in out
-    assert "longer: 1000  # chosen" in out
+    assert "  # [paper/single-r50] bound of the longer side (chosen)\n" in out
+    (tmp_path / "copy.yaml").write_text(out, encoding="utf-8")
+    assert load_recipe(tmp_path / "copy.yaml") == load_recipe("paper/selsa-troi-r101")
+    _, out, _ = run(capsys, "show", "paper/selsa-troi-r101", "--json")
+    assert parse_recipe(out, "its values") == load_recipe("paper/selsa-troi-r101")
+
+
+def test_a_file_with_a_base_is_shown_whole_and_compared(capsys, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("base: synthvid-selsa\ntraining: {steps: 7}\n")
+    _, out, _ = run(capsys, "show", str(file))
+    assert "  # [mine.yaml]\n" in out
+    assert "  # [synthvid-selsa] heads of SELSA's attention; 0: none\n" in out
+    _, out, _ = run(capsys, "diff", "synthvid-selsa", str(file))
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["name", "training.steps"]
 
 
 def test_diff_shows_only_what_differs(capsys, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from trovid.detectors.building import build_detector
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.zoo.weights import save_weights
 
 

@@ -18,7 +18,7 @@ from trovid.datasets.imagenet_vid import CLASSES
 from trovid.datasets.reading import read_labels
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import Recipe, load_recipe
+from trovid.recipes import Recipe, load_recipe
 from trovid.training import train
 from trovid.training.clips import TrainingClips
 from trovid.video.transforms import make_transform

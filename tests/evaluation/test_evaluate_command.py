@@ -12,7 +12,7 @@ import torch
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
 from trovid.evaluation import Report
-from trovid.recipes.schema import Recipe, load_recipe
+from trovid.recipes import Recipe, load_recipe
 from trovid.video.opening import VideoWriter
 from trovid.zoo.weights import save_weights
 

@@ -21,7 +21,7 @@ from trovid.detectors.torchvision.detector import from_torchvision
 from trovid.errors import TrovidError
 from trovid.export.export import export
 from trovid.inference import Predictor
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.video.opening import Frame, VideoWriter
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]

@@ -13,7 +13,7 @@ from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.video.opening import VideoWriter, open_video
 from trovid.zoo.weights import save_weights
 

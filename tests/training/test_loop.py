@@ -12,7 +12,7 @@ from trovid.datasets.coco_vid import VideoLabels
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.training import train
 from trovid.training.clips import TrainingClips

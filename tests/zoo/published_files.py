@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trovid.detectors.building import build_detector
-from trovid.recipes.schema import Recipe, load_recipe
+from trovid.recipes import Recipe, load_recipe
 
 CHANNELS, HIDDEN = 64, 256
 KEYS = (

@@ -18,7 +18,7 @@ from tests.zoo.published_files import small_recipe
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import Recipe, TimmBackboneRecipe, load_recipe, recipe_values
+from trovid.recipes import Recipe, TimmBackboneRecipe, load_recipe, recipe_values
 from trovid.storage.tensor_files import read_tensors
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.published import backbone_file, download_path

@@ -9,7 +9,7 @@ import torch
 
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.zoo.weights import load_weights, save_weights
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import ModelRecipe, Recipe, load_recipe
+from trovid.recipes import ModelRecipe, Recipe, load_recipe
 from trovid.video.opening import Frame
 from trovid.video.transforms import FrameTransform
 

@@ -263,7 +263,7 @@ def training(
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.training import HEAD, TrainingSettings, run_training, training_rows
     from trovid.benchmarks.words import machine_words, terminal_table
-    from trovid.recipes.schema import load_recipe
+    from trovid.recipes import load_recipe
 
     _check(threads=threads, rounds=rounds, device="cpu")
     if against is not None:

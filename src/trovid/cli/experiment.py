@@ -63,7 +63,7 @@ def experiment(
     from trovid.experiments.synthvid_report import synthvid_report
     from trovid.inference.frame_runner import usable_device
     from trovid.progress import bar
-    from trovid.recipes.schema import load_recipe
+    from trovid.recipes import load_recipe
     from trovid.training.facts import commit, machine
 
     usable_device(device)

@@ -1,7 +1,6 @@
 """What the Tab key offers where a model, a recipe, weights or a device is named.
 
-The names are read from the package's files, because importing torch takes longer than anybody
-waits for the Tab key.
+Nothing here imports torch, which takes longer than anybody waits for the Tab key.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ Completer = Callable[[CompletionContext], list[str]]
 
 
 def _package() -> Path:
-    return Path(str(resources.files("trovid")))
+    return Path(str(resources.files("trovid"))) / "zoo"
 
 
 def _published(list_name: str) -> list[str]:
     import yaml
 
-    return [*yaml.safe_load((_package() / "zoo" / list_name).read_text(encoding="utf-8"))]
+    return [*yaml.safe_load((_package() / list_name).read_text(encoding="utf-8"))]
 
 
 def recipe_names() -> list[str]:
     """Names of the recipes that `trovid recipes` lists."""
-    folder = _package() / "recipes" / "yaml"
-    names = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
-    return sorted(name.as_posix() for name in names)
+    from trovid import recipes
+
+    return recipes.recipe_names()
 
 
 def _files(beginning: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -61,9 +60,7 @@ def _completer(names: Callable[[], list[str]], *suffixes: str) -> Completer:
 
 def model_names() -> list[str]:
     """Names of the models that `trovid models` lists."""
-    embedded = [
-        path.stem for path in sorted((_package() / "zoo" / "embedded").glob("*.safetensors"))
-    ]
+    embedded = [path.stem for path in sorted((_package() / "embedded").glob("*.safetensors"))]
     return embedded + _published("checkpoints.yaml")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_text
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import cyclopts
 from cyclopts import Parameter
@@ -14,7 +14,7 @@ from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
 
 if TYPE_CHECKING:
-    from trovid.recipes.schema import Recipe
+    from trovid.recipes import Recipe
     from trovid.zoo.cost import Cost
 
 recipes = cyclopts.App(
@@ -71,22 +71,25 @@ def _row(recipe: Recipe, needs: Cost) -> list[str]:
 
 @recipes.command
 def show(name: RecipeName, /, *, json: Annotated[bool, Parameter(negative="")] = False) -> None:
-    """Print a recipe, every value with its remarks.
+    """Print a recipe whole, every value with where it comes from and what it means.
+
+    What is printed is a recipe file that makes the same model.
 
     Examples:
         trovid recipes show synthvid-selsa-troi
+        trovid recipes show paper/selsa-troi-r50 > mine.yaml
 
     Args:
         name: A name that `trovid recipes` lists, or a YAML file.
         json: Print the values as JSON.
     """
-    from trovid.recipes.schema import load_recipe, recipe_file, recipe_values
+    from trovid.recipes import load_recipe, recipe_text, recipe_values
 
     recipe = load_recipe(name)
     if json:
         print_record(recipe_values(recipe))
     else:
-        print(recipe_file(name).read_text(encoding="utf-8"), end="")
+        print(recipe_text(recipe), end="")
 
 
 @recipes.command
@@ -107,11 +110,13 @@ def diff(
         second: Another.
         json: Print the differences as JSON.
     """
-    from trovid.recipes.schema import load_recipe, recipe_values
+    from trovid.recipes import flat_values, load_recipe
 
-    one, other = (_flat(recipe_values(load_recipe(name))) for name in (first, second))
-    keys = [*one, *(key for key in other if key not in one)]
-    rows = [[key, one.get(key, "-"), other.get(key, "-")] for key in keys]
+    one, other = (
+        {key: json_text.dumps(value) for key, value in flat_values(load_recipe(name)).items()}
+        for name in (first, second)
+    )
+    rows = [[key, one.get(key, "-"), other.get(key, "-")] for key in {**one, **other}]
     rows = [row for row in rows if row[1] != row[2]]
     if json:
         print_record([dict(zip(("key", "first", "second"), row, strict=True)) for row in rows])
@@ -119,13 +124,3 @@ def diff(
         print_columns(["", first, second], rows)
     else:
         print(f"{first} and {second} are equal")
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested dicts as one, with dotted keys and the values as text."""
-    flat: dict[str, str] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        nested = isinstance(value, dict)
-        flat.update(_flat(value, f"{name}.") if nested else {name: json_text.dumps(value)})
-    return flat

@@ -54,7 +54,7 @@ def train(
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.frame_runner import usable_device
-    from trovid.recipes.schema import load_recipe
+    from trovid.recipes import load_recipe
     from trovid.training.run import train_recipe, weights_file
     from trovid.zoo.published import backbone_file, model_file
     from trovid.zoo.weights import read_card

@@ -10,7 +10,7 @@ from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.torchvision.detector import build_from_builder
 from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
 from trovid.nn.rpn import ProposalNetwork
-from trovid.recipes.schema import (
+from trovid.recipes import (
     BackboneRecipe,
     Recipe,
     ResNetBackboneRecipe,

@@ -100,7 +100,7 @@ def _pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
-    from trovid.recipes.schema import load_recipe
+    from trovid.recipes import load_recipe
     from trovid.training.run import train_recipe
 
     train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device)

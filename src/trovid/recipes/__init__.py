@@ -1,5 +1,46 @@
-"""Recipes: everything that makes a model, as typed values."""
+"""Recipes: everything that makes a model, as typed values. Nothing here imports torch."""
 
-from trovid.recipes.schema import Recipe, load_recipe, recipe_names
+from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
+from trovid.recipes.printing import recipe_text
+from trovid.recipes.schema import (
+    BackboneRecipe,
+    BoxHeadRecipe,
+    ImageRecipe,
+    InferenceRecipe,
+    ModelRecipe,
+    Recipe,
+    ResNetBackboneRecipe,
+    RoIRecipe,
+    RPNRecipe,
+    SmallBackboneRecipe,
+    TemporalRecipe,
+    TimmBackboneRecipe,
+    TorchvisionImageRecipe,
+    TorchvisionModelRecipe,
+    TrainingRecipe,
+)
+from trovid.recipes.values import flat_values, recipe_values
 
-__all__ = ["Recipe", "load_recipe", "recipe_names"]
+__all__ = [
+    "BackboneRecipe",
+    "BoxHeadRecipe",
+    "ImageRecipe",
+    "InferenceRecipe",
+    "ModelRecipe",
+    "RPNRecipe",
+    "Recipe",
+    "ResNetBackboneRecipe",
+    "RoIRecipe",
+    "SmallBackboneRecipe",
+    "TemporalRecipe",
+    "TimmBackboneRecipe",
+    "TorchvisionImageRecipe",
+    "TorchvisionModelRecipe",
+    "TrainingRecipe",
+    "flat_values",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_names",
+    "recipe_text",
+    "recipe_values",
+]

@@ -1,22 +1,26 @@
-"""Recipes: one YAML file a model, every value written out, and the model built from it."""
+"""What a recipe holds: frozen dataclasses, each of which describes its keys.
+
+A key that is added later gets a default, which is what was done before, and
+`metadata={"since": VERSION}`: files that were written without it are still complete.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
-
-import yaml
-
-from trovid.errors import TrovidError
-from trovid.recipes.typed_values import convert, nearest
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallBackboneRecipe:
-    """Arguments of SmallBackbone."""
+    """A small residual network for small images on a CPU.
+
+    Attributes:
+        widths: stem (stride 2), stride 4, 8, 16
+        blocks: residual blocks of stride 4, 8, 16
+        out_channels: of the one map, stride 8
+        frozen_stages: not trained; 2: stem and stride 4
+    """
 
     name: Literal["small"]
     widths: tuple[int, int, int, int]
@@ -27,7 +31,15 @@ class SmallBackboneRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetBackboneRecipe:
-    """Arguments of ResNetBackbone; `reduction` has a width for each level, 0 for none."""
+    """A ResNet or ResNeXt of torchvision.
+
+    Attributes:
+        levels: conv2 to conv5, finest first
+        reduction: width of each level after a 3x3 convolution with ReLU; 0: none
+        dilated: conv5 with stride 1 and dilation 2
+        frozen_stages: not trained; 2: stem and conv2
+        trained_norm: scale and shift of BatchNorm; the statistics never change
+    """
 
     name: Literal["resnet18", "resnet50", "resnet101", "resnext101_64x4d"]
     levels: tuple[str, ...]
@@ -39,7 +51,14 @@ class ResNetBackboneRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TimmBackboneRecipe:
-    """Arguments of TimmBackbone; `reduction` has a width for each level, 0 for none."""
+    """A network of timm.
+
+    Attributes:
+        model: its name in timm
+        levels: names of timm's modules, finest first
+        reduction: width of each level after a 3x3 convolution with ReLU; 0: none
+        output_stride: of the last level, by dilation; null: the network's own
+    """
 
     name: Literal["timm"]
     model: str
@@ -53,7 +72,21 @@ BackboneRecipe = SmallBackboneRecipe | ResNetBackboneRecipe | TimmBackboneRecipe
 
 @dataclass(frozen=True, kw_only=True)
 class RPNRecipe:
-    """Arguments of ProposalNetwork; pairs are (training, test)."""
+    """The region proposal network.
+
+    Attributes:
+        channels: of the 3x3 convolution; null: as many as the level's
+        anchor_sizes: pixels of the resized frame, one list a level
+        aspect_ratios: height over width
+        rounded_anchors: half the sides rounded to whole pixels
+        pre_nms: boxes before suppression: training, test
+        post_nms: proposals: training, test
+        samples: anchors of an image in the loss
+        positive_fraction: of the samples, at most
+        lowest_iou: of an object's best anchor
+        allowed_border: pixels that anchors of the loss may lie outside; null: any
+        smooth_l1_beta: where the box loss goes from square to linear
+    """
 
     levels: tuple[str, ...] = ("0",)
     channels: int | None = None
@@ -74,7 +107,15 @@ class RPNRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TemporalRecipe:
-    """Arguments of Temporal RoI Align: K points, N heads (0: average), the embedding psi."""
+    """Temporal RoI Align.
+
+    Attributes:
+        top_k: K, the most similar positions of each support frame
+        num_heads: N, groups of channels in the attention; 0: average
+        embedding: psi; grouped as in the paper, dense as in the published code
+        bias: of the embedding
+        logit_scale: factor of the attention's logits
+    """
 
     top_k: int
     num_heads: int
@@ -85,7 +126,14 @@ class TemporalRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class RoIRecipe:
-    """RoI grid, samples a bin, the shift by half a pixel, and Temporal RoI Align or null."""
+    """How the features of a proposal are pooled.
+
+    Attributes:
+        output_size: bins of a side
+        sampling_ratio: samples of a bin's side
+        aligned: boxes shifted by half a pixel
+        temporal: Temporal RoI Align; null: RoIAlign
+    """
 
     levels: tuple[str, ...]
     output_size: int
@@ -96,7 +144,17 @@ class RoIRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class BoxHeadRecipe:
-    """FC widths, SELSA heads (0: none), one box a RoI or a class, deltas, RoIs in the loss."""
+    """From RoI features to classes and boxes.
+
+    Attributes:
+        hidden: widths of the fully connected layers
+        selsa_heads: heads of SELSA's attention; 0: none
+        class_agnostic: one box a RoI, or one for each class
+        delta_stds: what the deltas x, y, w, h are divided by
+        samples: RoIs of an image in the loss
+        positive_fraction: of the samples, at most
+        smooth_l1_beta: where the box loss goes from square to linear
+    """
 
     hidden: tuple[int, ...]
     selsa_heads: int
@@ -110,7 +168,7 @@ class BoxHeadRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecipe:
-    """The parts of a Detector."""
+    """The parts of the detector."""
 
     classes: tuple[str, ...]
     backbone: BackboneRecipe
@@ -121,11 +179,16 @@ class ModelRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionModelRecipe:
-    """One of torchvision's two-stage detectors with Temporal RoI Align, or without (null).
+    """One of torchvision's two-stage detectors; what is not here is as its builder makes it.
 
-    What is not here is as torchvision's builder of this `name` makes it. `unused` are its labels
-    that stand for no class, `frozen` the parts of the backbone's body that are not trained,
-    `norm_eps` BatchNorm's. With `channels_last` a Predictor sums in another order than torchvision.
+    Attributes:
+        name: torchvision's builder
+        unused: torchvision's labels that stand for no class
+        frozen: parts of the backbone's body that are not trained
+        norm_eps: BatchNorm's
+        channels_last: false: torchvision's order of sums; true: a fifth faster on a CPU
+        searched: level of the support frames that a proposal searches: own, or last, the coarsest
+        temporal: Temporal RoI Align; null: RoIAlign
     """
 
     name: Literal[
@@ -148,7 +211,14 @@ class TorchvisionModelRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionImageRecipe:
-    """Resizing as torchvision's detectors do it: sizes rounded down, pixels not rounded."""
+    """The frame as torchvision's detectors resize it: sizes rounded down, pixels not rounded.
+
+    Attributes:
+        shorter: pixels of the shorter side
+        longer: bound of the longer side
+        mean: RGB
+        divisor: of the padded sides
+    """
 
     name: Literal["torchvision"]
     shorter: int
@@ -160,7 +230,14 @@ class TorchvisionImageRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRecipe:
-    """Size of the resized frame (shorter side, bound of the longer), RGB statistics, padding."""
+    """The resized frame.
+
+    Attributes:
+        shorter: pixels of the shorter side
+        longer: bound of the longer side
+        mean: RGB
+        divisor: of the padded sides
+    """
 
     shorter: int
     longer: int
@@ -172,7 +249,15 @@ class ImageRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceRecipe:
-    """Support frames at inference and the choice of detections."""
+    """Support frames at inference and the choice of detections.
+
+    Attributes:
+        support: which frames: uniform:14, consecutive:6, stride:8x26
+        target_among_support: the target frame is its own last support frame
+        score: lowest of a detection
+        nms: IoU above which the lower of two boxes goes
+        max_detections: of a frame
+    """
 
     support: str
     target_among_support: bool
@@ -185,14 +270,20 @@ class InferenceRecipe:
 class TrainingRecipe:
     """Data, schedule and support frames of a training.
 
-    The learning rate rises linearly over `warmup` steps from its `warmup_start`-th part; then it
-    falls to a tenth at each step of `drops`, or without any along half a cosine. `momentum` is
-    AdamW's first and SGD's only one.
-
-    A step takes `batch` clips, of each a target frame and `support_frames` others; with
-    `mutual_support` each of these is a target frame too, supported by the others. `draw` says
-    what is drawn alike: "clips", or labelled "frames" (long clips then come more often). A clip's
-    frames are mirrored all together with probability `flip`.
+    Attributes:
+        start: recipe whose weights it begins with; null: none
+        videos: the first so many
+        batch: clips of a step
+        support_frames: of a clip, beside the target frame
+        support_window: frames around the target frame; null: any frames of the video
+        mutual_support: support frames are target frames too
+        draw: clips: each clip as often; frames: each labelled frame
+        flip: probability, alike within a clip
+        momentum: AdamW's first, SGD's only one
+        warmup: steps in which the learning rate rises
+        warmup_start: share of the learning rate that it rises from
+        drops: steps from which it is a tenth; none: half a cosine
+        clip_norm: bound of the gradients' norm
     """
 
     start: str | None
@@ -217,10 +308,30 @@ class TrainingRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a recipe comes from, which `trovid recipes show` prints beside its values.
+
+    Attributes:
+        title: What it is, in a line or a few.
+        base: The recipe that it was derived from.
+        file: The YAML file that it was read from.
+        remarks: Words on some of its values, by dotted key.
+    """
+
+    title: str = ""
+    base: Recipe | None = None
+    file: str | None = None
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that makes a model: its parts, its input, its inference, its training.
 
-    `published` is the figure that others state for such a model: mAP at IoU 0.5 in per cent.
+    Two recipes are equal if their values are; where they come from is no value.
+
+    Attributes:
+        published: mAP at IoU 0.5 in per cent that others state for such a model
     """
 
     name: str
@@ -229,71 +340,4 @@ class Recipe:
     image: ImageRecipe | TorchvisionImageRecipe
     inference: InferenceRecipe
     training: TrainingRecipe
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    folder = recipes_folder()
-    return sorted(f.relative_to(folder).with_suffix("").as_posix() for f in folder.rglob("*.yaml"))
-
-
-def recipes_folder() -> Path:
-    """Where the recipes that come with the package lie."""
-    return Path(str(resources.files("trovid.recipes"))) / "yaml"
-
-
-def load_recipe(name_or_path: str | Path) -> Recipe:
-    """The recipe of that name, or of that YAML file.
-
-    Raises:
-        TrovidError: If there is none, or the file has a wrong, unknown or missing key.
-    """
-    file = recipe_file(name_or_path)
-    try:
-        return parse_recipe(file.read_text(encoding="utf-8"), str(name_or_path))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise TrovidError(f"{file}: {reason}") from error
-
-
-def recipe_file(name_or_path: str | Path) -> Path:
-    """The YAML file of a recipe that comes with the package, or the one that was named.
-
-    Raises:
-        TrovidError: If there is no recipe of that name.
-    """
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml"):
-        return path
-    names = recipe_names()
-    if str(name_or_path) not in names:
-        raise TrovidError(f"no recipe {str(name_or_path)!r}{nearest(str(name_or_path), names)}")
-    return recipes_folder() / f"{name_or_path}.yaml"
-
-
-def parse_recipe(text: str, origin: str, *, complete: bool = True) -> Recipe:
-    """A recipe from YAML text.
-
-    Args:
-        text: The recipe.
-        origin: Names the file in errors.
-        complete: Whether every value must be there. Otherwise a value that the first version of
-            trovid did not have yet may be missing and is what that version did.
-
-    Raises:
-        TrovidError: If the text is no YAML, or has a wrong, unknown or missing key.
-    """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise TrovidError(
-            f"{origin}{line}: not YAML: {getattr(error, 'problem', error)}"
-        ) from error
-    return convert(values, Recipe, origin, complete=complete)
-
-
-def recipe_values(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain nested dicts, as YAML and JSON write it."""
-    return dataclasses.asdict(recipe)
+    origin: Origin = field(default=Origin(), compare=False, repr=False)

@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import types
 import typing
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, nearest
 
 
-def nearest(word: str, words: list[str]) -> str:
-    """The end of an error about an unknown word: the word that was meant, or all there are."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(words)}"
+@dataclass(frozen=True)
+class Reading:
+    """How values are read.
+
+    Attributes:
+        origin: Names the file in errors.
+        complete: Whether keys with a default must be there too, but for those with "since".
+    """
+
+    origin: str
+    complete: bool = True
+
+    def where(self, key: str) -> str:
+        """The beginning of an error about a key."""
+        return f"{self.origin}: {key or 'the recipe'}"
 
 
-def convert(value: Any, kind: Any, origin: str, *, complete: bool = True, key: str = "") -> Any:
+def convert(value: Any, kind: Any, reading: Reading, *, base: Any = None, key: str = "") -> Any:
     """The value as the type says, nested dataclasses included.
 
     Of several dataclasses (`A | B`) the one is taken whose `name` allows the value's `name`.
+    A dataclass's keys are its compared fields.
 
     Args:
         value: Nested dicts, lists and plain values.
         kind: The type.
-        origin: Names the file in errors.
-        complete: Whether keys with a default must be there too.
+        reading: How it is read.
+        base: Has the values of missing keys, where it is of the dataclass that is made.
         key: Where the value stands, for errors.
 
     Raises:
         TrovidError: If a key is wrong, unknown or missing.
     """
-    where = f"{origin}: {key or 'the recipe'}"
+    where = reading.where(key)
     arguments = typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         kinds = [a for a in arguments if a is not type(None)]
-        return convert(value, _by_name(value, kinds, where), origin, complete=complete, key=key)
+        return convert(value, _by_name(value, kinds, base, where), reading, base=base, key=key)
     if dataclasses.is_dataclass(kind):
-        return _to_dataclass(value, kind, origin, complete, key)
+        return _to_dataclass(value, kind, reading, base, key)
     origin_kind = typing.get_origin(kind)
     if origin_kind is Literal:
         if value not in arguments:
@@ -54,7 +66,7 @@ def convert(value: Any, kind: Any, origin: str, *, complete: bool = True, key: s
             raise TrovidError(f"{where} must be a list of {count}, but is {value!r}")
         kinds = [arguments[0]] * len(value) if variable else arguments
         return tuple(
-            convert(v, k, origin, complete=complete, key=f"{key}[{i}]")
+            convert(v, k, reading, key=f"{key}[{i}]")
             for i, (v, k) in enumerate(zip(value, kinds, strict=True))
         )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -66,38 +78,48 @@ def convert(value: Any, kind: Any, origin: str, *, complete: bool = True, key: s
     return value
 
 
-def _to_dataclass(value: Any, kind: Any, origin: str, complete: bool, key: str) -> Any:
-    where = f"{origin}: {key or 'the recipe'}"
+def _to_dataclass(value: Any, kind: Any, reading: Reading, base: Any, key: str) -> Any:
+    where = reading.where(key)
     if not isinstance(value, dict):
         raise TrovidError(f"{where} must hold keys and values, but is {value!r}")
     hints = typing.get_type_hints(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind) if field.compare}
     for name in value:
-        if name not in hints:
-            raise TrovidError(f"{where} has no key {name!r}{nearest(str(name), list(hints))}")
-    needed = [
-        field.name
-        for field in dataclasses.fields(kind)
-        if complete or field.default is dataclasses.MISSING
+        if name not in fields:
+            raise TrovidError(f"{where} has no key {name!r}{nearest(str(name), fields)}")
+    base = base if isinstance(base, kind) else None
+    missing = [
+        name
+        for name, field in fields.items()
+        if name not in value and base is None and _needed(field, reading)
     ]
-    missing = [name for name in needed if name not in value]
     if missing:
         raise TrovidError(f"{where} lacks {', '.join(missing)}")
-    return kind(
-        **{
-            name: convert(v, hints[name], origin, complete=complete, key=f"{key}.{name}".strip("."))
-            for name, v in value.items()
-        }
-    )
+    converted = {
+        name: convert(
+            v, hints[name], reading, base=getattr(base, name, None), key=f"{key}.{name}".strip(".")
+        )
+        for name, v in value.items()
+    }
+    return kind(**converted) if base is None else dataclasses.replace(base, **converted)
 
 
-def _by_name(value: Any, kinds: list[Any], where: str) -> Any:
+def _needed(field: dataclasses.Field[Any], reading: Reading) -> bool:
+    without_default = field.default is dataclasses.MISSING
+    return without_default or (reading.complete and "since" not in field.metadata)
+
+
+def _by_name(value: Any, kinds: list[Any], base: Any, where: str) -> Any:
     """Of several dataclasses the one whose field `name` is a Literal with the value's `name`.
 
-    One of them may have no such field: it is that of values without a name.
+    One of them may have no such field: it is that of values without a name. Without a name, too,
+    a value that changes some keys of a base is of the base's kind.
     """
     if len(kinds) == 1:
         return kinds[0]
     name = value.get("name") if isinstance(value, dict) else None
+    if name is None and base is not None:
+        return type(base)
     if not isinstance(name, str | None):
         raise TrovidError(f"{where}.name must be text, but is {name!r}")
     names: dict[Any, Any] = {}

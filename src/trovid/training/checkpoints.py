@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.errors import TrovidError
-from trovid.recipes.schema import Recipe, parse_recipe, recipe_values
+from trovid.recipes import Recipe, parse_recipe, recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
 
 

@@ -16,7 +16,7 @@ from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.inference.runtime.memory import memory_errors
 from trovid.inference.runtime.precision import computes_bfloat16
-from trovid.recipes.schema import Recipe, TrainingRecipe
+from trovid.recipes import Recipe, TrainingRecipe
 from trovid.storage.state import load_state
 from trovid.storage.tensor_files import read_tensors
 from trovid.structures.training_batch import TrainingBatch

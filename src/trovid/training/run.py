@@ -8,7 +8,7 @@ from pathlib import Path
 from trovid.datasets.reading import read_labels
 from trovid.errors import TrovidError
 from trovid.progress import bar
-from trovid.recipes.schema import Recipe, load_recipe
+from trovid.recipes import Recipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.clips import TrainingClips
 from trovid.training.facts import training_facts

@@ -8,7 +8,7 @@ from trovid.datasets.coco_vid import VideoLabels
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.evaluation import evaluate
 from trovid.inference.predictor import Predictor
-from trovid.recipes.schema import Recipe
+from trovid.recipes import Recipe
 
 
 def validation_ap50(

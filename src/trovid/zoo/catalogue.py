@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trovid.errors import TrovidError
-from trovid.recipes.schema import load_recipe, recipe_names
+from trovid.errors import TrovidError, nearest
+from trovid.recipes import load_recipe, recipe_names
 from trovid.zoo.published import place_of
 from trovid.zoo.registry import Checkpoint, checkpoints
 from trovid.zoo.weights import embedded_models, read_card
@@ -56,9 +55,8 @@ def catalogue_entry(name_or_path: str) -> CatalogueEntry:
         return entries[name_or_path]
     if Path(name_or_path).is_file():
         return _of_file(Path(name_or_path), "a file")
-    near = difflib.get_close_matches(name_or_path, entries, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "`trovid models` lists them"
-    raise TrovidError(f"no model {name_or_path!r}; {hint}")
+    hint = nearest(name_or_path, entries, otherwise="`trovid models` lists them")
+    raise TrovidError(f"no model {name_or_path!r}{hint}")
 
 
 def _of_file(path: Path, place: str) -> CatalogueEntry:

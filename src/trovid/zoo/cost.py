@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from trovid.detectors.building import build_detector
 from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.nn.box_head import SupportEmbedding
-from trovid.recipes.schema import Recipe
+from trovid.recipes import Recipe
 
 GIGA = 1e9
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import os
 from pathlib import Path
@@ -14,9 +13,9 @@ from filelock import FileLock
 
 from trovid.detectors.faster_rcnn.conversion import convert_published
 from trovid.detectors.torchvision.detector import convert_torchvision
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
-from trovid.recipes.schema import TorchvisionModelRecipe, load_recipe, recipe_names
+from trovid.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
 from trovid.storage.tensor_files import save_tensors
 from trovid.zoo.download import check_hash, download
 from trovid.zoo.registry import Checkpoint, backbone_checkpoints, checkpoints
@@ -197,11 +196,9 @@ def model_file(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.exists():
         return path
-    known = [*embedded, *published]
-    near = difflib.get_close_matches(name, known, n=1)
-    cure = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(embedded)}, ..."
     hint = " (a recipe, but its weights are not here)" if name in recipe_names() else ""
-    raise TrovidError(f"no model {name!r}{hint}: give a file or a name of `trovid models`; {cure}")
+    cure = nearest(name, [*embedded, *published], otherwise=f"one of {', '.join(embedded)}, ...")
+    raise TrovidError(f"no model {name!r}{hint}: give a file or a name of `trovid models`{cure}")
 
 
 def backbone_file(name_or_path: str | Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import Recipe, parse_recipe, recipe_values
+from trovid.recipes import Recipe, parse_recipe, recipe_values
 from trovid.storage.state import load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
 

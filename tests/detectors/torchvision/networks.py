@@ -13,7 +13,7 @@ from torchvision.models.resnet import Bottleneck
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.inference import Predictor
-from trovid.recipes.schema import Recipe, load_recipe
+from trovid.recipes import Recipe, load_recipe
 
 SHORTER = 256
 

@@ -14,7 +14,7 @@ from trovid.backbones import ResNetBackbone
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.inference.runtime.inference_form import LowPrecision, fold_batch_norm, for_inference
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 
 
 def randomise_norms(module: nn.Module) -> None:

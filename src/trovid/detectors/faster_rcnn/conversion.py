@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes.schema import ModelRecipe, Recipe, recipe_values
+from trovid.recipes import ModelRecipe, Recipe, recipe_values
 from trovid.storage.hashes import sha256_of
 from trovid.storage.state import check_state
 from trovid.storage.torch_checkpoints import read_checkpoint

@@ -22,7 +22,7 @@ from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
 from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
 from trovid.nn.rpn import ProposalNetwork
-from trovid.recipes.schema import Recipe, TorchvisionModelRecipe, recipe_values
+from trovid.recipes import Recipe, TorchvisionModelRecipe, recipe_values
 
 COCO_OUTPUTS = 91
 COCO_UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)

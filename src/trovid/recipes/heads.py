@@ -1,0 +1,46 @@
+"""The methods that are compared: a recipe with Temporal RoI Align, with SELSA, with both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from trovid.recipes.schema import ModelRecipe, Origin, Recipe, TemporalRecipe
+
+
+def with_heads(
+    base: Recipe,
+    name: str,
+    *,
+    title: str,
+    temporal: TemporalRecipe | None = None,
+    selsa_heads: int = 0,
+    hidden: tuple[int, ...] | None = None,
+    published: float | None = None,
+    remarks: dict[str, str] | None = None,
+    **others: Any,
+) -> Recipe:
+    """The recipe of a single-frame detector with one of the methods, or two.
+
+    Args:
+        base: The recipe.
+        name: Of the new one.
+        title: Of the new one.
+        temporal: Temporal RoI Align, if that is wanted.
+        selsa_heads: Heads of SELSA's attention; 0 for none.
+        hidden: Widths of the fully connected layers, where they are others.
+        published: The figure that others state.
+        remarks: On values that differ from the base's, by dotted key.
+        others: Other keys of the recipe that differ.
+    """
+    parts = base.model
+    assert isinstance(parts, ModelRecipe)
+    model = replace(
+        parts,
+        roi=replace(parts.roi, temporal=temporal),
+        box_head=replace(
+            parts.box_head, selsa_heads=selsa_heads, hidden=hidden or parts.box_head.hidden
+        ),
+    )
+    origin = Origin(title=title, base=base, remarks=remarks or {})
+    return replace(base, name=name, published=published, model=model, origin=origin, **others)

@@ -1,0 +1,112 @@
+"""The recipes that come with the package: their values, and the detectors built from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from trovid.detectors.building import build_detector
+from trovid.recipes import (
+    RPNRecipe,
+    load_recipe,
+    parse_recipe,
+    recipe_names,
+    recipe_text,
+    recipe_values,
+)
+
+HASHES = {
+    "coco-mask-r50-fpn": "8a1ef18b21ee1202",
+    "coco-mask-r50-fpn-v2": "17e5405fbd3fc930",
+    "coco-mobilenet-v3-320-fpn": "495d3655084c18fe",
+    "coco-mobilenet-v3-fpn": "1236f6fbd99a1432",
+    "coco-person-r50-fpn": "99f8175980481d33",
+    "coco-r50-fpn": "29661bde5753d79d",
+    "coco-r50-fpn-v2": "63ac33f076165a16",
+    "mmtracking/selsa-r101": "1352c6a647958d11",
+    "mmtracking/selsa-r50": "a5013624ed44ff8a",
+    "mmtracking/selsa-troi-r101": "5f670e0ffca95557",
+    "mmtracking/selsa-troi-r50": "4c1b7aeec24566df",
+    "mmtracking/selsa-troi-x101": "740259d792a1448a",
+    "mmtracking/selsa-x101": "6b4facb4b4a7f5ba",
+    "mmtracking/single-r101": "113f821eebd0b84c",
+    "mmtracking/single-r50": "746879335cc04379",
+    "mmtracking/single-troi-r101": "63185b739ec7c486",
+    "mmtracking/single-troi-r50": "430534d2c407448c",
+    "mmtracking/single-troi-x101": "4e7a79efa401ed18",
+    "mmtracking/single-x101": "261c763dbea7f460",
+    "paper/selsa-r101": "da13c4ee37d15032",
+    "paper/selsa-r50": "8b5a5580ae204361",
+    "paper/selsa-troi-r101": "cb3ec93227fc0366",
+    "paper/selsa-troi-r50": "9713727b42b0f8ab",
+    "paper/selsa-troi-x101": "dfb45a3db0c9f8a6",
+    "paper/selsa-x101": "5f56e2c61b63d233",
+    "paper/single-r101": "fb253392efc0d554",
+    "paper/single-r50": "0d71405f619d0209",
+    "paper/single-troi-r101": "1717c1e433d04ba7",
+    "paper/single-troi-r50": "5cdb06abbd6e8131",
+    "paper/single-troi-x101": "583b06073f27c33a",
+    "paper/single-x101": "c3dc313aa07aa675",
+    "synthvid-selsa": "7e420d72ce1357d5",
+    "synthvid-selsa-troi": "5ea9938862abdfab",
+    "synthvid-single": "b5d5675e0926cb2e",
+    "synthvid-single-troi": "addbf93ce71e6209",
+    "synthvid-start": "32f715ecc9d4966a",
+}
+"""The first 16 digits of the SHA-256 of a recipe's values as JSON with sorted keys, made from the
+YAML files of commit 919e246. A key that was added later (`metadata={"since": ...}`) and has its
+default is not among the values, so that a new key changes none of these."""
+
+
+def values_of(part) -> dict:
+    return {
+        field.name: values_of(value) if dataclasses.is_dataclass(value) else value
+        for field in dataclasses.fields(part)
+        for value in [getattr(part, field.name)]
+        if field.compare and not ("since" in field.metadata and value == field.default)
+    }
+
+
+def digest(part) -> str:
+    return hashlib.sha256(json.dumps(values_of(part), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def test_the_values_are_those_of_919e246():
+    assert {name: digest(load_recipe(name)) for name in recipe_names()} == HASHES
+
+
+def test_a_key_added_later_changes_no_hash_until_it_is_used():
+    field = dataclasses.field(default=0.1, metadata={"since": "1.0"})
+    later = dataclasses.make_dataclass(
+        "Later", [("jitter", float, field)], bases=(RPNRecipe,), frozen=True, kw_only=True
+    )
+    rpn = load_recipe("paper/selsa-r50").model.rpn
+    assert digest(later(**vars(rpn))) == digest(rpn)
+    assert digest(later(**vars(rpn), jitter=0.2)) != digest(rpn)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_is_what_it_prints_and_builds(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert parse_recipe(recipe_text(recipe), "copy.yaml") == recipe
+    assert parse_recipe(json.dumps(recipe_values(recipe)), "a card", complete=False) == recipe
+    with torch.device("meta"):
+        assert build_detector(recipe).box_head.num_classes == len(recipe.model.classes)
+
+
+def test_recipes_are_read_and_printed_without_torch():
+    code = (
+        "import sys; from trovid.cli.main import main\n"
+        "try: main(['recipes', 'show', 'synthvid-selsa-troi'])\n"
+        "except SystemExit: print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "name: synthvid-selsa-troi " in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
