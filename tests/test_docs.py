@@ -10,13 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from trovid.cli.main import SUMMARIES, main
 from trovid.datasets.synthvid import write_split
+from trovid.detectors.building import build_detector
+from trovid.recipes import parse_recipe
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RECIPE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 NOT_RUN = {
@@ -71,6 +75,23 @@ def test_example(tmp_path, monkeypatch, clip, place, code):
         env={**os.environ, "PATH": paths},
     )
     assert done.returncode == 0, done.stderr
+
+
+RECIPES = [
+    pytest.param(text, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, text in enumerate(RECIPE.findall(page.read_text(encoding="utf-8")))
+]
+
+
+@pytest.mark.parametrize("text", RECIPES)
+def test_recipe(text):
+    if "name: timm" in text:
+        pytest.importorskip("timm", reason="the optional package timm is not installed")
+    recipe = parse_recipe(text, "mine.yaml")
+    assert recipe.name == "mine"
+    with torch.device("meta"):
+        assert build_detector(recipe).box_head.num_classes == len(recipe.model.classes)
 
 
 def test_commands_in_the_pages_exist_with_their_options(capsys):

@@ -17,7 +17,7 @@ CARD = """# {name}
 
 | | |
 |---|---|
-| recipe | `{recipe}.yaml`, start `{start}` |
+| recipe | `{recipe}`, start `{start}` |
 | training | seed {seed}, {steps} steps of {targets} targets after the start, {minutes} minutes |
 | machine | {machine}, torch {torch} |
 | commit, finished | {commit}, {finished} |
