@@ -9,7 +9,7 @@ import torch
 
 from trovid.detectors.building import build_detector
 from trovid.inference import Predictor
-from trovid.recipes.schema import Recipe, load_recipe, recipe_names
+from trovid.recipes import Recipe, load_recipe, recipe_names
 from trovid.structures.training_batch import TrainingBatch
 from trovid.training.loop import make_optimizer, training_step
 from trovid.video.opening import Frame

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from tests.detectors.candidates import CANDIDATES
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes import TimmBackboneRecipe, load_recipe, parse_recipe, recipe_values
@@ -148,10 +149,10 @@ def test_a_backbone_of_timm_stands_in_a_recipe():
     )
     detector = build_detector(parse_recipe(text, "mine.yaml")).eval()
     with torch.no_grad():
-        bank = detector.encode_support(torch.rand(2, 3, 96, 128))
-        (scored,) = detector(torch.rand(1, 3, 96, 128), [bank])
+        support = detector.encode(torch.rand(2, 3, 96, 128))
+        (scored,) = detector.detect(torch.rand(1, 3, 96, 128), [support], options=CANDIDATES)
     assert torch.isfinite(scored.boxes).all()
-    assert list(bank.maps) == ["stages.1"]
+    assert list(support.maps) == ["stages.1"]
 
 
 def test_parts_that_do_not_fit_are_named():

@@ -27,7 +27,7 @@ from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.inference.runtime.precision import usable_precision
 from trovid.ops.backends import resolve_backend
-from trovid.recipes.schema import ModelRecipe, Recipe
+from trovid.recipes import ModelRecipe, Recipe
 from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame
 

@@ -21,7 +21,7 @@ from trovid.inference.runtime.execution import (
 from trovid.inference.runtime.inference_form import for_inference
 from trovid.inference.runtime.memory import memory_errors
 from trovid.inference.runtime.precision import usable_precision
-from trovid.recipes.schema import Recipe, TorchvisionModelRecipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe
 from trovid.structures import DetectOptions
 from trovid.video.opening import Frame
 from trovid.video.transforms import make_transform

@@ -9,7 +9,7 @@ from trovid.errors import OptionError
 from trovid.structures.support_sampling import SupportSampling
 
 if TYPE_CHECKING:
-    from trovid.recipes.schema import InferenceRecipe
+    from trovid.recipes import InferenceRecipe
 
 
 @dataclass(frozen=True, kw_only=True)

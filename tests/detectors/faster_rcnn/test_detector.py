@@ -11,7 +11,7 @@ from tests.detectors.candidates import AMONG, CANDIDATES
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.structures import TrainingBatch
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]

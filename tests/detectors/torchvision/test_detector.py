@@ -30,7 +30,7 @@ from trovid.detectors.building import build_detector
 from trovid.detectors.torchvision.detector import COCO_UNUSED, convert_torchvision, from_torchvision
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 from trovid.training.loop import initial_detector, make_optimizer, training_step
 from trovid.video.transforms import make_transform
