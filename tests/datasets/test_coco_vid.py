@@ -1,10 +1,12 @@
 import copy
+import gc
 import json
+import tracemalloc
 
 import pytest
 import torch
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.errors import TrovidError
 from trovid.structures import Video
 
@@ -53,20 +55,23 @@ def write(tmp_path, document):
 
 
 def test_reading(tmp_path):
-    labels = VideoLabels.from_json(write(tmp_path, DOCUMENT))
+    labels = read_coco_vid(write(tmp_path, DOCUMENT))
     assert labels.class_names == ("anchor", "cup")
     assert labels.videos == [Video("a", 3, 6, 8, 25.0), Video("b", 1, 4, 4, 0.0)]
-    assert labels.path(labels.videos[0]) == tmp_path / "clips" / "a.mp4"
-    assert labels.raw == DOCUMENT
+    assert labels.path("a") == tmp_path / "clips" / "a.mp4"
+    assert labels.info == {"name": "a test"}
+    assert labels.labelled_frames("a").tolist() == [0, 2]
+    assert labels.labelled_frames("b").tolist() == []
     truth = labels.ground_truth("a")
     assert [len(frame) for frame in truth] == [0, 0, 1]
     assert [frame.frame_index for frame in truth] == [0, 1, 2]
     assert truth[2].boxes.tolist() == [[1, 2, 4.5, 4]]
     assert truth[2].labels.tolist() == [1]
     assert truth[2].instance_ids.tolist() == [4]
-    assert truth[2].deteriorations == ("noise",)
-    assert truth[2].strengths.tolist() == pytest.approx([1.2])
-    assert truth[2].motion_iou.tolist() == pytest.approx([0.8])
+    assert truth[2].attributes["deterioration"] == ("noise",)
+    assert truth[2].attributes["strength"].tolist() == pytest.approx([1.2])
+    assert truth[2].attributes["motion_iou"].tolist() == pytest.approx([0.8])
+    assert truth[2].counted.tolist() == [True]
     assert truth[2].image_size == (6, 8)
     assert truth[2].masks is None
     assert truth[0].boxes.shape == (0, 4)
@@ -81,7 +86,7 @@ def test_masks_on_demand(tmp_path):
     document = copy.deepcopy(DOCUMENT)
     code = mask.encode(expected.numpy().astype("uint8", order="F"))["counts"].decode()
     document["annotations"][0]["segmentation"]["counts"] = code
-    truth = VideoLabels.from_json(write(tmp_path, document)).ground_truth("a", masks=True)
+    truth = read_coco_vid(write(tmp_path, document)).ground_truth("a", masks=True)
     assert torch.equal(truth[2].masks[0], expected)
     assert truth[1].masks.shape == (0, 6, 8)
 
@@ -90,15 +95,41 @@ def test_what_a_label_need_not_have(tmp_path):
     document = copy.deepcopy(DOCUMENT)
     for key in OPTIONAL:
         del document["annotations"][0][key]
-    truth = VideoLabels.from_json(write(tmp_path, document)).ground_truth("a", masks=True)
-    assert truth[2].deteriorations is None
-    assert truth[2].strengths is None
-    assert truth[2].motion_iou is None
+    truth = read_coco_vid(write(tmp_path, document)).ground_truth("a", masks=True)
+    assert truth[2].attributes == {}
     assert truth[2].masks is None
 
 
+def test_crowds_ignored_objects_and_objects_of_their_own(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    first = document["annotations"][0]
+    for number, extra in enumerate(({"iscrowd": 1}, {"ignore": 1, "occluded": 1}, {}), 2):
+        more = {"id": number, **{k: first[k] for k in ("image_id", "video_id", "category_id")}}
+        document["annotations"].append({**more, "bbox": [0, 0, number, 1], **extra})
+    document["annotations"][3]["instance_id"] = -1
+    (truth,) = read_coco_vid(write(tmp_path, document)).ground_truth("a", frames=[2])
+    assert truth.crowd.tolist() == [False, True, False, False]
+    assert truth.ignore.tolist() == [False, False, True, False]
+    assert truth.counted.tolist() == [True, False, False, True]
+    assert truth.instance_ids[0] == 4
+    assert len(set(truth.instance_ids.tolist())) == 4
+    assert truth.attributes["deterioration"] == ("noise", "", "", "")
+    assert truth.attributes["occluded"].isnan().tolist() == [True, True, False, True]
+
+
+def test_a_list_may_stand_anywhere_in_the_file(tmp_path):
+    """COCO's own files end with the categories."""
+    backwards = dict(reversed(DOCUMENT.items()))
+    one, other = (
+        read_coco_vid(write(tmp_path, document)).ground_truth("a")[2]
+        for document in (DOCUMENT, backwards)
+    )
+    assert torch.equal(one.boxes, other.boxes)
+    assert torch.equal(one.labels, other.labels)
+
+
 def test_unknown_video(tmp_path):
-    labels = VideoLabels.from_json(write(tmp_path, DOCUMENT))
+    labels = read_coco_vid(write(tmp_path, DOCUMENT))
     with pytest.raises(KeyError, match="nowhere"):
         labels.ground_truth("nowhere")
 
@@ -130,7 +161,12 @@ MISFITS = [
     (("annotations", 0, "bbox"), [1, 2, float("nan"), 4], "annotations[0].bbox must be four"),
     (("annotations", 0, "bbox"), [1, 2, 0, 4], "must have a width and a height above 0"),
     (("annotations", 0, "strength"), "much", "annotations[0].strength must be a number"),
+    (("annotations", 0, "instance_id"), "7", "annotations[0].instance_id must be an integer"),
+    (("annotations", 0, "iscrowd"), 2, "annotations[0].iscrowd must be 0 or 1, but is 2"),
+    (("annotations", 0, "ignore"), "no", "annotations[0].ignore must be 0 or 1, but is 'no'"),
     (("annotations", 0, "segmentation", "size"), [8, 6], "compressed RLE of size [6, 8]"),
+    (("annotations", 0, "instance_id"), 2**64, "annotations[0].instance_id must lie below"),
+    (("annotations", 0, "segmentation", "counts"), "\u00e9", "compressed RLE of size [6, 8]"),
     (("annotations", 0, "segmentation", "counts"), [48], "compressed RLE of size [6, 8]"),
 ]
 
@@ -144,30 +180,52 @@ def test_misfits_are_named_with_their_place(tmp_path, keys, value, message):
     place[keys[-1]] = value
     path = write(tmp_path, document)
     with pytest.raises(TrovidError) as error:
-        VideoLabels.from_json(path)
+        read_coco_vid(path)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    "key", ["id", "image_id", "video_id", "instance_id", "category_id", "bbox"]
-)
+@pytest.mark.parametrize("key", ["id", "image_id", "video_id", "category_id", "bbox"])
 def test_missing_fields_are_named(tmp_path, key):
     document = copy.deepcopy(DOCUMENT)
     del document["annotations"][0][key]
     with pytest.raises(TrovidError, match=rf"annotations\[0\] has no `{key}`"):
-        VideoLabels.from_json(write(tmp_path, document))
+        read_coco_vid(write(tmp_path, document))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\xff"])
+BROKEN = ["", "{", "[]", "\xff", "{}x", '{"images": [1,]}', '{"images": [1 2]}', '{"a": 1,}']
+
+
+@pytest.mark.parametrize("text", [*BROKEN, '{"a" 1}', "{1: 2}", '{"images": [1', json.dumps([{}])])
 def test_no_document(tmp_path, text):
     path = tmp_path / "labels.json"
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(TrovidError, match=r"labels\.json: "):
-        VideoLabels.from_json(path)
+        read_coco_vid(path)
+
+
+def test_many_frames_take_columns_and_not_python_objects(tmp_path):
+    """ImageNet VID's validation has 176,126 frames; what stays of each is less than one dict."""
+    frames = 20_000
+    document = copy.deepcopy(DOCUMENT)
+    document["videos"][0]["num_frames"] = frames
+    document["images"] = [{"id": i, "video_id": 5, "frame_index": i} for i in range(frames)]
+    document["annotations"] = [
+        {"id": i, "image_id": i, "video_id": 5, "instance_id": 1, "category_id": 7, "bbox": [i] * 4}
+        for i in range(1, frames)
+    ]
+    path = write(tmp_path, document)
+    del document
+    tracemalloc.start()
+    dataset = read_coco_vid(path)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept / frames < 100
+    assert dataset.ground_truth("a", frames=[7])[0].boxes.tolist() == [[7, 7, 14, 14]]
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(TrovidError, match=r"gone\.json: cannot be read"):
-        VideoLabels.from_json(tmp_path / "gone.json")
+        read_coco_vid(tmp_path / "gone.json")

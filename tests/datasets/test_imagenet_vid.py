@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.datasets.coco_document import write_coco_vid
 from tests.datasets.imagenet_folder import LISTED, VAL, write_imagenet
 from tests.zoo.published_files import small_recipe
 from trovid.cli.main import main
-from trovid.datasets.coco_vid import VideoLabels
 from trovid.datasets.imagenet_vid import CLASSES
-from trovid.datasets.reading import read_labels
+from trovid.datasets.reading import read_dataset
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes import Recipe, load_recipe
@@ -46,7 +46,7 @@ def recipe() -> Recipe:
 
 
 def test_validation_labels_are_those_of_every_frame(folder):
-    labels = read_labels(folder, split="val")
+    labels = read_dataset(folder, split="val")
     assert labels.class_names == load_recipe("mmtracking/selsa-troi-r101").model.classes
     assert [(v.name, v.num_frames, (v.height, v.width)) for v in labels.videos] == [
         (name, *rest) for name, rest in VAL.items()
@@ -55,15 +55,15 @@ def test_validation_labels_are_those_of_every_frame(folder):
     assert [t.boxes.tolist() for t in truth][2] == [[14, 12, 64, 52], [5, 40, 45, 85]]
     assert truth[2].labels.tolist() == [29, 8]
     assert truth[0].instance_ids.tolist() == truth[2].instance_ids.tolist()
-    assert labels.path(labels.videos[0]) == folder / "Data/VID/val/ILSVRC2015_val_00000000"
+    assert labels.path(labels.videos[0].name) == folder / "Data/VID/val/ILSVRC2015_val_00000000"
 
 
 def test_training_labels_are_those_of_the_lists(folder):
-    labels = read_labels(folder, split="train")
+    labels = read_dataset(folder, split="train")
     names = [video.name for video in labels.videos]
     assert names[:2] == list(LISTED)
     assert names[2:] == ["n02084071_1", "ILSVRC2014_train_00000663", "n02084071_1#2"]
-    assert [labels.labelled_frames(name) for name in names[:2]] == [[0, 3, 6], [2]]
+    assert [labels.labelled_frames(name).tolist() for name in names[:2]] == [[0, 3, 6], [2]]
     assert labels.videos[0].num_frames == 8
     assert labels.ground_truth(names[0], frames=[3])[0].boxes[0].tolist() == [16, 12, 66, 52]
 
@@ -92,12 +92,8 @@ def test_one_command_evaluates_a_model_on_the_folder(folder, recipe, tmp_path):
     save_weights(tmp_path / "m.safetensors", build_detector(recipe), recipe, facts={})
     words = ["--model", tmp_path / "m.safetensors", "--device", "cpu", "--score", "0.0001"]
     command("evaluate", *words, "--data", folder, "--out", tmp_path / "folder.json")
-    labels = read_labels(folder)
-    raw = json.loads(json.dumps(labels.raw))
-    for record in raw["videos"]:
-        record["file_name"] = str(folder / record["file_name"])
-    (tmp_path / "val.json").write_text(json.dumps(raw))
-    VideoLabels.from_json(tmp_path / "val.json")
+    labels = read_dataset(folder)
+    write_coco_vid(tmp_path / "val.json", labels)
     command("evaluate", *words, "--data", tmp_path / "val.json", "--out", tmp_path / "file.json")
     first, second = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("folder", "file"))
     assert first["overall"] == second["overall"]
@@ -107,9 +103,9 @@ def test_one_command_evaluates_a_model_on_the_folder(folder, recipe, tmp_path):
 
 def test_predictions_of_detect_are_held_against_the_folder(folder, tmp_path):
     """What `detect` calls a folder of frames is what the labels call the video."""
-    labels = read_labels(folder)
+    labels = read_dataset(folder)
     name = labels.videos[0].name
-    words = ["detect", labels.path(labels.videos[0]), "--out", tmp_path, "--no-video"]
+    words = ["detect", labels.path(labels.videos[0].name), "--out", tmp_path, "--no-video"]
     command(*words, "--frame-rate", "25", "--device", "cpu")
     document = json.loads((tmp_path / f"{name}.json").read_text())
     document["head"]["class_names"] = list(labels.class_names)
@@ -127,7 +123,7 @@ def test_predictions_of_detect_are_held_against_the_folder(folder, tmp_path):
 
 
 def test_batches_mix_videos_and_images(folder, recipe, tmp_path):
-    labels = read_labels(folder, split="train")
+    labels = read_dataset(folder, split="train")
     transform = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
     clips = TrainingClips(labels, transform, cache=tmp_path)
     assert not list(tmp_path.rglob("*.npy"))
@@ -151,7 +147,7 @@ def test_batches_mix_videos_and_images(folder, recipe, tmp_path):
 
 
 def test_mirrored_clips_keep_their_boxes_on_the_objects(folder, tmp_path):
-    labels = read_labels(folder, split="val")
+    labels = read_dataset(folder, split="val")
     transform = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
     clips = TrainingClips(labels, transform, cache=tmp_path)
     plain, mirrored = (
@@ -170,7 +166,7 @@ def test_mirrored_clips_keep_their_boxes_on_the_objects(folder, tmp_path):
 
 
 def test_a_training_runs_on_the_folder(folder, recipe, tmp_path):
-    labels = read_labels(folder, split="train")
+    labels = read_dataset(folder, split="train")
     clips = TrainingClips(
         labels, make_transform(shorter=96, longer=160, divisor=16), cache=tmp_path / "frames"
     )
@@ -184,7 +180,7 @@ def test_a_training_runs_on_the_folder(folder, recipe, tmp_path):
 
 def test_mutual_support_needs_labels_everywhere(folder, tmp_path):
     clips = TrainingClips(
-        read_labels(folder, split="train"), make_transform(shorter=96, longer=160), cache=tmp_path
+        read_dataset(folder, split="train"), make_transform(shorter=96, longer=160), cache=tmp_path
     )
     with pytest.raises(TrovidError, match="mutual_support needs labels in every frame"):
         clips.batch(40, 1, seed=(0, 0), mutual=True)
@@ -194,9 +190,9 @@ def test_what_is_missing_or_broken_is_one_line(folder, tmp_path):
     (tmp_path / "Data/VID/val").mkdir(parents=True)
     (tmp_path / "Annotations/VID").mkdir(parents=True)
     with pytest.raises(TrovidError, match="holds no videos"):
-        read_labels(tmp_path)
+        read_dataset(tmp_path)
     with pytest.raises(TrovidError, match=r"15frames.txt: cannot be read .*published list"):
-        read_labels(tmp_path, split="train")
+        read_dataset(tmp_path, split="train")
     copy = write_imagenet(tmp_path / "copy")
     xml = copy / "Annotations/VID/val/ILSVRC2015_val_00000000/000001.xml"
     for text, message in (
@@ -205,11 +201,11 @@ def test_what_is_missing_or_broken_is_one_line(folder, tmp_path):
     ):
         xml.write_text(text)
         with pytest.raises(TrovidError, match=rf"000001.xml: .*{message}") as error:
-            read_labels(copy)
+            read_dataset(copy)
         assert "\n" not in str(error.value)
     xml.unlink()
     with pytest.raises(TrovidError, match=r"000001.xml: cannot be read"):
-        read_labels(copy)
+        read_dataset(copy)
     (copy / "ImageSets/VID_train_15frames.txt").write_text("train/x 1 a 5\n")
     with pytest.raises(TrovidError, match=r"VID_train_15frames.txt:1: must be `video 1 frame"):
-        read_labels(copy, split="train")
+        read_dataset(copy, split="train")

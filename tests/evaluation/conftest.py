@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
 from trovid.structures import Detections
 
 CLASSES = ("cat", "dog", "owl")
@@ -17,13 +18,14 @@ KINDS = ("none", "motion_blur", "occlusion")
 
 def _annotation(object_: dict) -> dict:
     x1, y1, x2, y2 = object_["box"]
-    extra = {k: object_[k] for k in ("deterioration", "strength", "motion_iou") if k in object_}
+    optional = ("deterioration", "strength", "motion_iou", "ignore")
+    extra = {name: object_[name] for name in optional if name in object_}
     return {
         "category_id": object_["label"] + 1,
         "instance_id": object_.get("instance_id", 1),
         "bbox": [x1, y1, x2 - x1, y2 - y1],
         "area": (x2 - x1) * (y2 - y1),
-        "iscrowd": 0,
+        "iscrowd": object_.get("crowd", 0),
         **extra,
     }
 
@@ -33,7 +35,7 @@ def write_labels(tmp_path) -> Callable[..., Path]:
     """Writes COCO-VID labels: for each video's name its frames, each a list of objects.
 
     An object is {"box": [x1, y1, x2, y2], "label": index, "deterioration", "strength",
-    "motion_iou"}, the last three optional.
+    "motion_iou", "crowd", "ignore"}, all but the first two optional.
     """
 
     def write(videos: dict[str, list[list[dict]]], class_names=CLASSES) -> Path:
@@ -64,9 +66,9 @@ def write_labels(tmp_path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def make_labels(write_labels) -> Callable[..., VideoLabels]:
+def make_labels(write_labels) -> Callable[..., Dataset]:
     """As `write_labels`, read again."""
-    return lambda *args, **kwargs: VideoLabels.from_json(write_labels(*args, **kwargs))
+    return lambda *args, **kwargs: read_coco_vid(write_labels(*args, **kwargs))
 
 
 def frame(found: list[tuple], index: int = 0, class_names=CLASSES) -> Detections:
@@ -86,9 +88,14 @@ def make_frame() -> Callable[..., Detections]:
     return frame
 
 
-def random_videos(seed: int, *, clips: int, frames: int = 6) -> dict[str, list[list[dict]]]:
-    """Objects that move through clips; some frames are empty."""
-    rng = np.random.default_rng(seed)
+def random_videos(
+    seed: int, *, clips: int, frames: int = 6, ignored: float = 0.0
+) -> dict[str, list[list[dict]]]:
+    """Objects that move through clips; some frames are empty.
+
+    Of the objects a part of `ignored` is a crowd, as large a one is ignored, some are both.
+    """
+    rng, coins = np.random.default_rng(seed), np.random.default_rng(seed + 1)
     videos = {}
     for clip in range(clips):
         starts = rng.uniform(0, 120, (4, 2))
@@ -103,6 +110,8 @@ def random_videos(seed: int, *, clips: int, frames: int = 6) -> dict[str, list[l
                     "deterioration": (kind := str(rng.choice(KINDS))),
                     "strength": 0.0 if kind == "none" else float(rng.uniform(0.5, 1.5)),
                     "motion_iou": float(rng.uniform(0.5, 1)),
+                    "crowd": int(coins.random() < ignored),
+                    "ignore": int(coins.random() < ignored),
                 }
                 for i in range(4)
                 if rng.random() < 0.7
@@ -138,8 +147,8 @@ def random_predictions(seed: int, videos: dict[str, list[list[dict]]]) -> dict:
 def random_case(make_labels) -> Callable[..., tuple]:
     """(predictions, labels) of some random clips."""
 
-    def make(seed: int, *, clips: int = 8, models: int = 1) -> tuple:
-        videos = random_videos(seed, clips=clips)
+    def make(seed: int, *, clips: int = 8, models: int = 1, ignored: float = 0.0) -> tuple:
+        videos = random_videos(seed, clips=clips, ignored=ignored)
         made = [random_predictions(seed + 100 + m, videos) for m in range(models)]
         return (*made, make_labels(videos))
 

@@ -1,4 +1,4 @@
-"""pycocotools as the truth, with a true "ignore" of chosen objects."""
+"""pycocotools as the truth, with a true "ignore" of chosen objects; crowds are its own."""
 
 import contextlib
 import io
@@ -35,8 +35,8 @@ def pycocotools_precision(pool: Pool, active=None) -> np.ndarray:
                 "category_id": int(pool.true_labels[i]) + 1,
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-                "outside": int(not active[i]),
+                "iscrowd": int(pool.crowd[i]),
+                "outside": int(not active[i] or pool.crowd[i] or pool.ignore[i]),
             }
             for i, (x1, y1, x2, y2) in enumerate(pool.true_boxes.tolist())
         ],

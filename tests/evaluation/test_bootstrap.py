@@ -27,9 +27,9 @@ def _repeat_clips(pool: Pool, weights: np.ndarray, active: np.ndarray):
         true_boxes=pool.true_boxes[g],
         true_labels=pool.true_labels[g],
         true_images=np.repeat(np.arange(len(images)), [len(x) for x in truths]),
-        deteriorations=None,
-        strengths=None,
-        motion_iou=None,
+        crowd=pool.crowd[g],
+        ignore=pool.ignore[g],
+        attributes={},
         strength_edges={},
         counts={},
     )

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from tests.evaluation.oracle import figures, pycocotools_precision
-from trovid.datasets.coco_vid import VideoLabels
 from trovid.evaluation import CocoEvaluation, evaluate, pool_frames
 from trovid.evaluation.bootstrap import average_precision
 from trovid.evaluation.matching import match_clips
@@ -28,8 +27,9 @@ def _own(pool, active=None) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
-def test_both_codes_equal_pycocotools(random_case, seed, grouped):
-    predictions, labels = random_case(seed)
+@pytest.mark.parametrize("ignored", [0.0, 0.3], ids=["", "crowds and ignored"])
+def test_both_codes_equal_pycocotools(random_case, seed, grouped, ignored):
+    predictions, labels = random_case(seed, ignored=ignored)
     pool = pool_frames(predictions, labels)
     active = np.random.default_rng(seed).random(len(pool.true_boxes)) < 0.5 if grouped else None
     precision = pycocotools_precision(pool, active)
@@ -42,7 +42,34 @@ def test_both_codes_equal_pycocotools(random_case, seed, grouped):
         assert (each.ap50, each.ap75, each.ap) == pytest.approx(
             figures(precision[:, :, index : index + 1]), abs=1e-12
         )
-    assert 0.1 < expected[2] < expected[0] < 0.95
+    assert 0.05 < expected[2] < expected[0] < 0.95
+
+
+def test_a_crowd_swallows_what_lies_within_and_an_ignored_object_one_detection(
+    make_labels, make_frame
+):
+    """As pycocotools' own rule for `iscrowd`, untouched by the oracle's ignoring."""
+    alone, crowd, ignored = [0, 0, 40, 40], [100, 0, 200, 100], [0, 100, 40, 140]
+    objects = [
+        {"box": alone, "label": 0},
+        {"box": crowd, "label": 0, "crowd": 1},
+        {"box": ignored, "label": 0, "ignore": 1},
+    ]
+    within = [([100, 0, 130, 30], 0, 0.9), ([150, 50, 180, 80], 0, 0.8)]
+    for found, expected in (
+        ([*within, (alone, 0, 0.5)], 1.0),
+        ([(ignored, 0, 0.9), (alone, 0, 0.5)], 1.0),
+        ([(ignored, 0, 0.9), (ignored, 0, 0.8), (alone, 0, 0.5)], 0.5),
+        ([([0, 100, 20, 120], 0, 0.9), (alone, 0, 0.5)], 0.5),
+        ([([60, 0, 120, 40], 0, 0.9), (alone, 0, 0.5)], 0.5),
+    ):
+        pool = pool_frames({"a": [make_frame(found)]}, make_labels({"a": [objects]}))
+        result = CocoEvaluation(pool)()
+        assert result.overall.ap50 == pytest.approx(expected)
+        assert _own(pool)[0] == pytest.approx(expected)
+        assert figures(pycocotools_precision(pool))[0] == pytest.approx(expected)
+        assert result.overall.num_objects == result.per_class["cat"].num_objects == 1
+        assert (pool.counts["objects"], pool.counts["ignored_objects"]) == (1, 2)
 
 
 def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
@@ -119,7 +146,7 @@ def test_parity_with_the_stored_figures(make_labels, seed):
         predictions[f"video {number}"] = [
             _stored_frame(found, t, t - start, names) for t in range(start, end)
         ]
-    labels: VideoLabels = make_labels(videos, class_names=names)
+    labels = make_labels(videos, class_names=names)
     report = evaluate(predictions, labels)
     expected = case["figures"]["coco"]
     overall = report.overall

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.errors import TrovidError
 from trovid.evaluation import evaluate, pool_frames
 
@@ -47,7 +47,7 @@ def test_frames_that_nobody_labelled_are_left_out(write_labels, make_frame):
     del raw["images"][1]
     path.write_text(json.dumps(raw))
     found = {"a": [make_frame([(BOX, 1, 0.5)], 0), make_frame([(BOX, 1, 0.9)], 1)]}
-    report = evaluate(found, VideoLabels.from_json(path))
+    report = evaluate(found, read_coco_vid(path))
     assert report.overall.ap50 == pytest.approx(1.0)
     assert (report.head["frames"], report.head["unlabelled_frames_left_out"]) == (1, 1)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.candidates import Candidates
 from trovid.experiments.scoring import ScoredFrame, load_scores, save_scores, to_detections
@@ -20,7 +20,7 @@ def scored(truth, *, blind: bool) -> Candidates:
     """The truth with score .9; where `blind`, deteriorated objects are called the next class."""
     classes = len(truth.class_names)
     labels = truth.labels.clone()
-    for i, kind in enumerate(truth.deteriorations):
+    for i, kind in enumerate(truth.attributes["deterioration"]):
         if blind and kind != "none":
             labels[i] = (labels[i] + 1) % classes
     scores = torch.full((len(labels), classes), 0.001)
@@ -36,7 +36,7 @@ def experiment(tmp_path_factory):
         write_split(data, split=split, videos=count, workers=1)
     jobs = score_jobs([0, 1], videos=3, val_videos=2, every=4)
     for job in jobs:
-        labels = VideoLabels.from_json(data / f"{job.split}.json")
+        labels = read_coco_vid(data / f"{job.split}.json")
         blind = job.model == SINGLE or job.source != "clip"
         videos = {
             video.name: [
@@ -81,7 +81,7 @@ def test_tracks_help_a_blind_detector_but_do_not_make_it_perfect(result):
 
 def test_scores_read_back_as_they_were(experiment):
     out, data, jobs = experiment
-    labels = VideoLabels.from_json(data / "test.json")
+    labels = read_coco_vid(data / "test.json")
     videos, head = load_scores(next(j for j in jobs if j.model == FULL).file(out))
     assert head["model"] == FULL
     assert list(videos) == [video.name for video in labels.videos]

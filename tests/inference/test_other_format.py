@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import trovid
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import write_split
 from trovid.evaluation import evaluate
-from trovid.video.opening import open_video
 
 HEIGHT, WIDTH, LEFT = 719, 1279, 280
 CLIPS, EVERY = 100, 3
@@ -37,8 +37,8 @@ def widescreen(path, frames: np.ndarray) -> None:
         container.mux(stream.encode())
 
 
-def widened(labels: VideoLabels, folder) -> VideoLabels:
-    raw = json.loads(json.dumps(labels.raw))
+def widened(path, folder) -> Dataset:
+    raw = json.loads(path.read_text())
     factor = HEIGHT / 256
     for annotation in raw["annotations"]:
         x, y, w, h = annotation["bbox"]
@@ -51,19 +51,19 @@ def widened(labels: VideoLabels, folder) -> VideoLabels:
         video["file_name"] = f"{video['name']}.mkv"
     path = folder / "wide.json"
     path.write_text(json.dumps(raw))
-    return VideoLabels.from_json(path)
+    return read_coco_vid(path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["synthvid-single", "synthvid-selsa-troi"])
 def test_another_size_codec_and_timing_change_ap50_by_less_than_a_point(name, tmp_path):
-    labels = VideoLabels.from_json(write_split(tmp_path, split="test", videos=CLIPS))
-    wide = widened(labels, tmp_path)
+    path = write_split(tmp_path, split="test", videos=CLIPS)
+    labels, wide = read_coco_vid(path), widened(path, tmp_path)
     for video in labels.videos:
-        with open_video(labels.path(video)) as reader:
+        with labels.open(video.name) as reader:
             frames = np.stack([frame.image for frame in reader])
         widescreen(tmp_path / f"{video.name}.mkv", frames)
-    with open_video(wide.path(wide.videos[0])) as reader:
+    with wide.open(wide.videos[0].name) as reader:
         times = np.diff([frame.time for frame in reader])
         assert (reader.video.height, reader.video.width) == (HEIGHT, WIDTH)
     assert times.max() > 1.5 * times.min()
@@ -72,7 +72,9 @@ def test_another_size_codec_and_timing_change_ap50_by_less_than_a_point(name, tm
     figures = []
     for own in (labels, wide):
         found = {
-            video.name: list(model.detect(own.path(video), score=0.01, frames=range(0, 24, EVERY)))
+            video.name: list(
+                model.detect(own.path(video.name), score=0.01, frames=range(0, 24, EVERY))
+            )
             for video in own.videos
         }
         assert all(len(frames) == 24 // EVERY for frames in found.values())

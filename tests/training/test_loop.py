@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
@@ -23,7 +23,7 @@ from trovid.video.transforms import FrameTransform
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
-    labels = VideoLabels.from_json(write_split(folder, split="train", videos=2, workers=1))
+    labels = read_coco_vid(write_split(folder, split="train", videos=2, workers=1))
     return TrainingClips(labels, FrameTransform(96, 96), cache=folder / "cache")
 
 

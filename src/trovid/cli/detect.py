@@ -17,7 +17,7 @@ from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.datasets.coco_vid import VideoLabels
+    from trovid.datasets.contract import Dataset
     from trovid.structures import Detections
 
 OPTION = Parameter(negative="")
@@ -190,12 +190,12 @@ def detect(
     return status
 
 
-def _labels(path: Path | None) -> VideoLabels | None:
+def _labels(path: Path | None) -> Dataset | None:
     if path is None:
         return None
-    from trovid.datasets.reading import read_labels
+    from trovid.datasets.reading import read_dataset
 
-    return read_labels(path)
+    return read_dataset(path)
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:

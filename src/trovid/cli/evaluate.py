@@ -15,7 +15,7 @@ from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
-    from trovid.datasets.coco_vid import VideoLabels
+    from trovid.datasets.contract import Dataset
     from trovid.evaluation.report import Report
     from trovid.inference.predictor import Predictor
     from trovid.structures import Detections
@@ -122,11 +122,11 @@ class _Frames:
 
 
 def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
-    from trovid.datasets.reading import read_labels
+    from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.runs.sinks.writers import read_predictions
 
-    truth = read_labels(labels)
+    truth = read_dataset(labels)
     head, found = read_predictions(predictions)
     facts: dict[str, object] = {
         "model": head.get("model"),
@@ -148,14 +148,14 @@ def _of_model(
     out: Path | None,
     json: bool,
 ) -> None:
-    from trovid.datasets.reading import read_labels
+    from trovid.datasets.reading import read_dataset
     from trovid.progress import bar
     from trovid.structures.support_sampling import SupportSampling
 
     if options["support"] is not None:
         SupportSampling.parse(options["support"])
     with bar("reading labels", unit="videos") as tick:
-        truth = read_labels(data, progress=tick)
+        truth = read_dataset(data, progress=tick)
     predictor = trovid.load(model, **running)
     found = _run(predictor, truth, frames, options)
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
@@ -171,7 +171,7 @@ def _of_model(
 
 
 def _run(
-    predictor: Predictor, labels: VideoLabels, frames: _Frames, options: dict[str, Any]
+    predictor: Predictor, labels: Dataset, frames: _Frames, options: dict[str, Any]
 ) -> dict[str, list[Detections]]:
     from trovid.progress import bar
 
@@ -180,7 +180,7 @@ def _run(
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
         for start in range(0, len(chosen), frames.batch):
             videos = chosen[start : start + frames.batch]
-            paths = [labels.path(video) for video in videos]
+            paths = [labels.path(video.name) for video in videos]
             targets = [range(0, video.num_frames, frames.every) for video in videos]
             if len(videos) == 1:
                 found[videos[0].name] += predictor.detect(paths[0], frames=targets[0], **options)
@@ -196,7 +196,7 @@ def _run(
 
 def _print_report(
     found: dict[str, list[Detections]],
-    truth: VideoLabels,
+    truth: Dataset,
     facts: Mapping[str, object],
     source: Path,
     out: Path | None,

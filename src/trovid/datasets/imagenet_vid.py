@@ -6,11 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.objects import ObjectRows
 from trovid.errors import TrovidError
+from trovid.structures import Video
 
 log = logging.getLogger("trovid")
 CLASSES = {
@@ -47,6 +48,7 @@ CLASSES = {
 }
 """WordNet id and name of the 30 classes; objects of DET's other classes are left out."""
 
+FLAGS = ("occluded", "generated")
 VID_LIST, DET_LIST = "VID_train_15frames.txt", "DET_train_30classes.txt"
 Progress = Callable[[int, int], None]
 
@@ -56,7 +58,7 @@ def is_imagenet_vid(folder: Path) -> bool:
     return all((folder / kind / "VID").is_dir() for kind in ("Data", "Annotations"))
 
 
-def imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) -> VideoLabels:
+def read_imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) -> Dataset:
     """The labels of a split of ImageNet VID.
 
     "val": every video of `Data/VID/val` with every frame. "train": the frames that the list
@@ -65,7 +67,8 @@ def imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) 
     that it names joins as a video of one frame. (Both lists: Zhu et al., FGFA, 2017.)
 
     Boxes are (xmin, ymin, xmax - xmin, ymax - ymin) as the published code takes them; those
-    without a width or a height are left out, and a warning counts them.
+    without a width or a height are left out, and a warning counts them. An object without a
+    `trackid` is one of its own.
 
     Args:
         folder: `ILSVRC2015`, with Data, Annotations and for training ImageSets.
@@ -75,7 +78,7 @@ def imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) 
     Raises:
         TrovidError: If a list, a frame or an annotation is missing or unreadable.
     """
-    labels = _Labels(folder, split)
+    labels = _Labels(folder)
     if split == "val":
         names = sorted(path.name for path in (folder / "Data/VID/val").glob("*") if path.is_dir())
         if not names:
@@ -99,7 +102,8 @@ def imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) 
                 progress(done, total)
     if labels.without_area:
         log.warning("%s: %d boxes without area are left out", folder, labels.without_area)
-    return labels.done()
+    info = {"name": "ImageNet VID", "split": split}
+    return Dataset(list(CLASSES.values()), labels.entries, labels.rows.objects(), info=info)
 
 
 def _listed_videos(folder: Path) -> dict[str, tuple[int, list[int]]]:
@@ -137,23 +141,15 @@ def _lines(folder: Path, name: str) -> Iterable[tuple[int, list[str]]]:
 
 
 class _Labels:
-    """Collects a document of the form that VideoLabels takes."""
+    """The videos read so far and their objects."""
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.label_of = {code: number for number, code in enumerate(CLASSES, 1)}
+        self.label_of = {code: label for label, code in enumerate(CLASSES)}
         self.without_area = 0
         self.names: Counter[str] = Counter()
-        self.document: dict[str, Any] = {
-            "info": {"name": "ImageNet VID", "split": split},
-            "categories": [{"id": self.label_of[c], "name": n} for c, n in CLASSES.items()],
-            "videos": [],
-            "images": [],
-            "annotations": [],
-        }
-
-    def done(self) -> VideoLabels:
-        return VideoLabels(self.document, self.folder)
+        self.entries: list[VideoEntry] = []
+        self.rows = ObjectRows()
 
     def add(self, path: str, length: int, frames: Iterable[int]) -> None:
         """A video: a folder below Data, whose frames are 000000.JPEG, 000001.JPEG, ..."""
@@ -168,53 +164,43 @@ class _Labels:
         stem = Path(file_name).stem
         self.names[stem] += 1
         copy = self.names[stem]
-        video = len(self.document["videos"]) + 1
         tracks: dict[str, int] = {}
-        size = (0, 0)
+        width, height = 0, 0
         for frame, path in xmls.items():
             root = _parsed(path)
             try:
-                size = (int(_text(root, "size/width")), int(_text(root, "size/height")))
-                self._add_frame(root, video, frame, tracks)
+                width, height = int(_text(root, "size/width")), int(_text(root, "size/height"))
+                for thing in root.iterfind("object"):
+                    self._add_object(thing, frame, tracks)
             except ValueError as error:
                 raise TrovidError(f"{path}: no annotation of ImageNet VID ({error})") from error
-        self.document["videos"].append(
-            {
-                "id": video,
-                "name": stem if copy == 1 else f"{stem}#{copy}",
-                "file_name": file_name,
-                "width": size[0],
-                "height": size[1],
-                "num_frames": length,
-            }
+        name = stem if copy == 1 else f"{stem}#{copy}"
+        self.entries.append(
+            VideoEntry(
+                Video(name, length, height, width), str(self.folder / file_name), sorted(xmls)
+            )
         )
 
-    def _add_frame(
-        self, root: ElementTree.Element, video: int, frame: int, tracks: dict[str, int]
-    ) -> None:
-        images, annotations = self.document["images"], self.document["annotations"]
-        images.append({"id": len(images) + 1, "video_id": video, "frame_index": frame})
-        for number, thing in enumerate(root.iterfind("object")):
-            code = _text(thing, "name")
-            if code not in self.label_of:
-                continue
-            x1, y1, x2, y2 = (
-                int(_text(thing, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
-            )
-            if x2 <= x1 or y2 <= y1:
-                self.without_area += 1
-                continue
-            track = thing.findtext("trackid") or f"object {number}"
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": len(images),
-                    "video_id": video,
-                    "instance_id": tracks.setdefault(track, len(tracks)),
-                    "category_id": self.label_of[code],
-                    "bbox": [x1, y1, x2 - x1, y2 - y1],
-                }
-            )
+    def _add_object(self, thing: ElementTree.Element, frame: int, tracks: dict[str, int]) -> None:
+        code = _text(thing, "name")
+        if code not in self.label_of:
+            return
+        x1, y1, x2, y2 = (
+            int(_text(thing, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+        )
+        if x2 <= x1 or y2 <= y1:
+            self.without_area += 1
+            return
+        track = thing.findtext("trackid")
+        flags = {name: thing.findtext(name) for name in FLAGS}
+        self.rows.add(
+            len(self.entries),
+            frame,
+            self.label_of[code],
+            (x1, y1, x2, y2),
+            instance_id=None if track is None else tracks.setdefault(track, len(tracks)),
+            attributes={name: int(flag) for name, flag in flags.items() if flag is not None},
+        )
 
 
 def _parsed(path: Path) -> ElementTree.Element:

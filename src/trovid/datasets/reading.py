@@ -1,21 +1,22 @@
-"""Labels from whatever holds them: a JSON file, a folder of splits, or ImageNet VID's folders."""
+"""A data set from whatever holds it: a JSON file, a folder of splits, or ImageNet VID's folders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from trovid.datasets.coco_vid import VideoLabels
-from trovid.datasets.imagenet_vid import imagenet_vid, is_imagenet_vid
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
+from trovid.datasets.imagenet_vid import is_imagenet_vid, read_imagenet_vid
 
 
-def read_labels(
+def read_dataset(
     path: Path, *, split: str = "val", progress: Callable[[int, int], None] | None = None
-) -> VideoLabels:
+) -> Dataset:
     """The labelled videos of a file or folder.
 
     Args:
-        path: A JSON file (`VideoLabels`); a folder with SPLIT.json; or ImageNet VID's folder
+        path: A JSON file (`read_coco_vid`); a folder with SPLIT.json; or ImageNet VID's folder
             (`ILSVRC2015`: Data, Annotations).
         split: "train", "val" or "test" of a folder.
         progress: Called with (videos done, videos in all) where many files are read.
@@ -24,7 +25,7 @@ def read_labels(
         TrovidError: If something cannot be read or does not fit.
     """
     if not path.is_dir():
-        return VideoLabels.from_json(path)
+        return read_coco_vid(path)
     if is_imagenet_vid(path):
-        return imagenet_vid(path, split, progress=progress)
-    return VideoLabels.from_json(path / f"{split}.json")
+        return read_imagenet_vid(path, split, progress=progress)
+    return read_coco_vid(path / f"{split}.json")

@@ -47,10 +47,11 @@ class CocoAP:
 class CocoEvaluation:
     """COCO AP (101 recall points, 100 detections a frame and class) of one pool of frames.
 
-    Objects outside a group are ignored as COCO ignores objects outside an area range: a detection
-    that takes one is neither right nor wrong, one that takes none is wrong wherever it lies. COCO's
-    code cannot say "ignore this object" without the other meaning of `iscrowd` (another IoU, many
-    matches), so an object outside the group gets the area -1 while the range begins at 0.
+    Objects that the labels ignore and those outside a group are ignored as COCO ignores objects
+    outside an area range: a detection that takes one is neither right nor wrong, one that takes
+    none is wrong wherever it lies. COCO's code cannot say "ignore this object" without the other
+    meaning of `iscrowd` (another IoU, many matches), so such an object gets the area -1 while the
+    range begins at 0. A crowd (`iscrowd`) has that other meaning.
 
     Args:
         pool: Predictions and ground truth.
@@ -64,15 +65,16 @@ class CocoEvaluation:
         self._kept = None if large else _Chunk(pool, classes)
 
     def __call__(self, active: NDArray[np.bool_] | None = None) -> CocoAP:
-        """AP of all objects, or of the `active` ones (Array[G] of bool, in the pool's order)."""
+        """AP of all objects that count, or of the `active` ones among them (Array[G] of bool)."""
         pool = self._pool
         if active is None:
-            active = np.ones(len(pool.true_boxes), dtype=bool)
+            active = pool.counted
         if active.shape != (len(pool.true_boxes),):
             raise ValueError(
                 f"`active` must have one entry an object ({len(pool.true_boxes)}), "
                 f"but has shape {list(active.shape)}"
             )
+        active = active & pool.counted
         parts = [
             (self._kept or _Chunk(pool, classes)).precision(active) for classes in self._chunks
         ]
@@ -101,12 +103,19 @@ class _Chunk:
             "images": [{"id": i + 1} for i in range(len(pool.clips))],
             "categories": [{"id": i + 1, "name": pool.class_names[i]} for i in classes],
             "annotations": [
-                {"id": i + 1, "image_id": image, "category_id": label, "bbox": box, "iscrowd": 0}
-                for i, (image, label, box) in enumerate(
+                {
+                    "id": i + 1,
+                    "image_id": image,
+                    "category_id": label,
+                    "bbox": box,
+                    "iscrowd": crowd,
+                }
+                for i, (image, label, box, crowd) in enumerate(
                     zip(
                         (pool.true_images[true] + 1).tolist(),
                         (pool.true_labels[true] + 1).tolist(),
                         _xywh(pool.true_boxes[true]).tolist(),
+                        pool.crowd[true].astype(int).tolist(),
                         strict=True,
                     )
                 )

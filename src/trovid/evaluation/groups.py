@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.evaluation.pool import Pool
+from trovid.evaluation.pool import CLEAN, Pool
 
-CLEAN = "none"
 SLOW_ABOVE = 0.9
 FAST_BELOW = 0.7
 
 
 def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
     """For each group's name which objects of the pool belong to it; empty groups are left out.
+
+    Crowds and ignored objects belong to no group.
 
     - "clean", "deteriorated";
     - "kind: <deterioration>", each that occurs;
@@ -26,24 +27,26 @@ def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
         Arrays[G] of bool; {} where the labels tell neither deterioration nor motion.
     """
     groups: dict[str, NDArray[np.bool_]] = {}
-    if pool.deteriorations is not None:
-        groups["clean"] = pool.deteriorations == CLEAN
-        groups["deteriorated"] = pool.deteriorations != CLEAN
-        for kind in sorted(set(pool.deteriorations) - {CLEAN}):
-            groups[f"kind: {kind}"] = pool.deteriorations == kind
+    kinds, motion_iou = pool.attributes.get("deterioration"), pool.attributes.get("motion_iou")
+    if kinds is not None:
+        groups["clean"], groups["deteriorated"] = kinds == CLEAN, kinds != CLEAN
+        for kind in sorted(set(kinds) - {CLEAN}):
+            groups[f"kind: {kind}"] = kinds == kind
         groups |= _strength_groups(pool)
-    if pool.motion_iou is not None:
-        slow, fast = pool.motion_iou > SLOW_ABOVE, pool.motion_iou < FAST_BELOW
+    if motion_iou is not None:
+        slow, fast = motion_iou > SLOW_ABOVE, motion_iou < FAST_BELOW
         groups |= {"motion: slow": slow, "motion: medium": ~slow & ~fast, "motion: fast": fast}
-    return {name: active for name, active in groups.items() if active.any()}
+    counted = {name: active & pool.counted for name, active in groups.items()}
+    return {name: active for name, active in counted.items() if active.any()}
 
 
 def _strength_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
-    if pool.deteriorations is None or pool.strengths is None:
+    strengths = pool.attributes.get("strength")
+    if strengths is None:
         return {}
-    third = np.full(len(pool.strengths), -1)
+    third = np.full(len(strengths), -1)
     for kind, (low, high) in pool.strength_edges.items():
-        mine = pool.deteriorations == kind
-        above = (pool.strengths > low).astype(int) + (pool.strengths > high)
+        mine = pool.attributes["deterioration"] == kind
+        above = (strengths > low).astype(int) + (strengths > high)
         third[mine] = above[mine]
     return {f"strength: {name}": third == i for i, name in enumerate(("weak", "middle", "strong"))}

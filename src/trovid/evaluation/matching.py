@@ -50,15 +50,16 @@ def match_clips(
     In a frame and class the best 100 detections choose in order of score: the free active object
     of highest IoU that reaches `iou`; if there is none, the free ignored one of highest IoU (of
     equals the last). A detection with an active object is right, one with an ignored object does
-    not count, one with none is wrong.
+    not count, one with none is wrong. A crowd is ignored and takes any number of detections; its
+    overlap is the part of the detection that lies within.
 
     Args:
         pool: Predictions and ground truth.
-        active: Array[G] of bool, the objects that count (all by default); the rest is ignored.
+        active: Array[G] of bool, the objects that count, of those that may (`Pool.counted`, the
+            default); the rest is ignored.
         iou: Overlap that makes a match.
     """
-    if active is None:
-        active = np.ones(len(pool.true_boxes), dtype=bool)
+    active = pool.counted if active is None else active & pool.counted
     order = np.argsort(-pool.scores, kind="stable")
     order = order[_rank_in_cell(_cells(pool, order)) < MAX_DETECTIONS]
     taken_by = _greedy(pool, order, active, iou)
@@ -110,7 +111,7 @@ def _greedy(
     step = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
     truth = by_cell[np.repeat(first, count) + step]
 
-    overlap = _paired_iou(pool.boxes[order[place]], pool.true_boxes[truth])
+    overlap = _paired_iou(pool.boxes[order[place]], pool.true_boxes[truth], pool.crowd[truth])
     enough = overlap >= min(iou, 1 - 1e-10)
     place, truth, overlap = place[enough], truth[enough], overlap[enough]
     wish = np.lexsort((-truth, -overlap, ~active[truth], place))
@@ -120,14 +121,20 @@ def _greedy(
     for detection, candidate in zip(place[wish].tolist(), truth[wish].tolist(), strict=True):
         if taken_by[detection] < 0 and free[candidate]:
             taken_by[detection] = candidate
-            free[candidate] = False
+            free[candidate] = pool.crowd[candidate]
     return taken_by
 
 
-def _paired_iou(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of box i with box i; through widths, in the order of operations of COCO's code."""
+def _paired_iou(
+    first: NDArray[np.float64], second: NDArray[np.float64], crowd: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """IoU of box i with box i, or where that is a crowd the part of the first that lies within it.
+
+    Through widths, in the order of operations of COCO's code.
+    """
     sizes_a, sizes_b = first[:, 2:] - first[:, :2], second[:, 2:] - second[:, :2]
     ends = np.minimum(first[:, :2] + sizes_a, second[:, :2] + sizes_b)
     shared = np.maximum(ends - np.maximum(first[:, :2], second[:, :2]), 0).prod(axis=1)
     union = sizes_a.prod(axis=1) + sizes_b.prod(axis=1) - shared
+    union[crowd] = sizes_a[crowd].prod(axis=1)
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trovid.datasets.objects import Attribute, known
 from trovid.errors import TrovidError
-from trovid.structures import Detections, GroundTruth
+from trovid.structures import Detections
 
 if TYPE_CHECKING:
-    from trovid.datasets.coco_vid import VideoLabels
+    from trovid.datasets.contract import Dataset
 
 MAX_DETECTIONS = 100
+CLEAN = "none"
+"""The deterioration of an object that has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +39,9 @@ class Pool:
         true_boxes: Array[G, 4] float64.
         true_labels: Array[G].
         true_images: Array[G].
-        deteriorations: Array[G] of str, or None where the labels do not tell.
-        strengths: Array[G] float32, or None.
-        motion_iou: Array[G] float32, or None.
+        crowd: Array[G] of bool: boxes of COCO's crowds.
+        ignore: Array[G] of bool: objects that need not be found.
+        attributes: By name Array[G] of what is known of every one of these objects (`Objects`).
         strength_edges: For each kind of deterioration the two values that cut all its objects of
             the label file (not only the evaluated frames) into thirds; empty without strengths.
         counts: Videos, frames, objects and detections evaluated, and what was left out.
@@ -54,14 +57,19 @@ class Pool:
     true_boxes: NDArray[np.float64]
     true_labels: NDArray[np.int64]
     true_images: NDArray[np.int64]
-    deteriorations: NDArray[np.str_] | None
-    strengths: NDArray[np.float32] | None
-    motion_iou: NDArray[np.float32] | None
+    crowd: NDArray[np.bool_]
+    ignore: NDArray[np.bool_]
+    attributes: dict[str, Attribute]
     strength_edges: dict[str, tuple[float, float]]
     counts: dict[str, int | list[str]]
 
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Array[G]: the objects that are to be found, neither a crowd nor ignored."""
+        return ~(self.crowd | self.ignore)
 
-def pool_frames(predictions: Mapping[str, Sequence[Detections]], labels: VideoLabels) -> Pool:
+
+def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Dataset) -> Pool:
     """Bring predictions and labels together, frame by frame and class by class.
 
     Only frames that occur in `predictions` count, a frame without any detection included; of
@@ -69,73 +77,70 @@ def pool_frames(predictions: Mapping[str, Sequence[Detections]], labels: VideoLa
 
     Args:
         predictions: For each video's name its frames, at most one entry a frame.
-        labels: Ground truth of these videos; it may hold more.
+        dataset: Ground truth of these videos; it may hold more.
 
     Raises:
         TrovidError: If a video, a frame or all classes are unknown to the labels, a frame comes
             twice, or a box or score is not finite.
     """
-    known = {video.name: video for video in labels.videos}
     for name in predictions:
-        if name not in known:
-            some = ", ".join(list(known)[:3])
+        if name not in dataset:
+            some = ", ".join(video.name for video in dataset.videos[:3])
             raise TrovidError(f"video '{name}' is not in the labels, which hold {some} ...")
     if not any(predictions.values()):
         raise TrovidError("the predictions hold no frame")
 
-    classes = _ClassMap(labels.class_names)
-    clip_names = tuple(name for name in known if predictions.get(name))
+    classes = _ClassMap(dataset.class_names)
+    evaluated = [video for video in dataset.videos if predictions.get(video.name)]
+    clip_names = tuple(video.name for video in evaluated)
     found: list[Detections] = []
-    truths: list[GroundTruth] = []
     clips: list[int] = []
-    labelled = _labelled_frames(labels.raw)
+    rows, images = [], []
     unlabelled = 0
-    for clip, name in enumerate(clip_names):
-        truth = labels.ground_truth(name)
-        frames = _by_index(name, predictions[name], known[name].num_frames)
-        for index, detections in sorted(frames.items()):
-            classes.add(detections.class_names)
-            if (name, index) in labelled:
-                found.append(detections)
-                truths.append(truth[index])
-                clips.append(clip)
-            else:
-                unlabelled += 1
+    for clip, video in enumerate(evaluated):
+        by_index = _by_index(video.name, predictions[video.name], video.num_frames)
+        for frame in by_index.values():
+            classes.add(frame.class_names)
+        labelled = np.intersect1d(dataset.labelled_frames(video.name), list(by_index))
+        unlabelled += len(by_index) - len(labelled)
+        own = dataset.rows(video.name)
+        frames = dataset.objects.frames[own]
+        among = np.flatnonzero(np.isin(frames, labelled))
+        rows.append(own.start + among)
+        images.append(len(found) + np.searchsorted(labelled, frames[among]))
+        found += [by_index[index] for index in labelled.tolist()]
+        clips += [clip] * len(labelled)
     if not clips:
         raise TrovidError("none of the predicted frames is labelled")
-    boxes, scores, detected, images = _flat_detections(found, classes, clip_names, clips)
+    boxes, scores, detected, detected_images = _flat_detections(found, classes, clip_names, clips)
+    objects = dataset.objects[np.concatenate(rows)]
     return Pool(
-        class_names=tuple(labels.class_names),
+        class_names=dataset.class_names,
         clip_names=clip_names,
         clips=np.array(clips),
         boxes=boxes,
         scores=scores,
         labels=detected,
-        images=images,
-        true_boxes=np.concatenate([truth.boxes.double().numpy() for truth in truths]),
-        true_labels=np.concatenate([truth.labels.long().numpy() for truth in truths]),
-        true_images=np.repeat(np.arange(len(truths)), [len(truth) for truth in truths]),
-        deteriorations=_optional([truth.deteriorations for truth in truths], np.str_),
-        strengths=_optional([truth.strengths for truth in truths], np.float32),
-        motion_iou=_optional([truth.motion_iou for truth in truths], np.float32),
-        strength_edges=_strength_edges(labels.raw["annotations"]),
+        images=detected_images,
+        true_boxes=objects.boxes,
+        true_labels=objects.labels.astype(np.int64),
+        true_images=np.concatenate(images),
+        crowd=objects.crowd,
+        ignore=objects.ignore,
+        attributes={name: a for name, a in objects.attributes.items() if known(a).all()},
+        strength_edges=_strength_edges(dataset.objects.attributes),
         counts={
             "videos": len(clip_names),
-            "labelled_videos": len(known),
+            "labelled_videos": len(dataset.videos),
             "frames": len(clips),
-            "labelled_frames": len(labelled),
-            "objects": sum(len(truth) for truth in truths),
+            "labelled_frames": sum(len(dataset.labelled_frames(v.name)) for v in dataset.videos),
+            "objects": int(objects.counted.sum()),
+            "ignored_objects": int((~objects.counted).sum()),
             "detections": len(boxes),
             "unlabelled_frames_left_out": unlabelled,
             "predicted_classes_left_out": classes.strangers,
         },
     )
-
-
-def _labelled_frames(raw: Mapping[str, Any]) -> set[tuple[str, int]]:
-    """Names and frame indices of the images that the labels list."""
-    names = {video["id"]: video["name"] for video in raw["videos"]}
-    return {(names[image["video_id"]], image["frame_index"]) for image in raw["images"]}
 
 
 class _ClassMap:
@@ -194,20 +199,13 @@ def _flat_detections(
     return boxes[ours], scores[ours], labels[ours], images[ours]
 
 
-def _optional(parts: Sequence, dtype: type) -> NDArray | None:
-    if any(part is None for part in parts):
-        return None
-    return np.concatenate([np.asarray(part, dtype=dtype) for part in parts])
-
-
-def _strength_edges(annotations: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    strengths: dict[str, list[float]] = {}
-    for annotation in annotations:
-        kind = annotation.get("deterioration", "none")
-        if kind != "none" and "strength" in annotation:
-            strengths.setdefault(kind, []).append(annotation["strength"])
+def _strength_edges(attributes: Mapping[str, Attribute]) -> dict[str, tuple[float, float]]:
+    if not {"deterioration", "strength"} <= attributes.keys():
+        return {}
+    kinds, strengths = attributes["deterioration"], attributes["strength"]
     edges = {}
-    for kind, values in sorted(strengths.items()):
-        low, high = np.quantile(np.array(values, dtype=np.float32), [1 / 3, 2 / 3])
+    for kind in sorted(set(kinds[known(kinds) & known(strengths)].tolist()) - {CLEAN}):
+        own = strengths[(kinds == kind) & known(strengths)]
+        low, high = np.quantile(own, [1 / 3, 2 / 3])
         edges[kind] = (float(low), float(high))
     return edges

@@ -19,7 +19,7 @@ from trovid.structures import Detections
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from trovid.datasets.coco_vid import VideoLabels
+    from trovid.datasets.contract import Dataset
 
 PROTOCOL = "COCO AP: 101 recall points, 100 detections a frame and class, mean over classes"
 _FIGURES = ("AP50", "AP75", "AP")
@@ -95,7 +95,7 @@ class Report:
 
 def evaluate(
     predictions: Mapping[str, Sequence[Detections]],
-    labels: VideoLabels,
+    dataset: Dataset,
     *,
     head: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -105,21 +105,21 @@ def evaluate(
 
     Args:
         predictions: For each video's name its frames.
-        labels: Ground truth.
+        dataset: Ground truth.
         head: More to say in the report's head: the model, the files.
 
     Raises:
         TrovidError: If predictions and labels do not fit (see `pool_frames`).
 
     Example:
-        >>> report = evaluate(predictions, labels)  # doctest: +SKIP
+        >>> report = evaluate(predictions, dataset)  # doctest: +SKIP
         >>> report.overall.ap50, report.groups["deteriorated"].ap50  # doctest: +SKIP
     """
     import faster_coco_eval
 
     from trovid import __version__
 
-    pool = pool_frames(predictions, labels)
+    pool = pool_frames(predictions, dataset)
     evaluation = CocoEvaluation(pool)
     result = evaluation()
     facts = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import VERSION, write_split
 from trovid.inference.predictor import load
 from trovid.progress import bar
@@ -13,20 +14,20 @@ from trovid.runs.sinks.writers import JsonWriter
 from trovid.structures import Detections
 
 
-def write_clips(folder: Path, clips: int) -> VideoLabels:
+def write_clips(folder: Path, clips: int) -> Dataset:
     """The first test clips of SynthVID, written anew where another number or version is there."""
     path = folder / "test.json"
     if path.exists():
-        labels = VideoLabels.from_json(path)
-        if len(labels.videos) == clips and labels.raw["info"]["version"] == VERSION:
+        labels = read_coco_vid(path)
+        if len(labels.videos) == clips and labels.info.get("version") == VERSION:
             return labels
     with bar("writing clips", unit="clips") as tick:
         write_split(folder, split="test", videos=clips, progress=lambda done: tick(done, clips))
-    return VideoLabels.from_json(path)
+    return read_coco_vid(path)
 
 
 def run_models(
-    names: Sequence[str], labels: VideoLabels, out: Path, *, score: float = 0.01
+    names: Sequence[str], labels: Dataset, out: Path, *, score: float = 0.01
 ) -> dict[str, dict[str, list[Detections]]]:
     """Detections of each model in every frame, also written to OUT/detections-<name>.json."""
     found: dict[str, dict[str, list[Detections]]] = {}
@@ -40,7 +41,7 @@ def run_models(
             JsonWriter(file, model=name, class_names=model.class_names, options=options) as writer,
         ):
             for done, video in enumerate(labels.videos, 1):
-                found[name][video.name] = list(model.detect(labels.path(video), score=score))
-                writer.write_video(video, labels.path(video), found[name][video.name])
+                found[name][video.name] = list(model.detect(labels.path(video.name), score=score))
+                writer.write_video(video, labels.path(video.name), found[name][video.name])
                 tick(done, len(labels.videos))
     return found

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.files import replacing
@@ -42,7 +42,7 @@ ScoredVideos = dict[str, list[ScoredFrame]]
 
 def score_videos(
     predictor: Predictor,
-    labels: VideoLabels,
+    labels: Dataset,
     *,
     every: int,
     source: SupportSource = "clip",
@@ -66,7 +66,7 @@ def score_videos(
         foreign = None
         if source == "other clip":
             foreign = _bank(predictor, labels, chosen[done % len(chosen)])
-        with open_video(labels.path(video)) as reader:
+        with open_video(labels.path(video.name)) as reader:
             if source == "target":
                 options = predictor.options(selection="candidates")
                 pairs = (
@@ -86,9 +86,9 @@ def score_videos(
     return result
 
 
-def _bank(predictor: Predictor, labels: VideoLabels, video: Video) -> Support:
+def _bank(predictor: Predictor, labels: Dataset, video: Video) -> Support:
     sampling = SupportSampling.parse(predictor.recipe.inference.support)
-    with open_video(labels.path(video)) as reader:
+    with open_video(labels.path(video.name)) as reader:
         return predictor.encode(reader.read(sampling.indices(video.num_frames)))
 
 
@@ -128,7 +128,7 @@ def load_scores(path: Path) -> tuple[ScoredVideos, dict]:
 
 
 def to_detections(
-    videos: ScoredVideos, labels: VideoLabels, *, score: float = 0.01, nms: float = 0.5
+    videos: ScoredVideos, labels: Dataset, *, score: float = 0.01, nms: float = 0.5
 ) -> dict[str, list[Detections]]:
     """The detections that a model's scored boxes lead to, as `Predictor.detect` chooses them."""
     sizes = {video.name: (video.height, video.width) for video in labels.videos}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import VERSION, write_split
 from trovid.errors import TrovidError
 from trovid.progress import bar
@@ -26,7 +26,7 @@ def synthvid_folder(out: Path, *, first_test_clip: int = 0, **videos: int) -> Pa
         path = folder / f"{split}.json"
         first = first_test_clip if split == "test" else 0
         if path.exists():
-            info = VideoLabels.from_json(path).raw.get("info", {})
+            info = read_coco_vid(path).info
             version = info.get("version")
             if info.get("first", 0) != first:
                 raise TrovidError(

@@ -107,13 +107,13 @@ def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
 
 
 def _score(job: ScoreJob, out: Path, data: Path) -> None:
-    from trovid.datasets.coco_vid import VideoLabels
+    from trovid.datasets.coco_vid import read_coco_vid
     from trovid.inference.predictor import load
     from trovid.training.run import weights_file
 
     weights = weights_file(out, job.model, job.seed)
     predictor = load(weights, device="cpu")
-    labels = VideoLabels.from_json(data / f"{job.split}.json")
+    labels = read_coco_vid(data / f"{job.split}.json")
     videos = score_videos(predictor, labels, every=job.every, source=job.source, videos=job.videos)
     head = {"model": job.model, "seed": job.seed, "split": job.split, "support": job.source}
     save_scores(job.file(out), videos, head)

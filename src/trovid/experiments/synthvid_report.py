@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
 from trovid.detectors.candidates import Candidates
 from trovid.evaluation import (
     Bootstrap,
@@ -64,8 +65,8 @@ def synthvid_report(
     Returns:
         What the report's JSON holds; figures are fractions of 1.
     """
-    test = VideoLabels.from_json(data / "test.json")
-    val = VideoLabels.from_json(data / "val.json")
+    test = read_coco_vid(data / "test.json")
+    val = read_coco_vid(data / "val.json")
     seeds = sorted({job.seed for job in jobs})
 
     def scores(model: str, seed: int, split: str = "test", source: str = "clip") -> ScoredVideos:
@@ -107,7 +108,7 @@ def synthvid_report(
     groups = {"all": everything, **object_groups(some_pool)}
     results = {name: _bootstrap(pools, active, resamples) for name, active in groups.items()}
     return {
-        "data": test.raw["info"],
+        "data": test.info,
         "clips": len(some_pool.clip_names),
         "frames": len(some_pool.clips),
         "objects": {name: int(active.sum()) for name, active in groups.items()},
@@ -132,11 +133,11 @@ def synthvid_report(
     }
 
 
-def _exponent(videos: ScoredVideos, labels: VideoLabels) -> float:
+def _exponent(videos: ScoredVideos, labels: Dataset) -> float:
     return choose_exponent(_clips(videos), _quality(videos, labels))[0]
 
 
-def _track_settings(videos: ScoredVideos, labels: VideoLabels) -> TrackSettings:
+def _track_settings(videos: ScoredVideos, labels: Dataset) -> TrackSettings:
     return choose_track_settings(_clips(videos), _quality(videos, labels))
 
 
@@ -145,7 +146,7 @@ def _clips(videos: ScoredVideos) -> dict[str, list[Candidates]]:
 
 
 def _quality(
-    videos: ScoredVideos, labels: VideoLabels
+    videos: ScoredVideos, labels: Dataset
 ) -> Callable[[Mapping[str, Sequence[Candidates]]], float]:
     """AP50 of the same frames with other scored boxes."""
     return lambda clips: _ap50(pool_frames(to_detections(_with(videos, clips), labels), labels))

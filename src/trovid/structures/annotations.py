@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from trovid.structures.checks import check_boxes, check_labels, check_length
@@ -20,10 +22,14 @@ class GroundTruth:
         class_names: Names of all classes.
         frame_index: Index of the frame in its video, from 0.
         image_size: Height and width of the frame in pixels.
-        deteriorations: Optional: for each object what was done to it in this frame ("none": clean).
-        strengths: Optional Tensor[N]: how strongly.
-        motion_iou: Optional Tensor[N]: mean IoU with itself in frames t-10..t+10 (protocol of
-            Flow-Guided Feature Aggregation).
+        crowd: Optional Tensor[N] of bool: whether the box holds a crowd of objects (COCO's
+            `iscrowd`); None: none does.
+        ignore: Optional Tensor[N] of bool: whether the object neither has to be found nor is wrong
+            to be found; None: none is ignored.
+        attributes: By name what else is known of each object: a Tensor[N], NaN where it is not
+            known, or N words, "" where it is not known. Some readers know `deterioration` and
+            `strength` (SynthVID; "none": clean), `motion_iou` (mean IoU with itself in frames
+            t-10..t+10: the protocol of Flow-Guided Feature Aggregation), `occluded`, `generated`.
         masks: Optional Tensor[N, height, width] of bool.
 
     Raises:
@@ -37,19 +43,29 @@ class GroundTruth:
     class_names: tuple[str, ...]
     frame_index: int = 0
     image_size: tuple[int, int] = (0, 0)
-    deteriorations: tuple[str, ...] | None = None
-    strengths: Tensor | None = None
-    motion_iou: Tensor | None = None
+    crowd: Tensor | None = None
+    ignore: Tensor | None = None
+    attributes: Mapping[str, Tensor | tuple[str, ...]] = field(default_factory=dict)
     masks: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_boxes(self.boxes)
-        names = ("labels", "instance_ids", "deteriorations", "strengths", "motion_iou", "masks")
-        for name in names:
+        for name in ("labels", "instance_ids", "crowd", "ignore", "masks"):
             value = getattr(self, name)
             if value is not None:
                 check_length(value, len(self.boxes), name)
+        for name, values in self.attributes.items():
+            check_length(values, len(self.boxes), f"attributes[{name!r}]")
         check_labels(self.labels, self.class_names)
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @property
+    def counted(self) -> Tensor:
+        """Tensor[N] of bool: the objects that are to be found, neither a crowd nor ignored."""
+        counted = torch.ones(len(self), dtype=torch.bool, device=self.boxes.device)
+        for left_out in (self.crowd, self.ignore):
+            if left_out is not None:
+                counted &= ~left_out.bool()
+        return counted

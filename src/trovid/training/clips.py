@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.structures import TrainingBatch, Video
@@ -44,7 +44,7 @@ class TrainingClips:
 
     def __init__(
         self,
-        labels: VideoLabels,
+        labels: Dataset,
         transform: FrameTransform,
         *,
         cache: Path,
@@ -54,7 +54,7 @@ class TrainingClips:
         self.labels = labels
         self.transform = transform
         chosen = labels.videos[:videos]
-        self.labelled = {video.name: labels.labelled_frames(video.name) for video in chosen}
+        self.labelled = {v.name: labels.labelled_frames(v.name).tolist() for v in chosen}
         self.videos = [video for video in chosen if self.labelled[video.name]]
         if not self.videos:
             raise TrovidError("no video of the training data has a labelled frame")
@@ -71,7 +71,7 @@ class TrainingClips:
 
     def _fill(self, video: Video) -> None:
         file = self._file(video.name)
-        path = self.labels.path(video)
+        path = self.labels.path(video.name)
         if _holds_images(path) or file.exists():
             return
         with open_video(path) as reader:
@@ -90,7 +90,7 @@ class TrainingClips:
         return video, self.labelled[video.name][number - self.ends[place]]
 
     def _frames(self, video: Video, indices: Sequence[int]) -> list[np.ndarray]:
-        path = self.labels.path(video)
+        path = self.labels.path(video.name)
         if not _holds_images(path):
             frames = np.load(self._file(video.name), mmap_mode="r")
             return [frames[i] for i in indices]
@@ -179,7 +179,7 @@ def _holds_images(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def _fingerprint(labels: VideoLabels, transform: FrameTransform) -> str:
-    what = labels.raw.get("info") or [video.name for video in labels.videos]
+def _fingerprint(labels: Dataset, transform: FrameTransform) -> str:
+    what = labels.info or [video.name for video in labels.videos]
     text = f"{what}{len(labels.videos)}{transform}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

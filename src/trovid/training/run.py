@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from trovid.datasets.reading import read_labels
+from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.progress import bar
 from trovid.recipes import Recipe, load_recipe
@@ -40,7 +40,7 @@ def train_recipe(
 
     Args:
         recipe: The recipe.
-        data: Folder with train.json and val.json, or ImageNet VID's (see `read_labels`).
+        data: Folder with train.json and val.json, or ImageNet VID's (see `read_dataset`).
         out: Folder for weights, checkpoints and resized frames.
         seed: Of weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start.
@@ -70,7 +70,7 @@ def train_recipe(
         )
         backbone = None
     with bar("reading labels", unit="videos") as tick:
-        labels = read_labels(data, split="train", progress=tick)
+        labels = read_dataset(data, split="train", progress=tick)
     if labels.class_names != recipe.model.classes:
         raise TrovidError(f"{data}: the labels have other classes than recipe {recipe.name}")
     transform = make_transform(**dataclasses.asdict(recipe.image))
@@ -97,11 +97,11 @@ def train_recipe(
         )
     facts = training_facts(seed=seed, seconds=trained.seconds, device=device)
     facts["precision"] = trained.precision
-    facts["data"] = labels.raw.get("info", {})
+    facts["data"] = labels.info
     if backbone is not None:
         facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
     if validate:
-        val = read_labels(data, split="val")
+        val = read_dataset(data, split="val")
         with bar("validation", unit="clips") as tick:
             facts["val_ap50"] = validation_ap50(
                 trained.detector, recipe, val, videos=validate, device=device, progress=tick

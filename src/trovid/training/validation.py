@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.evaluation import evaluate
 from trovid.inference.predictor import Predictor
@@ -14,7 +14,7 @@ from trovid.recipes import Recipe
 def validation_ap50(
     detector: Detector,
     recipe: Recipe,
-    labels: VideoLabels,
+    labels: Dataset,
     *,
     videos: int,
     device: str = "cpu",
@@ -27,7 +27,7 @@ def validation_ap50(
     predictions = {}
     for done, video in enumerate(chosen, 1):
         frames = range(0, video.num_frames, every)
-        found = predictor.detect(labels.path(video), score=0.01, frames=frames)
+        found = predictor.detect(labels.path(video.name), score=0.01, frames=frames)
         predictions[video.name] = list(found)
         if progress:
             progress(done, len(chosen))

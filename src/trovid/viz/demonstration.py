@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset
 from trovid.files import replacing
 from trovid.inference.explanation import explain
 from trovid.inference.predictor import load
 from trovid.progress import bar
 from trovid.structures import Detections, GroundTruth
-from trovid.video.opening import VideoWriter, open_video
+from trovid.video.opening import VideoWriter
 from trovid.viz.drawing import contact_sheet, draw, side_by_side
 from trovid.viz.explanation import save_explanation
 
@@ -30,7 +30,7 @@ ENLARGEMENT = 2
 
 def save_comparison(
     path: Path,
-    labels: VideoLabels,
+    labels: Dataset,
     names: Sequence[str],
     left: Predictions,
     right: Predictions,
@@ -62,11 +62,10 @@ def save_comparison(
 
 
 def _pictures(
-    labels: VideoLabels, name: str, left: Predictions, right: Predictions, score: float
+    labels: Dataset, name: str, left: Predictions, right: Predictions, score: float
 ) -> Iterator[np.ndarray]:
     truth = labels.ground_truth(name)
-    video = next(v for v in labels.videos if v.name == name)
-    with open_video(labels.path(video)) as reader:
+    with labels.open(name) as reader:
         for frame in reader:
             shown = [
                 _panel(frame.image, found[name][frame.index], truth[frame.index], score)
@@ -88,7 +87,7 @@ def _panel(
 
 def save_contact_sheet(
     path: Path,
-    labels: VideoLabels,
+    labels: Dataset,
     names: Sequence[str],
     left: Predictions,
     right: Predictions,
@@ -109,26 +108,25 @@ def save_contact_sheet(
 
 
 def save_demo_explanation(
-    path: Path, labels: VideoLabels, left: Predictions, right: Predictions, *, model: str
+    path: Path, labels: Dataset, left: Predictions, right: Predictions, *, model: str
 ) -> None:
     """Explains the surest deteriorated object that only the temporal model names rightly."""
     name, truth, which = _rescued(labels, left, right)
-    video = next(v for v in labels.videos if v.name == name)
-    kind = "clean" if truth.deteriorations is None else truth.deteriorations[which]
+    kind = str(truth.attributes["deterioration"][which])
     class_name = truth.class_names[int(truth.labels[which])]
-    with open_video(labels.path(video)) as reader:
+    with labels.open(name) as reader:
         explanation = explain(load(model), reader, frame=truth.frame_index, box=truth.boxes[which])
     title = f"{name}, frame {truth.frame_index}: {class_name} ({kind.replace('_', ' ')})"
     save_explanation(explanation, path, title=title)
 
 
 def _rescued(
-    labels: VideoLabels, left: Predictions, right: Predictions
+    labels: Dataset, left: Predictions, right: Predictions
 ) -> tuple[str, GroundTruth, int]:
     best: tuple[float, str, GroundTruth, int] | None = None
     for video in labels.videos:
         for truth in labels.ground_truth(video.name):
-            for which, kind in enumerate(truth.deteriorations or ()):
+            for which, kind in enumerate(truth.attributes["deterioration"]):
                 if kind == "none":
                     continue
                 margin = _sureness(right[video.name][truth.frame_index], truth, which)

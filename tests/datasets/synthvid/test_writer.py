@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as oracle
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import VERSION, class_names, make_clip, write_split
 from trovid.video.opening import open_video
 
@@ -29,7 +29,7 @@ def test_what_is_written(written):
 
 
 def test_labels_read_back_as_they_were_made(written):
-    labels = VideoLabels.from_json(written)
+    labels = read_coco_vid(written)
     assert labels.class_names == class_names()
     instances = set()
     for index, video in enumerate(labels.videos):
@@ -39,7 +39,7 @@ def test_labels_read_back_as_they_were_made(written):
         for frame, ground_truth in enumerate(truth):
             made = [a for a in clip.annotations if a.frame_index == frame]
             assert ground_truth.labels.tolist() == [a.label for a in made]
-            assert ground_truth.deteriorations == tuple(a.deterioration for a in made)
+            assert ground_truth.attributes["deterioration"] == tuple(a.deterioration for a in made)
             for a, box, mask in zip(made, ground_truth.boxes, ground_truth.masks, strict=True):
                 x, y, w, h = a.box
                 assert box.tolist() == [x, y, x + w, y + h]
@@ -74,8 +74,8 @@ def test_mp4_holds_the_frames_nearly(written):
 
 def test_png_holds_the_frames_exactly(tmp_path):
     path = write_split(tmp_path, videos=1, format="png", **SMALL)
-    labels = VideoLabels.from_json(path)
-    folder = labels.path(labels.videos[0])
+    labels = read_coco_vid(path)
+    folder = labels.path(labels.videos[0].name)
     files = sorted(folder.iterdir())
     frames = np.stack([np.asarray(Image.open(file)) for file in files])
     assert np.array_equal(frames, make_clip("val", 0, height=96, width=96).frames)

@@ -7,7 +7,7 @@ import torch
 from torchvision.ops import box_iou
 
 import trovid
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.evaluation import evaluate
 from trovid.inference.runtime.precision import computes_bfloat16
@@ -34,14 +34,14 @@ def found_again(found, others) -> tuple[int, int]:
 def test_bf16_against_float32(name, tmp_path):
     if not computes_bfloat16("cpu"):
         pytest.skip("this processor does not compute bfloat16")
-    labels = VideoLabels.from_json(write_split(tmp_path, split="test", videos=CLIPS))
+    labels = read_coco_vid(write_split(tmp_path, split="test", videos=CLIPS))
     runs = {}
     for precision in ("float32", "bf16"):
         model = trovid.load(name, device="cpu", precision=precision)
         runs[precision] = {
             video.name: list(
                 model.detect(
-                    labels.path(video), score=0.01, frames=range(0, video.num_frames, EVERY)
+                    labels.path(video.name), score=0.01, frames=range(0, video.num_frames, EVERY)
                 )
             )
             for video in labels.videos

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trovid.datasets.coco_vid import VideoLabels
+from trovid.datasets.contract import Dataset
 from trovid.runs.batch import OutputPlace
 from trovid.runs.sinks.outputs import CocoOutput, CsvOutput, JsonOutput, Output
 from trovid.structures import Detections, GroundTruth
@@ -34,7 +34,7 @@ class Pictures:
 
     timeline: bool = False
     side_by_side: bool = False
-    labels: VideoLabels | None = None
+    labels: Dataset | None = None
     beside: Mapping[str, Results] = field(default_factory=dict)
 
     def truth(self, place: OutputPlace) -> list[GroundTruth] | None:
@@ -46,8 +46,8 @@ class Pictures:
             return None
         source, name = Path(place.job.source).resolve(), place.source.video.name
         named = [v.name for v in self.labels.videos if v.name == name]
-        named += [v.name for v in self.labels.videos if self.labels.path(v).stem == name]
-        own = [v.name for v in self.labels.videos if self.labels.path(v).resolve() == source]
+        named += [v.name for v in self.labels.videos if self.labels.path(v.name).stem == name]
+        own = [v.name for v in self.labels.videos if self.labels.path(v.name).resolve() == source]
         chosen = next(iter(own + named), None)
         return None if chosen is None else self.labels.ground_truth(chosen)
 

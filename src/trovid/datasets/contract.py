@@ -1,0 +1,152 @@
+"""What every data set is to the rest of trovid: videos, the frames that count, their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trovid.datasets.objects import Objects
+from trovid.structures import GroundTruth, Video
+from trovid.video.opening import VideoReader, open_video
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEntry:
+    """What a reader says of one video.
+
+    Attributes:
+        video: Its name, unique in the data set, and its measures.
+        path: Its file, or its folder of images.
+        labelled: Indices of the frames that somebody looked at, ascending: those with objects and
+            those that were found to hold none. All other frames may only support them.
+    """
+
+    video: Video
+    path: str
+    labelled: Sequence[int]
+
+
+class Dataset:
+    """Labelled videos, whatever their files look like.
+
+    Labels are held in columns (`Objects`); a frame is read, and a mask decoded, when asked for.
+    Each reader (`coco_vid.py`, `imagenet_vid.py`) makes one; `read_dataset` finds the reader.
+
+    Args:
+        class_names: Names of the classes; labels index them.
+        entries: The videos.
+        objects: The labelled objects, in order; their `videos` index `entries`.
+        info: What the source says of itself (name, version, split, ...).
+
+    Attributes:
+        class_names: Names of the classes.
+        videos: Name and measures of each video.
+        objects: The labelled objects of all videos.
+        info: What the source says of itself; {} where it says nothing.
+    """
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        entries: Iterable[VideoEntry],
+        objects: Objects,
+        *,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
+        entries = list(entries)
+        self.class_names = tuple(class_names)
+        self.videos = [entry.video for entry in entries]
+        self.objects = objects
+        self.info = dict(info or {})
+        self._paths = [entry.path for entry in entries]
+        self._labelled = [np.array(entry.labelled, dtype=np.int32) for entry in entries]
+        self._numbers = {video.name: number for number, video in enumerate(self.videos)}
+        self._starts = np.searchsorted(objects.videos, np.arange(len(entries) + 1))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._numbers
+
+    def video(self, name: str) -> Video:
+        """Name and measures of a video.
+
+        Raises:
+            KeyError: If there is no such video, as in all methods that take a name.
+        """
+        return self.videos[self._numbers[name]]
+
+    def path(self, name: str) -> Path:
+        """A video's file, or its folder of images."""
+        return Path(self._paths[self._numbers[name]])
+
+    def open(self, name: str) -> VideoReader:
+        """A video's frames, which are decoded as they are read.
+
+        Raises:
+            TrovidError: If the file is missing, empty, damaged or no video.
+        """
+        return open_video(self.path(name))
+
+    def labelled_frames(self, name: str) -> NDArray[np.int32]:
+        """Indices of a video's frames that were labelled (with objects or without), ascending."""
+        return self._labelled[self._numbers[name]]
+
+    def rows(self, name: str) -> slice:
+        """Which of `objects` are a video's."""
+        number = self._numbers[name]
+        return slice(int(self._starts[number]), int(self._starts[number + 1]))
+
+    def ground_truth(
+        self, name: str, *, frames: Iterable[int] | None = None, masks: bool = False
+    ) -> list[GroundTruth]:
+        """The labelled objects of a video, one entry a frame; frames without labels are empty.
+
+        Args:
+            name: Name of the video.
+            frames: Indices of the frames wanted; None for all.
+            masks: Whether to decode the masks (where every object of the video has one).
+        """
+        video = self.video(name)
+        own = self.objects[self.rows(name)]
+        wanted = np.fromiter(range(video.num_frames) if frames is None else frames, dtype=np.int64)
+        starts = np.searchsorted(own.frames, wanted, side="left").tolist()
+        ends = np.searchsorted(own.frames, wanted, side="right").tolist()
+        decoded = masks and len(own.masks) == len(own) and all(own.masks)
+        return [
+            self._frame(video, index, own[start:end], masks=decoded)
+            for index, start, end in zip(wanted.tolist(), starts, ends, strict=True)
+        ]
+
+    def _frame(self, video: Video, index: int, own: Objects, *, masks: bool) -> GroundTruth:
+        return GroundTruth(
+            boxes=torch.tensor(own.boxes, dtype=torch.float32),
+            labels=torch.tensor(own.labels, dtype=torch.int64),
+            instance_ids=torch.tensor(own.instance_ids),
+            class_names=self.class_names,
+            frame_index=index,
+            image_size=(video.height, video.width),
+            crowd=torch.tensor(own.crowd),
+            ignore=torch.tensor(own.ignore),
+            attributes={
+                name: tuple(column.tolist()) if column.dtype.kind == "U" else torch.tensor(column)
+                for name, column in own.attributes.items()
+            },
+            masks=_decode(own.masks, video) if masks else None,
+        )
+
+
+def _decode(masks: Sequence[bytes], video: Video) -> Tensor:
+    """Tensor[N, H, W] of bool of the compressed run-length codes of one frame."""
+    from faster_coco_eval.core import mask
+
+    size = [video.height, video.width]
+    if not masks:
+        return torch.zeros((0, *size), dtype=torch.bool)
+    codes = [{"size": size, "counts": counts} for counts in masks]
+    return torch.from_numpy(mask.decode(codes)).permute(2, 0, 1).bool()
