@@ -10,7 +10,7 @@ import torch
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.candidates import Candidates
-from trovid.experiments.scoring import ScoredFrame, load_scores, save_scores, to_detections
+from trovid.experiments.scoring import load_scores, save_scores, to_detections
 from trovid.experiments.synthvid_jobs import FULL, MODELS, SINGLE, score_jobs
 from trovid.experiments.synthvid_pages import report_markdown, write_report
 from trovid.experiments.synthvid_report import FOREIGN, REPEATED, TRACKS, synthvid_report
@@ -25,7 +25,13 @@ def scored(truth, *, blind: bool) -> Candidates:
             labels[i] = (labels[i] + 1) % classes
     scores = torch.full((len(labels), classes), 0.001)
     scores[torch.arange(len(labels)), labels] = 0.9
-    return Candidates(truth.boxes[:, None], scores, ())
+    return Candidates(
+        truth.boxes[:, None],
+        scores,
+        truth.class_names,
+        truth.frame_index,
+        image_size=truth.image_size,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +46,7 @@ def experiment(tmp_path_factory):
         blind = job.model == SINGLE or job.source != "clip"
         videos = {
             video.name: [
-                ScoredFrame(truth.frame_index, scored(truth, blind=blind))
+                scored(truth, blind=blind)
                 for truth in labels.ground_truth(video.name)[:: job.every]
             ]
             for video in labels.videos
@@ -82,13 +88,13 @@ def test_tracks_help_a_blind_detector_but_do_not_make_it_perfect(result):
 def test_scores_read_back_as_they_were(experiment):
     out, data, jobs = experiment
     labels = read_coco_vid(data / "test.json")
-    videos, head = load_scores(next(j for j in jobs if j.model == FULL).file(out))
+    videos, head = load_scores(next(j for j in jobs if j.model == FULL).file(out), labels)
     assert head["model"] == FULL
     assert list(videos) == [video.name for video in labels.videos]
     truth = labels.ground_truth("test_00001")[4]
     frame = next(f for f in videos["test_00001"] if f.frame_index == 4)
-    assert torch.equal(frame.scored.boxes[:, 0], truth.boxes)
-    detections = to_detections(videos, labels)["test_00001"][1]
+    assert torch.equal(frame.boxes[:, 0], truth.boxes)
+    detections = to_detections(videos)["test_00001"][1]
     assert sorted(detections.labels.tolist()) == sorted(truth.labels.tolist())
 
 

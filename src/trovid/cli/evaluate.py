@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +16,6 @@ from trovid.errors import TrovidError
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.evaluation.report import Report
-    from trovid.inference.predictor import Predictor
     from trovid.structures import Detections
 
 FLAG = Parameter(negative="")
@@ -32,7 +30,7 @@ def evaluate(
     data: Path | None = None,
     out: Path | None = None,
     support: str | None = None,
-    every: Annotated[int, Parameter(help="Run the model on every N-th frame.")] = 1,
+    every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float = 0.01,
     nms: float | None = None,
@@ -66,7 +64,7 @@ def evaluate(
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
-        every: Run the model on every N-th frame.
+        every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
         score: Lowest score of the model's detections.
         nms: IoU above which the lower of two boxes of a class goes; by default the recipe's.
@@ -108,17 +106,8 @@ def evaluate(
             "compile": compile,
             "deterministic": deterministic,
         }
-        frames = _Frames(every, videos, batch)
+        frames = {"every": every, "videos": videos, "at_once": batch}
         _of_model(str(model), data, frames, running, options, out, json)
-
-
-@dataclass(frozen=True)
-class _Frames:
-    """Every how many frames of how many videos, and how many videos at once."""
-
-    every: int
-    videos: int | None
-    batch: int
 
 
 def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
@@ -142,13 +131,14 @@ def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, j
 def _of_model(
     model: str,
     data: Path,
-    frames: _Frames,
+    frames: dict[str, Any],
     running: dict[str, Any],
     options: dict[str, Any],
     out: Path | None,
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
+    from trovid.evaluation.dataset_runner import by_video, run_dataset
     from trovid.progress import bar
     from trovid.structures.support_sampling import SupportSampling
 
@@ -157,41 +147,18 @@ def _of_model(
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)
     predictor = trovid.load(model, **running)
-    found = _run(predictor, truth, frames, options)
+    with bar(f"evaluating {predictor.name}", unit="videos") as tick:
+        found = by_video(run_dataset(predictor, truth, **frames, progress=tick, **options))
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     facts = {
         "model": predictor.name,
         "labels": data.name,
         "support": predictor.recipe.inference.support,
-        "every": frames.every,
+        "every": frames["every"],
         "precision": predictor.precision,
         **chosen,
     }
     _print_report(found, truth, facts, data, out, json)
-
-
-def _run(
-    predictor: Predictor, labels: Dataset, frames: _Frames, options: dict[str, Any]
-) -> dict[str, list[Detections]]:
-    from trovid.progress import bar
-
-    chosen = labels.videos[: frames.videos]
-    found: dict[str, list[Detections]] = {video.name: [] for video in chosen}
-    with bar(f"evaluating {predictor.name}", unit="videos") as tick:
-        for start in range(0, len(chosen), frames.batch):
-            videos = chosen[start : start + frames.batch]
-            paths = [labels.path(video.name) for video in videos]
-            targets = [range(0, video.num_frames, frames.every) for video in videos]
-            if len(videos) == 1:
-                found[videos[0].name] += predictor.detect(paths[0], frames=targets[0], **options)
-            else:
-                together = {name: v for name, v in options.items() if name != "seq_nms"}
-                for number, detections in predictor.detect_together(
-                    paths, frames=targets, **together
-                ):
-                    found[videos[number].name].append(detections)
-            tick(start + len(videos), len(chosen), videos[-1].name)
-    return found
 
 
 def _print_report(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import VERSION, write_split
+from trovid.evaluation.dataset_runner import run_dataset
 from trovid.inference.predictor import load
 from trovid.progress import bar
 from trovid.runs.sinks.writers import JsonWriter
@@ -18,16 +21,16 @@ def write_clips(folder: Path, clips: int) -> Dataset:
     """The first test clips of SynthVID, written anew where another number or version is there."""
     path = folder / "test.json"
     if path.exists():
-        labels = read_coco_vid(path)
-        if len(labels.videos) == clips and labels.info.get("version") == VERSION:
-            return labels
+        dataset = read_coco_vid(path)
+        if len(dataset.videos) == clips and dataset.info.get("version") == VERSION:
+            return dataset
     with bar("writing clips", unit="clips") as tick:
         write_split(folder, split="test", videos=clips, progress=lambda done: tick(done, clips))
     return read_coco_vid(path)
 
 
 def run_models(
-    names: Sequence[str], labels: Dataset, out: Path, *, score: float = 0.01
+    names: Sequence[str], dataset: Dataset, out: Path, *, score: float = 0.01
 ) -> dict[str, dict[str, list[Detections]]]:
     """Detections of each model in every frame, also written to OUT/detections-<name>.json."""
     found: dict[str, dict[str, list[Detections]]] = {}
@@ -40,8 +43,8 @@ def run_models(
             bar(name, unit="clips") as tick,
             JsonWriter(file, model=name, class_names=model.class_names, options=options) as writer,
         ):
-            for done, video in enumerate(labels.videos, 1):
-                found[name][video.name] = list(model.detect(labels.path(video.name), score=score))
-                writer.write_video(video, labels.path(video.name), found[name][video.name])
-                tick(done, len(labels.videos))
+            frames = run_dataset(model, dataset, progress=tick, score=score)
+            for video, own in groupby(frames, key=itemgetter(0)):
+                found[name][video.name] = [detections for _, detections in own]
+                writer.write_video(video, dataset.path(video.name), found[name][video.name])
     return found

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from trovid.experiments.scoring import SupportSource, save_scores, score_videos
+from trovid.evaluation.dataset_runner import SupportSource, by_video, run_dataset
+from trovid.experiments.scoring import save_scores
+from trovid.training.run import weights_file
 
 SINGLE = "synthvid-single"
 FULL = "synthvid-selsa-troi"
@@ -63,17 +65,27 @@ def run_trainings(
 
     A weights file that exists is not made again; an interrupted training goes on.
     """
+    missing = missing_models(out, seeds)
     with _pool(workers) as pool:
         starts = {
-            pool.submit(_train, "synthvid-start", seed, out, data, device): seed for seed in seeds
+            pool.submit(_train, "synthvid-start", seed, out, data, device): seed for seed in missing
         }
         followers: list[Future[None]] = []
         for start in as_completed(starts):
             start.result()
             job = (starts[start], out, data, device)
-            followers += [pool.submit(_train, model, *job) for model in reversed(MODELS)]
+            followers += [pool.submit(_train, model, *job) for model in missing[starts[start]]]
         for future in as_completed(followers):
             future.result()
+
+
+def missing_models(out: Path, seeds: Sequence[int]) -> dict[int, list[str]]:
+    """For each seed that lacks weights the models that lack them, the longest training first."""
+    missing = {
+        seed: [model for model in reversed(MODELS) if not weights_file(out, model, seed).exists()]
+        for seed in seeds
+    }
+    return {seed: models for seed, models in missing.items() if models}
 
 
 def run_scores(
@@ -109,11 +121,14 @@ def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
 def _score(job: ScoreJob, out: Path, data: Path) -> None:
     from trovid.datasets.coco_vid import read_coco_vid
     from trovid.inference.predictor import load
-    from trovid.training.run import weights_file
 
-    weights = weights_file(out, job.model, job.seed)
-    predictor = load(weights, device="cpu")
-    labels = read_coco_vid(data / f"{job.split}.json")
-    videos = score_videos(predictor, labels, every=job.every, source=job.source, videos=job.videos)
+    found = run_dataset(
+        load(weights_file(out, job.model, job.seed), device="cpu"),
+        read_coco_vid(data / f"{job.split}.json"),
+        every=job.every,
+        videos=job.videos,
+        support_source=job.source,
+        selection="candidates",
+    )
     head = {"model": job.model, "seed": job.seed, "split": job.split, "support": job.source}
-    save_scores(job.file(out), videos, head)
+    save_scores(job.file(out), by_video(found), head)

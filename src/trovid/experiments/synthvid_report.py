@@ -27,7 +27,7 @@ from trovid.evaluation import (
     pool_frames,
 )
 from trovid.evaluation.pool import Pool
-from trovid.experiments.scoring import ScoredFrame, ScoredVideos, load_scores, to_detections
+from trovid.experiments.scoring import ScoredVideos, load_scores, to_detections
 from trovid.experiments.synthvid_jobs import CONTROLS, FULL, MODELS, SINGLE, ScoreJob
 
 PRIOR = f"{SINGLE} + class prior"
@@ -75,7 +75,7 @@ def synthvid_report(
             for job in jobs
             if (job.model, job.seed, job.split, job.source) == (model, seed, split, source)
         )
-        return load_scores(job.file(out))[0]
+        return load_scores(job.file(out), val if split == "val" else test)[0]
 
     exponents = {seed: _exponent(scores(SINGLE, seed, "val"), val) for seed in seeds}
     tracking = {
@@ -100,7 +100,7 @@ def synthvid_report(
         FULL_TRACKS: lambda seed: tracked(FULL, seed),
     }
     pools = {
-        name: [pool_frames(to_detections(make(seed), test), test) for seed in seeds]
+        name: [pool_frames(to_detections(make(seed)), test) for seed in seeds]
         for name, make in variants.items()
     }
     some_pool = pools[SINGLE][0]
@@ -133,23 +133,17 @@ def synthvid_report(
     }
 
 
-def _exponent(videos: ScoredVideos, labels: Dataset) -> float:
-    return choose_exponent(_clips(videos), _quality(videos, labels))[0]
+def _exponent(videos: ScoredVideos, dataset: Dataset) -> float:
+    return choose_exponent(videos, _quality(dataset))[0]
 
 
-def _track_settings(videos: ScoredVideos, labels: Dataset) -> TrackSettings:
-    return choose_track_settings(_clips(videos), _quality(videos, labels))
+def _track_settings(videos: ScoredVideos, dataset: Dataset) -> TrackSettings:
+    return choose_track_settings(videos, _quality(dataset))
 
 
-def _clips(videos: ScoredVideos) -> dict[str, list[Candidates]]:
-    return {name: [frame.scored for frame in frames] for name, frames in videos.items()}
-
-
-def _quality(
-    videos: ScoredVideos, labels: Dataset
-) -> Callable[[Mapping[str, Sequence[Candidates]]], float]:
-    """AP50 of the same frames with other scored boxes."""
-    return lambda clips: _ap50(pool_frames(to_detections(_with(videos, clips), labels), labels))
+def _quality(dataset: Dataset) -> Callable[[ScoredVideos], float]:
+    """AP50 of candidates."""
+    return lambda videos: _ap50(pool_frames(to_detections(videos), dataset))
 
 
 def _ap50(pool: Pool) -> float:
@@ -157,21 +151,9 @@ def _ap50(pool: Pool) -> float:
 
 
 def _each_clip(
-    videos: ScoredVideos, change: Callable[[list[Candidates]], list[Candidates]]
+    videos: ScoredVideos, change: Callable[[Sequence[Candidates]], list[Candidates]]
 ) -> ScoredVideos:
-    changed = {name: change([f.scored for f in frames]) for name, frames in videos.items()}
-    return _with(videos, changed)
-
-
-def _with(videos: ScoredVideos, boxes: Mapping[str, Sequence[Candidates]]) -> ScoredVideos:
-    """The same frames with other scored boxes."""
-    return {
-        name: [
-            ScoredFrame(frame.frame_index, scored)
-            for frame, scored in zip(frames, boxes[name], strict=True)
-        ]
-        for name, frames in videos.items()
-    }
+    return {name: change(frames) for name, frames in videos.items()}
 
 
 def _bootstrap(

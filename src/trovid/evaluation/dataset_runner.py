@@ -1,0 +1,110 @@
+"""A model over a data set: the one way that evaluation, validation and experiments go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from trovid.datasets.contract import Dataset
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.inference.predictor import Predictor
+from trovid.progress import Tick
+from trovid.structures import DetectOptions, SupportSampling, Video
+
+SupportSource = Literal["clip", "other clip", "target"]
+"""Where support frames come from: the video itself; the next one; or the target frame in place of
+each of them. The last two are controls."""
+
+
+def run_dataset(
+    predictor: Predictor,
+    dataset: Dataset,
+    *,
+    every: int = 1,
+    videos: int | None = None,
+    at_once: int = 1,
+    support_source: SupportSource = "clip",
+    progress: Tick | None = None,
+    options: DetectOptions | None = None,
+    **changes: Any,
+) -> Iterator[tuple[Video, Any]]:
+    """Runs a model over the labelled frames of a data set, video after video.
+
+    Frames that nobody labelled are read as support frames alone; with `seq_nms`, which links the
+    boxes of one frame to those of the next, they are gone through too.
+
+    Args:
+        predictor: The model.
+        dataset: The data set.
+        every: Take every `every`-th labelled frame.
+        videos: How many of the first videos; None for all.
+        at_once: Videos that are run at once and share the batch; their frames then come in turns.
+        support_source: Where support frames come from; with another than "clip" videos are run one
+            by one.
+        progress: Called after a video with (videos done, videos in all, the video's name).
+        options: See `Predictor.detect`.
+        **changes: See `Predictor.detect`.
+
+    Yields:
+        A video and what was found in its next frame: Detections, or Candidates with
+        `selection="candidates"`.
+
+    Raises:
+        TrovidError: If a video cannot be read, or an option does not fit.
+    """
+    wanted = predictor.options(options, **changes)
+    frames = {v.name: _frames(dataset, v, every, wanted) for v in dataset.videos[:videos]}
+    chosen = [video for video in dataset.videos[:videos] if frames[video.name]]
+    at_once = at_once if support_source == "clip" else 1
+    for start in range(0, len(chosen), at_once):
+        group = chosen[start : start + at_once]
+        if support_source == "clip":
+            together = predictor.detect_together(
+                [dataset.path(video.name) for video in group],
+                frames=[frames[video.name] for video in group],
+                options=wanted,
+            )
+            yield from ((group[number], found) for number, found in together)
+        else:
+            source = chosen[(start + 1) % len(chosen)] if support_source == "other clip" else None
+            control = _control(predictor, dataset, group[0], frames[group[0].name], source, wanted)
+            yield from ((group[0], found) for found in control)
+        if progress:
+            progress(start + len(group), len(chosen), group[-1].name)
+
+
+def by_video(found: Iterable[tuple[Video, Any]]) -> dict[str, list[Any]]:
+    """What `run_dataset` yields, by the video's name."""
+    videos: dict[str, list[Any]] = {}
+    for video, frame in found:
+        videos.setdefault(video.name, []).append(frame)
+    return videos
+
+
+def _frames(dataset: Dataset, video: Video, every: int, options: DetectOptions) -> Sequence[int]:
+    if options.seq_nms:
+        return range(0, video.num_frames, every)
+    return dataset.labelled_frames(video.name)[::every].tolist()
+
+
+def _control(
+    predictor: Predictor,
+    dataset: Dataset,
+    video: Video,
+    frames: Sequence[int],
+    source: Video | None,
+    options: DetectOptions,
+) -> Iterator[Any]:
+    """A video with the support frames of another, or with each target frame in place of them."""
+    assert options.support is not None
+    sampling = SupportSampling.parse(options.support)
+    with dataset.open(video.name) as reader:
+        if source is None:
+            for frame in reader.walk(frames):
+                support = Support.cat([predictor.encode([frame])] * sampling.count)
+                yield from predictor.detect_frames([frame], [support], options)
+            return
+        with dataset.open(source.name) as other:
+            support = predictor.encode(other.read(sampling.indices(source.num_frames)))
+        found = predictor.run(reader, frames=frames, support=support, options=options)
+        yield from (detections for _, detections in found)

@@ -1,0 +1,95 @@
+"""A model over a data set: the frames that are wanted, what is found there, and the controls."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.cli.tiny_model import save_tiny_model
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.contract import Dataset
+from trovid.datasets.synthvid import write_split
+from trovid.evaluation.dataset_runner import by_video, run_dataset
+from trovid.inference import Predictor, load
+
+WHOLE, SPARSE, BARE = "val_00000", "val_00001", "val_00002"
+SPARSE_FRAMES = [1, 5, 9]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Dataset:
+    """Three clips: all frames labelled, three of them, none of them."""
+    path = write_split(tmp_path_factory.mktemp("clips"), split="val", videos=3, size=96)
+    document = json.loads(path.read_text())
+    document["images"] = [
+        image
+        for image in document["images"]
+        if image["video_id"] == 1
+        or (image["video_id"] == 2 and image["frame_index"] in SPARSE_FRAMES)
+    ]
+    kept = {image["id"] for image in document["images"]}
+    document["annotations"] = [a for a in document["annotations"] if a["image_id"] in kept]
+    path.write_text(json.dumps(document))
+    return read_coco_vid(path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Predictor:
+    return load(save_tiny_model(tmp_path_factory.mktemp("model") / "m.safetensors"), device="cpu")
+
+
+def frame_indices(found) -> dict[str, list[int]]:
+    return {
+        name: [frame.frame_index for frame in frames] for name, frames in by_video(found).items()
+    }
+
+
+def test_every_nth_labelled_frame_is_gone_through(model, dataset):
+    ticks = []
+    found = run_dataset(
+        model, dataset, every=2, score=0.2, progress=lambda *words: ticks.append(words)
+    )
+    assert frame_indices(found) == {WHOLE: [*range(0, 24, 2)], SPARSE: [1, 9]}
+    assert ticks == [(1, 2, WHOLE), (2, 2, SPARSE)]
+    assert frame_indices(run_dataset(model, dataset, every=8, videos=1)) == {WHOLE: [0, 8, 16]}
+    linked = run_dataset(model, dataset, every=8, seq_nms=True)
+    assert frame_indices(linked) == {WHOLE: [0, 8, 16], SPARSE: [0, 8, 16], BARE: [0, 8, 16]}
+
+
+def test_the_frames_are_those_of_the_predictor_one_video_or_several_at_once(model, dataset):
+    options = {"score": 0.2, "support": "uniform:2", "max_detections": 7}
+    alone = by_video(run_dataset(model, dataset, every=3, **options))
+    expected = list(model.detect(dataset.path(SPARSE), frames=[1], **options))
+    assert torch.equal(alone[SPARSE][0].boxes, expected[0].boxes)
+    assert len(expected[0]) == 7
+    together = by_video(run_dataset(model, dataset, every=3, at_once=2, **options))
+    assert together.keys() == alone.keys()
+    for name, frames in alone.items():
+        for one, other in zip(frames, together[name], strict=True):
+            assert one.frame_index == other.frame_index
+            torch.testing.assert_close(one.scores, other.scores, atol=1e-4, rtol=0)
+
+
+def test_controls_take_their_support_elsewhere(model, dataset):
+    """The other clip's support frames, and the target frame in place of each support frame."""
+
+    def scores(source: str, **options) -> torch.Tensor:
+        found = run_dataset(
+            model, dataset, every=24, support_source=source, selection="candidates", **options
+        )
+        return by_video(found)[WHOLE][0].class_scores
+
+    own, other, target = (scores(source) for source in ("clip", "other clip", "target"))
+    assert own.shape == other.shape == target.shape
+    assert not torch.allclose(own, other, atol=1e-3)
+    assert not torch.allclose(own, target, atol=1e-3)
+    with dataset.open(SPARSE) as reader:
+        foreign = model.encode(reader.read([0, 12, 23]))
+    with dataset.open(WHOLE) as reader:
+        (_, expected), *_ = model.run(reader, frames=[0], support=foreign, selection="candidates")
+        assert torch.equal(other, expected.class_scores)
+        still = [reader.read([0])[0].image] * 4
+    (expected,) = model.detect(still, frames=[0], support="uniform:4", selection="candidates")
+    torch.testing.assert_close(target, expected.class_scores, atol=1e-5, rtol=0)
