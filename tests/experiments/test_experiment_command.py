@@ -14,6 +14,7 @@ from trovid.experiments import synthvid_data, synthvid_jobs, synthvid_pages, syn
 def nothing_to_train(monkeypatch, tmp_path):
     monkeypatch.setattr(synthvid_data, "synthvid_folder", lambda out, **sizes: out / "data")
     monkeypatch.setattr(synthvid_jobs, "run_trainings", lambda *args, **options: None)
+    monkeypatch.setattr(synthvid_jobs, "training_records", lambda out, seeds: [])
     monkeypatch.setattr(synthvid_jobs, "run_scores", lambda *args, **options: None)
     monkeypatch.setattr(synthvid_report, "synthvid_report", lambda *args, **options: {"clips": 2})
     monkeypatch.setattr(synthvid_pages, "write_report", lambda result, folder: "# A report")

@@ -59,7 +59,12 @@ def experiment(tmp_path_factory):
 def result(experiment):
     out, data, jobs = experiment
     report = synthvid_report(out, data, jobs, resamples=50)
-    return {"commit": "0", "machine": "none", "every": 4, **report}
+    trainings = [
+        {"model": model, "seed": seed, "precision": "float32", "commit": "abc"}
+        for seed in (0, 1)
+        for model in MODELS
+    ]
+    return {"commit": "0", "machine": "none", "every": 4, "trainings": trainings, **report}
 
 
 def test_a_perfect_model_has_all_and_a_blind_one_only_the_clean(result):
@@ -106,3 +111,21 @@ def test_the_pages_say_what_the_json_says(result, tmp_path):
     assert (tmp_path / "report.md").read_text() == markdown == report_markdown(result)
     assert (tmp_path / "report.png").stat().st_size > 5000
     assert f"| {FULL} | 100.0 ± 0.0 |" in markdown
+
+
+def test_the_page_says_which_clips_and_which_trainings(result):
+    page = report_markdown(result)
+    assert "3 clips from clip 0 on" in page
+    assert "intervals are too narrow" in page
+    assert "All models were trained in float32, at commit abc." in page
+    other = [dict(record) for record in result["trainings"]]
+    for record in other[4:]:
+        record["precision"] = "bfloat16"
+    other[7]["commit"] = "def"
+    data = {**result["data"], "first": 300}
+    page = report_markdown({**result, "data": data, "trainings": other})
+    assert "3 clips from clip 300 on" in page
+    assert "optional stopping" in page
+    assert "| 0 | all | float32 | abc |" in page
+    assert f"| 1 | {', '.join(MODELS[:3])} | bfloat16 | abc |" in page
+    assert f"| 1 | {MODELS[3]} | bfloat16 | def |" in page

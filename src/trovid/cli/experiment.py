@@ -58,7 +58,12 @@ def experiment(
 
     from trovid.experiments.embedding import embed_weights
     from trovid.experiments.synthvid_data import synthvid_folder
-    from trovid.experiments.synthvid_jobs import run_scores, run_trainings, score_jobs
+    from trovid.experiments.synthvid_jobs import (
+        run_scores,
+        run_trainings,
+        score_jobs,
+        training_records,
+    )
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
     from trovid.inference.frame_runner import usable_device
@@ -75,7 +80,13 @@ def experiment(
     with bar("running models", unit="runs") as tick:
         run_scores(out, data, jobs, workers=workers, progress=tick)
     result = synthvid_report(out, data, jobs, resamples=resamples)
-    result = {"commit": commit(), "machine": machine(), "every": every, **result}
+    result = {
+        "commit": commit(),
+        "machine": machine(),
+        "every": every,
+        "trainings": training_records(out, chosen),
+        **result,
+    }
     folder = report or out / "report"
     markdown = write_report(result, folder)
     embedded = list(map(str, embed_weights(out, result))) if embed else []

@@ -19,6 +19,7 @@ CARD = """# {name}
 |---|---|
 | recipe | `{recipe}`, start `{start}` |
 | training | seed {seed}, {steps} steps of {targets} targets after the start, {minutes} minutes |
+| computed in | {precision} |
 | machine | {machine}, torch {torch} |
 | commit, finished | {commit}, {finished} |
 | data | {data} |
@@ -26,9 +27,9 @@ CARD = """# {name}
 | AP50 of these weights (%) | {figures} |
 | licence | Apache-2.0 |
 
-The figures are of seed {seed} on {clips} test clips of SynthVID, one frame in {every}; the
-report of all seeds, with gains and controls, is docs/results/synthvid/report.md. Made by
-`trovid experiment synthvid --embed`.
+The figures are COCO AP50 of seed {seed} on {clips} test clips of SynthVID from clip {first} on, one
+frame in {every}; the report of all seeds, with gains and controls, is
+docs/results/synthvid/report.md. Made by `trovid experiment synthvid --embed`.
 """
 TITLES = {
     "synthvid-single": "Single-frame Faster R-CNN",
@@ -56,7 +57,14 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
     for name in MODELS:
         detector, card = load_weights(weights_file(out, name, seed))
         figures = {g: result["models"][name][g]["seeds"][0] for g in MAIN_GROUPS}
-        facts = {**card.facts, "test_ap50": figures, "test_clips": result["clips"]}
+        first = result["data"].get("first", 0)
+        facts: dict[str, Any] = {
+            "precision": "unknown",
+            **card.facts,
+            "test_ap50": figures,
+            "test_clips": result["clips"],
+            "test_first_clip": first,
+        }
         path = folder / f"{name}.safetensors"
         save_weights(path, detector, card.recipe, facts=facts)
         training = card.recipe.training
@@ -72,6 +80,7 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
             size=path.stat().st_size / 2**20,
             figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()),
             clips=result["clips"],
+            first=first,
             every=result["every"],
         )
         with replacing(path.with_suffix(".md")) as partial:

@@ -8,10 +8,12 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from trovid.evaluation.dataset_runner import SupportSource, by_video, run_dataset
 from trovid.experiments.scoring import save_scores
 from trovid.training.run import weights_file
+from trovid.zoo.weights import read_card
 
 SINGLE = "synthvid-single"
 FULL = "synthvid-selsa-troi"
@@ -86,6 +88,17 @@ def missing_models(out: Path, seeds: Sequence[int]) -> dict[int, list[str]]:
         for seed in seeds
     }
     return {seed: models for seed, models in missing.items() if models}
+
+
+def training_records(out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Model, seed, precision and commit of each training, as its weights' card says."""
+    records = []
+    for seed in seeds:
+        for model in MODELS:
+            facts = read_card(weights_file(out, model, seed)).facts
+            own = {name: facts.get(name, "unknown") for name in ("precision", "commit")}
+            records.append({"model": model, "seed": seed, **own})
+    return records
 
 
 def run_scores(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trovid.files import replacing
 
 MAIN_GROUPS = ("all", "clean", "deteriorated")
+READ_CLIPS = 300
+"""Test clips that were read while the detectors and the experiment were made."""
 
 
 def write_report(result: dict[str, Any], folder: Path) -> str:
@@ -37,10 +40,14 @@ def report_markdown(result: dict[str, Any]) -> str:
         "# SynthVID: four detectors, gains and controls",
         "",
         f"{data['name']} {data['version']}, split {data['split']}, strength {data['strength']}: "
-        f"{result['clips']} clips, frames 0, {result['every']}, {2 * result['every']}, ... of "
-        f"each, {result['frames']} frames, "
+        f"{result['clips']} clips from clip {data.get('first', 0)} on, frames 0, "
+        f"{result['every']}, {2 * result['every']}, ... of each, {result['frames']} frames, "
         f"{objects['all']} objects ({objects['clean']} clean, {objects['deteriorated']} "
         f"deteriorated). Training seeds {seeds}. Commit {result['commit']}, {result['machine']}.",
+        "",
+        _choice_of_clips(data.get("first", 0)),
+        "",
+        *_trainings(result["trainings"]),
         "",
         "AP50 in per cent (COCO, 101 points): mean over training seeds and, after ±, their "
         "standard deviation. For a group the other objects are ignored; false positives anywhere "
@@ -86,6 +93,38 @@ def report_markdown(result: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _choice_of_clips(first: int) -> str:
+    """What an interval over these clips is worth."""
+    if first < READ_CLIPS:
+        return (
+            f"Clips 0 to {READ_CLIPS - 1} were read while the detectors were made: figures of "
+            "clips among them are no test, and their intervals are too narrow."
+        )
+    return (
+        "The first 100 test clips were read, and 200 were added after their figures had been seen "
+        f"(optional stopping), so clips 0 to {READ_CLIPS - 1} are not used; these clips and their "
+        "number were fixed before any of them was looked at."
+    )
+
+
+def _trainings(records: Sequence[dict[str, Any]]) -> list[str]:
+    """One sentence where all trainings are alike, else a table."""
+    seeds: dict[tuple[int, str, str], list[str]] = {}
+    for record in records:
+        key = record["seed"], record["precision"], record["commit"]
+        seeds.setdefault(key, []).append(record["model"])
+    kinds = {key[1:] for key in seeds}
+    if len(kinds) == 1:
+        ((precision, commit),) = kinds
+        return [f"All models were trained in {precision}, at commit {commit}."]
+    models = len({record["model"] for record in records})
+    rows = [
+        [str(seed), "all" if len(own) == models else ", ".join(own), precision, commit]
+        for (seed, precision, commit), own in seeds.items()
+    ]
+    return _table(["trained with seed", "models", "computed in", "commit"], rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:
