@@ -83,12 +83,11 @@ def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
-def test_class_by_class_gives_the_same(random_case, grouped, monkeypatch):
+def test_class_by_class_gives_the_same(random_case, grouped):
     pool = pool_frames(*random_case(4))
     active = np.arange(len(pool.true_boxes)) % 3 > 0 if grouped else None
-    at_once = CocoEvaluation(pool)(active)
-    monkeypatch.setattr("trovid.evaluation.coco_ap.MANY_DETECTIONS", 0)
-    assert CocoEvaluation(pool)(active) == at_once
+    at_once = CocoEvaluation(pool, class_by_class=False)(active)
+    assert CocoEvaluation(pool, class_by_class=True)(active) == at_once
 
 
 @pytest.mark.parametrize("ignored_first", [True, False])

@@ -11,7 +11,7 @@ from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import write_split
-from trovid.evaluation.dataset_runner import by_video, run_dataset
+from trovid.evaluation import by_video, run_dataset
 from trovid.inference import Predictor, load
 
 WHOLE, SPARSE, BARE = "val_00000", "val_00001", "val_00002"

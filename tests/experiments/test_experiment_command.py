@@ -1,35 +1,28 @@
-"""`trovid experiment`: what it prints; the trainings themselves take hours and are left out."""
+"""`trovid experiment` where the trainings, which take hours, and the scores are there already."""
 
 from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.cli.command import trovid_command
-from trovid.experiments import synthvid_data, synthvid_jobs, synthvid_pages, synthvid_report
 
 
-@pytest.fixture
-def nothing_to_train(monkeypatch, tmp_path):
-    monkeypatch.setattr(synthvid_data, "synthvid_folder", lambda out, **sizes: out / "data")
-    monkeypatch.setattr(synthvid_jobs, "run_trainings", lambda *args, **options: None)
-    monkeypatch.setattr(synthvid_jobs, "training_records", lambda out, seeds: [])
-    monkeypatch.setattr(synthvid_jobs, "run_scores", lambda *args, **options: None)
-    monkeypatch.setattr(synthvid_report, "synthvid_report", lambda *args, **options: {"clips": 2})
-    monkeypatch.setattr(synthvid_pages, "write_report", lambda result, folder: "# A report")
+def test_figures_as_json_are_those_of_the_report(experiment, printed, result):
+    folder = experiment.out / "report"
+    assert (printed["report"], printed["embedded"]) == (str(folder), [])
+    assert (result["clips"], result["every"], result["seeds"]) == (3, 4, [0, 1])
+    assert json.loads((folder / "report.json").read_text()) == result
 
 
-def test_figures_as_json(capsys, tmp_path, nothing_to_train):
-    words = ["experiment", "synthvid", "--out", tmp_path, "--every", "6"]
-    status, out, complaints = trovid_command(capsys, *words, "--json")
+def test_the_report_is_printed_as_a_page(capsys, experiment, printed):
+    words = ["--seeds", "1", "--clips", "3", "--every", "4", "--resamples", "2"]
+    folder = experiment.out / "one seed"
+    status, out, complaints = trovid_command(
+        capsys, "experiment", "synthvid", "--out", experiment.out, *words, "--report", folder
+    )
     assert (status, complaints) == (0, [])
-    said = json.loads(out)
-    assert (said["clips"], said["every"], said["embedded"]) == (2, 6, [])
-    assert said["report"] == str(tmp_path / "report")
-    status, out, _ = trovid_command(capsys, *words)
-    assert status == 0
-    assert "A report" in out
+    assert "SynthVID: four detectors, gains and controls" in out
+    assert (folder / "report.md").exists()
 
 
 def test_a_device_that_is_not_there_is_said_at_once(capsys, tmp_path):

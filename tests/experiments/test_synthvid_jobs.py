@@ -1,17 +1,14 @@
 """Which trainings of the experiment are still to be made, and what is told of those made."""
 
-from trovid.detectors.building import build_detector
 from trovid.experiments.embedding import embed_weights
 from trovid.experiments.synthvid_jobs import (
     FULL,
     MODELS,
     missing_models,
     run_trainings,
-    training_records,
 )
-from trovid.recipes.schema import load_recipe
 from trovid.training.run import weights_file
-from trovid.zoo.weights import read_card, save_weights
+from trovid.zoo.weights import read_card
 
 
 def test_a_seed_whose_models_are_all_there_trains_nothing_not_even_their_start(tmp_path):
@@ -25,37 +22,13 @@ def test_a_seed_whose_models_are_all_there_trains_nothing_not_even_their_start(t
     assert not weights_file(tmp_path, "synthvid-start", 0).exists()
 
 
-def test_cards_and_records_say_how_each_training_was_computed(tmp_path):
-    for number, model in enumerate(MODELS):
-        recipe = load_recipe(model)
-        facts = {
-            "seed": 0,
-            "commit": f"commit {number}",
-            "finished": "2026-01-01",
-            "minutes": 1.5,
-            "machine": "a machine",
-            "torch": "2.6.0",
-            "data": {"name": "SynthVID", "version": "2", "split": "train"},
-        }
-        precision = {} if number else {"precision": "float32"}
-        detector = build_detector(recipe)
-        save_weights(
-            weights_file(tmp_path, model, 0), detector, recipe, facts={**facts, **precision}
-        )
-    records = training_records(tmp_path, [0])
-    assert [record["precision"] for record in records] == ["float32", *["unknown"] * 3]
-    assert [record["commit"] for record in records] == [f"commit {i}" for i in range(4)]
-    figures = {name: {"seeds": [0.5]} for name in ("all", "clean", "deteriorated")}
-    result = {
-        "seeds": [0],
-        "clips": 300,
-        "every": 3,
-        "data": {"first": 300},
-        "models": dict.fromkeys(MODELS, figures),
-    }
-    written = embed_weights(tmp_path, result, folder=tmp_path / "embedded")
-    card = written[0].with_suffix(".md").read_text()
-    assert "| computed in | float32 |" in card
-    assert "| commit, finished | commit 0, 2026-01-01 |" in card
-    assert "300 test clips of SynthVID from clip 300 on" in card
-    assert read_card(written[0]).facts["test_first_clip"] == 300
+def test_the_embedded_cards_say_how_each_training_was_computed(experiment, result, tmp_path):
+    written = embed_weights(experiment.out, result, folder=tmp_path)
+    assert [path.stem for path in written] == list(MODELS)
+    page = written[0].with_suffix(".md").read_text()
+    assert "| computed in | float32 |" in page
+    assert "| commit, finished | abc, 2026-01-01 |" in page
+    assert "3 test clips of SynthVID from clip 300 on" in page
+    facts = read_card(written[0]).facts
+    assert facts["test_first_clip"] == 300
+    assert facts["test_ap50"]["all"] == result["models"][MODELS[0]]["all"]["seeds"][0]

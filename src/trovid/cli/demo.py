@@ -73,7 +73,7 @@ def _print_table(reports: dict[str, Report]) -> None:
     from rich.table import Table
 
     head = next(iter(reports.values())).head
-    table = Table(title=f"AP50 (%) over {head['videos']} test clips, {head['frames']} frames")
+    table = Table(title=f"COCO AP50 (%) over {head['videos']} test clips, {head['frames']} frames")
     table.add_column("objects")
     for name in reports:
         table.add_column(name, justify="right")

@@ -138,17 +138,16 @@ def _of_model(
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
-    from trovid.evaluation.dataset_runner import by_video, run_dataset
+    from trovid.evaluation import by_video, run_dataset
     from trovid.progress import bar
-    from trovid.structures.support_sampling import SupportSampling
+    from trovid.structures import DetectOptions
 
-    if options["support"] is not None:
-        SupportSampling.parse(options["support"])
+    wanted = DetectOptions(**options)
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)
     predictor = trovid.load(model, **running)
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
-        found = by_video(run_dataset(predictor, truth, **frames, progress=tick, **options))
+        found = by_video(run_dataset(predictor, truth, **frames, progress=tick, options=wanted))
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     facts = {
         "model": predictor.name,

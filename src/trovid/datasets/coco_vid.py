@@ -76,7 +76,7 @@ def read_coco_vid(path: str | Path) -> Dataset:
         return _dataset(text, path.parent)
     except OSError as error:
         raise TrovidError(f"{path}: cannot be read: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise TrovidError(f"{path}: is no JSON: {error}") from error
     except (_Misfit, TypeError) as error:
         raise TrovidError(f"{path}: {error}") from error

@@ -3,6 +3,7 @@
 from trovid.evaluation.bootstrap import Bootstrap, Interval, bootstrap
 from trovid.evaluation.class_prior import apply_class_prior, choose_exponent
 from trovid.evaluation.coco_ap import CocoAP, CocoEvaluation, Figures
+from trovid.evaluation.dataset_runner import by_video, run_dataset
 from trovid.evaluation.groups import object_groups
 from trovid.evaluation.matching import ClipMatches, match_clips
 from trovid.evaluation.pool import Pool, pool_frames
@@ -26,10 +27,12 @@ __all__ = [
     "apply_class_prior",
     "average_along_tracks",
     "bootstrap",
+    "by_video",
     "choose_exponent",
     "choose_track_settings",
     "evaluate",
     "match_clips",
     "object_groups",
     "pool_frames",
+    "run_dataset",
 ]

@@ -55,14 +55,17 @@ class CocoEvaluation:
 
     Args:
         pool: Predictions and ground truth.
+        class_by_class: Whether COCO's documents are made of one class at a time; None: where there
+            are many detections.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, class_by_class: bool | None = None) -> None:
         self._pool = pool
         classes = list(range(len(pool.class_names)))
-        large = len(pool.boxes) > MANY_DETECTIONS
-        self._chunks = [[label] for label in classes] if large else [classes]
-        self._kept = None if large else _Chunk(pool, classes)
+        if class_by_class is None:
+            class_by_class = len(pool.boxes) > MANY_DETECTIONS
+        self._chunks = [[label] for label in classes] if class_by_class else [classes]
+        self._kept = None if class_by_class else _Chunk(pool, classes)
 
     def __call__(self, active: NDArray[np.bool_] | None = None) -> CocoAP:
         """AP of all objects that count, or of the `active` ones among them (Array[G] of bool)."""

@@ -83,7 +83,7 @@ class Report:
     def tables(self) -> list[Table]:
         """Groups and classes for a terminal (rich), in per cent."""
         frames = f"{self.head['frames']} frames of {self.head['videos']} videos"
-        groups = _table(f"Average precision in per cent, {frames}", "objects of")
+        groups = _table(f"COCO average precision in per cent, {frames}", "objects of")
         _add_row(groups, "all", self.overall)
         for name, figures in self.groups.items():
             _add_row(groups, name, figures)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from trovid.datasets.contract import Dataset
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.evaluation import evaluate
-from trovid.evaluation.dataset_runner import by_video, run_dataset
+from trovid.evaluation import by_video, evaluate, run_dataset
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
 from trovid.recipes import Recipe
