@@ -92,6 +92,17 @@ def test_predictions_against_labels(labels, tmp_path):
     assert f"{100 * 51 / 101:.1f}" in done.stdout
 
 
+def test_crowds_and_ignored_objects_are_said_to_be_left_out(write_labels, tmp_path):
+    objects = [{"box": BOX, "label": 1}, {"box": [100, 100, 150, 150], "label": 1, "crowd": 1}]
+    found = _write_predictions(
+        tmp_path / "found.json", [[(BOX, 0.9), ([110, 110, 130, 130], 0.95)]]
+    )
+    done = _run(found, "--labels", write_labels({"a": [objects]}))
+    assert done.returncode == 0, done.stderr
+    assert "left out: objects that the labels call a crowd or ignored: 1" in done.stdout
+    assert "100.0" in done.stdout
+
+
 def test_what_does_not_fit_is_one_line(labels, tmp_path, failure):
     stranger = _write_predictions(tmp_path / "found.json", [[]], name="b")
     error = failure(stranger, "--labels", labels)

@@ -18,7 +18,7 @@ from trovid.detectors.building import build_detector
 from trovid.detectors.candidates import Candidates
 from trovid.experiments.scoring import save_scores
 from trovid.experiments.synthvid_jobs import FULL, MODELS, SINGLE, ScoreJob, score_jobs
-from trovid.recipes.schema import load_recipe
+from trovid.recipes import load_recipe
 from trovid.training.run import weights_file
 from trovid.zoo.weights import save_weights
 

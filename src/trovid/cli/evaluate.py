@@ -193,6 +193,7 @@ def _print_tables(report: Report) -> None:
     for key, word in (
         ("predicted_classes_left_out", "predicted classes that the labels do not have"),
         ("unlabelled_frames_left_out", "predicted frames without labels"),
+        ("ignored_objects", "objects that the labels call a crowd or ignored"),
     ):
         if report.head[key]:
             console.print(f"left out: {word}: {report.head[key]}", highlight=False)
