@@ -22,7 +22,7 @@ class _IgnoringEval(COCOeval):
 
 def pycocotools_precision(pool: Pool, active=None) -> np.ndarray:
     """Array[10 thresholds, 101 recalls, classes], -1 where a class has no active object."""
-    active = np.ones(len(pool.true_boxes), bool) if active is None else active
+    active = np.ones(len(pool.objects), bool) if active is None else active
     truth = COCO()
     truth.dataset = {
         "info": {},
@@ -32,13 +32,13 @@ def pycocotools_precision(pool: Pool, active=None) -> np.ndarray:
             {
                 "id": i + 1,
                 "image_id": int(pool.true_images[i]) + 1,
-                "category_id": int(pool.true_labels[i]) + 1,
+                "category_id": int(pool.objects.labels[i]) + 1,
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": int(pool.crowd[i]),
-                "outside": int(not active[i] or pool.crowd[i] or pool.ignore[i]),
+                "iscrowd": int(pool.objects.crowd[i]),
+                "outside": int(not active[i] or pool.objects.crowd[i] or pool.objects.ignore[i]),
             }
-            for i, (x1, y1, x2, y2) in enumerate(pool.true_boxes.tolist())
+            for i, (x1, y1, x2, y2) in enumerate(pool.objects.boxes.tolist())
         ],
     }
     found = [

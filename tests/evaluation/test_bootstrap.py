@@ -24,12 +24,8 @@ def _repeat_clips(pool: Pool, weights: np.ndarray, active: np.ndarray):
         scores=pool.scores[d],
         labels=pool.labels[d],
         images=np.repeat(np.arange(len(images)), [len(x) for x in detections]),
-        true_boxes=pool.true_boxes[g],
-        true_labels=pool.true_labels[g],
+        objects=pool.objects[g],
         true_images=np.repeat(np.arange(len(images)), [len(x) for x in truths]),
-        crowd=pool.crowd[g],
-        ignore=pool.ignore[g],
-        attributes={},
         strength_edges={},
         counts={},
     )
@@ -40,7 +36,7 @@ def _repeat_clips(pool: Pool, weights: np.ndarray, active: np.ndarray):
 def test_each_resample_equals_plain_evaluation_of_the_repeated_clips(random_case, seed):
     predictions, labels = random_case(seed)
     pool = pool_frames(predictions, labels)
-    active = np.random.default_rng(seed).random(len(pool.true_boxes)) < 0.6
+    active = np.random.default_rng(seed).random(len(pool.objects)) < 0.6
     weights = resample_weights(len(pool.clip_names), resamples=12, seed=seed)
     fast = average_precision(match_clips(pool, active=active), weights)
     for row, value in zip(weights, fast, strict=True):

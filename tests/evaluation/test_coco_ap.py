@@ -31,7 +31,7 @@ def _own(pool, active=None) -> tuple[float, float, float]:
 def test_both_codes_equal_pycocotools(random_case, seed, grouped, ignored):
     predictions, labels = random_case(seed, ignored=ignored)
     pool = pool_frames(predictions, labels)
-    active = np.random.default_rng(seed).random(len(pool.true_boxes)) < 0.5 if grouped else None
+    active = np.random.default_rng(seed).random(len(pool.objects)) < 0.5 if grouped else None
     precision = pycocotools_precision(pool, active)
     expected = figures(precision)
     result = CocoEvaluation(pool)(active)
@@ -75,7 +75,7 @@ def test_a_crowd_swallows_what_lies_within_and_an_ignored_object_one_detection(
 def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
     predictions, labels = random_case(3)
     pool = pool_frames(predictions, labels)
-    half = np.arange(len(pool.true_boxes)) % 2 == 0
+    half = np.arange(len(pool.objects)) % 2 == 0
     evaluation = CocoEvaluation(pool)
     before = evaluation()
     assert evaluation(half) != before
@@ -85,7 +85,7 @@ def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
 @pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
 def test_class_by_class_gives_the_same(random_case, grouped):
     pool = pool_frames(*random_case(4))
-    active = np.arange(len(pool.true_boxes)) % 3 > 0 if grouped else None
+    active = np.arange(len(pool.objects)) % 3 > 0 if grouped else None
     at_once = CocoEvaluation(pool, class_by_class=False)(active)
     assert CocoEvaluation(pool, class_by_class=True)(active) == at_once
 

@@ -117,7 +117,7 @@ class Dataset:
         wanted = np.fromiter(range(video.num_frames) if frames is None else frames, dtype=np.int64)
         starts = np.searchsorted(own.frames, wanted, side="left").tolist()
         ends = np.searchsorted(own.frames, wanted, side="right").tolist()
-        decoded = masks and len(own.masks) == len(own) and all(own.masks)
+        decoded = masks and own.masks is not None and all(own.masks)
         return [
             self._frame(video, index, own[start:end], masks=decoded)
             for index, start, end in zip(wanted.tolist(), starts, ends, strict=True)
@@ -137,16 +137,16 @@ class Dataset:
                 name: tuple(column.tolist()) if column.dtype.kind == "U" else torch.tensor(column)
                 for name, column in own.attributes.items()
             },
-            masks=_decode(own.masks, video) if masks else None,
+            masks=_decode(own.masks, video) if masks and own.masks is not None else None,
         )
 
 
-def _decode(masks: Sequence[bytes], video: Video) -> Tensor:
+def _decode(masks: Iterable[bytes], video: Video) -> Tensor:
     """Tensor[N, H, W] of bool of the compressed run-length codes of one frame."""
     from faster_coco_eval.core import mask
 
     size = [video.height, video.width]
-    if not masks:
-        return torch.zeros((0, *size), dtype=torch.bool)
     codes = [{"size": size, "counts": counts} for counts in masks]
+    if not codes:
+        return torch.zeros((0, *size), dtype=torch.bool)
     return torch.from_numpy(mask.decode(codes)).permute(2, 0, 1).bool()

@@ -30,8 +30,8 @@ class Objects:
         crowd: Array[N] of bool, see `GroundTruth`.
         ignore: Array[N] of bool.
         attributes: By name what else is known of each.
-        masks: For each object its COCO run-length code, compressed, b"" where it has no mask; ()
-            where no object has one.
+        masks: Array[N] of bytes, COCO's compressed run-length code of each object, b"" where it has
+            no mask; None where no object has one.
     """
 
     videos: NDArray[np.int32]
@@ -42,7 +42,7 @@ class Objects:
     crowd: NDArray[np.bool_]
     ignore: NDArray[np.bool_]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
-    masks: Sequence[bytes] = ()
+    masks: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -53,22 +53,14 @@ class Objects:
         return ~(self.crowd | self.ignore)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> Objects:
-        """Some of them; a slice copies nothing but the masks' references."""
-        if isinstance(rows, slice) or not self.masks:
-            masks = self.masks[rows] if isinstance(rows, slice) else ()
-        else:
-            masks = [self.masks[row] for row in rows.tolist()]
-        return Objects(
-            self.videos[rows],
-            self.frames[rows],
-            self.boxes[rows],
-            self.labels[rows],
-            self.instance_ids[rows],
-            self.crowd[rows],
-            self.ignore[rows],
-            {name: column[rows] for name, column in self.attributes.items()},
-            masks,
-        )
+        """Some of them; a slice copies nothing."""
+        columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
+        attributes = {name: column[rows] for name, column in self.attributes.items()}
+        masks = None if self.masks is None else self.masks[rows]
+        return Objects(**columns, attributes=attributes, masks=masks)
+
+
+_COLUMNS = ("videos", "frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
 
 
 def known(column: Attribute) -> NDArray[np.bool_]:
@@ -144,7 +136,7 @@ class ObjectRows:
             flags % 2 == 1,
             flags >= 2,
             {name: self._column(name) for name in self._attributes},
-            self._masks if any(self._masks) else (),
+            np.array(self._masks, dtype=object) if any(self._masks) else None,
         )
         return every[np.lexsort((frames, videos))]
 

@@ -71,18 +71,18 @@ class CocoEvaluation:
         """AP of all objects that count, or of the `active` ones among them (Array[G] of bool)."""
         pool = self._pool
         if active is None:
-            active = pool.counted
-        if active.shape != (len(pool.true_boxes),):
+            active = pool.objects.counted
+        if active.shape != (len(pool.objects),):
             raise ValueError(
-                f"`active` must have one entry an object ({len(pool.true_boxes)}), "
+                f"`active` must have one entry an object ({len(pool.objects)}), "
                 f"but has shape {list(active.shape)}"
             )
-        active = active & pool.counted
+        active = active & pool.objects.counted
         parts = [
             (self._kept or _Chunk(pool, classes)).precision(active) for classes in self._chunks
         ]
         precision = np.concatenate(parts, axis=2)
-        counts = np.bincount(pool.true_labels[active], minlength=len(pool.class_names))
+        counts = np.bincount(pool.objects.labels[active], minlength=len(pool.class_names))
         per_class = {
             name: _figures(precision[:, :, i : i + 1], int(counts[i]))
             for i, name in enumerate(pool.class_names)
@@ -96,11 +96,12 @@ class _Chunk:
     def __init__(self, pool: Pool, classes: Sequence[int]) -> None:
         from faster_coco_eval import COCO
 
+        objects = pool.objects
         true, found = (
-            np.flatnonzero(np.isin(labels, classes)) for labels in (pool.true_labels, pool.labels)
+            np.flatnonzero(np.isin(labels, classes)) for labels in (objects.labels, pool.labels)
         )
         self._true = true
-        self._areas = np.maximum(_areas(pool.true_boxes[true]), 0)
+        self._areas = np.maximum(_areas(objects.boxes[true]), 0)
         truth = {
             "info": {},
             "images": [{"id": i + 1} for i in range(len(pool.clips))],
@@ -116,9 +117,9 @@ class _Chunk:
                 for i, (image, label, box, crowd) in enumerate(
                     zip(
                         (pool.true_images[true] + 1).tolist(),
-                        (pool.true_labels[true] + 1).tolist(),
-                        _xywh(pool.true_boxes[true]).tolist(),
-                        pool.crowd[true].astype(int).tolist(),
+                        (objects.labels[true] + 1).tolist(),
+                        _xywh(objects.boxes[true]).tolist(),
+                        objects.crowd[true].astype(int).tolist(),
                         strict=True,
                     )
                 )

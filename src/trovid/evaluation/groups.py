@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from trovid.datasets.objects import Attribute
 from trovid.evaluation.pool import CLEAN, Pool
 
 SLOW_ABOVE = 0.9
@@ -27,26 +28,26 @@ def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
         Arrays[G] of bool; {} where the labels tell neither deterioration nor motion.
     """
     groups: dict[str, NDArray[np.bool_]] = {}
-    kinds, motion_iou = pool.attributes.get("deterioration"), pool.attributes.get("motion_iou")
+    kinds, motion_iou = pool.attribute("deterioration"), pool.attribute("motion_iou")
     if kinds is not None:
         groups["clean"], groups["deteriorated"] = kinds == CLEAN, kinds != CLEAN
         for kind in sorted(set(kinds) - {CLEAN}):
             groups[f"kind: {kind}"] = kinds == kind
-        groups |= _strength_groups(pool)
+        groups |= _strength_groups(pool, kinds)
     if motion_iou is not None:
         slow, fast = motion_iou > SLOW_ABOVE, motion_iou < FAST_BELOW
         groups |= {"motion: slow": slow, "motion: medium": ~slow & ~fast, "motion: fast": fast}
-    counted = {name: active & pool.counted for name, active in groups.items()}
+    counted = {name: active & pool.objects.counted for name, active in groups.items()}
     return {name: active for name, active in counted.items() if active.any()}
 
 
-def _strength_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
-    strengths = pool.attributes.get("strength")
+def _strength_groups(pool: Pool, kinds: Attribute) -> dict[str, NDArray[np.bool_]]:
+    strengths = pool.attribute("strength")
     if strengths is None:
         return {}
     third = np.full(len(strengths), -1)
     for kind, (low, high) in pool.strength_edges.items():
-        mine = pool.attributes["deterioration"] == kind
+        mine = kinds == kind
         above = (strengths > low).astype(int) + (strengths > high)
         third[mine] = above[mine]
     return {f"strength: {name}": third == i for i, name in enumerate(("weak", "middle", "strong"))}

@@ -59,7 +59,7 @@ def match_clips(
             default); the rest is ignored.
         iou: Overlap that makes a match.
     """
-    active = pool.counted if active is None else active & pool.counted
+    active = pool.objects.counted if active is None else active & pool.objects.counted
     order = np.argsort(-pool.scores, kind="stable")
     order = order[_rank_in_cell(_cells(pool, order)) < MAX_DETECTIONS]
     taken_by = _greedy(pool, order, active, iou)
@@ -71,7 +71,7 @@ def match_clips(
     clips, labels = pool.clips[pool.images[order]], pool.labels[order]
     num_objects = np.zeros((len(pool.clip_names), len(pool.class_names)), dtype=np.int64)
     true_clips = pool.clips[pool.true_images[active]]
-    np.add.at(num_objects, (true_clips, pool.true_labels[active]), 1)
+    np.add.at(num_objects, (true_clips, pool.objects.labels[active]), 1)
     return ClipMatches(
         pool.clip_names,
         num_objects,
@@ -103,7 +103,7 @@ def _greedy(
     """Array[len(order)]: the object that each detection takes, -1 for none."""
     # every pair of a detection (by its place in `order`) and an object of its frame and class
     cells = _cells(pool, order)
-    true_cells = pool.true_images * len(pool.class_names) + pool.true_labels
+    true_cells = pool.true_images * len(pool.class_names) + pool.objects.labels
     by_cell = np.argsort(true_cells, kind="stable")
     first = np.searchsorted(true_cells[by_cell], cells, side="left")
     count = np.searchsorted(true_cells[by_cell], cells, side="right") - first
@@ -111,7 +111,9 @@ def _greedy(
     step = np.arange(len(place)) - np.repeat(np.cumsum(count) - count, count)
     truth = by_cell[np.repeat(first, count) + step]
 
-    overlap = _paired_iou(pool.boxes[order[place]], pool.true_boxes[truth], pool.crowd[truth])
+    overlap = _paired_iou(
+        pool.boxes[order[place]], pool.objects.boxes[truth], pool.objects.crowd[truth]
+    )
     enough = overlap >= min(iou, 1 - 1e-10)
     place, truth, overlap = place[enough], truth[enough], overlap[enough]
     wish = np.lexsort((-truth, -overlap, ~active[truth], place))
@@ -121,7 +123,7 @@ def _greedy(
     for detection, candidate in zip(place[wish].tolist(), truth[wish].tolist(), strict=True):
         if taken_by[detection] < 0 and free[candidate]:
             taken_by[detection] = candidate
-            free[candidate] = pool.crowd[candidate]
+            free[candidate] = pool.objects.crowd[candidate]
     return taken_by
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.datasets.objects import Attribute, known
+from trovid.datasets.objects import Attribute, Objects, known
 from trovid.errors import TrovidError
 from trovid.structures import Detections
 
@@ -36,12 +36,8 @@ class Pool:
         scores: Array[D] float64.
         labels: Array[D].
         images: Array[D], frame of each detection.
-        true_boxes: Array[G, 4] float64.
-        true_labels: Array[G].
-        true_images: Array[G].
-        crowd: Array[G] of bool: boxes of COCO's crowds.
-        ignore: Array[G] of bool: objects that need not be found.
-        attributes: By name Array[G] of what is known of every one of these objects (`Objects`).
+        objects: The G objects.
+        true_images: Array[G], frame of each object.
         strength_edges: For each kind of deterioration the two values that cut all its objects of
             the label file (not only the evaluated frames) into thirds; empty without strengths.
         counts: Videos, frames, objects and detections evaluated, and what was left out.
@@ -54,19 +50,15 @@ class Pool:
     scores: NDArray[np.float64]
     labels: NDArray[np.int64]
     images: NDArray[np.int64]
-    true_boxes: NDArray[np.float64]
-    true_labels: NDArray[np.int64]
+    objects: Objects
     true_images: NDArray[np.int64]
-    crowd: NDArray[np.bool_]
-    ignore: NDArray[np.bool_]
-    attributes: dict[str, Attribute]
     strength_edges: dict[str, tuple[float, float]]
     counts: dict[str, int | list[str]]
 
-    @property
-    def counted(self) -> NDArray[np.bool_]:
-        """Array[G]: the objects that are to be found, neither a crowd nor ignored."""
-        return ~(self.crowd | self.ignore)
+    def attribute(self, name: str) -> Attribute | None:
+        """Array[G] of an attribute; None where it is not known of every object."""
+        column = self.objects.attributes.get(name)
+        return column if column is not None and known(column).all() else None
 
 
 def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Dataset) -> Pool:
@@ -122,12 +114,8 @@ def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Datase
         scores=scores,
         labels=detected,
         images=detected_images,
-        true_boxes=objects.boxes,
-        true_labels=objects.labels.astype(np.int64),
+        objects=objects,
         true_images=np.concatenate(images),
-        crowd=objects.crowd,
-        ignore=objects.ignore,
-        attributes={name: a for name, a in objects.attributes.items() if known(a).all()},
         strength_edges=_strength_edges(dataset.objects.attributes),
         counts={
             "videos": len(clip_names),

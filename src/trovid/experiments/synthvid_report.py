@@ -104,8 +104,7 @@ def synthvid_report(
         for name, make in variants.items()
     }
     some_pool = pools[SINGLE][0]
-    everything = np.ones(len(some_pool.true_boxes), dtype=bool)
-    groups = {"all": everything, **object_groups(some_pool)}
+    groups = {"all": some_pool.objects.counted, **object_groups(some_pool)}
     results = {name: _bootstrap(pools, active, resamples) for name, active in groups.items()}
     return {
         "data": test.info,
