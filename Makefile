@@ -17,7 +17,7 @@ help:
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml hatch_build.py $(wildcard src/trovid/ops/csrc/*)
+$(STAMP): pyproject.toml hatch_build.py $(wildcard src/trovid/ops/temporal_roi_align/cpp/*)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "trovid needs Python 3.11 or newer as '$(PYTHON)': install it, or call make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent
-SOURCES = ROOT / "src" / "trovid" / "ops" / "csrc"
+SOURCES = ROOT / "src" / "trovid" / "ops" / "temporal_roi_align" / "cpp"
 FOLDER = ROOT / "src" / "trovid" / "ops" / "_native"
 
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-pthread"]
@@ -71,16 +71,19 @@ def build(extra: list[str] | None = None, folder: Path = FOLDER) -> str | None:
     except OSError as error:
         return f"{command[0]} cannot be run: {error}"
     with tempfile.TemporaryDirectory() as scratch:
-        units = {name: ["-c", str(SOURCES / "kernels.cpp")] for name in sets}
-        objects = [Path(scratch) / f"{name}.o" for name in (*units, "entry")]
+        known = [f"-DTROVID_HAS_{name}" for name in sets]
+        units = {
+            **{name: [*isa, f"-DTROVID_ISA={name}", "kernels.cpp"] for name, isa in sets.items()},
+            "entry": [*known, "entry.cpp"],
+            "pool": ["pool.cpp"],
+        }
+        objects = [str(Path(scratch) / f"{name}.o") for name in units]
         library = Path(scratch) / f"libtrovid{suffix}"
         commands = [
-            [*flags, *isa, f"-DTROVID_ISA={name}", *units[name], "-o", str(object_file)]
-            for (name, isa), object_file in zip(sets.items(), objects[:-1], strict=True)
+            [*flags, *options, "-c", str(SOURCES / source), "-o", object_file]
+            for (*options, source), object_file in zip(units.values(), objects, strict=True)
         ]
-        known = [f"-DTROVID_HAS_{name}" for name in sets]
-        commands.append([*flags, *known, "-c", str(SOURCES / "entry.cpp"), "-o", str(objects[-1])])
-        commands.append([*flags, "-shared", *map(str, objects), "-o", str(library)])
+        commands.append([*flags, "-shared", *objects, "-o", str(library)])
         for arguments in commands:
             done = subprocess.run([*command, *arguments], capture_output=True, text=True)
             if done.returncode:

@@ -12,7 +12,7 @@ from trovid.benchmarks.contenders import (
     trovid_with,
 )
 from trovid.benchmarks.inputs import OperatorSize, make_inputs
-from trovid.ops import reference
+from trovid.ops.temporal_roi_align import reference
 
 SIZE = OperatorSize(rois=5, frames=3, channels=24, height=11, width=14, heads=4, grid=5)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from trovid.ops import backends, temporal_roi_align
-from trovid.ops.packed import compute_dtype
-from trovid.ops.reference import normalize
+from trovid.ops.temporal_roi_align.packed import compute_dtype
+from trovid.ops.temporal_roi_align.reference import normalize
 
 
 def available(name: str) -> pytest.param:

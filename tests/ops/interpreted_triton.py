@@ -10,11 +10,13 @@ import torch
 import torchvision
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import pack_support, reference, triton
-from trovid.ops import problem as whole
-from trovid.ops.triton_kernels import select as selection
-from trovid.ops.triton_kernels import sets, top_k
-from trovid.ops.triton_kernels.products import exact_products
+from trovid.ops import pack_support
+from trovid.ops.temporal_roi_align import problem as whole
+from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.triton import backend as triton
+from trovid.ops.temporal_roi_align.triton import select as selection
+from trovid.ops.temporal_roi_align.triton import sets, top_k
+from trovid.ops.temporal_roi_align.triton.products import exact_products
 
 SMALL = {"size": (4, 5), "grid": (3, 2)}
 PROBLEMS = [
@@ -68,19 +70,22 @@ def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Probl
     boxes = [tensors[f"boxes{i}"].float() for i in videos]
     rois = torch.cat([torch.nn.functional.pad(b, (1, 0), value=i) for i, b in enumerate(boxes)])
     weight, bias = tensors.get("weight"), tensors.get("bias")
+    packed = pack_support([tensors[f"support{i}"].detach().float() for i in videos])
     return whole.Problem(
-        tensors["features"].detach().float(),
-        pack_support([tensors[f"support{i}"].detach().float() for i in videos]),
-        rois,
-        None if weight is None else weight.detach().float(),
-        None if bias is None else bias.detach().float(),
-        problem.grid,
-        1 / 8,
-        2,
-        True,
-        problem.top_k,
-        problem.heads,
-        1.0,
+        features=tensors["features"].detach().float(),
+        rows=packed.rows,
+        weight=None if weight is None else weight.detach().float(),
+        bias=None if bias is None else bias.detach().float(),
+        inverse_norms=packed.inverse_norms,
+        rois=rois,
+        lengths=packed.lengths,
+        output_size=problem.grid,
+        spatial_scale=1 / 8,
+        sampling_ratio=2,
+        aligned=True,
+        top_k=problem.top_k,
+        num_heads=problem.heads,
+        logit_scale=1.0,
     )
 
 
@@ -97,7 +102,7 @@ def test_equal_similarities_go_to_the_lowest_cell(k, form):
     case = described(problem, tensors)
     _, choice = triton.forward(case, True)
     pooled = torchvision.ops.roi_align(case.features, case.rois, *case.pooling)
-    _, points, scores = reference.most_similar_roi_align(pooled, case.support.maps(), k)
+    _, points, scores = reference.most_similar_roi_align(pooled, tensors["support0"].detach(), k)
     points, scores = (t.permute(0, 1, 3, 4, 2).flatten(1, 3) for t in (points, scores))
     assert torch.equal(choice.indices.long(), points)
     assert_close(choice.scores, scores, 1e-6)

@@ -3,9 +3,10 @@ import torch
 import torchvision
 
 from tests.ops.compare import assert_close
-from trovid.ops import direct_similarity, pack_support
-from trovid.ops.cell_reads import read_cells
-from trovid.ops.direct_similarity import row_products, select
+from trovid.ops import pack_support
+from trovid.ops.temporal_roi_align.direct import choice
+from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
+from trovid.ops.temporal_roi_align.direct.choice import row_products, select
 
 BOXES = torch.tensor(
     [
@@ -51,15 +52,16 @@ def test_both_ways_choose_alike(monkeypatch, top_k, block):
     torch.manual_seed(0)
     features = torch.randn(6, 9, 11, dtype=torch.float64)
     support = pack_support(torch.randn(2, 6, 7, 8, dtype=torch.float64))
+    rows = support.rows, support.inverse_norms
     pooling = ((7, 7), 1 / 8, 2, True)
     boxes = BOXES.double()
     positions = torchvision.ops.roi_align(features.unsqueeze(0), [boxes], *pooling)
     positions = positions.permute(0, 2, 3, 1).flatten(0, 2)
     if block:
-        monkeypatch.setattr(direct_similarity, "block_bytes", lambda device: block)
+        monkeypatch.setattr(choice, "block_bytes", lambda device: block)
     read = read_cells(features, boxes, *pooling)
-    expected = select(positions, support, [len(positions)], top_k)
-    actual = select(positions, support, [len(positions)], top_k, [read])
+    expected = select(positions, *rows, [len(positions)], top_k)
+    actual = select(positions, *rows, [len(positions)], top_k, [read])
     assert_close(actual[0], expected[0], 1e-12)
     assert torch.equal(actual[1], expected[1])
 

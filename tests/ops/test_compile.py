@@ -7,7 +7,8 @@ import torch
 
 from tests.ops.compare import Problem, assert_close, usable_backends
 from trovid.nn import MultiScaleTemporalRoIAlign, TemporalRoIAlign
-from trovid.ops import operator, pack_support, roi_align, temporal_roi_align
+from trovid.ops import pack_support, roi_align, temporal_roi_align
+from trovid.ops.temporal_roi_align import api
 
 BACKENDS = usable_backends()
 GENERATOR = torch.Generator().manual_seed(0)
@@ -169,8 +170,8 @@ def test_export_with_any_number_of_boxes(strict):
 )
 def test_torch_finds_the_ops_well_made(problem, backend, monkeypatch):
     calls = []
-    forward = operator._forward
-    monkeypatch.setattr(operator, "_forward", lambda *a: calls.append(a) or forward(*a))
+    forward = api._forward
+    monkeypatch.setattr(api, "_forward", lambda *a: calls.append(a) or forward(*a))
     problem.run(problem.tensors(), backend)
     with torch.no_grad():
         problem.run(problem.tensors(), backend)
@@ -181,7 +182,7 @@ def test_torch_finds_the_ops_well_made(problem, backend, monkeypatch):
     output, *choice = forward(*arguments[:-1], True)
     # The gradient has none of its own: what autograd would make of it is not looked at.
     torch.library.opcheck(
-        operator._backward,
+        api._backward,
         (torch.ones_like(output), *choice, *arguments[:-1]),
         test_utils=("test_schema", "test_faketensor"),
     )

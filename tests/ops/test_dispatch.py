@@ -5,14 +5,14 @@ import torch
 
 import trovid.ops
 from trovid.ops import (
-    direct,
     most_similar_roi_align,
-    native_library,
     pack_support,
     temporal_attention,
     temporal_roi_align,
 )
-from trovid.ops.backends import resolve_backend
+from trovid.ops.temporal_roi_align.backends import resolve_backend
+from trovid.ops.temporal_roi_align.cpp import library
+from trovid.ops.temporal_roi_align.direct import backend as direct
 
 FEATURES, SUPPORT = torch.ones(2, 8, 5, 6), torch.ones(2, 3, 8, 5, 6)
 BOXES = [torch.tensor([[0.0, 0.0, 30.0, 30.0]])] * 2
@@ -109,7 +109,7 @@ def test_the_environment_variable_replaces_auto(monkeypatch):
 def test_auto_takes_native_where_it_can(monkeypatch):
     single, double = torch.ones(1), torch.ones(1, dtype=torch.float64)
     assert resolve_backend("auto", double) == "direct"
-    monkeypatch.setattr(native_library, "_load", lambda: "it was not built")
+    monkeypatch.setattr(library, "load", lambda: "it was not built")
     assert trovid.ops.backends()["native"] == "it was not built"
     assert resolve_backend("auto", single) == "direct"
     with pytest.raises(RuntimeError, match="'native' is not available: it was not built"):

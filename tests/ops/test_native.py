@@ -13,23 +13,22 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import direct, native, native_library
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.direct import backend as direct
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.skipif(
-    native_library.unavailable() is not None, reason=str(native_library.unavailable())
-)
+pytestmark = pytest.mark.skipif(native.unavailable() is not None, reason=str(native.unavailable()))
 
 CHECK = """
 import sys
 import torch
 from tests.ops.compare import Problem
-from trovid.ops import native_library
-reason = native_library.unavailable()
+from trovid.ops.temporal_roi_align.cpp import backend as native
+reason = native.unavailable()
 if reason:
     sys.exit(reason)
-assert native_library.isa() == sys.argv[1]
+assert native.isa() == sys.argv[1]
 for options in (
     dict(frames=(3, 0, 1), rois=(9, 2, 4)),
     dict(frames=(9,), rois=(30,), channels=35, heads=5, grid=(3, 5)),
@@ -88,8 +87,8 @@ def test_no_address_or_undefined_behaviour_error(tmp_path):
     reason = script.build(flags, tmp_path / "_native")
     assert reason is None, reason
     probe = (
-        "from pathlib import Path; from trovid.ops import native_library; "
-        f"native_library.FOLDER = Path({str(tmp_path / '_native')!r})\n"
+        "from pathlib import Path; from trovid.ops.temporal_roi_align.cpp import library; "
+        f"library.FOLDER = Path({str(tmp_path / '_native')!r})\n"
     )
     for isa in ("avx512_bf16", "avx512", "avx2", "portable"):
         done = subprocess.run(
@@ -177,7 +176,7 @@ def test_cells_that_cancel_are_compared_by_the_position_itself():
 
 def test_transpose():
     matrices = torch.arange(2 * 67 * 33, dtype=torch.float32).view(2, 67, 33)
-    assert torch.equal(native_library.transpose(matrices), matrices.transpose(1, 2))
+    assert torch.equal(native.transpose(matrices), matrices.transpose(1, 2))
 
 
 def test_the_compiler_is_optional(monkeypatch, tmp_path):

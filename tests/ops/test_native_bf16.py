@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import native, native_library
-from trovid.ops.packed import inverse_norms
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.cpp import library
+from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 LOW, FULL = "avx512_bf16", "avx512"
 
@@ -17,9 +18,9 @@ LOW, FULL = "avx512_bf16", "avx512"
 @pytest.fixture(autouse=True)
 def pairs() -> Generator[None]:
     """Skips where the processor has no such products."""
-    if native_library.unavailable():
-        pytest.skip(str(native_library.unavailable()))
-    before = native_library.isa()
+    if native.unavailable():
+        pytest.skip(str(native.unavailable()))
+    before = native.isa()
     if not use(LOW):
         pytest.skip("this processor or build has no products of bfloat16")
     yield
@@ -27,7 +28,7 @@ def pairs() -> Generator[None]:
 
 
 def use(isa: str) -> bool:
-    return native_library.library().trovid_use_isa(isa.encode()) == 0
+    return library.load().trovid_use_isa(isa.encode()) == 0
 
 
 def rounded(problem: Problem) -> dict[str, torch.Tensor]:

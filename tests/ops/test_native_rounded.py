@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import native, native_library
-from trovid.ops.packed import inverse_norms
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.cpp import library
+from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 ROUNDED, FULL = "avx512_bf16", "avx512"
 TOP_K = 4
@@ -20,9 +21,9 @@ TOP_K = 4
 @pytest.fixture(autouse=True)
 def pairs() -> Generator[None]:
     """Skips where the processor has no products of bfloat16."""
-    if native_library.unavailable():
-        pytest.skip(str(native_library.unavailable()))
-    before, threads = native_library.isa(), torch.get_num_threads()
+    if native.unavailable():
+        pytest.skip(str(native.unavailable()))
+    before, threads = native.isa(), torch.get_num_threads()
     if not use(ROUNDED):
         pytest.skip("this processor or build has no products of bfloat16")
     yield
@@ -31,7 +32,7 @@ def pairs() -> Generator[None]:
 
 
 def use(isa: str) -> bool:
-    return native_library.library().trovid_use_isa(isa.encode()) == 0
+    return library.load().trovid_use_isa(isa.encode()) == 0
 
 
 def select(isa: str, positions: Tensor, rows: Tensor, top_k: int = TOP_K) -> tuple[Tensor, Tensor]:

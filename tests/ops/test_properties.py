@@ -13,6 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import roi_align
+from trovid.ops.packed import compute_dtype
 
 from tests.ops.compare import (
     TOLERANCE,
@@ -23,7 +24,6 @@ from tests.ops.compare import (
     usable_backends,
 )
 from trovid.ops import pack_support, temporal_roi_align
-from trovid.ops.packed import compute_dtype
 
 BACKENDS = usable_backends()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trovid.ops.top_k import top_k_of_rows
+from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 
 MANY_VALUES = 10**7
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import temporal_roi_align, triton
+from trovid.ops import temporal_roi_align
+from trovid.ops.temporal_roi_align.triton import backend as triton
 
 INTERPRETED = Path(__file__).with_name("interpreted_triton.py")
 
@@ -35,15 +36,17 @@ def test_it_says_what_it_lacks(monkeypatch):
     with pytest.raises(RuntimeError, match="'triton' is not available: torch sees no"):
         temporal_roi_align(*call, backend="triton")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    if triton.available() is None:
+    if triton.unavailable() is None:
         with pytest.raises(ValueError, match="needs tensors on a CUDA device, but got cpu"):
             temporal_roi_align(*call, backend="triton")
     monkeypatch.setattr(triton, "find_spec", lambda name: None)
-    assert "not installed" in str(triton.available())
+    assert "not installed" in str(triton.unavailable())
 
 
 def test_importing_trovid_leaves_triton_alone():
-    code = "import sys, trovid.ops; print('trovid.ops.triton_kernels.sets' in sys.modules)"
+    code = (
+        "import sys, trovid.ops; print('trovid.ops.temporal_roi_align.triton.sets' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -83,7 +86,7 @@ def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path,
     if knobs.runtime.interpret:
         pytest.skip("kernels are interpreted here")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    kernel = getattr(import_module(f"trovid.ops.triton_kernels.{module}"), name)
+    kernel = getattr(import_module(f"trovid.ops.temporal_roi_align.triton.{module}"), name)
     names = kernel.arg_names
     signature = {n: "constexpr" if n in constants else TYPES.get(n, "i32") for n in names}
     source = ASTSource(

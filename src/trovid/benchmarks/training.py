@@ -15,7 +15,7 @@ from torch import Tensor
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.timing import interleave
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.ops.backends import BACKEND_VARIABLE, resolve_backend
+from trovid.ops.temporal_roi_align.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes import Recipe
 from trovid.structures.training_batch import TrainingBatch
 from trovid.training.loop import (

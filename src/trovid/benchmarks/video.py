@@ -26,7 +26,7 @@ from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.inference.runtime.precision import usable_precision
-from trovid.ops.backends import resolve_backend
+from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.recipes import ModelRecipe, Recipe
 from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame

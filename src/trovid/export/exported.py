@@ -19,8 +19,8 @@ from torchvision.ops import clip_boxes_to_image, nms
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.nn import MultiScaleTemporalRoIAlign, SelsaAttention
 from trovid.nn.selsa import attend
-from trovid.ops import reference
-from trovid.ops.packed import inverse_norms
+from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.packed import inverse_norms
 from trovid.video.transforms import FrameTransform
 
 PackedTensors = list[Tensor]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_area
 
 from trovid.ops import PackedSupport, temporal_roi_align
-from trovid.ops.dispatch import check_size
+from trovid.ops.checks import check_size
 
 Support = Tensor | Sequence[Tensor] | PackedSupport
 

@@ -9,8 +9,9 @@ import torch
 import torchvision
 from torch import Tensor
 
+from trovid.ops.checks import boxes_to_rois, finite_rois
+
 _WORKSPACE_BYTES = 64 * 2**20
-_FAR = -6e4
 
 
 def roi_align(
@@ -59,24 +60,6 @@ def roi_align(
             aligned,
         )
     return pooled.to(features.dtype)
-
-
-def boxes_to_rois(boxes: Sequence[Tensor]) -> Tensor:
-    """A list of B Tensor[R_i, 4] as one Tensor[R, 5] with the index in the batch in front."""
-    parts = [torch.nn.functional.pad(b, (1, 0), value=float(i)) for i, b in enumerate(boxes)]
-    return torch.cat(parts)
-
-
-def finite_rois(rois: Tensor) -> Tensor:
-    """The same RoIs without a graph; one that is not finite lies far outside, and pools zeros.
-
-    torchvision's kernel reads at the place that such a box names.
-    """
-    rois = rois.detach()
-    finite = rois.isfinite().all(dim=1, keepdim=True)
-    return torch.where(
-        finite, rois, torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], _FAR)], 1)
-    )
 
 
 _SETTINGS = "int[2] output_size, float spatial_scale, int sampling_ratio, bool aligned"

@@ -1,14 +1,13 @@
-// The C interface: picks the instruction set, runs threads, turns exceptions into codes.
+// The C interface: picks the instruction set, gives memory, turns exceptions into codes.
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <mutex>
+#include <iterator>
 #include <new>
-#include <system_error>
-#include <thread>
-#include <vector>
 
 #include "kernels.h"
 #define TROVID_ISA entry
@@ -29,75 +28,55 @@ struct Isa {
   bool available;
 };
 
-const std::vector<Isa>& isas() {
-  static const std::vector<Isa> all = {
+// Nothing of it needs to be destroyed while another thread may still look at it.
+const Isa kIsas[] = {
 #if defined(TROVID_HAS_avx512_bf16)
-      {"avx512_bf16", &trovid_avx512_bf16_kernels,
-       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bf16")},
+    {"avx512_bf16", &trovid_avx512_bf16_kernels,
+     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bf16")},
 #endif
 #if defined(__x86_64__)
-      {"avx512", &trovid_avx512_kernels,
-       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512cd")},
-      {"avx2", &trovid_avx2_kernels,
-       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+    {"avx512", &trovid_avx512_kernels,
+     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512cd")},
+    {"avx2", &trovid_avx2_kernels,
+     __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
 #endif
-      {"portable", &trovid_portable_kernels, true},
-  };
-  return all;
-}
+    {"portable", &trovid_portable_kernels, true},
+};
 
-std::atomic<const Isa*>& current() {
-  static std::atomic<const Isa*> chosen{
-      &*std::find_if(isas().begin(), isas().end(), [](const Isa& isa) { return isa.available; })};
-  return chosen;
-}
+std::atomic<const Isa*> current{std::find_if(std::begin(kIsas), std::end(kIsas),
+                                             [](const Isa& isa) { return isa.available; })};
+
+thread_local char last_error[256] = "";
 
 template <typename Function>
 int guarded(Function function) {
   try {
-    function(*current().load()->kernels);
+    function(*current.load()->kernels);
     return TROVID_OK;
   } catch (const OutOfRange&) {
     return TROVID_OUT_OF_RANGE;
-  } catch (...) {
+  } catch (const NoMemory&) {
     return TROVID_NO_MEMORY;
+  } catch (const std::bad_alloc&) {
+    return TROVID_NO_MEMORY;
+  } catch (const std::exception& error) {
+    std::snprintf(last_error, sizeof(last_error), "%s", error.what());
+  } catch (...) {
+    std::snprintf(last_error, sizeof(last_error), "unknown exception");
   }
+  return TROVID_FAILED;
 }
 
 }  // namespace
 
-void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int64_t, int64_t),
-                     void* context) {
-  std::atomic<int64_t> next{0};
-  std::exception_ptr failure;
-  std::mutex failing;
-  const auto work = [&](int64_t thread) {
-    try {
-      for (int64_t task; (task = next.fetch_add(1)) < tasks;) function(context, task, thread);
-    } catch (...) {
-      next = tasks;
-      const std::lock_guard<std::mutex> lock(failing);
-      failure = std::current_exception();
-    }
-  };
-  std::vector<std::thread> others;
-  try {
-    for (int64_t i = 1; i < std::min(threads, tasks); ++i) others.emplace_back(work, i);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those there are do all the work.
-  }
-  work(0);
-  for (std::thread& other : others) other.join();
-  if (failure) std::rethrow_exception(failure);
-}
-
 void* trovid_allocate(size_t bytes) {
   const bool large = bytes >= 2 * kLargePage;
   const size_t alignment = large ? kLargePage : kAlignment;
+  if (bytes > SIZE_MAX - alignment) throw NoMemory();
   const size_t size = (bytes + alignment - 1) / alignment * alignment;
   void* memory = std::aligned_alloc(alignment, size);
   if (!memory) throw NoMemory();
@@ -148,13 +127,19 @@ int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t col
       [&](const Kernels& kernels) { kernels.transpose(from, count, rows, columns, threads, to); });
 }
 
-const char* trovid_isa(void) { return current().load()->name; }
+int64_t trovid_version(void) { return TROVID_VERSION; }
+
+int64_t trovid_problem_size(void) { return sizeof(trovid_problem); }
+
+const char* trovid_error(void) { return last_error; }
+
+const char* trovid_isa(void) { return current.load()->name; }
 
 int trovid_use_isa(const char* name) {
-  for (const Isa& isa : isas())
+  for (const Isa& isa : kIsas)
     if (isa.available && std::strcmp(isa.name, name) == 0) {
-      current() = &isa;
+      current = &isa;
       return TROVID_OK;
     }
-  return TROVID_OUT_OF_RANGE;
+  return TROVID_NO_ISA;
 }

@@ -1,17 +1,25 @@
-"""The backends: which there are, which can be used here, and which one "auto" takes."""
+"""The backends: which there are, which can be used here, and which one "auto" takes.
+
+A backend is a module with `forward(problem, keep) -> (output, Choice | None)` and
+`backward(problem, choice, grad_output) -> Gradients`. Either may return None, which leaves the
+call to the direct backend: it takes every setting and every value.
+"""
 
 from __future__ import annotations
 
 import os
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
-from trovid.ops import direct, native, triton
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.direct import backend as direct
+from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.triton import backend as triton
 
-BACKENDS = ("reference", "direct", "native", "triton")
 BACKEND_VARIABLE = "TROVID_BACKEND"
+_MODULES = {"direct": direct, "native": native, "triton": triton}
+_NAMES = ("auto", "reference", *_MODULES)
 
 
 def backends() -> dict[str, str | None]:
@@ -25,13 +33,8 @@ def backends() -> dict[str, str | None]:
         "reference": None,
         "direct": None,
         "native": native.unavailable(),
-        "triton": triton.available(),
+        "triton": triton.unavailable(),
     }
-
-
-def backend_module(name: str) -> ModuleType:
-    """The module of a backend that computes a `Problem` ("reference" is none of them)."""
-    return {"direct": direct, "native": native, "triton": triton}[name]
 
 
 def requested_backend(backend: str) -> str:
@@ -44,8 +47,8 @@ def requested_backend(backend: str) -> str:
     if backend == "auto":
         source = f"the environment variable {BACKEND_VARIABLE}"
         name = os.environ.get(BACKEND_VARIABLE) or "auto"
-    if name not in ("auto", *BACKENDS):
-        known = ", ".join(repr(known) for known in ("auto", *BACKENDS))
+    if name not in _NAMES:
+        known = ", ".join(map(repr, _NAMES))
         raise ValueError(f"{source} must be one of {known}, but is {name!r}")
     return name
 
@@ -74,6 +77,19 @@ def resolve_backend(backend: str, tensor: Tensor) -> str:
 def _fastest(tensor: Tensor) -> str:
     """The rule of docs/operator.md: measured on CPUs, a guess on GPUs."""
     if tensor.device.type == "cuda":
-        usable = tensor.dtype != torch.float64 and triton.available() is None
+        usable = tensor.dtype != torch.float64 and triton.unavailable() is None
         return "triton" if usable else "direct"
     return "native" if native.accepts(tensor) and native.unavailable() is None else "direct"
+
+
+def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
+    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
+    module = _MODULES[resolve_backend(backend, problem.features)]
+    return module.forward(problem, keep) or direct.forward(problem, keep)
+
+
+def run_backward(backend: str, problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
+    """Gradients of everything, from the choice of the forward pass."""
+    module = _MODULES[resolve_backend(backend, problem.features)]
+    found = module.backward(problem, choice, grad_output)
+    return found or direct.backward(problem, choice, grad_output)

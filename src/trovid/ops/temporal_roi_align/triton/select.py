@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trovid.ops.packed import inverse_norms
-from trovid.ops.problem import Problem
 from trovid.ops.roi_align import axis_weights
-from trovid.ops.triton_kernels.products import exact_products
-from trovid.ops.triton_kernels.top_k import decode, new_keys, rank
+from trovid.ops.temporal_roi_align.packed import inverse_norms
+from trovid.ops.temporal_roi_align.problem import Problem
+from trovid.ops.temporal_roi_align.triton.products import exact_products
+from trovid.ops.temporal_roi_align.triton.top_k import decode, new_keys, rank
 
 PRODUCT_BYTES = 32 * 2**20
 """Size of a block of products: what a large GPU's L2 cache holds."""

@@ -1,6 +1,6 @@
 // The plain C interface of trovid's native backend: exact Temporal RoI Align in float32.
 //
-// All arrays are contiguous. Shapes are given as [..]; M = rois * grid_height * grid_width
+// All arrays are contiguous. Shapes are given as [..]; M = num_rois * grid_height * grid_width
 // positions. Every function returns TROVID_OK or says why it did nothing of use.
 #pragma once
 
@@ -12,12 +12,25 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
+// Counts up with every change of what is declared here. Who calls compares it, and the size of a
+// trovid_problem, with what he knows.
+#define TROVID_VERSION 2
+int64_t trovid_version(void);
+int64_t trovid_problem_size(void);
+
 enum {
   TROVID_OK = 0,
   TROVID_NO_MEMORY = 1,
   // A value is infinite, not a number, or so large that products leave float32's range.
   TROVID_OUT_OF_RANGE = 2,
+  // This processor or build does not have the instruction set.
+  TROVID_NO_ISA = 3,
+  // Anything else; trovid_error says what.
+  TROVID_FAILED = 4,
 };
+
+// What the last TROVID_FAILED on this thread was about.
+const char* trovid_error(void);
 
 typedef struct {
   int64_t videos;       // B
@@ -25,11 +38,11 @@ typedef struct {
   int64_t height;       // of the target maps
   int64_t width;
   int64_t cells;        // P, cells of a support map
-  int64_t rois;         // R
+  int64_t num_rois;     // R
   int64_t grid_height;  // h
   int64_t grid_width;   // w
   int64_t top_k;        // K
-  int64_t heads;        // N; 0 is the plain average
+  int64_t num_heads;    // N; 0 is the plain average
   int64_t dense;        // whether the embedding is dense (else one a head)
   int64_t sampling_ratio;
   int64_t aligned;
@@ -37,12 +50,12 @@ typedef struct {
   float spatial_scale;
   float logit_scale;
   const float* features;       // [B, height * width, C]
-  const float* support;        // [S, P, C]
-  const float* inverse_norms;  // [S, P]
-  const int64_t* lengths;      // [B], sum S
-  const float* boxes;          // [R, 5]: video, x1, y1, x2, y2
+  const float* rows;           // [S, P, C], cells of the support maps
   const float* weight;         // [C, C / N, 3, 3] or, dense, [C, C, 3, 3]
   const float* bias;           // [C] or null
+  const float* inverse_norms;  // [S, P], of the rows
+  const float* rois;           // [R, 5]: video, x1, y1, x2, y2
+  const int64_t* lengths;      // [B], sum S
 } trovid_problem;
 
 // output [R, C, h, w]; sets [M, C], scores and indices [longest, M, K] are what the gradient needs
@@ -69,7 +82,7 @@ int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t col
 // The instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable".
 const char* trovid_isa(void);
 
-// Chooses another one; returns TROVID_OUT_OF_RANGE where this processor does not have it.
+// Chooses another one; returns TROVID_NO_ISA where it cannot be had.
 int trovid_use_isa(const char* name);
 
 #pragma GCC visibility pop

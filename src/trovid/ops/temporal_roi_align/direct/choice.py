@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trovid.ops.cell_reads import CellReads
-from trovid.ops.packed import PackedSupport, inverse_norms
-from trovid.ops.top_k import top_k_of_rows
+from trovid.ops.temporal_roi_align.direct.cell_reads import CellReads
+from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
+from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 
 def block_bytes(device: torch.device) -> int:
@@ -24,7 +24,8 @@ def block_bytes(device: torch.device) -> int:
 
 def select(
     positions: Tensor,
-    support: PackedSupport,
+    rows: Tensor,
+    row_norms: Tensor,
     counts: Sequence[int],
     top_k: int,
     reads: Sequence[CellReads | None] | None = None,
@@ -33,7 +34,8 @@ def select(
 
     Args:
         positions: Tensor[M, C]: the first counts[0] belong to the first video, and so on.
-        support: The videos' support maps, T each.
+        rows: Tensor[S, P, C], the videos' support maps, T each.
+        row_norms: Tensor[S, P], inverse norms of `rows`.
         counts: Number of positions of each video.
         top_k: K.
         reads: For each video, where known, the cells of its target map that its positions are
@@ -42,10 +44,10 @@ def select(
             its own passes on to everything that it reaches.
 
     Returns:
-        scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * H * W rows.
+        scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * P rows.
     """
     with torch.no_grad():
-        frames, cells = support.lengths[0], support.rows.shape[1]
+        frames, cells = len(rows) // len(counts), rows.shape[1]
         scores = positions.new_empty(frames, len(positions), top_k)
         indices = torch.empty(scores.shape, dtype=torch.long, device=scores.device)
         norms = inverse_norms(positions)
@@ -54,12 +56,11 @@ def select(
             own = slice(start, start + count)
             read = reads[video] if reads and _all_finite(positions[own]) else None
             for frame in range(first_frame, first_frame + frames):
-                rows = support.rows[frame].to(positions.dtype)
-                row_norms = support.inverse_norms[frame]
-                if read is None or not _all_finite(rows):
-                    found = _by_positions(positions[own], norms[own], rows, row_norms, top_k)
+                one = rows[frame].to(positions.dtype), row_norms[frame], top_k
+                if read is None or not _all_finite(one[0]):
+                    found = _by_positions(positions[own], norms[own], *one)
                 else:
-                    found = _by_cells(read, norms[own], rows, row_norms, top_k)
+                    found = _by_cells(read, norms[own], *one)
                 scores[frame - first_frame, own] = found[0]
                 indices[frame - first_frame, own] = found[1] + frame * cells
             start, first_frame = start + count, first_frame + frames

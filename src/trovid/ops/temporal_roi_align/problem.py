@@ -1,25 +1,27 @@
-"""One call of the operator: checked, in one precision, as every backend receives it."""
+"""One call of the operator: checked, in one precision, as the custom ops and every backend take it.
+
+A field here is named nowhere else on the way to a kernel: the schema of the custom ops and the
+pointers that the native library receives are made from these lists.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
-from trovid.ops.packed import PackedSupport
 
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What Temporal RoI Align is computed from. No tensor in it takes part in a graph.
+class Problem(NamedTuple):
+    """What Temporal RoI Align is computed from; S support frames of B videos.
 
     Attributes:
         features: Tensor[B, C, H, W], float32 or float64, as are all others.
-        support: The support maps of the B videos.
-        rois: Tensor[R, 5]: index of the video, x1, y1, x2, y2 in image pixels.
+        rows: Tensor[S, P, C], the cells of the support maps, video after video.
         weight: Tensor[C, C/N, 3, 3] or Tensor[C, C, 3, 3]; None for the plain average.
         bias: Tensor[C] or None.
+        inverse_norms: Tensor[S, P]: 1 / length of each row, 0 for a row of zero norm.
+        rois: Tensor[R, 5]: index of the video, x1, y1, x2, y2 in image pixels.
+        lengths: The number of support frames of each video; they sum to S.
         output_size: (h, w) of the RoI grid.
         spatial_scale: Map pixels per image pixel.
         sampling_ratio: RoIAlign's samples per bin and axis; <= 0: adaptive.
@@ -30,10 +32,12 @@ class Problem:
     """
 
     features: Tensor
-    support: PackedSupport
-    rois: Tensor
+    rows: Tensor
     weight: Tensor | None
     bias: Tensor | None
+    inverse_norms: Tensor
+    rois: Tensor
+    lengths: tuple[int, ...]
     output_size: tuple[int, int]
     spatial_scale: float
     sampling_ratio: int
@@ -52,10 +56,9 @@ class Problem:
         """The attention's arguments."""
         return self.num_heads, self.weight, self.bias, self.logit_scale
 
-    @property
-    def longest(self) -> int:
-        """The largest number of support frames of a video."""
-        return max(self.support.lengths)
+
+TENSORS = Problem._fields[: Problem._fields.index("lengths")]
+"""The fields of a Problem that are tensors."""
 
 
 class Choice(NamedTuple):
@@ -74,11 +77,11 @@ class Choice(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of the inputs of a Problem.
+    """Gradients of the first fields of a Problem, those that have one.
 
     Attributes:
         features: Tensor[B, C, H, W].
-        rows: Tensor[S, P, C], of the support maps.
+        rows: Tensor[S, P, C].
         weight: As the weight, or None.
         bias: As the bias, or None.
     """

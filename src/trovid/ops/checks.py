@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trovid.ops.packed import PackedSupport, pack_support
-from trovid.ops.roi_align import boxes_to_rois, finite_rois
+_FAR = -6e4
 
 
 def check_maps(name: str, value: Tensor, shape: str) -> None:
@@ -55,6 +54,24 @@ def check_boxes(boxes: Tensor | Sequence[Tensor], num_images: int) -> Tensor:
     return finite_rois(rois)
 
 
+def boxes_to_rois(boxes: Sequence[Tensor]) -> Tensor:
+    """A list of B Tensor[R_i, 4] as one Tensor[R, 5] with the index in the batch in front."""
+    parts = [torch.nn.functional.pad(b, (1, 0), value=float(i)) for i, b in enumerate(boxes)]
+    return torch.cat(parts)
+
+
+def finite_rois(rois: Tensor) -> Tensor:
+    """The same RoIs without a graph; one that is not finite lies far outside, and pools zeros.
+
+    torchvision's kernel reads at the place that such a box names.
+    """
+    rois = rois.detach()
+    finite = rois.isfinite().all(dim=1, keepdim=True)
+    return torch.where(
+        finite, rois, torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], _FAR)], 1)
+    )
+
+
 def check_indices(rois: Tensor, num_images: int) -> None:
     """The index in front of each of Tensor[R, 5] names an image of the batch."""
     if not len(rois):
@@ -67,35 +84,15 @@ def check_indices(rois: Tensor, num_images: int) -> None:
         )
 
 
-def check_support(
-    support_features: Tensor | Sequence[Tensor] | PackedSupport, num_videos: int, channels: int
-) -> PackedSupport:
-    """The support maps in packed form, one video for each of `num_videos` target frames."""
-    if isinstance(support_features, PackedSupport):
-        packed = support_features
-    else:
-        packed = pack_support(support_features)
-    if packed.num_videos != num_videos:
-        raise ValueError(
-            f"`support_features` must hold one video for each of the {num_videos} target frames, "
-            f"but holds {packed.num_videos}"
-        )
-    if packed.channels != channels:
-        raise ValueError(
-            f"`support_features` must have the {channels} channels of `features`, "
-            f"but has {packed.channels}"
-        )
-    return packed
-
-
-def check_top_k(top_k: int, support: PackedSupport) -> None:
+def check_top_k(top_k: int, map_size: tuple[int, int], num_frames: int) -> None:
     """At least 1 and, where there are support frames, at most H * W."""
-    cells = support.size[0] * support.size[1]
+    height, width = map_size
+    cells = height * width
     if top_k < 1:
         raise ValueError(f"`top_k` must be at least 1, but is {top_k}")
-    if support.num_frames and top_k > cells:
+    if num_frames and top_k > cells:
         raise ValueError(
-            f"`top_k` must not exceed the {cells} cells of a {support.size[0]}x{support.size[1]} "
+            f"`top_k` must not exceed the {cells} cells of a {height}x{width} "
             f"support map, but is {top_k}: lower it or use a larger map"
         )
 

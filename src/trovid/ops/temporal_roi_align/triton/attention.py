@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trovid.ops.triton_kernels.sets import Sets, mix, neighbour_products, spread
+from trovid.ops.temporal_roi_align.triton.sets import Sets, mix, neighbour_products, spread
 
 
 class Embedding(NamedTuple):

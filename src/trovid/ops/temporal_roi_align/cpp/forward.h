@@ -72,8 +72,8 @@ struct VideoPart {
     for (int64_t i = 0; i < v; ++i) first_frame += p.lengths[i];
     int64_t begin[kBlocks * kBlocks + 1] = {};
     const auto each = [&](auto use) {
-      for (int64_t r = 0; r < p.rois; ++r)
-        if (static_cast<int64_t>(p.boxes[r * 5]) == v) use(r, place_of(p, p.boxes + r * 5));
+      for (int64_t r = 0; r < p.num_rois; ++r)
+        if (static_cast<int64_t>(p.rois[r * 5]) == v) use(r, place_of(p, p.rois + r * 5));
     };
     each([&](int64_t, int64_t place) { ++begin[place + 1]; });
     for (int64_t i = 0; i < kBlocks * kBlocks; ++i) begin[i + 1] += begin[i];
@@ -170,13 +170,13 @@ inline void softmax_of_all(const trovid_problem& p, const VideoPart& part, int64
 // What a video's positions chose, `weights` being the softmax of their scores.
 inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const int32_t* indices,
                         const float* weights) {
-  return {p.support + part.first_frame * p.cells * p.channels,
+  return {p.rows + part.first_frame * p.cells * p.channels,
           indices,
           weights,
           part.frames,
           p.cells,
           p.channels,
-          p.rois * p.grid_height * p.grid_width,
+          p.num_rois * p.grid_height * p.grid_width,
           p.top_k};
 }
 
@@ -206,25 +206,25 @@ inline void choose(const trovid_problem& p, const VideoPart& part, const UsedCel
                    vectors.data(),
                    inverse_lengths.data(),
                    bounds.data(),
-                   p.support + first_row * p.channels,
+                   p.rows + first_row * p.channels,
                    p.inverse_norms + first_row,
                    part.frames,
                    p.cells,
                    p.channels,
                    p.top_k};
-  search(all, p.threads, Found{place.data(), p.rois * area, scores, indices});
+  search(all, p.threads, Found{place.data(), p.num_rois * area, scores, indices});
 }
 
 inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,
                     int32_t* indices) {
-  const int64_t area = p.grid_height * p.grid_width, stride = p.rois * area;
+  const int64_t area = p.grid_height * p.grid_width, stride = p.num_rois * area;
   int64_t frames = 0, longest = 0;
   for (int64_t v = 0; v < p.videos; ++v) {
     frames += p.lengths[v];
     longest = longest > p.lengths[v] ? longest : p.lengths[v];
   }
-  check_support(p.support, p.inverse_norms, frames * p.cells, p.channels);
-  const int64_t inputs = p.dense || p.heads == 0 ? p.channels : p.channels / p.heads;
+  check_support(p.rows, p.inverse_norms, frames * p.cells, p.channels);
+  const int64_t inputs = p.dense || p.num_heads == 0 ? p.channels : p.channels / p.num_heads;
   if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
   if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();
   trovid_expect_writes(output, sizeof(float) * stride * p.channels);
@@ -240,7 +240,7 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     choose(p, part, used, sets, scores, indices);
     softmax_of_all(p, part, stride, scores, weights.data());
     const Chosen chosen = chosen_of(p, part, indices, weights.data());
-    if (p.heads == 0 || part.frames == 0) {
+    if (p.num_heads == 0 || part.frames == 0) {
       const int64_t size = area * p.channels;
       Array<float> space(2 * size * p.threads);
       parallel(part.count, p.threads, [&](int64_t r, int64_t thread) {

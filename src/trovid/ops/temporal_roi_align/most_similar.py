@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops import native, reference
-from trovid.ops.backends import resolve_backend
-from trovid.ops.direct_similarity import most_similar, select
-from trovid.ops.dispatch import check_maps, check_support, check_top_k
-from trovid.ops.packed import PackedSupport, compute_dtype
+from trovid.ops.checks import check_maps, check_top_k
+from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.backends import resolve_backend
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.direct.choice import most_similar, select
+from trovid.ops.temporal_roi_align.packed import PackedSupport, check_support, compute_dtype
 
 
 def most_similar_roi_align(
@@ -47,7 +48,7 @@ def most_similar_roi_align(
     """
     check_maps("roi_features", roi_features, "[R, C, h, w]")
     support = check_support(support_features, 1, roi_features.shape[1])
-    check_top_k(top_k, support)
+    check_top_k(top_k, support.size, support.num_frames)
     dtype = compute_dtype(roi_features.dtype)
     backend = resolve_backend(backend, roi_features.to(dtype))
     rois, channels, height, width = roi_features.shape
@@ -87,4 +88,5 @@ def _choose(
             scores, cells = chosen
             frames = torch.arange(len(rows)).view(-1, 1, 1)
             return scores, cells + frames * rows.shape[1]
-    return select(positions, support, [len(positions)], top_k)
+    rows = support.rows, support.inverse_norms
+    return select(positions, *rows, [len(positions)], top_k)

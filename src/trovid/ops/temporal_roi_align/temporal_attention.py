@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops import reference
-from trovid.ops.backends import resolve_backend
-from trovid.ops.direct_attention import attention
-from trovid.ops.dispatch import check_attention, check_maps
-from trovid.ops.packed import compute_dtype
+from trovid.ops.checks import check_attention, check_maps
+from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.backends import resolve_backend
+from trovid.ops.temporal_roi_align.direct.attention import attention
+from trovid.ops.temporal_roi_align.packed import compute_dtype
 
 
 def temporal_attention(

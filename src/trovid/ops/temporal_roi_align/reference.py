@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trovid.ops.packed import SMALLEST_NORM
+from trovid.ops.temporal_roi_align.packed import SMALLEST_NORM
 
 
 def normalize(vectors: Tensor) -> Tensor:

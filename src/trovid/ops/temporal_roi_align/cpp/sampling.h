@@ -96,7 +96,7 @@ inline void sample(const trovid_problem& p, const int64_t* rois, int64_t count, 
   out.row.resize(capacity);
   out.weight.resize(capacity);
   for (int64_t r = 0; r < count; ++r) {
-    const float* box = p.boxes + rois[r] * 5 + 1;
+    const float* box = p.rois + rois[r] * 5 + 1;
     const float offset = p.aligned ? 0.5f : 0.0f;
     const float left = box[0] * p.spatial_scale - offset, top = box[1] * p.spatial_scale - offset;
     float width = box[2] * p.spatial_scale - offset - left;

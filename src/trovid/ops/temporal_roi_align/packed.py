@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trovid.ops.layout import rows_of_maps
+from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SMALLEST_NORM = 1e-12
 """A vector that is not longer than this has no direction: all its cosines are 0."""
@@ -73,7 +74,7 @@ class PackedSupport:
         if not maps.is_floating_point():
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
         height, width = maps.shape[2:]
-        rows = rows_of_maps(maps)
+        rows = _rows_of_maps(maps)
         return cls(rows, inverse_norms(rows), (height, width), lengths)
 
     @staticmethod
@@ -180,3 +181,60 @@ def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
         (14, (20, 30), 302400)
     """
     return PackedSupport.from_features(support_features)
+
+
+def check_support(
+    support_features: Tensor | Sequence[Tensor] | PackedSupport, num_videos: int, channels: int
+) -> PackedSupport:
+    """The support maps in packed form, one video for each of `num_videos` target frames."""
+    if isinstance(support_features, PackedSupport):
+        packed = support_features
+    else:
+        packed = pack_support(support_features)
+    if packed.num_videos != num_videos:
+        raise ValueError(
+            f"`support_features` must hold one video for each of the {num_videos} target frames, "
+            f"but holds {packed.num_videos}"
+        )
+    if packed.channels != channels:
+        raise ValueError(
+            f"`support_features` must have the {channels} channels of `features`, "
+            f"but has {packed.channels}"
+        )
+    return packed
+
+
+def _rows_of_maps(maps: Tensor) -> Tensor:
+    """Tensor[S, C, H, W] to a contiguous Tensor[S, H * W, C]; no copy of a channels-last map."""
+    rows = maps.flatten(2).transpose(1, 2)
+    if rows.is_contiguous():
+        return rows
+    if maps.device.type == "cpu" and maps.dtype == torch.float32:
+        return _transpose(maps.flatten(2))
+    return rows.contiguous()
+
+
+def _run_transpose(matrices: Tensor) -> Tensor:
+    if native.unavailable():
+        return matrices.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+    return native.transpose(matrices)
+
+
+_transpose = torch.library.custom_op(
+    "trovid::transpose",
+    _run_transpose,
+    mutates_args=(),
+    schema="(Tensor matrices) -> Tensor",
+)
+
+
+@_transpose.register_fake
+def _(matrices: Tensor) -> Tensor:
+    return matrices.new_empty(matrices.shape[0], matrices.shape[2], matrices.shape[1])
+
+
+def _gradient(ctx: Any, grad: Tensor) -> Tensor:
+    return grad.transpose(1, 2)
+
+
+_transpose.register_autograd(_gradient)

@@ -5,19 +5,18 @@ Everything here is channels last and in one precision (float32 or float64), on a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops.cell_reads import read_cells
-from trovid.ops.direct_attention import attention, attention_gradient
-from trovid.ops.direct_similarity import most_similar_gradient, select, weighted_rows
-from trovid.ops.packed import PackedSupport
-from trovid.ops.problem import Choice, Gradients, Problem
 from trovid.ops.roi_align import roi_align_gradient
+from trovid.ops.temporal_roi_align.direct.attention import attention, attention_gradient
+from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
+from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, select, weighted_rows
+from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
 
 WORKSPACE_BYTES = 64 * 2**20
 """Bound on the temporaries that grow with RoIs times frames in the forward pass."""
@@ -33,14 +32,18 @@ class _Group(NamedTuple):
         rois: Tensor[R'], their places among all RoIs.
         counts: Number of RoIs of each of these videos.
         videos: The videos' numbers.
-        support: The videos' support maps, T' each.
-        first_rows: Tensor[T', R'], the first row of each RoI's video's frames in `support`.
+        frames: T', the number of support frames of each of them.
+        rows: Tensor[S', P, C], their support maps.
+        row_norms: Tensor[S', P], the inverse norms of `rows`.
+        first_rows: Tensor[T', R'], the first row of each RoI's video's frames in `rows`.
     """
 
     rois: Tensor
     counts: list[int]
     videos: list[int]
-    support: PackedSupport
+    frames: int
+    rows: Tensor
+    row_norms: Tensor
     first_rows: Tensor
 
 
@@ -50,18 +53,18 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     output = roi_features.clone()
     area = problem.output_size[0] * problem.output_size[1]
     all_sets = _channels_last(roi_features)
-    longest = problem.longest if keep else 0
+    longest = max(problem.lengths) if keep else 0
     scores = roi_features.new_zeros(longest, len(output), area, problem.top_k)
     indices = torch.zeros(scores.shape, dtype=torch.int32, device=scores.device)
     for group in _groups(problem):
-        frames, rows = group.support.lengths[0], group.support.rows
+        frames, rows, row_norms = group.frames, group.rows, group.row_norms
         sets = all_sets[group.rois]
         counts = [count * area for count in group.counts]
         reads = [
             read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
             for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
         ]
-        chosen = select(sets.flatten(0, 2), group.support, counts, problem.top_k, reads)
+        chosen = select(sets.flatten(0, 2), rows, row_norms, counts, problem.top_k, reads)
         cosines, cells = (t.unflatten(1, (-1, area)) for t in chosen)
         step = max(1, WORKSPACE_BYTES // (_COPIES * (frames + 1) * sets[0].nbytes))
         for low in range(0, len(sets), step):
@@ -93,12 +96,11 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     area = problem.output_size[0] * problem.output_size[1]
     scores, indices = (t.unflatten(1, (-1, area)) for t in choice[1:])
     grad_roi_features = grad_output.clone()
-    grad_rows = torch.zeros_like(problem.support.rows)
+    grad_rows = torch.zeros_like(problem.rows)
     num_heads, weight, bias, logit_scale = problem.attention
     grad_weight, grad_bias = (None if t is None else torch.zeros_like(t) for t in (weight, bias))
     for group in _groups(problem):
-        frames = group.support.lengths[0]
-        rows = group.support.rows
+        frames, rows = group.frames, group.rows
         sets, grad = choice.sets[group.rois], _channels_last(grad_output[group.rois])
         chosen = indices[:frames, group.rois] + group.first_rows[:, :, None, None]
         chosen, cosines = chosen.flatten(1, 2), scores[:frames, group.rois].flatten(1, 2)
@@ -119,11 +121,11 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
             rows,
             cosines,
             chosen,
-            group.support.inverse_norms,
+            group.row_norms,
         )
         grad_sets = grad_sets + of_positions.view_as(sets)
         grad_roi_features[group.rois] = grad_sets.permute(0, 3, 1, 2)
-        starts = _starts(problem.support.lengths)
+        starts = _starts(problem.lengths)
         for video, part in zip(group.videos, of_rows.split(frames), strict=True):
             grad_rows[starts[video] : starts[video] + frames] += part
     grad_features = roi_align_gradient(
@@ -134,7 +136,7 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
 
 def _groups(problem: Problem) -> Iterator[_Group]:
     """The RoIs by their videos' number of support frames; without those that have none."""
-    lengths = problem.support.lengths
+    lengths, cells = problem.lengths, problem.rows.shape[1]
     video_of_roi = problem.rois[:, 0].long()
     counts = torch.bincount(video_of_roi, minlength=len(lengths)).tolist()
     members = video_of_roi.argsort(stable=True).split(counts)
@@ -142,18 +144,26 @@ def _groups(problem: Problem) -> Iterator[_Group]:
         videos = [v for v, count in enumerate(counts) if count and lengths[v] == length]
         if not videos:
             continue
-        support = problem.support.videos(videos)
+        rows, row_norms = (
+            _of_videos(t, lengths, videos) for t in (problem.rows, problem.inverse_norms)
+        )
         some = [counts[video] for video in videos]
-        cells = support.rows.shape[1]
-        first = torch.arange(support.num_frames, device=video_of_roi.device) * cells
+        first = torch.arange(len(rows), device=video_of_roi.device) * cells
         repeats = torch.tensor(some, device=video_of_roi.device)
         first_rows = first.view(-1, length).repeat_interleave(repeats, dim=0).t()
-        yield _Group(
-            torch.cat([members[video] for video in videos]), some, videos, support, first_rows
-        )
+        rois = torch.cat([members[video] for video in videos])
+        yield _Group(rois, some, videos, length, rows, row_norms, first_rows)
 
 
-def _starts(lengths: tuple[int, ...]) -> list[int]:
+def _of_videos(frames: Tensor, lengths: Sequence[int], videos: list[int]) -> Tensor:
+    """The frames of some videos; no copy where these are all, or one."""
+    if len(videos) == len(lengths):
+        return frames
+    parts = frames.split(lengths)
+    return parts[videos[0]] if len(videos) == 1 else torch.cat([parts[v] for v in videos])
+
+
+def _starts(lengths: Sequence[int]) -> list[int]:
     return [sum(lengths[:video]) for video in range(len(lengths))]
 
 

@@ -43,14 +43,14 @@ class Array {
   void resize(int64_t count) {
     trovid_free(data_);
     data_ = nullptr;
-    data_ = static_cast<T*>(trovid_allocate(sizeof(T) * static_cast<size_t>(count > 0 ? count : 1)));
+    data_ = allocate(count);
   }
+  // Keeps the first `used` values; where there is no memory, it stays as it was.
   void grow(int64_t used, int64_t count) {
-    T* old = data_;
-    data_ = nullptr;
-    resize(count);
-    std::memcpy(data_, old, sizeof(T) * static_cast<size_t>(used));
-    trovid_free(old);
+    T* larger = allocate(count);
+    std::memcpy(larger, data_, sizeof(T) * static_cast<size_t>(used));
+    trovid_free(data_);
+    data_ = larger;
   }
   void fill(int64_t count, T value) {
     for (int64_t i = 0; i < count; ++i) data_[i] = value;
@@ -61,6 +61,12 @@ class Array {
   const T& operator[](int64_t i) const { return data_[i]; }
 
  private:
+  static T* allocate(int64_t count) {
+    if (count < 1) count = 1;
+    if (static_cast<uint64_t>(count) > SIZE_MAX / sizeof(T)) throw NoMemory();
+    return static_cast<T*>(trovid_allocate(sizeof(T) * static_cast<size_t>(count)));
+  }
+
   T* data_ = nullptr;
 };
 
@@ -70,16 +76,24 @@ class PerThread {
  public:
   template <typename... Arguments>
   PerThread(int64_t threads, const Arguments&... arguments) : items_(threads) {
-    items_.fill(threads, nullptr);
-    for (; made_ < threads; ++made_) items_[made_] = new T(arguments...);
+    try {
+      for (; made_ < threads; ++made_) items_[made_] = new T(arguments...);
+    } catch (...) {
+      clear();
+      throw;
+    }
   }
-  ~PerThread() {
-    for (int64_t i = 0; i < made_; ++i) delete items_[i];
-  }
+  PerThread(const PerThread&) = delete;
+  PerThread& operator=(const PerThread&) = delete;
+  ~PerThread() { clear(); }
   T& operator[](int64_t thread) { return *items_[thread]; }
   const T& operator[](int64_t thread) const { return *items_[thread]; }
 
  private:
+  void clear() {
+    for (int64_t i = 0; i < made_; ++i) delete items_[i];
+  }
+
   Array<T*> items_;
   int64_t made_ = 0;
 };

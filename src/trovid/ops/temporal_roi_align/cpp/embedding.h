@@ -50,8 +50,8 @@ struct Layout {
   int64_t psi_stride, v_stride, input_stride;
 
   explicit Layout(const trovid_problem& p)
-      : channels(p.channels), heads(p.heads), width(p.channels / p.heads),
-        inputs(p.dense ? p.channels : width), groups(p.dense ? 1 : p.heads),
+      : channels(p.channels), heads(p.num_heads), width(p.channels / p.num_heads),
+        inputs(p.dense ? p.channels : width), groups(p.dense ? 1 : p.num_heads),
         heads_of_group(heads / groups), psi_stride(round_up(width, kPanel)),
         v_stride(round_up(inputs, kPanel)), input_stride(round_up(inputs, kWidth)) {}
 

@@ -130,7 +130,7 @@ inline void video_gradient(const VideoGradient& g, const Neighbours& near, const
 inline void backward(const trovid_problem& p, const float* sets, const float* scores,
                      const int32_t* indices, const float* grad_output, float* grad_features,
                      float* grad_support, float* grad_weight, float* grad_bias) {
-  const int64_t area = p.grid_height * p.grid_width, stride = p.rois * area;
+  const int64_t area = p.grid_height * p.grid_width, stride = p.num_rois * area;
   const int64_t map = p.height * p.width * p.channels;
   check_finite(sets, stride * p.channels, p.threads);
   check_finite(grad_output, stride * p.channels, p.threads);
@@ -149,12 +149,12 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
   if (grad_bias) std::memset(grad_bias, 0, sizeof(float) * p.channels);
 
   trovid_problem one_head = p;
-  one_head.heads = 1;
+  one_head.num_heads = 1;
   one_head.dense = 0;
   const Neighbours near(p.grid_height, p.grid_width);
-  const Layout layout(p.heads ? p : one_head);
-  const PerThread<Embedding> embedding(p.heads ? 1 : 0, p, layout);
-  const int64_t weight_size = p.heads ? layout.heads * kOffsets * layout.width * layout.v_stride : 0;
+  const Layout layout(p.num_heads ? p : one_head);
+  const PerThread<Embedding> embedding(p.num_heads ? 1 : 0, p, layout);
+  const int64_t weight_size = p.num_heads ? layout.heads * kOffsets * layout.width * layout.v_stride : 0;
   Array<float> packed_weight(weight_size);
   std::memset(packed_weight.data(), 0, sizeof(float) * weight_size);
   for (int64_t v = 0; v < p.videos; ++v) {
@@ -180,13 +180,13 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
                                    grad_features + v * map,
                                    grad_support + part.first_frame * p.cells * p.channels,
                                    shrink.data() + part.first_frame * p.cells};
-      video_gradient(gradient, near, layout, used, p.heads ? &embedding[0] : nullptr,
+      video_gradient(gradient, near, layout, used, p.num_heads ? &embedding[0] : nullptr,
                      packed_weight.data(), grad_bias);
     }
     unpool(p, part, combination, grad_sets.data(), grad_features + v * map);
   }
   if (!grad_weight) return;
-  for (int64_t head = 0; head < p.heads; ++head)
+  for (int64_t head = 0; head < p.num_heads; ++head)
     for (int64_t o = 0; o < kOffsets; ++o)
       for (int64_t j = 0; j < layout.width; ++j)
         for (int64_t i = 0; i < layout.inputs; ++i)

@@ -19,13 +19,12 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops import direct
-from trovid.ops.direct_similarity import most_similar_gradient, weighted_rows
-from trovid.ops.problem import Choice, Gradients, Problem
 from trovid.ops.roi_align import roi_align_gradient, separable_gradient
+from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, weighted_rows
+from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
 
 if TYPE_CHECKING:
-    from trovid.ops.triton_kernels.attention import Embedding
+    from trovid.ops.temporal_roi_align.triton.attention import Embedding
 
 WORKSPACE_BYTES = 64 * 2**20
 """Bound on the temporaries that grow with the number of RoIs."""
@@ -46,8 +45,8 @@ class _Video(NamedTuple):
     frames: slice
 
 
-def available() -> str | None:
-    """None where the backend can be used, else the reason why not, in one line."""
+def unavailable() -> str | None:
+    """Why the backend cannot be used, in one line; None where it can."""
     if find_spec("triton") is None:
         return "the package triton is not installed: pip install triton"
     if not torch.cuda.is_available() and not _interpreted():
@@ -55,18 +54,18 @@ def available() -> str | None:
     return None
 
 
-def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
-    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
+def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None:
+    """See `backends`; None for float64 and large K."""
     if _left_to_direct(problem):
-        return direct.forward(problem, keep)
+        return None
     with _on_device(problem):
         return _forward(problem, keep)
 
 
-def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
-    """Gradients of everything, from the choice of the forward pass."""
+def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients | None:
+    """See `backends`; None for float64 and large K."""
     if _left_to_direct(problem):
-        return direct.backward(problem, choice, grad_output)
+        return None
     with _on_device(problem):
         return _backward(problem, choice, grad_output)
 
@@ -88,30 +87,32 @@ def _on_device(problem: Problem) -> Generator[None]:
             f"but got {problem.features.device}: use 'auto'"
         )
     products = torch.backends.cuda.matmul
-    before = products.fp32_precision
-    products.fp32_precision = "ieee"
+    newer = hasattr(products, "fp32_precision")
+    name, exact = ("fp32_precision", "ieee") if newer else ("allow_tf32", False)
+    before = getattr(products, name)
+    setattr(products, name, exact)
     try:
         with torch.cuda.device_of(problem.features):
             yield
     finally:
-        products.fp32_precision = before
+        setattr(products, name, before)
 
 
 def _forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
-    from trovid.ops.triton_kernels.attention import attend
-    from trovid.ops.triton_kernels.select import select
-    from trovid.ops.triton_kernels.sets import Sets, mix
+    from trovid.ops.temporal_roi_align.triton.attention import attend
+    from trovid.ops.temporal_roi_align.triton.select import select
+    from trovid.ops.temporal_roi_align.triton.sets import Sets, mix
 
     roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)
     positions = roi_features.permute(0, 2, 3, 1).contiguous()
     output = positions.clone()
     area = positions.shape[1] * positions.shape[2]
-    kept = problem.longest, len(output), area, problem.top_k
+    kept = max(problem.lengths), len(output), area, problem.top_k
     scores = positions.new_zeros(kept) if keep else None
     indices = torch.zeros(kept, dtype=torch.int32, device=output.device) if keep else None
     embedding = _embedding(problem)
     for rois, frames in _videos(problem):
-        rows, norms = problem.support.rows[frames], problem.support.inverse_norms[frames]
+        rows, norms = problem.rows[frames], problem.inverse_norms[frames]
         features = positions[rois]
         cosines, cells = select(problem, problem.rois[rois], features.flatten(0, 2), rows, norms)
         if scores is not None and indices is not None:
@@ -132,19 +133,19 @@ def _forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
 
 
 def _backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
-    from trovid.ops.triton_kernels.attention import attend_gradient
-    from trovid.ops.triton_kernels.sets import Sets
+    from trovid.ops.temporal_roi_align.triton.attention import attend_gradient
+    from trovid.ops.temporal_roi_align.triton.sets import Sets
 
     area = problem.output_size[0] * problem.output_size[1]
     positions, grads = choice.sets, grad_output.permute(0, 2, 3, 1).contiguous()
     scores, indices = (kept.unflatten(1, (-1, area)) for kept in choice[1:])
     grad_positions = grads.clone()
-    grad_rows = torch.zeros_like(problem.support.rows)
+    grad_rows = torch.zeros_like(problem.rows)
     embedding = _embedding(problem)
     grad_matrix = None if embedding is None else torch.zeros_like(embedding.matrix)
     grad_bias = grads.new_zeros(grads.shape[3])
     for rois, frames in _videos(problem):
-        rows, norms = problem.support.rows[frames], problem.support.inverse_norms[frames]
+        rows, norms = problem.rows[frames], problem.inverse_norms[frames]
         count, channels = len(rows), rows.shape[2]
         for some, _ in _parts(problem, len(rois), frames, tensors=4):
             index = rois[some]
@@ -184,7 +185,7 @@ def _backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradient
 
 
 def _embedding(problem: Problem) -> Embedding | None:
-    from trovid.ops.triton_kernels.attention import Embedding
+    from trovid.ops.temporal_roi_align.triton.attention import Embedding
 
     heads, weight, bias, scale = problem.attention
     return None if weight is None else Embedding.of(heads, weight, bias, scale)
@@ -192,7 +193,7 @@ def _embedding(problem: Problem) -> Embedding | None:
 
 def _videos(problem: Problem) -> Iterator[_Video]:
     """The videos that have RoIs and support frames."""
-    lengths = problem.support.lengths
+    lengths = problem.lengths
     video_of_roi = problem.rois[:, 0].long()
     counts = torch.bincount(video_of_roi, minlength=len(lengths)).tolist()
     members = video_of_roi.argsort(stable=True).split(counts)

@@ -1,0 +1,1 @@
+"""The native backend: C++ kernels for the CPU, built while trovid is installed."""

@@ -1,0 +1,1 @@
+"""The direct backend: torch calls, on any device."""
