@@ -79,11 +79,11 @@ def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path,
     pytest.importorskip("triton", reason="no triton here")
     from importlib import import_module
 
-    from triton import compile, knobs
+    from triton import compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    if knobs.runtime.interpret:
+    if os.environ.get("TRITON_INTERPRET") == "1":
         pytest.skip("kernels are interpreted here")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     kernel = getattr(import_module(f"trovid.ops.temporal_roi_align.triton.{module}"), name)

@@ -29,6 +29,11 @@ from trovid.ops.temporal_roi_align.backends import requested_backend, run_backwa
 from trovid.ops.temporal_roi_align.packed import PackedSupport, check_support, compute_dtype
 from trovid.ops.temporal_roi_align.problem import TENSORS, Choice, Gradients, Problem
 
+NO_TORCHSCRIPT = (
+    "TorchScript has no types for what temporal_roi_align takes (lists and packed support frames): "
+    "use torch.export or torch.compile"
+)
+
 
 def temporal_roi_align(
     features: Tensor,
@@ -88,7 +93,7 @@ def temporal_roi_align(
         torch.Size([1, 8, 7, 7])
     """
     tensors = (features, support_features, boxes, weight, bias)
-    if any(isinstance(tensor, Proxy) for tensor in tensors):
+    if any(isinstance(tensor, Proxy) for tensor in tensors):  # torch.fx: one node
         return handle_torch_function(
             temporal_roi_align,
             tensors,
@@ -137,6 +142,8 @@ def temporal_roi_align(
         elif backend == "reference":
             output = _by_equations(problem, support.size)
         else:
+            if torch.jit.is_tracing():
+                raise NotImplementedError(NO_TORCHSCRIPT)
             keep = torch.is_grad_enabled() and any(
                 tensor is not None and tensor.requires_grad for tensor in problem[:_DIFFERENTIABLE]
             )

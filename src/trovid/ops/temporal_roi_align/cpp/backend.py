@@ -45,7 +45,8 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     features = problem.features.new_empty(batch, height, width, channels)
     inputs = (tensor.contiguous() for tensor in (*choice, grad_output))
     others = [
-        None if t is None else torch.empty(t.shape) for t in problem[1 : len(Gradients._fields)]
+        None if t is None else torch.empty_like(t, memory_format=torch.contiguous_format)
+        for t in problem[1 : len(Gradients._fields)]
     ]
     if not _run("trovid_backward", problem, *inputs, features, *others):
         return None
