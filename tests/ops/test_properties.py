@@ -13,7 +13,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.ops import roi_align
-from trovid.ops.packed import compute_dtype
 
 from tests.ops.compare import (
     TOLERANCE,
@@ -24,6 +23,7 @@ from tests.ops.compare import (
     usable_backends,
 )
 from trovid.ops import pack_support, temporal_roi_align
+from trovid.ops.temporal_roi_align.packed import compute_dtype
 
 BACKENDS = usable_backends()
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torchvision.ops import box_area
 
+from trovid.nn.tracing import one_node
 from trovid.ops import PackedSupport, temporal_roi_align
 from trovid.ops.checks import check_size
+from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
 Support = Tensor | Sequence[Tensor] | PackedSupport
 
@@ -122,6 +126,8 @@ class TemporalRoIAlign(nn.Module):
         Returns:
             Tensor[R, C, h, w].
         """
+        if isinstance(features, Proxy):
+            return one_node(self, features, support_features, boxes)
         return temporal_roi_align(
             features,
             support_features,
@@ -132,6 +138,9 @@ class TemporalRoIAlign(nn.Module):
             self.aligned,
             **_operator_options(self),
         )
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise NotImplementedError(NO_TORCHSCRIPT)
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor
+from torch.fx import Proxy
+from torch.overrides import handle_torch_function
 
 from trovid.ops.checks import boxes_to_rois, finite_rois
 
@@ -47,6 +49,9 @@ def roi_align(
         >>> roi_align(features, boxes, 7, spatial_scale=1 / 16, sampling_ratio=2).shape
         torch.Size([1, 8, 7, 7])
     """
+    if isinstance(features, Proxy) or isinstance(boxes, Proxy):  # torch.fx: one node
+        settings = output_size, spatial_scale, sampling_ratio, aligned
+        return handle_torch_function(roi_align, (features, boxes), features, boxes, *settings)
     height, width = (output_size,) * 2 if isinstance(output_size, int) else output_size
     rois = finite_rois(boxes if isinstance(boxes, Tensor) else boxes_to_rois(boxes))
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32

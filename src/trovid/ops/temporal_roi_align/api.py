@@ -111,6 +111,8 @@ def temporal_roi_align(
             logit_scale=logit_scale,
             backend=backend,
         )
+    if torch.jit.is_tracing():
+        raise NotImplementedError(NO_TORCHSCRIPT)
     check_maps("features", features, "[B, C, H, W]")
     size = check_size(output_size)
     rois = check_boxes(boxes, len(features))
@@ -142,8 +144,6 @@ def temporal_roi_align(
         elif backend == "reference":
             output = _by_equations(problem, support.size)
         else:
-            if torch.jit.is_tracing():
-                raise NotImplementedError(NO_TORCHSCRIPT)
             keep = torch.is_grad_enabled() and any(
                 tensor is not None and tensor.requires_grad for tensor in problem[:_DIFFERENTIABLE]
             )

@@ -1,8 +1,9 @@
 """The backends: which there are, which can be used here, and which one "auto" takes.
 
-A backend is a module with `forward(problem, keep) -> (output, Choice | None)` and
-`backward(problem, choice, grad_output) -> Gradients`. Either may return None, which leaves the
-call to the direct backend: it takes every setting and every value.
+A backend is a module with `unavailable() -> str | None`, the reason why it cannot be used here,
+`forward(problem, keep) -> (output, Choice | None)` and `backward(problem, choice, grad_output) ->
+Gradients`. Either of these may return None, which leaves the call to the direct backend: it takes
+every setting and every value.
 """
 
 from __future__ import annotations
@@ -29,12 +30,7 @@ def backends() -> dict[str, str | None]:
         >>> backends()["direct"] is None
         True
     """
-    return {
-        "reference": None,
-        "direct": None,
-        "native": native.unavailable(),
-        "triton": triton.unavailable(),
-    }
+    return {"reference": None, **{name: of.unavailable() for name, of in _MODULES.items()}}
 
 
 def requested_backend(backend: str) -> str:
@@ -63,7 +59,7 @@ def resolve_backend(backend: str, tensor: Tensor) -> str:
     name = requested_backend(backend)
     if name == "auto":
         return _fastest(tensor)
-    reason = backends()[name]
+    reason = None if name == "reference" else _MODULES[name].unavailable()
     if reason:
         raise RuntimeError(f"the backend {name!r} is not available: {reason}")
     if name == "native" and not native.accepts(tensor):

@@ -7,7 +7,7 @@
 
 namespace TROVID_ISA {
 
-// Vectors not longer than this have no direction, as in trovid.ops.packed.
+// Vectors not longer than this have no direction, as in trovid.ops.temporal_roi_align.packed.
 constexpr float kSmallestNorm = 1e-12f;
 // Products of longer vectors may leave float32's range.
 constexpr float kLargestNorm = 1e18f;

@@ -44,16 +44,19 @@ bool seen_soon(Condition condition) {
 }
 
 struct Region {
-  void (*function)(void*, int64_t, int64_t);
-  void* context;
-  int64_t tasks;
-  int64_t helpers;                  // at most
+  void (*const function)(void*, int64_t, int64_t);
+  void* const context;
+  const int64_t tasks;
+  const int64_t helpers;            // at most
   int64_t joined = 0;               // of them; guarded by the pool
   std::atomic<int64_t> next{0};     // task
   std::atomic<int64_t> helping{0};  // helpers still at work
   std::exception_ptr failure;       // the first one; guarded by `failing`
   std::mutex failing;
-  Region* after = nullptr;  // in the pool's list
+  Region* after = nullptr;          // in the pool's list
+
+  Region(int64_t all, int64_t most, void (*run)(void*, int64_t, int64_t), void* with)
+      : function(run), context(with), tasks(all), helpers(most) {}
 
   bool wants_help() const { return joined < helpers && next.load() < tasks; }
 
@@ -169,7 +172,7 @@ void trovid_parallel(int64_t tasks, int64_t threads, void (*function)(void*, int
     for (int64_t task = 0; task < tasks; ++task) function(context, task, 0);
     return;
   }
-  Region region{function, context, tasks, helpers};
+  Region region(tasks, helpers, function, context);
   pool().run(region);
   if (region.failure) std::rethrow_exception(region.failure);
 }

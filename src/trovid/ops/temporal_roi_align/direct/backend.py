@@ -47,6 +47,11 @@ class _Group(NamedTuple):
     first_rows: Tensor
 
 
+def unavailable() -> str | None:
+    """None: it can be used everywhere."""
+    return None
+
+
 def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
     roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)

@@ -1,0 +1,14 @@
+"""torch.fx sees a module of trovid as one node of its graph, as it sees torchvision's RoIAlign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.fx import Proxy
+
+
+def one_node(module: nn.Module, *inputs: Any) -> Proxy:
+    """The call of a module in the graph that is being traced; one of the inputs is a Proxy."""
+    tracer = next(value.tracer for value in inputs if isinstance(value, Proxy))
+    return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, {})
