@@ -1,4 +1,5 @@
 // The pool and the arrays of the native library on their own; run by test_native_pool.py.
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,18 +72,29 @@ void failures() {
   }
 }
 
-void forks() {
+// What a process forked from here does on its own.
+template <typename Function>
+void in_a_fork(Function function) {
 #if !defined(__SANITIZE_THREAD__)
   const pid_t child = fork();
   if (child == 0) {
-    sums(100, 4);
+    function();
     std::_Exit(0);
   }
   int status = 1;
   waitpid(child, &status, 0);
   expect(status == 0, "a forked process computes");
-  sums(100, 4);
+#else
+  (void)function;
 #endif
+}
+
+[[maybe_unused]] void without_more_threads() {
+  const rlimit none{1 << 20, 1 << 20};
+  setrlimit(RLIMIT_AS, &none);
+  int64_t tasks = 0;
+  parts::parallel(100, 4, [&](int64_t, int64_t thread) { tasks += thread == 0; });
+  expect(tasks == 100, "who calls does all the work");
 }
 
 struct Held {
@@ -134,9 +146,13 @@ void trovid_free(void* memory) {
 
 int main() {
   memory_runs_out();
+#if !defined(__SANITIZE_ADDRESS__)
+  in_a_fork(without_more_threads);
+#endif
   many_regions();
   regions_within_regions();
   failures();
-  forks();
+  in_a_fork([] { sums(100, 4); });
+  sums(100, 4);
   std::puts("done");
 }

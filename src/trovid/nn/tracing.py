@@ -8,7 +8,7 @@ from torch import nn
 from torch.fx import Proxy
 
 
-def one_node(module: nn.Module, *inputs: Any) -> Proxy:
+def one_node(module: nn.Module, *inputs: Any) -> Any:
     """The call of a module in the graph that is being traced; one of the inputs is a Proxy."""
     tracer = next(value.tracer for value in inputs if isinstance(value, Proxy))
     return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, {})

@@ -139,16 +139,12 @@ def separable_gradient(
 ) -> Tensor:
     """The gradient for `sampling_ratio` > 0, summed in a fixed order on any device."""
     images, channels, height, width = shape
-    edges = rois[:, 1:] * spatial_scale - (0.5 if aligned else 0.0)
-    along_y = axis_weights(edges[:, 1], edges[:, 3], size[0], height, sampling_ratio, aligned)
-    along_x = axis_weights(edges[:, 0], edges[:, 2], size[1], width, sampling_ratio, aligned)
-
-    image_of_roi = rois[:, 0].long()
-    counts = torch.bincount(image_of_roi, minlength=images).tolist()
-    order = image_of_roi.argsort(stable=True)
+    along_y, along_x = bilinear_weights(
+        rois[:, 1:], (height, width), size, spatial_scale, sampling_ratio, aligned
+    )
     step = max(1, _WORKSPACE_BYTES // (size[0] * width * channels * grad.element_size()))
     rows = grad.new_zeros(images, height, width * channels)
-    for image, members in zip(rows, order.split(counts), strict=True):
+    for image, members in zip(rows, rois_of_images(rois, images), strict=True):
         for index in members.split(step):
             strips = torch.matmul(
                 along_x[index].transpose(1, 2).unsqueeze(1), grad[index].permute(0, 2, 3, 1)
@@ -157,7 +153,62 @@ def separable_gradient(
     return rows.view(images, height, width, channels).permute(0, 3, 1, 2)
 
 
-def axis_weights(
+def rois_of_images(rois: Tensor, images: int) -> Sequence[Tensor]:
+    """For each image the places of its RoIs among all, in their order."""
+    image_of_roi = rois[:, 0].long()
+    counts = torch.bincount(image_of_roi, minlength=images).tolist()
+    return image_of_roi.argsort(stable=True).split(counts)
+
+
+def cells_of_positions(
+    boxes: Tensor,
+    map_size: tuple[int, int],
+    output_size: Sequence[int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> tuple[Tensor, Tensor]:
+    """RoIAlign as weighted sums of cells, for `sampling_ratio` > 0.
+
+    Args:
+        boxes: Tensor[R, 4], in image pixels.
+        map_size: (H, W).
+        output_size: (h, w) of the RoI grid.
+        spatial_scale: Map pixels per image pixel.
+        sampling_ratio: Samples per bin and axis.
+        aligned: Shift by half a pixel.
+
+    Returns:
+        cells Tensor[R * h * w, J] as y * W + x, and weights Tensor[R * h * w, J]; what a position
+        does not read has the weight 0.
+    """
+    pooling = output_size, spatial_scale, sampling_ratio, aligned
+    y, x = (
+        axis.topk(min(2 * sampling_ratio, axis.shape[2]), dim=2)
+        for axis in bilinear_weights(boxes, map_size, *pooling)
+    )
+    weights = y.values[:, :, None, :, None] * x.values[:, None, :, None, :]
+    cells = y.indices[:, :, None, :, None] * map_size[1] + x.indices[:, None, :, None, :]
+    return cells.flatten(3).flatten(0, 2), weights.flatten(3).flatten(0, 2)
+
+
+def bilinear_weights(
+    boxes: Tensor,
+    map_size: tuple[int, int],
+    output_size: Sequence[int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+) -> tuple[Tensor, Tensor]:
+    """Weights of the map's rows, Tensor[R, h, H], and of its columns, Tensor[R, w, W]."""
+    edges = boxes * spatial_scale - (0.5 if aligned else 0.0)
+    (height, width), (h, w) = map_size, output_size
+    along_y = _axis_weights(edges[:, 1], edges[:, 3], h, height, sampling_ratio, aligned)
+    along_x = _axis_weights(edges[:, 0], edges[:, 2], w, width, sampling_ratio, aligned)
+    return along_y, along_x
+
+
+def _axis_weights(
     start: Tensor, end: Tensor, bins: int, cells: int, sampling_ratio: int, aligned: bool
 ) -> Tensor:
     """Bilinear weights Tensor[R, bins, cells] of each bin along one axis.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ctypes import CDLL, addressof, byref, c_int64, c_void_p
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,7 +45,7 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
     batch, channels, height, width = problem.features.shape
     features = problem.features.new_empty(batch, height, width, channels)
     inputs = (tensor.contiguous() for tensor in (*choice, grad_output))
-    others = [
+    others: list[Any] = [
         None if t is None else torch.empty_like(t, memory_format=torch.contiguous_format)
         for t in problem[1 : len(Gradients._fields)]
     ]
@@ -101,7 +102,8 @@ def _run(name: str, problem: Problem, *tensors: Tensor | None) -> bool:
     features = problem.features.flatten(2).transpose(1, 2)
     if not features.is_contiguous():
         features = transpose(problem.features.flatten(2))
-    held = (features, *(None if t is None else t.contiguous() for t in problem[1 : len(TENSORS)]))
+    others: tuple[Any, ...] = problem[1 : len(TENSORS)]
+    held = (features, *(None if t is None else t.contiguous() for t in others))
     lengths = (c_int64 * len(problem.lengths))(*problem.lengths)
     described = library.CProblem(
         *problem.features.shape,

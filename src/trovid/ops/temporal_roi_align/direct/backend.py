@@ -12,7 +12,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops.roi_align import roi_align_gradient
+from trovid.ops.roi_align import roi_align_gradient, rois_of_images
 from trovid.ops.temporal_roi_align.direct.attention import attention, attention_gradient
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
 from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, select, weighted_rows
@@ -142,22 +142,21 @@ def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients
 def _groups(problem: Problem) -> Iterator[_Group]:
     """The RoIs by their videos' number of support frames; without those that have none."""
     lengths, cells = problem.lengths, problem.rows.shape[1]
-    video_of_roi = problem.rois[:, 0].long()
-    counts = torch.bincount(video_of_roi, minlength=len(lengths)).tolist()
-    members = video_of_roi.argsort(stable=True).split(counts)
+    members = rois_of_images(problem.rois, len(lengths))
     for length in sorted(set(lengths) - {0}):
-        videos = [v for v, count in enumerate(counts) if count and lengths[v] == length]
+        videos = [v for v, own in enumerate(members) if len(own) and lengths[v] == length]
         if not videos:
             continue
         rows, row_norms = (
             _of_videos(t, lengths, videos) for t in (problem.rows, problem.inverse_norms)
         )
-        some = [counts[video] for video in videos]
-        first = torch.arange(len(rows), device=video_of_roi.device) * cells
-        repeats = torch.tensor(some, device=video_of_roi.device)
+        counts = [len(members[video]) for video in videos]
+        device = problem.rois.device
+        first = torch.arange(len(rows), device=device) * cells
+        repeats = torch.tensor(counts, device=device)
         first_rows = first.view(-1, length).repeat_interleave(repeats, dim=0).t()
         rois = torch.cat([members[video] for video in videos])
-        yield _Group(rois, some, videos, length, rows, row_norms, first_rows)
+        yield _Group(rois, counts, videos, length, rows, row_norms, first_rows)
 
 
 def _of_videos(frames: Tensor, lengths: Sequence[int], videos: list[int]) -> Tensor:

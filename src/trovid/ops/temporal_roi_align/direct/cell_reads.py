@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trovid.ops.roi_align import axis_weights
+from trovid.ops.roi_align import cells_of_positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,20 +55,9 @@ def read_cells(
     """
     if sampling_ratio <= 0:
         return None
+    pooling = output_size, spatial_scale, sampling_ratio, aligned
     height, width = features.shape[1:]
-    edges = boxes * spatial_scale - (0.5 if aligned else 0.0)
-    weights, cells = [], []
-    for axis, (bins, length) in enumerate(zip(output_size[::-1], (width, height), strict=True)):
-        dense = axis_weights(
-            edges[:, axis], edges[:, 2 + axis], bins, length, sampling_ratio, aligned
-        )
-        found = dense.topk(min(2 * sampling_ratio, length), dim=2)
-        weights.append(found.values)
-        cells.append(found.indices)
-    (along_x, along_y), (at_x, at_y) = weights, cells
-    weight = along_y[:, :, None, :, None] * along_x[:, None, :, None, :]
-    cell = at_y[:, :, None, :, None] * width + at_x[:, None, :, None, :]
-    weight, cell = (t.flatten(3).flatten(0, 2) for t in (weight, cell))
+    cell, weight = cells_of_positions(boxes, (height, width), *pooling)
     read = weight > 0
     used, cell = cell[read].unique(return_inverse=True)
     if len(weight) <= len(used) or not len(used):

@@ -19,7 +19,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from trovid.ops.roi_align import roi_align_gradient, separable_gradient
+from trovid.ops.roi_align import roi_align_gradient, rois_of_images, separable_gradient
 from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, weighted_rows
 from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
 
@@ -193,12 +193,9 @@ def _embedding(problem: Problem) -> Embedding | None:
 
 def _videos(problem: Problem) -> Iterator[_Video]:
     """The videos that have RoIs and support frames."""
-    lengths = problem.lengths
-    video_of_roi = problem.rois[:, 0].long()
-    counts = torch.bincount(video_of_roi, minlength=len(lengths)).tolist()
-    members = video_of_roi.argsort(stable=True).split(counts)
     start = 0
-    for length, rois in zip(lengths, members, strict=True):
+    members = rois_of_images(problem.rois, len(problem.lengths))
+    for length, rois in zip(problem.lengths, members, strict=True):
         if length and len(rois):
             yield _Video(rois, slice(start, start + length))
         start += length

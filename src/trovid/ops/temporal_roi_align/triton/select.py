@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trovid.ops.roi_align import axis_weights
+from trovid.ops.roi_align import cells_of_positions
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 from trovid.ops.temporal_roi_align.problem import Problem
 from trovid.ops.temporal_roi_align.triton.products import exact_products
@@ -99,18 +99,11 @@ def _combining_pays(problem: Problem, positions: int) -> bool:
 
 def _taps(problem: Problem, rois: Tensor) -> _Taps:
     """The cells y * W + x of the target's map that RoIAlign combines to each position."""
-    (h, w), scale, ratio, aligned = problem.pooling
     height, width = problem.features.shape[2:]
-    edges = rois[:, 1:] * scale - (0.5 if aligned else 0.0)
-    along_y = axis_weights(edges[:, 1], edges[:, 3], h, height, ratio, aligned)
-    along_x = axis_weights(edges[:, 0], edges[:, 2], w, width, ratio, aligned)
-    y = along_y.topk(min(2 * ratio, height), dim=2)
-    x = along_x.topk(min(2 * ratio, width), dim=2)
-    weights = y.values[:, :, None, :, None] * x.values[:, None, :, None, :]
-    cells = y.indices[:, :, None, :, None] * width + x.indices[:, None, :, None, :]
-    weights, order = weights.flatten(3).flatten(0, 2).sort(dim=1, descending=True)
-    cells = cells.flatten(3).flatten(0, 2).gather(1, order)
-    return _Taps(cells.int(), weights, (weights > 0).sum(dim=1, dtype=torch.int32))
+    cells, weights = cells_of_positions(rois[:, 1:], (height, width), *problem.pooling)
+    weights, order = weights.sort(dim=1, descending=True)
+    cells = cells.gather(1, order).int()
+    return _Taps(cells, weights, (weights > 0).sum(dim=1, dtype=torch.int32))
 
 
 def _ranked(left: Tensor, taps: _Taps, rows: Tensor, row_norms: Tensor, top_k: int) -> Tensor:
