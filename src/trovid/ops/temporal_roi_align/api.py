@@ -144,10 +144,11 @@ def temporal_roi_align(
         elif backend == "reference":
             output = _by_equations(problem, support.size)
         else:
+            arguments = (*problem, backend)
             keep = torch.is_grad_enabled() and any(
-                tensor is not None and tensor.requires_grad for tensor in problem[:_DIFFERENTIABLE]
+                leaf is not None and leaf.requires_grad for leaf in arguments[:_DIFFERENTIABLE]
             )
-            output, *_ = _forward(*problem, backend, keep)
+            output, *_ = _forward(*arguments, keep)
     return output.to(features.dtype)
 
 
