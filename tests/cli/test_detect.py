@@ -14,7 +14,7 @@ import trovid
 from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.runs.sinks.writers import read_predictions
+from trovid.runs.predictions import read_predictions
 from trovid.video.opening import open_video
 
 

@@ -16,8 +16,8 @@ from tests.cli.runs import HEIGHT, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from tests.runs.batches import note_batches
 from trovid.errors import TrovidError
-from trovid.runs.sinks.outputs import CsvOutput
-from trovid.runs.sinks.writers import read_document, read_predictions
+from trovid.runs.predictions import read_document, read_predictions
+from trovid.runs.sinks.csv import CsvSink
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def assert_same_results(path: Path, wanted: Path):
 def test_the_results_are_those_of_one_after_another(tmp_path, capsys, model, monkeypatch):
     """Other lengths and sizes, one that is no video, one that is missing, places that refill."""
     sources: list[Path] = [
-        video(tmp_path / "a.mp4", count=6),
+        video(tmp_path / "a.mp4", count=7),
         video(tmp_path / "b.mp4", count=3),
         folder(tmp_path / "small", width=64, height=HEIGHT),
         video(tmp_path / "c.mp4", count=4),
@@ -64,14 +64,14 @@ def test_the_results_are_those_of_one_after_another(tmp_path, capsys, model, mon
 
 def test_what_goes_wrong_in_one_does_not_stop_the_others(tmp_path, capsys, model, monkeypatch):
     """The file of one video cannot be written after its second frame."""
-    write = CsvOutput.write
+    write = CsvSink.write
 
     def failing(self, frame, detections):
         if self.path.name == "b.csv" and detections.frame_index == 2:
             raise TrovidError("b.csv: the disk is full")
         write(self, frame, detections)
 
-    monkeypatch.setattr(CsvOutput, "write", failing)
+    monkeypatch.setattr(CsvSink, "write", failing)
     sources = [video(tmp_path / f"{name}.mp4") for name in "abc"]
     words = ["--no-video", "--out", tmp_path / "out", "--batch", 3]
     status, lines, complaints = run(capsys, model, *sources, *words)

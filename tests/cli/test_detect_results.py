@@ -18,7 +18,7 @@ from PIL import Image
 from tests.cli.runs import FRAMES, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.synthvid import write_split
-from trovid.runs.sinks.writers import read_document, read_predictions
+from trovid.runs.predictions import read_document, read_predictions
 from trovid.video.opening import open_video
 
 

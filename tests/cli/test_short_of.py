@@ -15,13 +15,13 @@ from PIL import Image
 from tests.cli.runs import names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode, number
-from trovid.runs.sinks.writers import read_document, read_predictions
+from trovid.runs.predictions import read_document, read_predictions
 from trovid.video.opening import open_video
 from trovid.zoo.weights import load_weights, save_weights
 
 LIMITED = """
 import resource, sys
-import torch, trovid.runs.batch, trovid.runs.sinks.makers
+import torch, trovid.runs.batch, trovid.runs.sinks.making
 from trovid.cli.main import main
 kind, room, *words = sys.argv[1:]
 if kind == "memory":

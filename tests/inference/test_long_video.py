@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.cli.tiny_model import save_tiny_model
-from trovid.runs.sinks.writers import read_predictions
+from trovid.runs.predictions import read_predictions
 from trovid.video.opening import VideoWriter
 
 SHORT, LONG = 300, 3000

@@ -12,8 +12,7 @@ from tests.cli.runs import images
 from tests.cli.tiny_model import save_tiny_model
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference import Predictor, load
-from trovid.inference.online import OnlineSampling, evenly_thinned, online_support
-from trovid.structures.support_sampling import SupportSampling
+from trovid.structures.support_sampling import evenly_thinned
 from trovid.video.opening import open_video
 
 
@@ -88,15 +87,25 @@ def test_some_targets_equal_those_of_the_whole(model):
     same(model.detect(clip, frames=range(4, 9, 2), **options), whole[4:9:2])
 
 
-@pytest.mark.parametrize(("support", "most"), [("uniform:4", 5), ("consecutive:4", 6)])
-def test_memory_is_bounded(model, support, most):
-    held: list[int] = []
-    sampling = OnlineSampling(SupportSampling.parse(support), 0)
-    with open_video(images(60)) as reader:
-        for _ in online_support(reader, sampling, model.encode, targets=(), on_memory=held.append):
-            pass
-    assert len(held) == 60
-    assert max(held) <= most
+@pytest.mark.parametrize(
+    ("support", "online", "most"),
+    [
+        ("uniform:4", True, 5),
+        ("consecutive:4", True, 6),
+        ("consecutive:4", False, 5),
+        ("stride:3x4", False, 13),
+    ],
+)
+@pytest.mark.parametrize("targets", [None, range(0, 60, 7), range(0)])
+def test_memory_is_bounded(model, support, online, most, targets):
+    """Whatever the length: offline the frames around the target, online also those that come."""
+    options = model.options(support=support, online=online)
+    session = model.session(open_video(images(60)), options, frames=targets)
+    held = []
+    session._encode = lambda frames: (held.append(session.held), model.encode(frames))[1]
+    assert len(list(session)) == (60 if targets is None else len(targets))
+    assert max(held, default=0) <= most
+    assert session.held <= most
 
 
 def test_an_endless_generator_is_taken_frame_by_frame(model):

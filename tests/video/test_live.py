@@ -15,7 +15,7 @@ from tests.cli.runs import run
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode, number
 from trovid.errors import TrovidError
-from trovid.runs.sinks.writers import read_predictions
+from trovid.runs.predictions import read_predictions
 from trovid.video.live import LiveStream
 
 

@@ -14,6 +14,7 @@ from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.signals import stop_wish
+from trovid.cli.times import seconds
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def detect(
         json: Print the summary as JSON.
     """
     from trovid.runs.batch import Batch
-    from trovid.runs.run_options import RunOptions, seconds
-    from trovid.runs.sinks.makers import Pictures, output_makers
+    from trovid.runs.sinks.making import Pictures
+    from trovid.structures import DetectOptions
 
     if not videos:
         raise TrovidError("detect: name at least one video file or folder of frames")
@@ -138,7 +139,7 @@ def detect(
         other = "--seq-nms" if seq_nms else "--online"
         raise TrovidError(f"{other} goes through one video at a time: leave out --batch")
     check_frame_rate(frame_rate)
-    options = RunOptions(
+    options = DetectOptions(
         score=score,
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
         support=support,
@@ -158,6 +159,7 @@ def detect(
         labels=_labels(labels),
         beside=_beside(beside),
     )
+    kinds = {"video": video, "csv": csv, "coco": coco, "sheet": sheet, "json": True}
     results = []
     with stop_wish() as stop:
         runs = Batch(
@@ -170,7 +172,8 @@ def detect(
             ),
             options=options,
             out=out,
-            makers=output_makers(pictures, video=video, csv=csv, coco=coco, sheet=sheet),
+            kinds={kind for kind, wanted in kinds.items() if wanted},
+            pictures=pictures,
             overwrite=overwrite,
             resume=resume,
             frame_rate=frame_rate,
@@ -200,7 +203,7 @@ def _labels(path: Path | None) -> Dataset | None:
 
 def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:
     """By the name of its model (numbered where it repeats) what each run found."""
-    from trovid.runs.sinks.writers import read_predictions
+    from trovid.runs.predictions import read_predictions
 
     results: dict[str, dict[str, list[Detections]]] = {}
     for path in paths:

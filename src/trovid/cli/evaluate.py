@@ -113,7 +113,7 @@ def evaluate(
 def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
     from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-    from trovid.runs.sinks.writers import read_predictions
+    from trovid.runs.predictions import read_predictions
 
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)

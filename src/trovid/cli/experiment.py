@@ -66,7 +66,7 @@ def experiment(
     )
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
-    from trovid.inference.frame_runner import usable_device
+    from trovid.inference.runtime.device import usable_device
     from trovid.progress import bar
     from trovid.recipes import load_recipe
     from trovid.training.facts import commit, machine

@@ -11,6 +11,7 @@ import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.times import seconds
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def explain(
 
     predictor = trovid.load(model, device=device)
     with open_video(video, frame_rate=frame_rate) as reader:
+        predictor.say_what_it_knows(reader)
         index = _index(reader, frame, time)
         if place is None:
             found = explanations.surest_detection(
@@ -137,8 +139,6 @@ def _index(reader: VideoReader, frame: int | None, time: str | None) -> int:
     if time is None:
         return reader.video.num_frames // 2
     from bisect import bisect_left
-
-    from trovid.runs.run_options import seconds
 
     found = bisect_left(reader.times, seconds(time))
     if found >= len(reader.times):

@@ -6,7 +6,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 
 import cyclopts
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from trovid import __version__
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
-from trovid.cli.messages import DEBUG_VARIABLE, complain
+from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
 from trovid.errors import TrovidError, nearest
 from trovid.progress import QUIET_VARIABLE
 
@@ -99,10 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name may hold any bytes
     with _environment(wishes):
-        silent = os.environ.get(QUIET_VARIABLE) and "--json" not in words
+        quiet = bool(os.environ.get(QUIET_VARIABLE))
+        silent = quiet and "--json" not in words
         with (
             open(os.devnull, "w") if silent else nullcontext(sys.stdout) as out,
             redirect_stdout(out),
+            speaking(quiet=quiet),
         ):
             status = _status(chosen, words)
     sys.exit(status)
@@ -130,11 +132,21 @@ def _wishes(arguments: Sequence[str]) -> tuple[list[str], set[str]]:
     return [word for word in words[:end] if word not in EVERYWHERE] + words[end:], wishes
 
 
+def _functions(command: cyclopts.App) -> Iterator[Callable]:
+    """The functions of a command and of its actions."""
+    for app in (command, *(command[name] for name in command if not name.startswith("-"))):
+        if app.default_command is not None:
+            yield app.default_command
+
+
 def _status(chosen: str | None, words: Sequence[str]) -> int:
     """Runs a command; errors that a user can mend become a line, others show where they are."""
     debug = bool(os.environ.get(DEBUG_VARIABLE))
     try:
-        status = build_app(chosen)(
+        app = build_app(chosen)
+        if chosen is not None:
+            name_options_of(_functions(app[chosen]))
+        status = app(
             list(words),
             exit_on_error=False,
             print_error=False,

@@ -2,23 +2,77 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import os
+import re
 import sys
 import traceback
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 DEBUG_VARIABLE = "TROVID_DEBUG"
+_options: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
+
+
+@contextmanager
+def speaking(*, quiet: bool) -> Generator[None]:
+    """While it lasts, what the library logs is said on stderr, and options are named as flags.
+
+    Args:
+        quiet: Whether only errors are said.
+    """
+    log, handler = logging.getLogger("trovid"), _Lines()
+    handler.setLevel(logging.ERROR if quiet else logging.WARNING)
+    log.addHandler(handler)
+    token = _options.set(frozenset())
+    try:
+        yield
+    finally:
+        _options.reset(token)
+        log.removeHandler(handler)
+
+
+def name_options_of(commands: Iterable[Callable]) -> None:
+    """From now on the arguments of these commands' functions are named as flags."""
+    given = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    _options.set(
+        frozenset(
+            name
+            for command in commands
+            for name, parameter in inspect.signature(command).parameters.items()
+            if parameter.kind in given
+        )
+    )
+
+
+def with_flags(message: str) -> str:
+    """A message of the library in the command line's words.
+
+    Python's `max_detections` becomes --max-detections and `video=False` --no-video, where the
+    command has such an option.
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        name, off = found.groups()
+        if name not in _options.get():
+            return found[0]
+        return ("--no-" if off else "--") + name.replace("_", "-")
+
+    return re.sub(r"`(\w+)(=False)?`", flag, message)
 
 
 def complain(message: str, error: BaseException | None = None) -> None:
     """One line on stderr; with `--debug` the error follows with its place.
 
     Args:
-        message: What is wrong and what helps.
+        message: What is wrong and what helps; Python arguments in it become flags.
         error: Where it comes from; by default the error being handled.
     """
-    print("trovid: " + " ".join(message.split()), file=sys.stderr)
+    print("trovid: " + with_flags(" ".join(message.split())), file=sys.stderr)
     error = error or sys.exception()
     if os.environ.get(DEBUG_VARIABLE) and error is not None:
         traceback.print_exception(error)
@@ -27,3 +81,10 @@ def complain(message: str, error: BaseException | None = None) -> None:
 def print_record(record: Any) -> None:
     """One JSON value on stdout, which is what `--json` prints."""
     print(json.dumps(record, indent=1))
+
+
+class _Lines(logging.Handler):
+    """A line a record, on what is stderr by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print("trovid: " + with_flags(record.getMessage()), file=sys.stderr)

@@ -53,7 +53,7 @@ def train(
         json: Print the file and its facts as JSON.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
-    from trovid.inference.frame_runner import usable_device
+    from trovid.inference.runtime.device import usable_device
     from trovid.recipes import load_recipe
     from trovid.training.run import train_recipe, weights_file
     from trovid.zoo.published import backbone_file, model_file

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
 from trovid.detectors.candidates import Candidates
 from trovid.structures import Detections, DetectOptions, TrainingBatch
+
+
+class Support(Protocol):
+    """All that depends on the support frames of one video alone, bounded, never changed.
+
+    Its parts are the family's own; whoever runs the video only puts frames together and leaves
+    the target frame out.
+    """
+
+    def __len__(self) -> int:
+        """Number of support frames."""
+
+    def without(self, frame_index: int) -> Self:
+        """The same without a frame of the video."""
+
+    @staticmethod
+    def cat(parts: Sequence[Any]) -> Any:
+        """The frames of several, in the order given."""
 
 
 class VideoDetector(nn.Module):

@@ -13,7 +13,7 @@ from trovid.datasets.synthvid import VERSION, write_split
 from trovid.evaluation.dataset_runner import run_dataset
 from trovid.inference.predictor import load
 from trovid.progress import bar
-from trovid.runs.sinks.writers import JsonWriter
+from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 
 

@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import logging
+import math
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from trovid.detectors.candidates import Candidates
-from trovid.detectors.faster_rcnn.support import Support
+import torch
+
+from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
-from trovid.inference.bank_cache import BankCache
-from trovid.inference.frame_runner import FrameRunner
-from trovid.inference.online import OnlineSampling, online_support
+from trovid.inference.batching import FrameBatcher
+from trovid.inference.runtime.device import usable_device
+from trovid.inference.runtime.execution import (
+    compile_parts,
+    deterministic_algorithms,
+    prepare_deterministic,
+)
+from trovid.inference.runtime.inference_form import for_inference
+from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
+from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-from trovid.inference.together import SharedBatch
-from trovid.structures import Detections, DetectOptions
-from trovid.structures.support_sampling import SupportSampling
-from trovid.video.opening import Frame, VideoReader, as_frames, open_video
+from trovid.inference.session import Target, VideoSession
+from trovid.recipes import Recipe, TorchvisionModelRecipe
+from trovid.structures import DetectOptions
+from trovid.video.opening import Frame, VideoReader, open_video
+from trovid.video.transforms import make_transform
 from trovid.zoo.published import model_file
-from trovid.zoo.weights import load_weights
+from trovid.zoo.weights import ModelCard, load_weights
 
 CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
 """Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
+
+PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
+"""Of support frames that go through the backbone together; a bound on memory."""
+
+LESS_MEMORY = (
+    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
+    "of smaller image size; `device` cpu uses the computer's own memory"
+)
+KNOWS_SYNTHVID_ALONE = (
+    "%s knows the %d pictograms of SynthVID and nothing else: what it finds in other videos means "
+    "nothing; take another `model` (`trovid models` lists those for real videos), or train one on "
+    "your own labels (`trovid train`)"
+)
+log = logging.getLogger("trovid")
 
 
 def load(
@@ -69,14 +95,62 @@ def load(
     )
 
 
-Found = Detections | Candidates
-
-
-class Predictor(FrameRunner):
+class Predictor:
     """Runs a detector over videos; holds no state of any video.
 
-    Its arguments are those of FrameRunner.
+    Args:
+        detector: The detector.
+        recipe: Its recipe: input size, support frames, choice of detections.
+        name: How results name the model.
+        card: Where the weights come from, if known.
+        device: See `load`.
+        precision: See `load`.
+        compile: See `load`.
+        deterministic: See `load`.
     """
+
+    def __init__(
+        self,
+        detector: VideoDetector,
+        recipe: Recipe,
+        *,
+        name: str | None = None,
+        card: ModelCard | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+        compile: bool = False,
+        deterministic: bool = False,
+    ) -> None:
+        self.device = usable_device(device)
+        self.precision = precision = usable_precision(precision, self.device)
+        self.deterministic = deterministic
+        if deterministic:
+            prepare_deterministic(self.device)
+        self.detector: Any = detector.eval()
+        parts = recipe.model
+        self.channels_last = not isinstance(parts, TorchvisionModelRecipe) or parts.channels_last
+        self.running: Any = for_inference(
+            self.detector, device=self.device, precision=precision, channels_last=self.channels_last
+        )
+        self.running.class_names = recipe.model.classes
+        if compile:
+            compile_parts(self.running, self.device)
+        self.name = name or recipe.name
+        if detector.uses_support and not detector.temporal_trained:
+            log.warning(
+                "%s was not trained with support frames: it runs on single frames", self.name
+            )
+            alone = dataclasses.replace(recipe.inference, support="uniform:0")
+            recipe = dataclasses.replace(recipe, inference=alone)
+        self.recipe = recipe
+        self.card = card
+        self.transform = make_transform(**dataclasses.asdict(recipe.image))
+        self._knows_synthvid_alone = _trained_on_synthvid(card)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `Detections.labels`."""
+        return self.recipe.model.classes
 
     def detect(
         self,
@@ -95,7 +169,8 @@ class Predictor(FrameRunner):
                 uint8 [T, H, W, 3], a tensor uint8 [T, 3, H, W], single pictures from a list or a
                 generator, or an open VideoReader. See `open_video`. With `online` a generator is
                 taken frame by frame, and may be endless.
-            frames: Indices of the target frames in rising order; None for all.
+            frames: Indices of the target frames in rising order; None for those of the options'
+                `start`, `end` and `stride`.
             options: What is asked for.
             **changes: Fields of `DetectOptions`, in place of those of `options`: `support`,
                 `score`, `classes`, `nms`, `max_detections`, `seq_nms`, `online` and so on.
@@ -118,39 +193,22 @@ class Predictor(FrameRunner):
         frames: Sequence[int] | None = None,
         options: DetectOptions | None = None,
         support: Support | str | None = None,
-        shared: SharedBatch | None = None,
         **changes: Any,
     ) -> Generator[tuple[Frame, Any]]:
         """Each target frame with its detections; the arguments are those of `detect`.
 
-        `support` may also be a Support that serves every frame in place of the video's own. With
-        `shared` the frames share batches with those of the other videos there.
+        `support` may also be a Support that serves every frame in place of the video's own.
         """
-        bank = support if isinstance(support, Support) else None
-        if isinstance(support, str):
-            changes["support"] = support
-        wanted = self.options(options, **changes)
-        if not wanted.online and not isinstance(source, VideoReader):
-            source = open_video(source)
-        if wanted.seq_nms:
-            yield from self._along_sequences(source, frames, wanted, bank)
+        if support is None or isinstance(support, str):
+            given = None
+            changes |= {"support": support} if support else {}
         else:
-            yield from self._found(source, frames, wanted, bank, shared)
-
-    def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
-        """The options in force: those given, the recipe's where they are None.
-
-        Raises:
-            OptionError: If a value is out of range.
-            TrovidError: If a class is unknown.
-        """
-        chosen = dataclasses.replace(options or DetectOptions(), **changes)
-        for name in chosen.classes or ():
-            if name not in self.class_names:
-                raise TrovidError(
-                    f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
-                )
-        return chosen.resolved(self.recipe.inference)
+            given = support
+        wanted = self.options(options, **changes)
+        for frame, own, found in self.session(source, wanted, frames=frames, support=given):
+            if found is None:
+                (found,) = self.detect_frames([frame], [own], wanted)
+            yield frame, found
 
     def detect_together(
         self,
@@ -168,7 +226,7 @@ class Predictor(FrameRunner):
 
         Args:
             sources: Videos, each as `detect` takes it.
-            frames: For each video the indices of its target frames, or None for all.
+            frames: For each video the indices of its target frames, or None as in `detect`.
             options: See `detect`.
             **changes: See `detect`.
 
@@ -178,48 +236,170 @@ class Predictor(FrameRunner):
         Raises:
             TrovidError: If a class is unknown, a source cannot be read, or memory is short.
         """
-        wanted = frames if frames is not None else [None] * len(sources)
-        if len(wanted) != len(sources):
+        each = frames if frames is not None else [None] * len(sources)
+        if len(each) != len(sources):
             raise ValueError(
-                f"`frames` must have an entry a video ({len(sources)}), but has {len(wanted)}"
+                f"`frames` must have an entry a video ({len(sources)}), but has {len(each)}"
             )
-        shared = SharedBatch(self)
+        wanted = self.options(options, **changes)
+        batcher = self.batcher(wanted)
         running = {
-            number: self.run(source, frames=own, options=options, shared=shared, **changes)
-            for number, (source, own) in enumerate(zip(sources, wanted, strict=True))
+            number: self.session(source, wanted, frames=own)
+            for number, (source, own) in enumerate(zip(sources, each, strict=True))
         }
         while running:
-            for number, video in list(running.items()):
-                found = next(video, None)
-                if found is None:
+            numbers, videos = list(running), list(running.values())
+            for number, turn in zip(numbers, batcher.next_frames(videos), strict=True):
+                if turn is None:
                     del running[number]
+                elif isinstance(turn, Exception):
+                    raise turn
                 else:
-                    yield number, found[1]
+                    yield number, turn[1]
 
-    def _found(
+    def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
+        """The options in force: those given, the recipe's where they are None.
+
+        Raises:
+            OptionError: If a value is out of range.
+            TrovidError: If a class is unknown.
+        """
+        chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        for name in chosen.classes or ():
+            if name not in self.class_names:
+                raise TrovidError(
+                    f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
+                )
+        return chosen.resolved(self.recipe.inference)
+
+    def session(
+        self,
+        source: Any,
+        options: DetectOptions,
+        *,
+        frames: Sequence[int] | None = None,
+        support: Support | None = None,
+    ) -> Iterator[Target]:
+        """The target frames of a video, each with its Support.
+
+        Args:
+            source: See `detect`.
+            options: Resolved (`options`).
+            frames: See `detect`.
+            support: Serves every frame in place of the video's own.
+        """
+        self.say_what_it_knows(source)
+        if options.seq_nms:
+            return self._along_sequences(source, frames, options, support)
+        return VideoSession(
+            source,
+            encode=self.encode,
+            options=options,
+            frames=frames,
+            support=support,
+            single_frames=not self.detector.uses_support,
+        )
+
+    def batcher(self, options: DetectOptions) -> FrameBatcher:
+        """Looks at the frames of several sessions together, with resolved options."""
+        return FrameBatcher(
+            lambda frames, supports: self.detect_frames(frames, supports, options),
+            lambda frame: self.transform.size(*frame.image.shape[:2]),
+        )
+
+    def say_what_it_knows(self, source: Any) -> None:
+        """Says once, through the log, that a model knows SynthVID alone, if this is another video.
+
+        Args:
+            source: See `detect`.
+        """
+        if not self._knows_synthvid_alone:
+            return
+        from trovid.datasets.synthvid.recognition import is_clip
+
+        if not is_clip(getattr(source, "source", source)):
+            self._knows_synthvid_alone = False
+            log.warning(KNOWS_SYNTHVID_ALONE, self.name, len(self.class_names))
+
+    @torch.inference_mode()
+    def detect_frames(
+        self,
+        frames: Sequence[Frame],
+        supports: Sequence[Support | None],
+        options: DetectOptions,
+    ) -> list[Any]:
+        """The objects in a batch of frames, in pixels of the source, each with its own support.
+
+        Args:
+            frames: Of one size after resizing.
+            supports: For each frame one; all with equally many support frames.
+            options: Resolved (`options`).
+
+        Returns:
+            For each frame Detections, or with `selection="candidates"` Candidates.
+
+        Raises:
+            TrovidError: If memory is short.
+        """
+        given = [support for support in supports if support is not None and len(support)]
+        with self._computing():
+            images, size = self.input(frames)
+            found = self.running.detect(
+                images, given or None, options=options, image_sizes=[size] * len(frames)
+            )
+        return [
+            dataclasses.replace(
+                own.scaled(frame.image.shape[:2]).cpu(), frame_index=frame.index, time=frame.time
+            )
+            for frame, own in zip(frames, found, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def encode(self, frames: Sequence[Frame]) -> Any:
+        """The Support of some frames of one video, encoded a few at a time.
+
+        Raises:
+            TrovidError: If memory is short.
+        """
+        pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
+        step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
+        parts = []
+        with self._computing():
+            for start in range(0, max(len(frames), 1), step):
+                some = frames[start : start + step]
+                images, size = self.input(some)
+                indices, sizes = [frame.index for frame in some], [size] * len(some)
+                parts.append(self.running.encode(images, indices, image_sizes=sizes))
+            return parts[0] if len(parts) == 1 else parts[0].cat(parts)
+
+    def input(self, frames: Sequence[Frame]) -> tuple[torch.Tensor, tuple[int, int]]:
+        """The detector's input Tensor[T, 3, H, W] for frames, and their size before padding."""
+        resized = [self.transform.resize(frame.image) for frame in frames]
+        images = self.transform.normalise(resized, self.device)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return images.contiguous(memory_format=layout), resized[0].shape[:2]
+
+    @contextmanager
+    def _computing(self) -> Generator[None]:
+        """Deterministic algorithms alone, where wanted; short memory is said in a line."""
+        try:
+            with deterministic_algorithms() if self.deterministic else nullcontext():
+                yield
+        except MEMORY_ERRORS as error:
+            if is_short_memory(error):
+                raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
+            raise
+
+    def _along_sequences(
         self,
         source: Any,
         frames: Sequence[int] | None,
         options: DetectOptions,
-        bank: Support | None,
-        shared: SharedBatch | None = None,
-    ) -> Iterator[tuple[Frame, Any]]:
-        pairs = self._supported(source, frames, options, bank)
-        if shared is not None:
-            yield from shared.found(pairs, options)
-            return
-        for frame, support in pairs:
-            yield frame, self.detect_frames([frame], [support], options)[0]
-
-    def _along_sequences(
-        self,
-        reader: VideoReader,
-        frames: Sequence[int] | None,
-        options: DetectOptions,
-        bank: Support | None,
-    ) -> Iterator[tuple[Frame, Detections]]:
+        support: Support | None,
+    ) -> Iterator[Target]:
         """Seq-NMS over the candidates of all frames, then the frames once more."""
         assert options.score is not None
+        reader = source if isinstance(source, VideoReader) else open_video(source)
         looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
         choice = dataclasses.replace(
             options,
@@ -228,9 +408,8 @@ class Predictor(FrameRunner):
             class_agnostic_nms=False,
             max_detections=MOST_CANDIDATES,
         )
-        candidates = [
-            found.select(choice) for _, found in self._found(reader, frames, looked_at, bank)
-        ]
+        looks = self.run(reader, frames=frames, options=looked_at, support=support)
+        candidates = [found.select(choice) for _, found in looks]
         chosen = {
             detections.frame_index: detections[detections.scores > options.score][
                 : options.max_detections
@@ -239,37 +418,11 @@ class Predictor(FrameRunner):
         }
         for frame in reader:
             if frame.index in chosen:
-                yield frame, chosen.pop(frame.index)
+                yield Target(frame, found=chosen.pop(frame.index))
             if not chosen:
                 return
 
-    def _supported(
-        self,
-        source: Any,
-        frames: Sequence[int] | None,
-        options: DetectOptions,
-        bank: Support | None,
-    ) -> Iterator[tuple[Frame, Support | None]]:
-        """Each target frame with the support of its video."""
-        assert options.support is not None
-        sampling = SupportSampling.parse(options.support)
-        if bank is not None or not (self.detector.uses_support and sampling.count > 0):
-            yield from ((frame, bank) for frame in _targets(source, frames))
-            return
-        if options.online:
-            ahead = OnlineSampling(sampling, options.lookahead)
-            pairs = online_support(as_frames(source), ahead, self.encode, targets=frames)
-        else:
-            cache = BankCache(self, source, sampling)
-            pairs = ((frame, cache.bank(frame.index)) for frame in _targets(source, frames))
-        for frame, own in pairs:
-            if own is not None and not options.target_among_support:
-                own = own.without(frame.index)
-            yield frame, own
 
-
-def _targets(source: Any, frames: Sequence[int] | None) -> Iterable[Frame]:
-    if isinstance(source, VideoReader):
-        return source if frames is None else source.walk(frames)
-    stream = as_frames(source)
-    return stream if frames is None else (frame for frame in stream if frame.index in frames)
+def _trained_on_synthvid(card: ModelCard | None) -> bool:
+    data = {} if card is None else card.facts.get("data", {})
+    return isinstance(data, dict) and data.get("name") == "SynthVID"

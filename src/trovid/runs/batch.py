@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
-from trovid.inference.together import SharedBatch
-from trovid.progress import Parts, Tick, bar
-from trovid.runs.jobs import Job, find_inputs, plan
+from trovid.inference.session import target_frames
+from trovid.progress import Parts, bar
+from trovid.runs.jobs import Job, find_inputs, jobs_for
+from trovid.runs.provenance import results_head
 from trovid.runs.resume import earlier_results
-from trovid.runs.run_options import RunOptions
-from trovid.runs.sinks.outputs import Output
-from trovid.runs.video_run import Outcome, results_head, run_video
-from trovid.structures import Detections
+from trovid.runs.sinks.making import Pictures, Subject, make_sinks
+from trovid.runs.video_run import Outcome, VideoRun
+from trovid.structures import Detections, DetectOptions
 from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
 
 Source = VideoReader | LiveStream
-
-
-@dataclass(frozen=True)
-class OutputPlace:
-    """What an output may want to know of its video.
-
-    Attributes:
-        path: The file to write.
-        job: Input and files.
-        source: The opened input.
-        head: Model, versions and options for the head of a file.
-        options: What is asked for.
-    """
-
-    path: Path
-    job: Job
-    source: Source
-    head: dict[str, Any]
-    options: RunOptions
 
 
 @dataclass
@@ -85,7 +64,8 @@ class Batch:
         load: Gives the model; called once, after the inputs were found to be readable.
         options: What is asked for.
         out: Folder of the results.
-        makers: By kind (a key of `plan.ENDINGS`) what makes that output.
+        kinds: The files to write (keys of `SINKS`).
+        pictures: How pictures are drawn.
         overwrite: Whether results that exist are replaced.
         resume: Whether they are gone on from.
         frame_rate: Frames per second of folders of images.
@@ -95,9 +75,10 @@ class Batch:
     """
 
     load: Callable[[], Predictor]
-    options: RunOptions
+    options: DetectOptions
     out: Path
-    makers: Mapping[str, Callable[[OutputPlace], Output]]
+    kinds: Collection[str] = ("json",)
+    pictures: Pictures = field(default_factory=Pictures)
     overwrite: bool = False
     resume: bool = False
     frame_rate: float = 0.0
@@ -127,60 +108,39 @@ class Batch:
             except (TrovidError, OSError, MemoryError) as error:
                 yield Result(word, losses=[_loss(word, error)], error=error)
         ready = []
-        for job in plan(list(sources), inputs, self.out, self.makers):
+        for job in jobs_for(list(sources), inputs, self.out, self.kinds):
             there = job.existing()
             if there and not self.overwrite and not self.resume:
-                cure = "give --overwrite, --resume or another --out"
+                cure = "give `overwrite`, `resume` or another `out`"
                 yield Result(job.source, job, losses=[f"{there[0]}: exists; {cure}"])
             else:
                 ready.append(job)
         if not ready:
             return
         predictor = self.load()
-        if self.options.classes is not None:
-            predictor.options(classes=self.options.classes)
+        options = predictor.options(self.options)
         self._make_folder()
-        if self.at_once > 1:
-            yield from self._run_together(predictor, ready, sources)
+        head = results_head(predictor, options)
+        subjects = [
+            Subject(job, sources[job.source], head, options, self.pictures) for job in ready
+        ]
+        if self.at_once == 1:
+            yield from self._run_all(predictor, options, subjects)
             return
-        for job in ready:
-            progress = bar(job.name, unit="frames", shown=self.show_progress)
-            yield from _in_turns(
-                iter([self._run(predictor, sources[job.source], job, progress)]), 1
-            )
-
-    def _run_together(
-        self, predictor: Predictor, jobs: Sequence[Job], sources: Mapping[str, Source]
-    ) -> Iterator[Result]:
-        """Runs several inputs at once, with one progress bar."""
-        shared = SharedBatch(predictor)
-        totals = {job.source: self._total(sources[job.source]) for job in jobs}
-        with bar(f"{len(jobs)} videos", unit="frames", shown=self.show_progress) as tick:
-            parts = Parts(tick, totals)
-            ticks = (nullcontext(parts.tick(job.source)) for job in jobs)
-            runs = (
-                self._run(predictor, sources[job.source], job, own, shared)
-                for job, own in zip(jobs, ticks, strict=True)
-            )
-            for result in _in_turns(runs, self.at_once):
+        with bar(f"{len(ready)} videos", unit="frames", shown=self.show_progress) as tick:
+            parts = Parts(tick, {subject.job.source: _total(subject) for subject in subjects})
+            for result in self._run_all(predictor, options, subjects, parts):
                 if result.outcome is None:
                     parts.drop(result.source)
                 yield result
-
-    def _total(self, source: Source) -> int:
-        """The number of target frames, as far as it is known."""
-        try:
-            return len(self.options.targets(source)) if isinstance(source, VideoReader) else 0
-        except TrovidError:
-            return 0
 
     def _open(self, word: str) -> Source:
         if not is_live(word):
             return open_video(word, frame_rate=self.frame_rate)
         if not self.options.online:
-            raise TrovidError(f"{word}: a stream has no end to look ahead to; give --online")
+            raise TrovidError(f"{word}: a stream has no end to look ahead to; give `online`")
         if self.options.start:
-            raise TrovidError(f"{word}: a stream starts when it is opened; leave out --start")
+            raise TrovidError(f"{word}: a stream starts when it is opened; leave out `start`")
         return LiveStream(word, stop=self.stop)
 
     def _make_folder(self) -> None:
@@ -190,103 +150,124 @@ class Batch:
             is_file = isinstance(error, FileExistsError | NotADirectoryError)
             reason = "it or a folder above it is a file" if is_file else error.strerror
             raise TrovidError(
-                f"{self.out}: cannot be made ({reason}); choose another folder by --out"
+                f"{self.out}: cannot be made ({reason}); choose another folder by `out`"
             ) from error
 
-    def _run(
+    def _run_all(
         self,
         predictor: Predictor,
-        source: Source,
-        job: Job,
-        progress: AbstractContextManager[Tick],
-        shared: SharedBatch | None = None,
-    ) -> Generator[None, None, Result]:
-        """Runs one input, pausing after each frame."""
+        options: DetectOptions,
+        subjects: Sequence[Subject],
+        parts: Parts | None = None,
+    ) -> Iterator[Result]:
+        """Goes through the videos frame by frame, so many of them at once."""
+        batcher = predictor.batcher(options)
+        waiting = deque(subjects)
+        running: list[VideoRun] = []
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.at_once:
+                    begun = self._begin(predictor, waiting.popleft(), parts)
+                    if isinstance(begun, VideoRun):
+                        running.append(begun)
+                    else:
+                        yield begun
+                for run in [run for run in running if not run.goes_on]:
+                    running.remove(run)
+                    yield _finished(run)
+                turns = batcher.next_frames([run.targets for run in running])
+                for run, turn in zip(list(running), turns, strict=True):
+                    try:
+                        run.take(turn)
+                    except (TrovidError, MemoryError) as error:
+                        running.remove(run)
+                        run.discard()
+                        yield _failed(run.job, error)
+        finally:
+            for run in running:
+                run.discard()
+
+    def _begin(
+        self, predictor: Predictor, subject: Subject, parts: Parts | None
+    ) -> VideoRun | Result:
+        """Begins a video; a Result where there is nothing to do, or it cannot be."""
+        job = subject.job
         if self.stop():
             return Result(job.source, job, losses=[f"{job.source}: interrupted before it began"])
-        head = results_head(predictor, self.options)
+        if parts is None:
+            progress = bar(job.name, unit="frames", shown=self.show_progress)
+        else:
+            progress = nullcontext(parts.tick(job.source))
         try:
-            earlier = self._earlier(source, job, head)
+            earlier = self._earlier(subject)
             if earlier is None:
                 return Result(job.source, job, done_before=True)
-            with progress as tick:
-                outcome = yield from run_video(
-                    predictor,
-                    source,
-                    self._outputs(job, source, head),
-                    self.options,
-                    earlier=earlier,
-                    stop=self.stop,
-                    tick=tick,
-                    shared=shared,
-                )
+            run = VideoRun(subject, make_sinks(subject), stop=self.stop)
+            try:
+                run.begin(predictor, earlier, progress)
+            except BaseException:
+                run.discard()
+                raise
         except (TrovidError, MemoryError) as error:
-            return Result(job.source, job, losses=[_loss(job.source, error)], error=error)
-        losses = list(dict.fromkeys(outcome.problems))
-        if not outcome.complete:
-            again = "the same command with --resume goes on"
-            losses.append(f"{job.source}: stopped after {outcome.frames} frames; {again}")
-        return Result(job.source, job, outcome, losses, outcome.error)
+            return _failed(job, error)
+        return run
 
-    def _earlier(
-        self, source: Source, job: Job, head: dict[str, Any]
-    ) -> Sequence[Detections] | None:
+    def _earlier(self, subject: Subject) -> Sequence[Detections] | None:
         """What an interrupted run has left; None if it has left nothing to do.
 
         Sequences go through the whole video: with Seq-NMS everything is done again.
         """
+        job, source = subject.job, subject.source
         there = job.existing()
         if not self.resume or not there:
             return ()
         if job.files["json"] not in there:
             name = job.files["json"].name
-            raise TrovidError(f"{there[0]}: cannot be resumed without {name}; give --overwrite")
+            raise TrovidError(f"{there[0]}: cannot be resumed without {name}; give `overwrite`")
         if isinstance(source, LiveStream):
-            raise TrovidError(f"{job.source}: a stream cannot be resumed; give --overwrite")
-        targets = self.options.targets(source)
-        earlier = earlier_results(job.files["json"], head, source.video, targets)
+            raise TrovidError(f"{job.source}: a stream cannot be resumed; give `overwrite`")
+        targets = target_frames(source, subject.options)
+        earlier = earlier_results(job.files["json"], subject.head, source.video, targets)
         if earlier.complete:
             return None
-        return () if self.options.seq_nms else earlier.frames
-
-    def _outputs(self, job: Job, source: Source, head: dict[str, Any]) -> list[Output]:
-        """The files to write, JSON last: where it is, the others are complete too."""
-        outputs: list[Output] = []
-        try:
-            for kind, path in job.files.items():
-                place = OutputPlace(path, job, source, head, self.options)
-                outputs.append(self.makers[kind](place))
-        except BaseException:
-            for output in outputs:
-                output.discard()
-            raise
-        return outputs
+        return () if subject.options.seq_nms else earlier.frames
 
 
-def _in_turns(runs: Iterator[Generator[None, None, Result]], at_once: int) -> Iterator[Result]:
-    """Goes through the runs frame by frame, so many of them at once; one that ends makes room."""
-    running: deque[Generator[None, None, Result]] = deque()
+def _finished(run: VideoRun) -> Result:
+    """Completes the files of a video; where that fails, none is left."""
+    job = run.job
     try:
-        while True:
-            running.extend(islice(runs, at_once - len(running)))
-            if not running:
-                return
-            try:
-                next(running[0])
-            except StopIteration as ended:
-                running.popleft()
-                yield ended.value
-            else:
-                running.rotate(-1)
-    finally:
-        for run in running:
-            run.close()
+        outcome = run.finish()
+    except BaseException as error:
+        run.discard()
+        if isinstance(error, TrovidError | MemoryError):
+            return _failed(job, error)
+        raise
+    losses = list(dict.fromkeys(outcome.problems))
+    if not outcome.complete:
+        again = "the same command with `resume` goes on"
+        losses.append(f"{job.source}: stopped after {outcome.frames} frames; {again}")
+    return Result(job.source, job, outcome, losses, outcome.error)
+
+
+def _total(subject: Subject) -> int:
+    """The number of target frames, as far as it is known."""
+    if isinstance(subject.source, LiveStream):
+        return 0
+    try:
+        return len(target_frames(subject.source, subject.options))
+    except TrovidError:
+        return 0
+
+
+def _failed(job: Job, error: Exception) -> Result:
+    return Result(job.source, job, losses=[_loss(job.source, error)], error=error)
 
 
 def _loss(word: str, error: Exception) -> str:
     """What went wrong with an input, in a line that names it."""
     if isinstance(error, MemoryError):
-        return f"{word}: out of memory; smaller pictures need less, and so does --no-video"
+        return f"{word}: out of memory; smaller pictures need less, and so does `video=False`"
     if isinstance(error, OSError):
         return f"{word}: {error.strerror or error}; check the name"
     return str(error)

@@ -67,7 +67,7 @@ def find_inputs(word: str) -> list[str]:
     return [word]
 
 
-def plan(
+def jobs_for(
     sources: Sequence[str], inputs: Sequence[str], out: Path, kinds: Collection[str]
 ) -> list[Job]:
     """Names the results after the sources, so that none is another's or one of the inputs.
@@ -79,7 +79,7 @@ def plan(
         kinds: Keys of ENDINGS.
 
     Example:
-        >>> jobs = plan(["a/clip.mp4", "b/clip.avi"], [], Path("out"), ["json", "video"])
+        >>> jobs = jobs_for(["a/clip.mp4", "b/clip.avi"], [], Path("out"), ["json", "video"])
         >>> [file.name for job in jobs for file in job.files.values()]
         ['clip.mp4', 'clip.json', 'clip-2.mp4', 'clip-2.json']
     """

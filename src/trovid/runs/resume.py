@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError
-from trovid.runs.sinks.writers import parse_predictions, read_document
+from trovid.runs.predictions import parse_predictions, read_document
 from trovid.structures import Detections, Video
 
 SAME_HEAD = ("model", "weights", "class_names", "options")
@@ -44,7 +44,7 @@ def earlier_results(
     """
     document = read_document(path)
     old, found = parse_predictions(document, path)
-    cure = "give the options of the first run, or --overwrite to begin anew"
+    cure = "give the options of the first run, or `overwrite` to begin anew"
     for key in SAME_HEAD:
         if old.get(key) != head[key]:
             difference = _difference(key, old.get(key), head[key])
@@ -68,7 +68,7 @@ def earlier_results(
 def _difference(key: str, old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         option = next(name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
-        return f"--{option} was {old.get(option)} and is {new.get(option)}"
+        return f"`{option}` was {old.get(option)} and is {new.get(option)}"
     if key in ("weights", "class_names"):
         return "the model's weights or classes have changed"
     return f"the {key} was {old} and is {new}"

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import platform
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from hashlib import sha256
-from typing import Any
 
-import torch
+import numpy as np
 
 from trovid.errors import TrovidError
+from trovid.inference.batching import Turn
 from trovid.inference.predictor import Predictor
-from trovid.inference.together import SharedBatch
+from trovid.inference.session import target_frames
 from trovid.progress import Tick
-from trovid.runs.run_options import RunOptions
-from trovid.runs.sinks.outputs import Output, no_picture
-from trovid.runs.sinks.writers import rounded
+from trovid.runs.sinks.json import rounded
+from trovid.runs.sinks.making import Subject
+from trovid.runs.sinks.sink import Sink
 from trovid.structures import Detections
 from trovid.video.live import LiveStream
 from trovid.video.opening import Frame, VideoReader
 
-ENDLESS = range(0, 2**62)
+NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 
 
 @dataclass
@@ -56,159 +54,151 @@ class Outcome:
         return self.new_frames / max(self.seconds, 1e-9)
 
 
-def results_head(predictor: Predictor, options: RunOptions) -> dict[str, Any]:
-    """The head of the results: model, versions, options; the same for the same run."""
-    from importlib.metadata import version
+class VideoRun:
+    """A video that is being run, with the files that its detections fill.
 
-    return {
-        "model": predictor.name,
-        "weights": weights_digest(predictor.detector),
-        "class_names": list(predictor.class_names),
-        "options": options.head(predictor),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "av")},
-        },
-    }
-
-
-def weights_digest(module: torch.nn.Module) -> str:
-    """16 hexadecimal digits that tell one set of weights from another."""
-    digest = sha256()
-    for name, value in module.state_dict().items():
-        digest.update(f"{name} {value.dtype} {list(value.shape)}".encode())
-        digest.update(value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def run_video(
-    predictor: Predictor,
-    source: VideoReader | LiveStream,
-    outputs: Sequence[Output],
-    options: RunOptions,
-    *,
-    earlier: Sequence[Detections] = (),
-    stop: Callable[[], bool] = lambda: False,
-    tick: Tick = lambda done, total, detail="": None,
-    shared: SharedBatch | None = None,
-) -> Generator[None, None, Outcome]:
-    """Detects in a video and writes every output, pausing after each frame.
-
-    Where the source breaks off or `stop` says so, the outputs are completed with the frames done.
+    After `begin` it takes its turns while it `goes_on`; then `finish` completes the files with
+    the frames done, and they appear. `discard` leaves none.
 
     Args:
-        predictor: The model.
-        source: The video, or a stream.
-        outputs: Files to fill; they are published, or discarded where there is no frame.
-        options: What is asked for.
-        earlier: What an interrupted run has found in the first target frames.
-        stop: Is asked after each frame whether to stop.
-        tick: Is told about the progress.
-        shared: Scores frames together with those of other videos that are run in turns.
+        subject: The video, or a stream.
+        sinks: Files to fill.
+        stop: Is asked before each frame whether to stop.
 
-    Yields:
-        None, after each frame.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        TrovidError: If there is no frame, or an output cannot be written; none is left then,
-            unless a folder takes the name of a later one.
+    Attributes:
+        job: Input and files.
+        outcome: What has come of it so far.
+        targets: The target frames that are left, as the model is to look at them.
     """
-    began = time.monotonic()
-    outcome = Outcome(problems=source.problems)
-    live = isinstance(source, LiveStream)
-    try:
-        targets = ENDLESS[:: options.stride] if live else options.targets(source)
-        total = 0 if live else len(targets)
-        clock = _Clock(source, options.end if live else None)
-        found = predictor.run(
-            clock if options.online else source,
-            frames=targets[len(earlier) :],
-            **options.keywords(),
-            shared=shared,
-        )
-        with closing(_replayed(source, earlier, outputs)) as replay:
-            for frame, detections in replay:
-                _write(outputs, outcome, frame, detections)
-                if stop():
-                    break
-        outcome.complete = outcome.frames == len(earlier)
-        with closing(found):
-            while outcome.complete:
-                if stop():
-                    outcome.complete = live or outcome.frames == total
-                    break
-                try:
-                    frame, detections = next(found)
-                except StopIteration:
-                    break
-                except TrovidError as error:
-                    outcome.error, outcome.complete = error, False
-                    break
-                outcome.new_frames += 1
-                if options.online:
-                    outcome.latencies.append(clock.latency(frame.index))
-                _write(outputs, outcome, frame, rounded(detections))
-                tick(outcome.frames, total, f"{outcome.detections} detections")
-                yield
+
+    def __init__(
+        self, subject: Subject, sinks: Sequence[Sink], *, stop: Callable[[], bool]
+    ) -> None:
+        self.job = subject.job
+        self.outcome = Outcome(problems=subject.source.problems)
+        self._source = source = subject.source
+        self._sinks = sinks
+        self._options = subject.options
+        self._stop = stop
+        self._clock = _Clock(source)
+        self._total = 0
+        self._ended = False
+        self._open = ExitStack()
+        self._began = time.monotonic()
+
+    def begin(
+        self,
+        predictor: Predictor,
+        earlier: Sequence[Detections],
+        progress: AbstractContextManager[Tick],
+    ) -> None:
+        """Writes what an earlier run has found, and opens the video for the rest.
+
+        Args:
+            predictor: The model.
+            earlier: What was found in the first target frames.
+            progress: Is told about the rest; closed with the files.
+
+        Raises:
+            TrovidError: If no frame is asked for, or a file cannot be written.
+        """
+        frames = None
+        if isinstance(self._source, VideoReader):
+            asked = target_frames(self._source, self._options)
+            self._total, frames = len(asked), asked[len(earlier) :]
+        for frame, detections in zip(self._pictures_of(earlier), earlier, strict=True):
+            self._write(frame, detections)
+            if self._stop():
+                break
+        if self.outcome.frames < len(earlier):
+            self.outcome.complete, self._ended = False, True
+        source = self._clock if self._options.online else self._source
+        self.targets = predictor.session(source, self._options, frames=frames)
+        self._tick = self._open.enter_context(progress)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether another frame is wanted."""
+        if not self._ended and self._stop():
+            live = isinstance(self._source, LiveStream)
+            self.outcome.complete = live or self.outcome.frames == self._total
+            self._ended = True
+        return not self._ended
+
+    def take(self, turn: Turn) -> None:
+        """Writes what came of the next frame; with an error of the video the run ends there.
+
+        Raises:
+            TrovidError: If a file cannot be written.
+        """
+        if turn is None:
+            self._ended = True
+        elif isinstance(turn, TrovidError):
+            self.outcome.error, self.outcome.complete, self._ended = turn, False, True
+        elif isinstance(turn, Exception):
+            raise turn
+        else:
+            frame, detections = turn
+            self.outcome.new_frames += 1
+            if self._options.online:
+                self.outcome.latencies.append(self._clock.latency(frame.index))
+            self._write(frame, rounded(detections))
+            done = f"{self.outcome.detections} detections"
+            self._tick(self.outcome.frames, self._total, done)
+
+    def finish(self) -> Outcome:
+        """Completes the files and gives them their names.
+
+        Raises:
+            TrovidError: If there is no frame, or a file cannot be written; none is left then,
+                unless a folder takes the name of a later one.
+        """
+        outcome = self.outcome
         if not outcome.frames:
-            raise outcome.error or TrovidError(f"{source.source}: stopped before the first frame")
+            reason = f"{self._source.source}: stopped before the first frame"
+            raise outcome.error or TrovidError(reason)
         if outcome.error:
             outcome.problems.append(str(outcome.error))
-        for output in outputs:
-            output.finish(complete=outcome.complete, problems=outcome.problems)
-            outcome.problems += output.problems
-        for output in outputs:
-            output.publish()
-    except BaseException:
-        for output in outputs:
-            output.discard()
-        raise
-    outcome.seconds = time.monotonic() - began
-    return outcome
+        for sink in self._sinks:
+            sink.finish(complete=outcome.complete, problems=outcome.problems)
+            outcome.problems += sink.problems
+        for sink in self._sinks:
+            sink.publish()
+        self._open.close()
+        outcome.seconds = time.monotonic() - self._began
+        return outcome
 
+    def discard(self) -> None:
+        """Removes what was written."""
+        for sink in self._sinks:
+            sink.discard()
+        self._open.close()
 
-def _write(
-    outputs: Sequence[Output], outcome: Outcome, frame: Frame, detections: Detections
-) -> None:
-    for output in outputs:
-        output.write(frame, detections)
-    outcome.frames += 1
-    outcome.detections += len(detections)
+    def _write(self, frame: Frame, detections: Detections) -> None:
+        for sink in self._sinks:
+            sink.write(frame, detections)
+        self.outcome.frames += 1
+        self.outcome.detections += len(detections)
 
-
-def _replayed(
-    source: VideoReader | LiveStream, earlier: Sequence[Detections], outputs: Sequence[Output]
-) -> Generator[tuple[Frame, Detections]]:
-    """The frames of an earlier run, with pictures only where an output wants them."""
-    pictures = any(output.wants_pictures for output in outputs)
-    if pictures and isinstance(source, VideoReader) and earlier:
-        frames: Iterable[Frame] = source.walk([d.frame_index for d in earlier])
-    else:
-        frames = map(no_picture, earlier)
-    yield from zip(frames, earlier, strict=True)
+    def _pictures_of(self, earlier: Sequence[Detections]) -> Iterable[Frame]:
+        """The frames of an earlier run, with their pictures only where a file wants them."""
+        wanted = any(sink.wants_pictures for sink in self._sinks)
+        if wanted and earlier and isinstance(self._source, VideoReader):
+            return self._source.walk([detections.frame_index for detections in earlier])
+        return (Frame(d.frame_index, d.time, NO_PICTURE) for d in earlier)
 
 
 class _Clock:
-    """The frames of a source, each with the time at which it came in.
+    """The frames of a source, each with the time at which it came in."""
 
-    Ends where the source has run for `end` seconds.
-    """
-
-    def __init__(self, source: VideoReader | LiveStream, end: float | None) -> None:
-        self._source = source
-        self._end = end
+    def __init__(self, source: VideoReader | LiveStream) -> None:
+        self.source = source.source
+        self._frames = source
         self._came: dict[int, float] = {}
 
     def __iter__(self) -> Iterator[Frame]:
-        begin: float | None = None
-        for frame in self._source:
-            begin = frame.time if begin is None else begin
-            if self._end is not None and frame.time - begin >= self._end:
-                return
-            arrived = self._source.arrived if isinstance(self._source, LiveStream) else {}
+        for frame in self._frames:
+            arrived = self._frames.arrived if isinstance(self._frames, LiveStream) else {}
             self._came[frame.index] = arrived.pop(frame.index, time.monotonic())
             yield frame
 

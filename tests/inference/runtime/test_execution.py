@@ -69,7 +69,7 @@ def test_a_deterministic_run_repeats_itself_and_leaves_no_setting_behind(clip):
 
 def test_settings_are_put_back_after_an_error(monkeypatch):
     def fail():
-        with deterministic_algorithms(True):
+        with deterministic_algorithms():
             assert torch.are_deterministic_algorithms_enabled()
             raise KeyError
 
@@ -142,6 +142,6 @@ def test_a_frame_that_memory_cannot_hold_is_one_line(monkeypatch, clip):
     def short(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(model.running, "forward", short)
-    with pytest.raises(TrovidError, match=r"out of memory: fewer support frames .*--batch"):
+    monkeypatch.setattr(model.running, "detect", short)
+    with pytest.raises(TrovidError, match="out of memory: fewer support frames need less"):
         list(model.detect(clip, **OPTIONS))

@@ -49,11 +49,8 @@ def prepare_deterministic(device: torch.device) -> None:
 
 
 @contextmanager
-def deterministic_algorithms(wanted: bool) -> Generator[None]:
-    """Deterministic algorithms alone inside, where `wanted`; the settings before are put back."""
-    if not wanted:
-        yield
-        return
+def deterministic_algorithms() -> Generator[None]:
+    """Deterministic algorithms alone inside; the settings before are put back."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark

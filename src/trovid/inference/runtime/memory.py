@@ -12,6 +12,8 @@ from trovid.errors import TrovidError
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
+"""What short memory may be raised as."""
 
 
 def memory_errors(
@@ -28,18 +30,18 @@ def memory_errors(
         def guarded(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
             try:
                 return function(*arguments, **options)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_memory(error):
-                    raise
-                raise TrovidError(f"out of memory: {cure}") from error
+            except MEMORY_ERRORS as error:
+                if is_short_memory(error):
+                    raise TrovidError(f"out of memory: {cure}") from error
+                raise
 
         return guarded
 
     return wrap
 
 
-def _is_memory(error: BaseException) -> bool:
-    """The CPU's allocator raises a plain RuntimeError."""
+def is_short_memory(error: Exception) -> bool:
+    """Whether one of `MEMORY_ERRORS` says so; the CPU's allocator raises a plain RuntimeError."""
     kinds = (torch.OutOfMemoryError, MemoryError)
     text = str(error).lower()
     return isinstance(error, kinds) or "allocate memory" in text or "out of memory" in text

@@ -18,8 +18,8 @@ FALLBACK_RATE = 25.0
 LOWEST_RATE, HIGHEST_RATE = 0.01, 1000.0
 
 
-class AnnotatedVideo:
-    """An output (see `trovid.runs.sinks.outputs`) that draws.
+class VideoSink:
+    """Draws each frame.
 
     Args:
         path: The file.

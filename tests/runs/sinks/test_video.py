@@ -1,4 +1,4 @@
-"""AnnotatedVideo: every frame is shown, whatever times a damaged file states."""
+"""VideoSink: every frame is shown, whatever times a damaged file states."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from trovid.runs.sinks.video import LONGEST_FRAME, VideoSink
 from trovid.structures import Detections, Video
 from trovid.video.opening import Frame, open_video
 from trovid.viz import Timeline
-from trovid.viz.annotated_video import LONGEST_FRAME, AnnotatedVideo
 
 NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), ("cup",))
 
 
 def shown_at(path, times: list[float]) -> list[float]:
     strip = Timeline(64, 48, start=0.0, end=1.0)
-    output = AnnotatedVideo(path, Video("a", len(times), 48, 64, 25.0), timeline=strip)
+    output = VideoSink(path, Video("a", len(times), 48, 64, 25.0), timeline=strip)
     for index, time in enumerate(times):
         output.write(Frame(index, time, np.zeros((48, 64, 3), np.uint8)), NOTHING)
     output.finish(complete=True, problems=())

@@ -1,4 +1,4 @@
-"""ContactSheet: evenly spaced frames, whatever the length, and only the few that it shows."""
+"""SheetSink: evenly spaced frames, whatever the length, and only the few that it shows."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from PIL import Image
 
 from trovid.errors import TrovidError
+from trovid.runs.sinks.sheet import PANEL_WIDTH, SheetSink
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
-from trovid.viz.sheet import PANEL_WIDTH, ContactSheet
 
 NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), ("cup",))
 
 
 def written(path, count: int, *, width: int = 40, pictures: int = 6, **options) -> np.ndarray:
-    sheet = ContactSheet(path, count=pictures, **options)
+    sheet = SheetSink(path, count=pictures, **options)
     for index in range(count):
         image = np.full((30, width, 3), (index % 250, 255 - index % 250, 200), np.uint8)
         sheet.write(Frame(index, index / 10, image), NOTHING)
@@ -56,12 +56,12 @@ def test_ground_truth_is_drawn(tmp_path):
 
 
 def test_discarded_or_not_writable_leaves_nothing(tmp_path):
-    sheet = ContactSheet(tmp_path / "a.png")
+    sheet = SheetSink(tmp_path / "a.png")
     sheet.write(Frame(0, 0.0, np.zeros((9, 9, 3), np.uint8)), NOTHING)
     sheet.discard()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    sheet = ContactSheet(tmp_path / "file" / "a.png")
+    sheet = SheetSink(tmp_path / "file" / "a.png")
     sheet.write(Frame(0, 0.0, np.zeros((9, 9, 3), np.uint8)), NOTHING)
     with pytest.raises(TrovidError, match="cannot write"):
         sheet.finish(complete=True, problems=())

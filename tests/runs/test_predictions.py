@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from trovid.errors import TrovidError
-from trovid.runs.sinks.writers import JsonWriter, read_predictions
+from trovid.runs.predictions import read_predictions
+from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections, Video
 
 CLASSES = ("anchor", "cup")

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from trovid.files import partial_name, publish, unwritable
-from trovid.inference.online import evenly_thinned
 from trovid.structures import Detections, GroundTruth
+from trovid.structures.support_sampling import evenly_thinned
 from trovid.video.opening import Frame
 from trovid.viz.drawing import grid
 from trovid.viz.panels import Panels
@@ -21,8 +21,8 @@ COLUMNS = 4
 PANEL_WIDTH = 480
 
 
-class ContactSheet:
-    """An output (see `trovid.runs.sinks.outputs`) that keeps a few evenly spaced pictures.
+class SheetSink:
+    """Keeps a few evenly spaced pictures.
 
     Args:
         path: The PNG file.

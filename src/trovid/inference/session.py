@@ -1,0 +1,206 @@
+"""One video while it is run: its target frames in turn, each with its Support."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+from trovid.detectors.contract import Support
+from trovid.errors import OptionError
+from trovid.structures import DetectOptions, SupportSampling
+from trovid.video.opening import Frame, VideoReader, as_frames, open_video
+
+ENDLESS = range(2**62)
+
+
+class Target(NamedTuple):
+    """A target frame that is to be looked at.
+
+    Attributes:
+        frame: The frame.
+        support: The Support of its video; None for none.
+        found: What was found in it already; None where the detector has still to look.
+    """
+
+    frame: Frame
+    support: Any = None
+    found: Any = None
+
+
+class VideoSession(Iterator[Target]):
+    """Goes once through a video and holds its Support, whose size is bounded.
+
+    Offline the whole video is known: support frames are read from it when a target frame first
+    asks for them. Online the frames are taken as they come, and a target frame is given out as
+    soon as its lookahead has come in. In both cases one schedule (`SupportSampling`) says which
+    frames support which; each is encoded once, when it is first asked for, and goes when no later
+    target frame can ask for it. The support frames of "uniform" offline are those of every target
+    frame: they are encoded together.
+
+    The next target frame is only asked for when the last one was looked at, so that a Support
+    which is carried on from frame to frame can be carried on here.
+
+    Args:
+        source: The video, see `trovid.video.open_video`; with `online` also an iterable of frames
+            or pictures without end.
+        encode: Makes the Support of some frames of the video.
+        options: Resolved; its `support` chooses the support frames.
+        frames: Indices of the target frames in rising order; None for those of the options' time
+            and stride.
+        support: Serves every target frame in place of the video's own support frames.
+        single_frames: Whether there are no support frames.
+
+    Raises:
+        OptionError: By the first frame, if no frame lies in the time asked for.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        encode: Callable[[Sequence[Frame]], Support],
+        options: DetectOptions,
+        frames: Sequence[int] | None = None,
+        support: Support | None = None,
+        single_frames: bool = False,
+    ) -> None:
+        assert options.support is not None
+        sampling = SupportSampling.parse(options.support)
+        self._sampling = None if support is not None or single_frames else sampling
+        if not sampling.count:
+            self._sampling = None
+        self._encode = encode
+        self._options = options
+        self._lookahead = options.lookahead if options.online else None
+        self._fixed = not options.online and not sampling.depends_on_target
+        self._read: Callable[[list[int]], list[Frame]] = self._from_memory
+        self._pictures: dict[int, Frame] = {}
+        self._encoded: dict[int, Support] = {}
+        self._indices: list[int] = []
+        self._support = support
+        self._turns = self._turns_of(source, frames)
+
+    @property
+    def held(self) -> int:
+        """Number of frames that are held as possible support frames."""
+        return len(self._pictures.keys() | self._encoded.keys())
+
+    def __next__(self) -> Target:
+        frame, known = next(self._turns)
+        return Target(frame, self._support_of(frame.index, known))
+
+    def _turns_of(self, source: Any, frames: Sequence[int] | None) -> Iterator[tuple[Frame, int]]:
+        """Each target frame with the number of frames that are known by then."""
+        online = self._options.online
+        if not isinstance(source, VideoReader) and (
+            not online or isinstance(source, str | PathLike)
+        ):
+            source = open_video(source)
+        if frames is None and isinstance(source, VideoReader) and _in_part(self._options):
+            frames = target_frames(source, self._options)
+        if not online:
+            self._read = source.read
+            yield from self._of_a_whole(source, frames)
+        elif self._sampling is None and isinstance(source, VideoReader):
+            yield from self._of_a_whole(source, frames)
+        else:
+            yield from self._as_they_come(source, frames)
+
+    def _of_a_whole(
+        self, reader: VideoReader, frames: Sequence[int] | None
+    ) -> Iterator[tuple[Frame, int]]:
+        known = len(reader)
+        for frame in reader if frames is None else reader.walk(frames):
+            self._forget(frame.index, known)
+            yield frame, known
+
+    def _as_they_come(
+        self, source: Iterable[Any], frames: Sequence[int] | None
+    ) -> Iterator[tuple[Frame, int]]:
+        end = None
+        if frames is None:
+            if self._options.start:
+                raise OptionError("`start` needs a video; a stream starts when it is opened")
+            frames, end = ENDLESS[:: self._options.stride], self._options.end
+        wanted = frames if isinstance(frames, range) else frozenset(frames)
+        lookahead = self._options.lookahead if self._sampling else 0
+        waiting: deque[Frame] = deque()
+        known = 0
+        began: float | None = None
+        for frame in as_frames(source):
+            began = frame.time if began is None else began
+            if end is not None and frame.time - began >= end:
+                break
+            known = frame.index + 1
+            waiting.append(frame)
+            if self._sampling is not None:
+                self._pictures[frame.index] = frame
+                self._forget(waiting[0].index, known)
+            while waiting and waiting[0].index + lookahead < known:
+                target = waiting.popleft()
+                if target.index in wanted:
+                    yield target, known
+        for target in waiting:
+            if target.index in wanted:
+                yield target, known
+
+    def _forget(self, target: int, known: int) -> None:
+        """Lets go of what neither this target frame nor a later one can ask for."""
+        if self._sampling is None or self._fixed:
+            return
+        wanted = self._sampling.still_wanted(known, target, lookahead=self._lookahead)
+        for held in (self._pictures, self._encoded):
+            for index in [index for index in held if index not in wanted]:
+                del held[index]
+
+    def _support_of(self, target: int, known: int) -> Support | None:
+        if self._sampling is None:
+            return self._support
+        if not (self._fixed and self._indices):
+            indices = self._sampling.indices(known, target, lookahead=self._lookahead)
+            if not indices:
+                return None
+            if indices != self._indices:
+                self._support = self._encoded_frames(indices)
+                self._indices = indices
+        assert self._support is not None
+        if self._options.target_among_support:
+            return self._support
+        return self._support.without(target)
+
+    def _encoded_frames(self, indices: list[int]) -> Support:
+        if self._fixed:
+            return self._encode(self._read(indices))
+        for frame in self._read(sorted(set(indices) - self._encoded.keys())):
+            self._encoded[frame.index] = self._encode([frame])
+        parts = [self._encoded[index] for index in indices]
+        return parts[0].cat(parts)
+
+    def _from_memory(self, indices: list[int]) -> list[Frame]:
+        return [self._pictures.pop(index) for index in indices]
+
+
+def target_frames(reader: VideoReader, options: DetectOptions) -> range:
+    """Indices of the target frames in the options' time, each `stride`-th.
+
+    Raises:
+        OptionError: If there is none.
+    """
+    times = reader.times
+    first = bisect_left(times, options.start) if options.start else 0
+    last = len(times) if options.end is None else bisect_left(times, options.end)
+    if first >= last:
+        end = times[-1] if len(times) else 0.0
+        hint = "" if end else "; give the folder's `frame_rate`"
+        raise OptionError(
+            f"{reader.source}: no frame lies in the time asked for, "
+            f"the last one is at {end:.2f} s; change `start` or `end`{hint}"
+        )
+    return range(first, last, options.stride)
+
+
+def _in_part(options: DetectOptions) -> bool:
+    return bool(options.start or options.stride > 1 or options.end is not None)

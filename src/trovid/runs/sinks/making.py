@@ -1,0 +1,133 @@
+"""Every kind of file that a run can write, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trovid.datasets.contract import Dataset
+from trovid.runs.jobs import Job
+from trovid.runs.sinks.coco import CocoSink
+from trovid.runs.sinks.csv import CsvSink
+from trovid.runs.sinks.json import JsonSink
+from trovid.runs.sinks.sheet import SheetSink
+from trovid.runs.sinks.sink import Sink
+from trovid.runs.sinks.video import VideoSink
+from trovid.structures import Detections, DetectOptions, GroundTruth
+from trovid.video.file import FileReader
+from trovid.video.live import LiveStream
+from trovid.video.opening import VideoReader
+from trovid.viz.panels import Panels
+from trovid.viz.timeline import Timeline
+
+Results = Mapping[str, Sequence[Detections]]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How pictures of results are drawn.
+
+    Attributes:
+        timeline: Whether the video has the scores over time under it.
+        side_by_side: Whether the video shows the source beside the detections.
+        labels: Ground truth, drawn thin where it holds the video.
+        beside: By title what other runs found, by name of the video; each gets a panel.
+    """
+
+    timeline: bool = False
+    side_by_side: bool = False
+    labels: Dataset | None = None
+    beside: Mapping[str, Results] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The video whose results are written.
+
+    Attributes:
+        job: Input and files.
+        source: The opened input.
+        head: Model, versions and options for the head of a file.
+        options: What is asked for, resolved.
+        pictures: How pictures are drawn.
+    """
+
+    job: Job
+    source: VideoReader | LiveStream
+    head: dict[str, Any]
+    options: DetectOptions
+    pictures: Pictures
+
+    @property
+    def truth(self) -> list[GroundTruth] | None:
+        """The ground truth of the video: that of its file, or of its name; None where none is."""
+        labels = self.pictures.labels
+        if labels is None:
+            return None
+        source, name = Path(self.job.source).resolve(), self.source.video.name
+        named = [v.name for v in labels.videos if v.name == name]
+        named += [v.name for v in labels.videos if labels.path(v.name).stem == name]
+        own = [v.name for v in labels.videos if labels.path(v.name).resolve() == source]
+        chosen = next(iter(own + named), None)
+        return None if chosen is None else labels.ground_truth(chosen)
+
+    @property
+    def panels(self) -> Panels:
+        """What the annotated video shows side by side."""
+        name = self.source.video.name
+        beside = {
+            title: {detections.frame_index: detections for detections in results.get(name, ())}
+            for title, results in self.pictures.beside.items()
+        }
+        return Panels(
+            title=self.head["model"],
+            truth=self.truth,
+            source=self.pictures.side_by_side,
+            beside=beside,
+        )
+
+
+def _json(path: Path, subject: Subject) -> Sink:
+    return JsonSink(path, subject.source.video, subject.job.source, subject.head)
+
+
+def _video(path: Path, subject: Subject) -> Sink:
+    """A stream, whose end is not known, has no timeline."""
+    panels, measures, strip = subject.panels, subject.source.video, None
+    if subject.pictures.timeline and isinstance(subject.source, VideoReader):
+        options, times = subject.options, subject.source.times
+        end = times[-1] if options.end is None else min(options.end, times[-1])
+        height, width = panels.size(measures.height, measures.width)
+        assert options.score is not None
+        strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
+    sound = Path(subject.job.source) if isinstance(subject.source, FileReader) else None
+    return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
+
+
+SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
+    "video": _video,
+    "csv": lambda path, subject: CsvSink(path),
+    "coco": lambda path, subject: CocoSink(path),
+    "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
+    "json": _json,
+}
+"""What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""
+
+
+def make_sinks(subject: Subject) -> list[Sink]:
+    """The files of a job, in its order: JSON last, so that where it is, all are complete.
+
+    Raises:
+        TrovidError: If one cannot be written; none is left then.
+    """
+    sinks: list[Sink] = []
+    try:
+        for kind, path in subject.job.files.items():
+            sinks.append(SINKS[kind](path, subject))
+    except BaseException:
+        for sink in sinks:
+            sink.discard()
+        raise
+    return sinks
