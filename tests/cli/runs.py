@@ -36,10 +36,13 @@ def folder(path: Path, **size: int) -> Path:
     return path
 
 
-def run(capsys, model: str, *words: str | Path) -> tuple[int, list[str], list[str]]:
+def run(
+    capsys, model: str, *words: str | Path, score: float = 0.2
+) -> tuple[int, list[str], list[str]]:
     """Exit status, lines of stdout, complaints on stderr."""
+    options = ["--model", model, "--score", str(score), "--device", "cpu"]
     with pytest.raises(SystemExit) as exited:
-        main(["detect", *map(str, words), "--model", model, "--score", "0.2", "--device", "cpu"])
+        main(["detect", *map(str, words), *options])
     captured = capsys.readouterr()
     complaints = [line for line in captured.err.splitlines() if line.startswith("trovid: ")]
     return exited.value.code, captured.out.splitlines(), complaints

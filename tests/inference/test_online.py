@@ -87,27 +87,6 @@ def test_some_targets_equal_those_of_the_whole(model):
     same(model.detect(clip, frames=range(4, 9, 2), **options), whole[4:9:2])
 
 
-@pytest.mark.parametrize(
-    ("support", "online", "most"),
-    [
-        ("uniform:4", True, 5),
-        ("consecutive:4", True, 6),
-        ("consecutive:4", False, 5),
-        ("stride:3x4", False, 13),
-    ],
-)
-@pytest.mark.parametrize("targets", [None, range(0, 60, 7), range(0)])
-def test_memory_is_bounded(model, support, online, most, targets):
-    """Whatever the length: offline the frames around the target, online also those that come."""
-    options = model.options(support=support, online=online)
-    session = model.session(open_video(images(60)), options, frames=targets)
-    held = []
-    session._encode = lambda frames: (held.append(session.held), model.encode(frames))[1]
-    assert len(list(session)) == (60 if targets is None else len(targets))
-    assert max(held, default=0) <= most
-    assert session.held <= most
-
-
 def test_an_endless_generator_is_taken_frame_by_frame(model):
     taken = 0
 

@@ -87,7 +87,6 @@ def explain(
 
     predictor = trovid.load(model, device=device)
     with open_video(video, frame_rate=frame_rate) as reader:
-        predictor.say_what_it_knows(reader)
         index = _index(reader, frame, time)
         if place is None:
             found = explanations.surest_detection(
@@ -106,6 +105,7 @@ def explain(
             position=place_in_grid,
             support=support,
         )
+        predictor.say_what_it_knows(reader)
     if not predictor.detector.temporal_trained:
         title += UNTRAINED
     save_explanation(explanation, target, title=f"{Path(video).name}: {title}")

@@ -24,7 +24,7 @@ from trovid.inference.runtime.execution import (
 from trovid.inference.runtime.inference_form import for_inference
 from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
-from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
+from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
 from trovid.recipes import Recipe, TorchvisionModelRecipe
 from trovid.structures import DetectOptions
@@ -32,9 +32,6 @@ from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
 from trovid.zoo.published import model_file
 from trovid.zoo.weights import ModelCard, load_weights
-
-CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
-"""Lowest score and greatest number, a frame, of the boxes that Seq-NMS chooses from."""
 
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
@@ -290,7 +287,10 @@ class Predictor:
         """
         self.say_what_it_knows(source)
         if options.seq_nms:
-            return self._along_sequences(source, frames, options, support)
+            reader = source if isinstance(source, VideoReader) else open_video(source)
+            looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
+            looks = self.run(reader, frames=frames, options=looked_at, support=support)
+            return along_sequences(reader, (found for _, found in looks), options)
         return VideoSession(
             source,
             encode=self.encode,
@@ -389,38 +389,6 @@ class Predictor:
             if is_short_memory(error):
                 raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
             raise
-
-    def _along_sequences(
-        self,
-        source: Any,
-        frames: Sequence[int] | None,
-        options: DetectOptions,
-        support: Support | None,
-    ) -> Iterator[Target]:
-        """Seq-NMS over the candidates of all frames, then the frames once more."""
-        assert options.score is not None
-        reader = source if isinstance(source, VideoReader) else open_video(source)
-        looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
-        choice = dataclasses.replace(
-            options,
-            score=min(options.score, CANDIDATE_SCORE),
-            nms=1.0,
-            class_agnostic_nms=False,
-            max_detections=MOST_CANDIDATES,
-        )
-        looks = self.run(reader, frames=frames, options=looked_at, support=support)
-        candidates = [found.select(choice) for _, found in looks]
-        chosen = {
-            detections.frame_index: detections[detections.scores > options.score][
-                : options.max_detections
-            ]
-            for detections in suppress_along_sequences(candidates)
-        }
-        for frame in reader:
-            if frame.index in chosen:
-                yield Target(frame, found=chosen.pop(frame.index))
-            if not chosen:
-                return
 
 
 def _trained_on_synthvid(card: ModelCard | None) -> bool:

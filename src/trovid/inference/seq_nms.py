@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,9 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
-from trovid.structures import Detections
+from trovid.detectors.candidates import Candidates
+from trovid.inference.session import Target
+from trovid.structures import Detections, DetectOptions
+from trovid.video.opening import VideoReader
 
 LINK_IOU, SUPPRESSION_IOU = 0.5, 0.3
+CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
+"""Lowest score and greatest number, a frame, of the boxes that sequences are made of."""
 
 
 def seq_nms(
@@ -79,6 +84,36 @@ def seq_nms(
         _sorted(frame, torch.from_numpy(score), torch.from_numpy(keep))
         for frame, score, keep in zip(frames, scores, kept, strict=True)
     ]
+
+
+def along_sequences(
+    reader: VideoReader, candidates: Iterable[Candidates], options: DetectOptions
+) -> Iterator[Target]:
+    """Goes through a video twice: for the candidates of its target frames, then for the pictures.
+
+    Args:
+        reader: The video.
+        candidates: Of its target frames, in rising order.
+        options: Resolved; `score` and `max_detections` choose among what is left.
+
+    Yields:
+        Each target frame with what was found in it.
+    """
+    assert options.score is not None
+    choice = replace(
+        options,
+        score=min(options.score, CANDIDATE_SCORE),
+        nms=1.0,
+        class_agnostic_nms=False,
+        max_detections=MOST_CANDIDATES,
+    )
+    left = seq_nms([frame.select(choice) for frame in candidates])
+    chosen = {d.frame_index: d[d.scores > options.score][: options.max_detections] for d in left}
+    for frame in reader:
+        if frame.index in chosen:
+            yield Target(frame, found=chosen.pop(frame.index))
+        if not chosen:
+            return
 
 
 def _sorted(frame: Detections, scores: torch.Tensor, keep: torch.Tensor) -> Detections:

@@ -95,24 +95,21 @@ class VideoSession(Iterator[Target]):
     def _turns_of(self, source: Any, frames: Sequence[int] | None) -> Iterator[tuple[Frame, int]]:
         """Each target frame with the number of frames that are known by then."""
         online = self._options.online
-        if not isinstance(source, VideoReader) and (
-            not online or isinstance(source, str | PathLike)
-        ):
+        named = isinstance(source, str | PathLike)
+        if not isinstance(source, VideoReader) and (named or not online):
             source = open_video(source)
-        if frames is None and isinstance(source, VideoReader) and _in_part(self._options):
-            frames = target_frames(source, self._options)
-        if not online:
-            self._read = source.read
-            yield from self._of_a_whole(source, frames)
-        elif self._sampling is None and isinstance(source, VideoReader):
-            yield from self._of_a_whole(source, frames)
-        else:
-            yield from self._as_they_come(source, frames)
+        if isinstance(source, VideoReader):
+            if frames is None and _in_part(self._options):
+                frames = target_frames(source, self._options)
+            if not (online and self._sampling):
+                yield from self._of_a_whole(source, frames)
+                return
+        yield from self._as_they_come(source, frames)
 
     def _of_a_whole(
         self, reader: VideoReader, frames: Sequence[int] | None
     ) -> Iterator[tuple[Frame, int]]:
-        known = len(reader)
+        known, self._read = len(reader), reader.read
         for frame in reader if frames is None else reader.walk(frames):
             self._forget(frame.index, known)
             yield frame, known

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from trovid.structures.checks import check_boxes, check_labels, check_length
+from trovid.structures.detections import check_boxes, check_labels, check_length
 
 
 @dataclass(frozen=True, eq=False)
