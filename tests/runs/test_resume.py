@@ -26,7 +26,7 @@ def test_the_head_is_that_of_commit_919e246(model):
     earlier = json.loads(EARLIER.read_text())["head"]
     predictor = load(model, device="cpu")
     head = results_head(predictor, predictor.options(**OPTIONS))
-    assert list(head["options"].items()) == list(earlier["options"].items())
+    assert head["options"] == earlier["options"]
     assert (head["model"], head["class_names"]) == (earlier["model"], earlier["class_names"])
 
 

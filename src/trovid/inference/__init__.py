@@ -2,5 +2,6 @@
 
 from trovid.inference.predictor import Predictor, load
 from trovid.inference.seq_nms import seq_nms
+from trovid.inference.session import VideoSession
 
-__all__ = ["Predictor", "load", "seq_nms"]
+__all__ = ["Predictor", "VideoSession", "load", "seq_nms"]

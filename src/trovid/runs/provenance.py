@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Any
 
@@ -11,21 +12,8 @@ import torch
 from trovid.inference.predictor import Predictor
 from trovid.structures import DetectOptions
 
-STATED_OPTIONS = (
-    "score",
-    "classes",
-    "support",
-    "nms",
-    "class_agnostic_nms",
-    "max_detections",
-    "seq_nms",
-    "start",
-    "end",
-    "stride",
-    "online",
-    "lookahead",
-)
-"""The options that a head states, in its order."""
+UNSTATED_OPTIONS = ("target_among_support", "selection")
+"""Options that the command line does not have: results of before do not state them."""
 
 
 def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]:
@@ -37,8 +25,9 @@ def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]
     """
     from importlib.metadata import version
 
-    stated = {name: getattr(options, name) for name in STATED_OPTIONS}
-    stated["classes"] = None if options.classes is None else list(options.classes)
+    stated = {k: v for k, v in asdict(options).items() if k not in UNSTATED_OPTIONS}
+    if options.classes is not None:
+        stated["classes"] = list(options.classes)
     return {
         "model": predictor.name,
         "weights": weights_digest(predictor.detector),
