@@ -31,6 +31,9 @@ class JsonWriter:
         options: Options of the run, for the head.
         facts: What else the head says: versions, digest of the weights.
 
+    Attributes:
+        file: The file, to be published or discarded where it is no context manager.
+
     Raises:
         TrovidError: If the file cannot be written.
     """
@@ -44,7 +47,7 @@ class JsonWriter:
         options: dict[str, Any] | None = None,
         facts: dict[str, Any] | None = None,
     ) -> None:
-        self._file = GrowingFile(Path(path))
+        self.file = GrowingFile(Path(path))
         head = {
             "trovid": __version__,
             "model": model,
@@ -53,7 +56,7 @@ class JsonWriter:
             **(facts or {}),
         }
         self._videos = self._frames = 0
-        self._file.write(f'{{"head": {json.dumps(head)},\n"videos": [')
+        self.file.write(f'{{"head": {json.dumps(head)},\n"videos": [')
 
     def begin_video(self, video: Video, file_name: str | Path) -> None:
         """Starts a video; its frames follow by `write`, its end by `end_video`."""
@@ -66,12 +69,12 @@ class JsonWriter:
             "frame_rate": video.frame_rate,
         }
         before = ",\n" if self._videos else "\n"
-        self._file.write(f'{before}{json.dumps(head)[:-1]}, "frames": [')
+        self.file.write(f'{before}{json.dumps(head)[:-1]}, "frames": [')
         self._videos, self._frames = self._videos + 1, 0
 
     def write(self, detections: Detections) -> None:
         """Adds a frame to the video that was begun."""
-        self._file.write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
+        self.file.write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
         self._frames += 1
 
     def end_video(self, *, complete: bool = True, problems: Sequence[str] = ()) -> None:
@@ -82,7 +85,7 @@ class JsonWriter:
             problems: What was wrong with the video, one line each.
         """
         end = {"complete": complete, "problems": list(problems)}
-        self._file.write("\n], " + json.dumps(end)[1:])
+        self.file.write("\n], " + json.dumps(end)[1:])
 
     def write_video(
         self, video: Video, file_name: str | Path, frames: Iterable[Detections]
@@ -103,31 +106,15 @@ class JsonWriter:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self.close()
+            self.finish()
+            self.file.publish()
         else:
-            self.discard()
-
-    def close(self) -> None:
-        """Completes the file and gives it its name.
-
-        Raises:
-            TrovidError: If it cannot be completed.
-        """
-        self.finish()
-        self.publish()
+            self.file.discard()
 
     def finish(self) -> None:
         """Completes the file under its hidden name."""
-        self._file.write("]}\n")
-        self._file.finish()
-
-    def publish(self) -> None:
-        """Gives the completed file its name."""
-        self._file.publish()
-
-    def discard(self) -> None:
-        """Removes what was written so far; nothing appears under the name."""
-        self._file.discard()
+        self.file.write("]}\n")
+        self.file.finish()
 
 
 class JsonSink:
@@ -158,11 +145,11 @@ class JsonSink:
 
     def publish(self) -> None:
         """Gives the file its name."""
-        self._writer.publish()
+        self._writer.file.publish()
 
     def discard(self) -> None:
         """Removes what was written."""
-        self._writer.discard()
+        self._writer.file.discard()
 
 
 def rounded(detections: Detections) -> Detections:
