@@ -27,7 +27,7 @@ ROIS = torch.tensor([[0.0, 0, 0, 60, 60], [0, 10, 10, 40, 50], [1, 5, 5, 90, 70]
 def forget():
     """Nothing compiled remains, in memory or (it would know an earlier op by name) on disk."""
     torch._dynamo.reset()
-    with torch.compiler.config.patch(force_disable_caches=True):
+    with torch._inductor.config.patch(force_disable_caches=True):
         yield
     torch._dynamo.reset()
 

@@ -90,9 +90,9 @@ def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path,
     names = kernel.arg_names
     signature = {n: "constexpr" if n in constants else TYPES.get(n, "i32") for n in names}
     source = ASTSource(
-        fn=kernel,
-        signature=signature,
-        constexprs={(names.index(n),): value for n, value in constants.items()},
+        kernel,
+        signature,
+        constants,
     )
     compiled = compile(source, target=GPUTarget("cuda", capability, 32))
     assert compiled.asm["cubin"]

@@ -13,25 +13,41 @@ import pytest
 from tests import media
 from tests.media import number
 from trovid.errors import TrovidError
-from trovid.video.opening import open_video
+from trovid.video.opening import VideoReader, open_video
 
 encode = partial(media.encode, num_frames=48)
 
 
-def cut(path: Path, share: float) -> Path:
+def places(path: Path) -> list[tuple[int, int]]:
+    """First byte of each packet of pictures and of what follows it, in the order of the file."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    return [(packet.pos or 0, (packet.pos or 0) + packet.size) for packet in packets]
+
+
+def cut(path: Path, end: int) -> Path:
     shorter = path.with_name(f"cut_{path.name}")
-    shorter.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    shorter.write_bytes(path.read_bytes()[:end])
     return shorter
 
 
-@pytest.mark.parametrize(("suffix", "share"), [("mp4", 0.6), ("mkv", 0.6), ("avi", 0.8)])
-def test_cut_off(tmp_path, suffix, share):
+def overwritten(path: Path, first: int, end: int) -> Path:
+    """The file with noise in a place."""
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(0).integers(0, 256, end - first, dtype=np.uint8)
+    data[first:end] = noise.tobytes()
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "avi"])
+def test_cut_off(tmp_path, suffix):
     whole = encode(
         tmp_path / f"a.{suffix}",
         codec="mpeg4" if suffix == "avi" else "libx264",
         container_options={"movflags": "+faststart"} if suffix == "mp4" else {},
     )
-    reader = open_video(cut(whole, share))
+    reader = open_video(cut(whole, sum(places(whole)[29]) // 2))
     count = reader.video.num_frames
     assert 10 < count < 40
     frames = list(reader)
@@ -43,21 +59,14 @@ def test_cut_off(tmp_path, suffix, share):
 
 def test_all_frames_before_the_cut_are_kept(tmp_path):
     path = encode(tmp_path / "a.mp4", container_options={"movflags": "+faststart"})
-    with av.open(str(path)) as container:
-        ends = [p.pos + p.size for p in container.demux(video=0) if p.size]
-    shorter = cut(path, ends[29] / path.stat().st_size)
-    complete = sum(end <= shorter.stat().st_size for end in ends)
-    assert open_video(shorter).video.num_frames == complete
+    assert open_video(cut(path, places(path)[29][1])).video.num_frames == 30
 
 
 def test_damaged_in_the_middle(tmp_path):
     path = encode(tmp_path / "a.mp4", container_options={"movflags": "+faststart"})
-    with av.open(str(path)) as container:
-        packets = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
-    data = bytearray(path.read_bytes())
-    position, size = packets[24]
-    data[position : position + size] = b"\xff" * size
-    path.write_bytes(data)
+    first, end = places(path)[24]
+    data = path.read_bytes()
+    path.write_bytes(data[:first] + b"\xff" * (end - first) + data[end:])
     reader = open_video(path)
     frames = list(reader)
     assert len(frames) == reader.video.num_frames
@@ -87,7 +96,8 @@ def test_no_video(tmp_path, name, content, cause):
 
 
 def test_without_index(tmp_path):
-    path = cut(encode(tmp_path / "a.mp4"), 0.7)
+    path = encode(tmp_path / "a.mp4")
+    path = cut(path, places(path)[-1][1])
     with pytest.raises(TrovidError, match="without a readable index"):
         open_video(path)
 
@@ -126,20 +136,33 @@ SILENT = {
 }
 
 
-def overwritten(path: Path, *, share: float = 0.08) -> Path:
-    """The file with noise in its middle."""
-    data = bytearray(path.read_bytes())
-    first, size = len(data) // 2, int(len(data) * share)
-    noise = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
-    data[first : first + size] = noise.tobytes()
-    path.write_bytes(data)
-    return path
+def damaged(path: Path) -> Path:
+    """The file with noise in place of packets 45 to 54 and of what the container says of them."""
+    if path.suffix in (".mpg", ".h264"):  # whose packets tell no place
+        size = path.stat().st_size
+        return overwritten(path, size // 2, size * 3 // 5)
+    found = places(path)
+    return overwritten(path, found[45][0], found[55][0])
+
+
+def losses(reader: VideoReader, total: int) -> tuple[int, int]:
+    """Frames of `numbered` that are lost before the last that is read, and behind it."""
+    behind = total - 1 - number([*reader][-1].image)
+    return total - reader.video.num_frames - behind, behind
+
+
+def told(problems: list[str]) -> tuple[int, int]:
+    """Frames that are said to be lost in the middle, and behind what can be read."""
+    text = "\n".join(problems)
+    between = re.search(r"damaged in the middle: about (\d+) frames are lost", text)
+    behind = re.search(r"(?:read past|ends after) .* about (\d+) frames are lost", text)
+    return int(between[1]) if between else 0, int(behind[1]) if behind else 0
 
 
 @pytest.mark.parametrize("name", PROMISING)
 def test_lost_frames_are_counted_where_the_container_states_them(tmp_path, name):
     file_name, settings = PROMISING[name]
-    reader = open_video(overwritten(encode(tmp_path / file_name, num_frames=100, **settings)))
+    reader = open_video(damaged(encode(tmp_path / file_name, num_frames=100, **settings)))
     lost = 100 - reader.video.num_frames
     assert lost > 0
     assert f": cut off or damaged: {lost} of 100 frames are missing" in reader.problems[0]
@@ -147,18 +170,55 @@ def test_lost_frames_are_counted_where_the_container_states_them(tmp_path, name)
 
 @pytest.mark.parametrize("name", SILENT)
 def test_lost_frames_are_estimated_elsewhere(tmp_path, name):
+    """Whether the demuxer finds its way out of the noise depends on the bytes around it."""
     file_name, settings = SILENT[name]
-    reader = open_video(overwritten(encode(tmp_path / file_name, num_frames=100, **settings)))
-    lost = 100 - reader.video.num_frames
-    assert lost > 0
-    assert f": damaged in the middle: about {lost} frames are lost" in reader.problems[0]
-    assert number([*reader][-1].image) == 99
+    path = damaged(encode(tmp_path / file_name, num_frames=100, **settings))
+    for _ in range(2):
+        reader = open_video(path)
+        lost = losses(reader, 100)
+        assert sum(lost) > 0
+        assert told(reader.problems) == pytest.approx(lost, abs=2)
+
+
+def test_lost_in_the_middle_and_at_the_end(tmp_path):
+    whole = encode(tmp_path / "a.flv", num_frames=100)
+    found = places(whole)
+    pictures = [first + 16 for first, _ in found]  # behind the tag's header and the codec's
+    for packet in range(45, 55):
+        end = found[packet][0] + 11 + int.from_bytes(whole.read_bytes()[found[packet][0] + 1 :][:3])
+        overwritten(whole, pictures[packet], end)
+    reader = open_video(whole)
+    assert losses(reader, 100)[1] == 0
+    assert told(reader.problems) == pytest.approx(losses(reader, 100), abs=2)
+    size_of_tag = found[80][0] + 1
+    overwritten(whole, size_of_tag, size_of_tag + 3)
+    reader = open_video(whole)
+    assert min(losses(reader, 100)) > 8
+    assert told(reader.problems) == pytest.approx(losses(reader, 100), abs=2)
+    assert "of 4.00 s" in reader.problems[0]
+
+
+def test_what_is_cut_off_ends_and_what_is_damaged_cannot_be_read_on(tmp_path):
+    whole = encode(tmp_path / "a.flv", num_frames=100)
+    first = places(whole)[48][0]
+    reader = open_video(cut(whole, first))
+    assert reader.video.num_frames == 48
+    (problem,) = reader.problems
+    assert re.search(r"cut off or damaged: ends after 1.\d\d of 4.00 s, about 5\d frames", problem)
+    data = bytearray(whole.read_bytes())
+    data[first : first + 4] = b"\x05\xff\xff\xff"  # no picture, said to be longer than the file
+    whole.write_bytes(data)
+    reader = open_video(whole)
+    assert reader.video.num_frames == 48
+    (problem,) = reader.problems
+    assert re.search(r"cannot be read past 1.\d\d of 4.00 s, about 5\d frames are lost", problem)
 
 
 def test_lost_frames_of_a_file_that_cannot_be_read_on(tmp_path):
     fragmented = {"movflags": "frag_keyframe+empty_moov"}
     path = encode(tmp_path / "a.mp4", num_frames=100, container_options=fragmented)
-    reader = open_video(overwritten(path))
+    first, end = places(path)[45][0], places(path)[55][0]
+    reader = open_video(overwritten(path, first, end))
     lost = 100 - reader.video.num_frames
     said = re.search(r"cannot be read past .* about (\d+) frames are lost", reader.problems[0])
     assert said is not None, reader.problems
@@ -166,9 +226,9 @@ def test_lost_frames_of_a_file_that_cannot_be_read_on(tmp_path):
 
 
 def test_without_times_an_unknown_number_may_be_missing(tmp_path):
-    reader = open_video(overwritten(encode(tmp_path / "a.h264", num_frames=100)))
+    reader = open_video(damaged(encode(tmp_path / "a.h264", num_frames=100)))
     assert reader.video.num_frames < 100
-    assert "where frames may look wrong or be missing: 1" in reader.problems[0]
+    assert re.search(r"where frames may look wrong or be missing: [1-9]", reader.problems[0])
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])

@@ -34,7 +34,8 @@ class Pass:
         lost_packets: Packets that raised an error.
         damaged: Frames or packets that the decoder or demuxer flags as damaged.
         end: Where the last packet ends, in seconds from the stream's start.
-        promised_end: Where the container says that it ends (0 where it does not).
+        promised_end: Where the container says that it ends (0 where it does not). What an MP4 in
+            fragments says is the end of those that can be read.
         unread: Share of the file's bytes behind the last packet; 1 where that is not known.
         broken_off: The demuxer's error, if it could not go on.
     """
@@ -57,22 +58,25 @@ class Pass:
             times: Seconds of the frames that decoded.
         """
         found = []
+        lost = 0.0
         missing = self.promised - self.frames
         behind = self.promised_end - self.end
         between = max(missing_between(times), self.lost_packets)
+        step = usual_step(times)
+        unread = self.unread if LONGEST_TAIL < self.unread < 1 else 0.0
         if missing > 0:
             found.append(f"cut off or damaged: {missing} of {self.promised} frames are missing")
-        elif behind > max(SHORTEST_LOSS, 2 * usual_step(times)):
-            found.append(f"cut off: ends after {self.end:.2f} of {self.promised_end:.2f} s")
-            if usual_step(times):
-                found[0] += f", about {round(behind / usual_step(times))} frames are lost"
-        elif self.broken_off or (self._harmed and LONGEST_TAIL < self.unread < 1):
+        elif behind > max(SHORTEST_LOSS, 2 * step):
+            more = unread or self.broken_off
+            what = "cannot be read past" if more else "cut off or damaged: ends after"
+            found.append(f"{what} {self.end:.2f} of {self.promised_end:.2f} s")
+            lost = behind / step if step else 0.0
+        elif self.broken_off or (self._harmed and unread and not self.promised_end):
             found.append(f"cannot be read past {self.end:.2f} s")
-            if self.broken_off:
-                found[0] += f" ({self.broken_off})"
-            if LONGEST_TAIL < self.unread < 1:
-                behind = self.frames * self.unread / (1 - self.unread)
-                found[0] += f", about {round(behind)} frames are lost"
+            lost = self.frames * unread / (1 - unread)
+        if found and missing <= 0:
+            found[0] += f" ({self.broken_off})" if self.broken_off else ""
+            found[0] += f", about {round(lost)} frames are lost" if lost else ""
         if missing <= 0 and between and (found or self._harmed):
             found.append(f"damaged in the middle: about {between} frames are lost")
         if self.damaged:
@@ -152,8 +156,10 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
         seen: Is filled with what the decoder meets.
     """
     seen.promised = stated_frames(container, stream)
-    seen.promised_end = _promised_end(container, stream)
+    fragments = "mp4" in container.format.name and not seen.promised
+    seen.promised_end = 0.0 if fragments else _promised_end(container, stream)
     unit = stream.time_base or 0
+    usual = 1 / (stream.average_rate * unit) if stream.average_rate and unit else 0
     start = stream.start_time or 0
     packets = container.demux(stream)
     while True:
@@ -167,11 +173,11 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
         if packet.is_discard or (packet.size == 0 and packet.dts is not None):
             seen.promised = max(seen.promised - 1, 0)
         seen.damaged += packet.is_corrupt
-        if packet.pos is not None and container.size > 0 and "mp4" in container.format.name:
+        if packet.pos is not None and container.size > 0:
             rest = 1 - (packet.pos + packet.size) / container.size
             seen.unread = max(0.0, min(seen.unread, rest))
         if packet.pts is not None:
-            seen.end = max(seen.end, float((packet.pts - start + (packet.duration or 0)) * unit))
+            seen.end = max(seen.end, float((packet.pts - start + (packet.duration or usual)) * unit))
         try:
             frames = packet.decode()
         except FFmpegError:
@@ -191,9 +197,9 @@ def _promised_end(container: InputContainer, stream: VideoStream) -> float:
         return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska states the time of the end, counted from 0, not the length.
+    # Matroska and FLV state the time of the end, counted from 0, not the length.
     late = float((stream.start_time or 0) * (stream.time_base or 0))
-    late = late if "matroska" in container.format.name else 0.0
+    late = late if {"matroska", "flv"} & {*container.format.name.split(",")} else 0.0
     stated = next((v for k, v in stream.metadata.items() if k.upper() == "DURATION"), "")
     try:
         hours, minutes, seconds = stated.split(":")

@@ -49,12 +49,14 @@ def demuxer_complains(path: Path, index: int) -> bool:
         path: The file.
         index: Of the stream to read.
     """
-    before = av.logging.get_level()
+    level, skipping = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # else a file is called broken only the first time
     try:
         with av.logging.Capture() as said, suppress(FFmpegError), av.open(str(path)) as container:
             for _ in container.demux(container.streams[index]):
                 pass
     finally:
-        av.logging.set_level(before)
+        av.logging.set_level(level)
+        av.logging.set_skip_repeated(skipping)
     return bool(said)

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
@@ -21,6 +21,8 @@ from trovid.files import partial_name, publish, unwritable
 from trovid.video.sound import Sound
 
 FEWEST_TICKS_A_SECOND = 90_000
+BT709 = 1
+"""Number of BT.709's primaries and of its transfer characteristics in ITU-T H.273."""
 
 
 class VideoWriter:
@@ -108,8 +110,7 @@ class VideoWriter:
         context.time_base = Fraction(1, self._ticks_a_second)
         context.colorspace = Colorspace.ITU709
         context.color_range = ColorRange.MPEG
-        context.color_primaries = ColorPrimaries.BT709
-        context.color_trc = ColorTrc.BT709
+        context.color_primaries = context.color_trc = BT709
         return stream
 
     def write(self, image: np.ndarray, *, time: float | None = None) -> None:
