@@ -2,18 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
+LOWEST := .venv-lowest/installed
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint slow weights clean
+.PHONY: help install demo test test-lowest lint slow weights clean
 
 help:
-	@echo "make demo      compare a single-frame detector with Temporal RoI Align (minutes)"
-	@echo "make test      lint, type check and fast tests"
-	@echo "make lint      ruff and the type check alone"
-	@echo "make slow      the long tests"
-	@echo "make weights   train all embedded models again, evaluate and report (hours on 2 cores)"
-	@echo "make clean     remove .venv and caches"
+	@echo "make demo         compare a single-frame detector with Temporal RoI Align (minutes)"
+	@echo "make test         lint, type check and fast tests"
+	@echo "make test-lowest  the fast tests with the lowest versions that pyproject.toml allows"
+	@echo "make lint         ruff and the type check alone"
+	@echo "make slow         the long tests"
+	@echo "make weights      train all embedded models again, evaluate and report (hours on 2 cores)"
+	@echo "make clean        remove both environments and caches"
 
 install: $(STAMP)
 
@@ -37,6 +39,20 @@ test: lint
 	@echo "Running the fast tests (see 'make slow' for the others) ..."
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
+test-lowest: $(LOWEST)
+	@echo "Running the fast tests with the lowest versions ..."
+	@.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile
+
+$(LOWEST): pyproject.toml hatch_build.py tools/lowest.py $(wildcard src/trovid/ops/csrc/*)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "The lowest versions are there for Python 3.11 and 3.12: call make test-lowest PYTHON=python3.11"; exit 1; }
+	@echo "Installing the lowest versions into .venv-lowest (some minutes, 5 GB) ..."
+	@test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	@$(PYTHON) tools/lowest.py > .venv-lowest/lowest.txt
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint .venv-lowest/lowest.txt --editable ".[dev]"
+	@touch $(LOWEST)
+
 lint: $(STAMP)
 	@echo "Checking style and types ..."
 	@$(BIN)/ruff check .
@@ -52,4 +68,4 @@ weights: $(STAMP)
 	@$(BIN)/trovid experiment synthvid --embed --report docs/results/synthvid
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache .hypothesis build dist

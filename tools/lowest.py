@@ -1,7 +1,7 @@
 """Prints the lowest version of everything that pyproject.toml asks for, as pip's constraints.
 
-    python tools/lowest.py > lowest.txt
-    pip install --constraint lowest.txt --editable ".[dev]"
+python tools/lowest.py > lowest.txt
+pip install --constraint lowest.txt --editable ".[dev]"
 """
 
 from __future__ import annotations

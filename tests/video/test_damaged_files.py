@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -237,3 +239,15 @@ def test_a_pause_is_no_loss(tmp_path, suffix):
     reader = open_video(encode(tmp_path / f"a.{suffix}", ticks=ticks))
     assert reader.video.num_frames == 48
     assert reader.problems == []
+
+
+def test_a_decoder_that_logs_holds_nothing_up(tmp_path):
+    path = damaged(encode(tmp_path / "a.mkv", num_frames=100))
+    code = """
+import sys, av.logging
+from trovid.video.opening import open_video
+av.logging.set_level(av.logging.ERROR)
+for _ in range(40):
+    open_video(sys.argv[1]).video
+"""
+    subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, timeout=120)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,6 +138,19 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+@contextmanager
+def decoding(stream: VideoStream) -> Generator[VideoStream]:
+    """Leaves the decoder of a stream at rest, before its container is closed.
+
+    A container that closes waits for the decoder's threads and holds Python's lock, which they want
+    where they write to FFmpeg's log (torchvision up to 0.21 lets them): neither would ever go on.
+    """
+    try:
+        yield stream
+    finally:
+        stream.codec_context.flush_buffers()
+
+
 def stated_frames(container: InputContainer, stream: VideoStream) -> int:
     """Frames that the container announces; 0 where it does not.
 
@@ -177,7 +191,9 @@ def decode(container: InputContainer, stream: VideoStream, seen: Pass) -> Genera
             rest = 1 - (packet.pos + packet.size) / container.size
             seen.unread = max(0.0, min(seen.unread, rest))
         if packet.pts is not None:
-            seen.end = max(seen.end, float((packet.pts - start + (packet.duration or usual)) * unit))
+            seen.end = max(
+                seen.end, float((packet.pts - start + (packet.duration or usual)) * unit)
+            )
         try:
             frames = packet.decode()
         except FFmpegError:

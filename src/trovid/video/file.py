@@ -5,18 +5,20 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
-from trovid.video.container import Pass, decode, open_container, video_stream
+from trovid.video.container import Pass, decode, decoding, open_container, video_stream
 from trovid.video.damage import demuxer_complains, missing_between
 from trovid.video.reader import Frame, VideoReader
 
@@ -135,8 +137,7 @@ class FileReader(VideoReader):
         or the decoder cannot start where the file says it can, _SeekMissed is raised.
         """
         ticks, keys = self._index.ticks, self._index.keys
-        with open_container(self._path) as container:
-            stream = video_stream(container, self._path)
+        with self._decoder() as (container, stream):
             stream.thread_type = "AUTO"
             frames = decode(container, stream, Pass())
             position = 0
@@ -209,8 +210,7 @@ class FileReader(VideoReader):
             return next(frames, None)
 
     def _decode(self, seen: Pass, *, careful: bool, pictures: bool = True) -> Generator[VideoFrame]:
-        with open_container(self._path) as container:
-            stream = video_stream(container, self._path)
+        with self._decoder() as (container, stream):
             if careful:
                 stream.thread_type = "NONE"
                 stream.codec_context.thread_count = 1
@@ -219,6 +219,14 @@ class FileReader(VideoReader):
             if not pictures:
                 stream.codec_context.options = {"skip_loop_filter": "all", "skip_idct": "all"}
             yield from decode(container, stream, seen)
+
+    @contextmanager
+    def _decoder(self) -> Generator[tuple[InputContainer, VideoStream]]:
+        with (
+            open_container(self._path) as container,
+            decoding(video_stream(container, self._path)) as stream,
+        ):
+            yield container, stream
 
     def _picture(self, index: int, frame: VideoFrame) -> Frame:
         height, width = self._coded_size

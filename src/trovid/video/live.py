@@ -7,8 +7,8 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
+from trovid.video.container import decoding
 from trovid.video.reader import Frame
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?")
@@ -116,19 +117,20 @@ class LiveStream:
                 if stream is None:
                     self._put(TrovidError(f"{self.source}: sends no video; name another stream"))
                     return
-                for frame in _decoded(container, stream):
-                    if self._closed.is_set():
-                        return
-                    image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
-                    if not count:
-                        rate = float(stream.average_rate or stream.guessed_rate or 0)
-                        name = stream_name(self.source)
-                        height, width = image.shape[:2]
-                        self._put(Video(name, 0, height, width, rate if rate < 1000 else 0.0))
-                    now = time.monotonic()
-                    stamp = now if frame.time is None else frame.time
-                    self._put((Frame(count, stamp, image), now))
-                    count += 1
+                with closing(_decoded(container, stream)) as frames:
+                    for frame in frames:
+                        if self._closed.is_set():
+                            return
+                        image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+                        if not count:
+                            rate = float(stream.average_rate or stream.guessed_rate or 0)
+                            name = stream_name(self.source)
+                            height, width = image.shape[:2]
+                            self._put(Video(name, 0, height, width, rate if rate < 1000 else 0.0))
+                        now = time.monotonic()
+                        stamp = now if frame.time is None else frame.time
+                        self._put((Frame(count, stamp, image), now))
+                        count += 1
             self._put(None if count else TrovidError(f"{self.source}: ended without a frame"))
         except (FFmpegError, OSError) as error:
             reason = error.strerror or type(error).__name__
@@ -151,16 +153,17 @@ class LiveStream:
         return av.open(f"video={number}", format="dshow")
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _decoded(container: InputContainer, stream: VideoStream) -> Generator[VideoFrame]:
     """All frames, also those that the decoder still holds where the stream breaks off."""
-    try:
-        for packet in container.demux(stream):
-            with suppress(InvalidDataError):
-                yield from (f for f in packet.decode() if isinstance(f, VideoFrame))
-    except (FFmpegError, OSError):
-        with suppress(FFmpegError):
-            yield from stream.codec_context.decode(None)
-        raise
+    with decoding(stream):
+        try:
+            for packet in container.demux(stream):
+                with suppress(InvalidDataError):
+                    yield from (f for f in packet.decode() if isinstance(f, VideoFrame))
+        except (FFmpegError, OSError):
+            with suppress(FFmpegError):
+                yield from stream.codec_context.decode(None)
+            raise
 
 
 def stream_name(address: str) -> str:
