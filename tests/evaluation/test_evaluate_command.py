@@ -1,9 +1,9 @@
 """`trovid evaluate`."""
 
+import io
 import json
-import os
 import subprocess
-import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
@@ -20,13 +20,18 @@ BOX = [10.0, 10.0, 50.0, 50.0]
 
 
 def _run(*words) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "trovid.cli.main", "evaluate", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
-    )
+    """The command in this process, on a terminal of 100 columns."""
+    arguments = ["evaluate", *map(str, words)]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(out),
+        redirect_stderr(err),
+        pytest.raises(SystemExit) as stop,
+    ):
+        patch.setenv("COLUMNS", "100")
+        main(arguments)
+    return subprocess.CompletedProcess(arguments, stop.value.code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -25,6 +26,9 @@ from trovid.recipes import load_recipe
 from trovid.video.opening import Frame, VideoWriter
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
+ONNX_SLOW, TORCH_EXPORT_SLOW = (
+    pytest.param(name, marks=pytest.mark.slow) for name in ("onnx", "torch-export")
+)
 SUPPORT = [0, 6, 12, 18, 23]
 TARGETS = [3, 9, 20]
 
@@ -32,6 +36,17 @@ TARGETS = [3, 9, 20]
 @pytest.fixture(scope="module")
 def predictors():
     return {name: trovid.load(name, device="cpu") for name in FOUR}
+
+
+@pytest.fixture(scope="module")
+def exported(predictors, tmp_path_factory):
+    """The folder with a model's ONNX graphs, and these, made once."""
+
+    @functools.cache
+    def graphs(name: str) -> list[Path]:
+        return export(predictors[name], tmp_path_factory.mktemp(name), frame_size=(256, 256))
+
+    return graphs
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +84,15 @@ def packed(encoder, frames, support):
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
-@pytest.mark.parametrize("name", FOUR)
+ENDS = [FOUR[0], FOUR[-1], *(pytest.param(name, marks=pytest.mark.slow) for name in FOUR[1:-1])]
+
+
+@pytest.mark.parametrize("name", ENDS)
 def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
-    name, predictors, frames, tmp_path
+    name, predictors, frames, exported
 ):
     predictor = predictors[name]
-    files = export(predictor, tmp_path, frame_size=(256, 256))
+    files = exported(name)
     detect = session(files[0])
     bank = {}
     counts = set()
@@ -92,7 +110,7 @@ def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
     assert json.loads(facts["resized_size"]) == [160, 160]
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch-export"])
+@pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
 def test_support_frames_as_input(format, predictors, frames, tmp_path):
     predictor = predictors["synthvid-selsa-troi"]
     options = {"frame_size": (256, 256), "support": "frames", "support_frames": 5}
@@ -158,7 +176,7 @@ def resized_frame(runner: Predictor) -> Frame:
     return Frame(0, 0.0, np.array(Image.fromarray(image).resize((width, height))))
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch-export"])
+@pytest.mark.parametrize("format", ["onnx", TORCH_EXPORT_SLOW])
 def test_a_feature_pyramid_is_exported_for_single_frames(format, tmp_path):
     """Every level is pooled from; once trained with support frames it cannot be exported."""
     runner = pyramid("coco-r50-fpn")
@@ -177,7 +195,7 @@ def expected_alone(runner, picture):
     return found.boxes, found.scores, found.labels
 
 
-@pytest.mark.parametrize("format", ["onnx", "torch-export"])
+@pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
 def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_path):
     runner = pyramid("coco-r50-fpn", "last")
     runner.detector.temporal_trained = runner.running.temporal_trained = True
@@ -202,11 +220,11 @@ def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):
     assert session(tmp_path / names[0]).get_inputs()[0].shape == [160, 213, 3]
 
 
-def test_the_program_of_the_docs(predictors, tmp_path, monkeypatch, capsys):
+def test_the_program_of_the_docs(predictors, exported, tmp_path, monkeypatch, capsys):
     page = Path(__file__).parents[2] / "docs" / "export.md"
     program = re.search(r"```python\n(.*?)```", page.read_text(), re.S)[1]
     assert program.count("\n") == 10
-    export(predictors["synthvid-selsa-troi"], tmp_path / "exported", frame_size=(256, 256))
+    (tmp_path / "exported").symlink_to(exported("synthvid-selsa-troi")[0].parent)
     with VideoWriter(tmp_path / "clip.mp4", height=256, width=256, frame_rate=12) as writer:
         for image in make_clip("val", 1).frames[:4]:
             writer.write(image)

@@ -17,10 +17,12 @@ from trovid.ops.temporal_roi_align.triton import backend as triton
 INTERPRETED = Path(__file__).with_name("interpreted_triton.py")
 
 
-def test_interpreted_kernels_equal_the_equations():
+@pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
+def test_interpreted_kernels_equal_the_equations(which):
     pytest.importorskip("triton", reason="no triton here")
+    words = ["-q", "-x", "-p", "no:cacheprovider", "-m", which, str(INTERPRETED)]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(INTERPRETED)],
+        [sys.executable, "-m", "pytest", *words],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         cwd=INTERPRETED.parents[2],
         capture_output=True,

@@ -136,7 +136,8 @@ class _Chunk:
             )
         ]
         self._truth = COCO(truth, print_function=_silent)
-        self._found = self._truth.loadRes(results)
+        none = COCO({**truth, "annotations": []}, print_function=_silent)
+        self._found = self._truth.loadRes(results) if results else none
 
     def precision(self, active: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Array[IoU thresholds, recall points, classes]; -1 for a class without an object."""
