@@ -23,14 +23,10 @@ def _run(*words) -> subprocess.CompletedProcess:
     """The command in this process, on a terminal of 100 columns."""
     arguments = ["evaluate", *map(str, words)]
     out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        redirect_stdout(out),
-        redirect_stderr(err),
-        pytest.raises(SystemExit) as stop,
-    ):
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setenv("COLUMNS", "100")
-        main(arguments)
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
     return subprocess.CompletedProcess(arguments, stop.value.code, out.getvalue(), err.getvalue())
 
 

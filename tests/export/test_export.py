@@ -20,11 +20,13 @@ from trovid.cli.main import main
 from trovid.datasets.synthvid import make_clip
 from trovid.detectors.torchvision.detector import from_torchvision
 from trovid.errors import TrovidError
-from trovid.export.export import export
+from trovid.export.export import OLDEST_TORCH, export
 from trovid.inference import Predictor
 from trovid.recipes import load_recipe
 from trovid.video.opening import Frame, VideoWriter
 
+OLD = tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH
+needs_newer_torch = pytest.mark.skipif(OLD, reason=f"torch {torch.__version__} cannot export")
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
 ONNX_SLOW, TORCH_EXPORT_SLOW = (
     pytest.param(name, marks=pytest.mark.slow) for name in ("onnx", "torch-export")
@@ -87,6 +89,7 @@ def packed(encoder, frames, support):
 ENDS = [FOUR[0], FOUR[-1], *(pytest.param(name, marks=pytest.mark.slow) for name in FOUR[1:-1])]
 
 
+@needs_newer_torch
 @pytest.mark.parametrize("name", ENDS)
 def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
     name, predictors, frames, exported
@@ -110,6 +113,7 @@ def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
     assert json.loads(facts["resized_size"]) == [160, 160]
 
 
+@needs_newer_torch
 @pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
 def test_support_frames_as_input(format, predictors, frames, tmp_path):
     predictor = predictors["synthvid-selsa-troi"]
@@ -137,6 +141,7 @@ def runner_of(file):
     return lambda *inputs: graph.run(None, dict(zip(names, inputs, strict=True)))
 
 
+@needs_newer_torch
 def test_no_box_at_all(predictors, frames, tmp_path):
     predictor = predictors["synthvid-single"]
     (file,) = export(predictor, tmp_path, frame_size=(256, 256), score=1.0)
@@ -145,6 +150,7 @@ def test_no_box_at_all(predictors, frames, tmp_path):
     assert scores.shape == labels.shape == (0,)
 
 
+@needs_newer_torch
 def test_torch_export_equals_the_model(predictors, frames, tmp_path):
     predictor = predictors["synthvid-selsa-troi"]
     files = export(predictor, tmp_path, format="torch-export", frame_size=(256, 256))
@@ -176,6 +182,7 @@ def resized_frame(runner: Predictor) -> Frame:
     return Frame(0, 0.0, np.array(Image.fromarray(image).resize((width, height))))
 
 
+@needs_newer_torch
 @pytest.mark.parametrize("format", ["onnx", TORCH_EXPORT_SLOW])
 def test_a_feature_pyramid_is_exported_for_single_frames(format, tmp_path):
     """Every level is pooled from; once trained with support frames it cannot be exported."""
@@ -195,6 +202,7 @@ def expected_alone(runner, picture):
     return found.boxes, found.scores, found.labels
 
 
+@needs_newer_torch
 @pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
 def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_path):
     runner = pyramid("coco-r50-fpn", "last")
@@ -210,6 +218,7 @@ def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_p
     assert_equal(detect(picture.image, *bank), wanted, PIXELS)
 
 
+@needs_newer_torch
 def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):
     with pytest.raises(SystemExit) as exited:
         main(["export", "synthvid-single-troi", "--out", str(tmp_path), "--frame-size", "240x320"])
@@ -220,6 +229,7 @@ def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):
     assert session(tmp_path / names[0]).get_inputs()[0].shape == [160, 213, 3]
 
 
+@needs_newer_torch
 def test_the_program_of_the_docs(predictors, exported, tmp_path, monkeypatch, capsys):
     page = Path(__file__).parents[2] / "docs" / "export.md"
     program = re.search(r"```python\n(.*?)```", page.read_text(), re.S)[1]
@@ -237,6 +247,12 @@ def test_the_program_of_the_docs(predictors, exported, tmp_path, monkeypatch, ca
     assert all(line.split()[1] in known for line in lines)
 
 
+def test_a_torch_that_is_too_old_is_one_line(predictors, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
+    with pytest.raises(TrovidError, match=r"export needs torch 2\.9 or newer, but this is 2\.6\.0"):
+        export(predictors["synthvid-single"], tmp_path, frame_size=(256, 256))
+
+
 @pytest.mark.parametrize("size", ["240", "0x100", "axb", "240x"])
 def test_a_wrong_size_is_one_line(tmp_path, capsys, size):
     with pytest.raises(SystemExit) as exited:
@@ -245,6 +261,7 @@ def test_a_wrong_size_is_one_line(tmp_path, capsys, size):
     assert "--frame-size must be HEIGHTxWIDTH" in capsys.readouterr().err
 
 
+@needs_newer_torch
 def test_a_folder_that_cannot_be_written(predictors, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(TrovidError, match="cannot write"):

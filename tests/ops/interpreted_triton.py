@@ -18,7 +18,6 @@ from trovid.ops.temporal_roi_align.triton import select as selection
 from trovid.ops.temporal_roi_align.triton import sets, top_k
 from trovid.ops.temporal_roi_align.triton.products import exact_products
 
-MAGNITUDES = (1e-30, 1e-13, 1e18, 1e30)
 SMALL = {"size": (4, 5), "grid": (3, 2)}
 PROBLEMS = [
     *(Problem(frames=(2,), rois=(4,), top_k=k, heads=0, **SMALL) for k in (1, 2, 3, 5, 8, 16)),
@@ -45,8 +44,8 @@ FAST = {2, 7, 10, 14, 17, 20}
 FORMS = ("combined", "alone")
 
 
-def slow_unless(fast: bool, value):
-    return value if fast else pytest.param(value, marks=pytest.mark.slow)
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
 
 
 def choose_form(form: str, monkeypatch) -> None:
@@ -60,16 +59,14 @@ def form(request, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "problem", [slow_unless(i in FAST, p) for i, p in enumerate(PROBLEMS)], ids=str
+    "problem", [p if i in FAST else slow(p) for i, p in enumerate(PROBLEMS)], ids=str
 )
 def test_equals_the_equations(problem, monkeypatch):
     choose_form("combined", monkeypatch)
     problem.check("triton")
 
 
-@pytest.mark.parametrize(
-    "problem", [slow_unless(i == 7, PROBLEMS[i]) for i in range(3, 11, 2)], ids=str
-)
+@pytest.mark.parametrize("problem", [PROBLEMS[7], *map(slow, PROBLEMS[3:11:2])], ids=str)
 def test_positions_alone_equal_the_equations(problem, monkeypatch):
     choose_form("alone", monkeypatch)
     problem.check("triton")
@@ -177,9 +174,7 @@ def test_half_precision_maps_take_the_exact_products(monkeypatch):
     assert used == [torch.float16] * 2
 
 
-@pytest.mark.parametrize(
-    "what", [slow_unless(w == "both", w) for w in ("both", "target", "support", "one support frame")]
-)
+@pytest.mark.parametrize("what", ["both", *map(slow, ("target", "support", "one support frame"))])
 def test_zero_features(what, form):
     problem = Problem(frames=(2,), rois=(2,), channels=4, heads=2, **SMALL)
     tensors = problem.tensors()
@@ -195,7 +190,7 @@ def test_zero_features(what, form):
         assert_close(a, b, 2e-5)
 
 
-@pytest.mark.parametrize("magnitude", [slow_unless(m in (1e-30, 1e30), m) for m in MAGNITUDES])
+@pytest.mark.parametrize("magnitude", [1e-30, 1e30, slow(1e-13), slow(1e18)])
 def test_extreme_magnitudes(magnitude, form):
     problem = Problem(frames=(1,), rois=(2,), heads=0, **SMALL)
     tensors = problem.tensors()

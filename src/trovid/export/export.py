@@ -31,6 +31,8 @@ Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 OUTPUTS = ["boxes", "scores", "labels"]
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
+OLDEST_TORCH = (2, 9)
+"""Earlier ones cannot trace a number of boxes that depends on the picture."""
 
 
 def export(
@@ -68,8 +70,10 @@ def export(
         The files.
 
     Raises:
-        TrovidError: If the model has a form that cannot be exported, or a package is missing.
+        TrovidError: If the model has a form that cannot be exported, or a package is missing or
+            too old.
     """
+    _need_torch()
     if format == "onnx":
         _need("onnx", "onnxscript")
     inference = predictor.recipe.inference
@@ -169,6 +173,15 @@ def _quiet() -> Generator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def _need_torch() -> None:
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if version < OLDEST_TORCH:
+        raise TrovidError(
+            f"export needs torch {'.'.join(map(str, OLDEST_TORCH))} or newer, but this is "
+            f"{torch.__version__}: install a newer one, here or where you export"
+        )
 
 
 def _need(*packages: str) -> None:
