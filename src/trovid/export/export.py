@@ -31,8 +31,8 @@ Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 OUTPUTS = ["boxes", "scores", "labels"]
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
-OLDEST_TORCH = (2, 9)
-"""Earlier ones cannot trace a number of boxes that depends on the picture."""
+OLDEST_TORCH = (2, 15)
+"""The lowest that was tried and traces a number of boxes that depends on the picture; 2.6 does not."""
 
 
 def export(
