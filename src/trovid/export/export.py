@@ -32,7 +32,7 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 OUTPUTS = ["boxes", "scores", "labels"]
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
 OLDEST_TORCH = (2, 15)
-"""The lowest that was tried and traces a number of boxes that depends on the picture; 2.6 does not."""
+"""The lowest that was seen to trace a number of boxes that depends on the picture; 2.6 does not."""
 
 
 def export(
