@@ -43,7 +43,7 @@ test-lowest: $(LOWEST)
 	@echo "Running the fast tests with the lowest versions ..."
 	@.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile
 
-$(LOWEST): pyproject.toml hatch_build.py tools/lowest.py $(wildcard src/trovid/ops/csrc/*)
+$(LOWEST): pyproject.toml hatch_build.py tools/lowest.py $(wildcard src/trovid/ops/temporal_roi_align/cpp/*)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "The lowest versions are there for Python 3.11 and 3.12: call make test-lowest PYTHON=python3.11"; exit 1; }
 	@echo "Installing the lowest versions into .venv-lowest (some minutes, 5 GB) ..."
