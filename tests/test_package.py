@@ -18,6 +18,7 @@ ROOMS = (
     "errors",
     "files",
     "progress",
+    "allocator",
     "recipes",
     "structures",
     "storage",

@@ -122,49 +122,6 @@ def test_predictions_of_detect_are_held_against_the_folder(folder, tmp_path):
     assert json.loads(out.read_text())["overall"]["AP50"] == pytest.approx(1.0)
 
 
-def test_batches_mix_videos_and_images(folder, recipe, tmp_path):
-    labels = read_dataset(folder, split="train")
-    transform = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
-    clips = TrainingClips(labels, transform, cache=tmp_path)
-    assert not list(tmp_path.rglob("*.npy"))
-    drawn = {}
-    for step in range(60):
-        batch = clips.batch(4, 2, seed=(0, step), window=9, draw="frames", colours=False)
-        for frames in batch.frame_indices:
-            kind = "image" if frames[1] < 0 else "video"
-            drawn[kind] = drawn.get(kind, 0) + 1
-            assert kind == "image" or frames[0] in (0, 2, 3, 6)
-    assert 0.3 < drawn["image"] / sum(drawn.values()) < 0.55  # 3 images, 4 listed frames
-    sizes = set(batch.image_sizes)
-    assert len(sizes) > 1
-    height, width = batch.images.shape[-2:]
-    for picture, (h, w) in zip(batch.images, batch.image_sizes, strict=True):
-        assert picture[:, :h, :w].std() > 0
-        assert not picture[:, h:].any()
-        assert not picture[..., w:].any()
-    assert max(h for h, _ in sizes) <= height
-    assert max(w for _, w in sizes) <= width
-
-
-def test_mirrored_clips_keep_their_boxes_on_the_objects(folder, tmp_path):
-    labels = read_dataset(folder, split="val")
-    transform = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
-    clips = TrainingClips(labels, transform, cache=tmp_path)
-    plain, mirrored = (
-        clips.batch(4, 1, seed=(1, 2), flip=flip, colours=False) for flip in (0.0, 1.0)
-    )
-    # the drawing differs by the coins alone, which are tossed after the first clip was drawn
-    h, w = plain.image_sizes[0]
-    for k in (0, 1):
-        assert torch.equal(plain.images[k, :, :h, :w].flip(-1), mirrored.images[k, :, :h, :w])
-    for target, (height, width) in zip(mirrored.targets, mirrored.image_sizes[::2], strict=True):
-        assert (target["boxes"][:, 2:] > target["boxes"][:, :2]).all()
-        assert (target["boxes"] >= 0).all()
-        assert (target["boxes"] <= torch.tensor([width, height] * 2)).all()
-    boxes = plain.targets[0]["boxes"]
-    assert torch.equal(mirrored.targets[0]["boxes"][:, [2, 0]], w - boxes[:, [0, 2]])
-
-
 def test_a_training_runs_on_the_folder(folder, recipe, tmp_path):
     labels = read_dataset(folder, split="train")
     clips = TrainingClips(
@@ -176,14 +133,6 @@ def test_a_training_runs_on_the_folder(folder, recipe, tmp_path):
     )
     assert len(losses) == 3
     assert all(np.isfinite(list(step.values())).all() for step in losses)
-
-
-def test_mutual_support_needs_labels_everywhere(folder, tmp_path):
-    clips = TrainingClips(
-        read_dataset(folder, split="train"), make_transform(shorter=96, longer=160), cache=tmp_path
-    )
-    with pytest.raises(TrovidError, match="mutual_support needs labels in every frame"):
-        clips.batch(40, 1, seed=(0, 0), mutual=True)
 
 
 def test_what_is_missing_or_broken_is_one_line(folder, tmp_path):

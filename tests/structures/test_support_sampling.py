@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from trovid.errors import TrovidError
 from trovid.structures.support_sampling import SupportSampling
-from trovid.training.support_frames import training_support
 
 
 def test_uniform_reaches_both_ends_like_the_published_rule():
@@ -38,21 +35,3 @@ def test_stride_counts_in_steps():
 def test_what_is_not_understood_is_said(text):
     with pytest.raises(TrovidError, match="uniform:14, consecutive:6 or stride:8x26"):
         SupportSampling.parse(text)
-
-
-@pytest.mark.parametrize("target", [0, 3, 19])
-def test_training_support_never_holds_the_target(target):
-    rng = random.Random(0)
-    for _ in range(200):
-        chosen = training_support(20, target, 2, window=None, rng=rng)
-        assert target not in chosen
-        assert len(set(chosen)) == 2
-
-
-def test_training_support_within_a_window_takes_both_sides():
-    rng = random.Random(0)
-    for _ in range(200):
-        before, after = training_support(40, 20, 2, window=9, rng=rng)
-        assert 11 <= before < 20 < after <= 29
-    assert training_support(40, 0, 2, window=1, rng=rng) == [1, 1]
-    assert training_support(1, 0, 2, window=None, rng=rng) == [0, 0]

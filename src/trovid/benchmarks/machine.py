@@ -16,7 +16,7 @@ import torchvision
 
 from trovid import __version__
 from trovid.benchmarks.timing import time_of
-from trovid.training.facts import commit, machine
+from trovid.training.provenance import commit, machine
 
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd")
 

@@ -12,18 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.timing import interleave
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.ops.temporal_roi_align.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes import Recipe
 from trovid.structures.training_batch import TrainingBatch
-from trovid.training.loop import (
-    initial_detector,
-    make_optimizer,
-    training_precision,
-    training_step,
-)
+from trovid.training.optimizer import make_optimizer
+from trovid.training.start import initial_detector
+from trovid.training.step import training_precision, training_step
 
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-4, 1e-2
 
@@ -92,6 +90,7 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
         "support_frames": recipe.training.support_frames,
         "computed_by": computed_by,
         "precision": runs[settings.backends[0]].precision,
+        "memory": "kept" if keep_freed_memory() else "system",
         "machine": machine_facts(),
         "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
         "minimum": {name: timing.minimum for name, timing in timings.items()},
@@ -185,7 +184,7 @@ def generated_batch(recipe: Recipe, seed: int) -> TrainingBatch:
     return TrainingBatch(images, indices, targets_per_clip, targets)
 
 
-HEAD = ("recipe", "backend", "steps/s", "median step", "spread", "against")
+HEAD = ("recipe", "backend", "memory", "steps/s", "median step", "spread", "against")
 
 
 def training_rows(records: Sequence[dict[str, Any]]) -> list[list[str]]:
@@ -200,6 +199,7 @@ def training_rows(records: Sequence[dict[str, Any]]) -> list[list[str]]:
                 [
                     record["case"],
                     f"{name} ({record['computed_by'][name]})" if name == "auto" else name,
+                    record["memory"],
                     f"{1 / record['minimum'][name]:.2f}",
                     f"{record['median'][name]:.3g} s",
                     f"{record['spread'][name]:.0%}",

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.own_process import run_module
 
 
@@ -46,6 +47,7 @@ def run_clip(job: dict[str, Any]) -> dict[str, float]:
     from trovid.benchmarks.video_subject import clip, random_detector, subject_recipe
     from trovid.inference import Predictor
 
+    keep_freed_memory()
     recipe = subject_recipe(job["recipe"], quick=job["quick"])
     predictor = Predictor(random_detector(recipe), recipe, device="cpu", precision=job["precision"])
     video = clip(recipe, job["frames"])

@@ -238,7 +238,7 @@ def training(
 
     Batches are generated, so no data is needed. Steps are interleaved; before that, losses and
     gradients of one step are compared in float32 from the same weights: status 1 where they
-    disagree.
+    disagree. With TROVID_MALLOC=system in the environment freed memory is not kept.
 
     Examples:
         trovid bench training

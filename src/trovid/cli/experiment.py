@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-from trovid.cli.names import TrainingDeviceName
+from trovid.cli.names import DeviceName
 
 FLAG = Parameter(negative="")
 
@@ -23,7 +23,7 @@ def experiment(
     first_clip: int = 300,
     every: int = 3,
     workers: int = 2,
-    device: TrainingDeviceName = "cpu",
+    device: DeviceName = "cpu",
     resamples: int = 1000,
     report: Path | None = None,
     embed: Annotated[bool, FLAG] = False,
@@ -69,7 +69,7 @@ def experiment(
     from trovid.inference.runtime.device import usable_device
     from trovid.progress import bar
     from trovid.recipes import load_recipe
-    from trovid.training.facts import commit, machine
+    from trovid.training.provenance import commit, machine
 
     usable_device(device)
     train_videos = load_recipe("synthvid-start").training.videos

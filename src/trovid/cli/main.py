@@ -13,6 +13,7 @@ import cyclopts
 from rich.console import Console
 
 from trovid import __version__
+from trovid.allocator import keep_freed_memory
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
 from trovid.errors import TrovidError, nearest
@@ -40,6 +41,8 @@ COMPLETE = "__complete"
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+LONG = ("bench training", "bench video", "demo", "detect", "evaluate", "experiment", "train")
+"""Commands that go through large tensors again and again."""
 EVERYWHERE = {"--debug": DEBUG_VARIABLE, "--quiet": QUIET_VARIABLE}
 
 
@@ -143,6 +146,8 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
     """Runs a command; errors that a user can mend become a line, others show where they are."""
     debug = bool(os.environ.get(DEBUG_VARIABLE))
     try:
+        if " ".join(words[:2]).startswith(LONG):
+            keep_freed_memory()
         app = build_app(chosen)
         if chosen is not None:
             name_options_of(_functions(app[chosen]))

@@ -83,4 +83,3 @@ WeightsSource = Annotated[
     str, Parameter(completer=_completer(lambda: _published("checkpoints.yaml"), ".pth", ".pt"))
 ]
 DeviceName = Annotated[str, Parameter(completer=_completer(lambda: ["auto", "cpu", "cuda", "mps"]))]
-TrainingDeviceName = Annotated[str, Parameter(completer=_completer(lambda: ["cpu", "cuda", "mps"]))]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-from trovid.cli.names import BackboneName, RecipeName, StartName, TrainingDeviceName
+from trovid.cli.names import BackboneName, DeviceName, RecipeName, StartName
+from trovid.cli.signals import ended_in_order
 from trovid.errors import TrovidError
 
 
@@ -22,14 +23,15 @@ def train(
     start: StartName | None = None,
     backbone: BackboneName | None = None,
     validate: int = 20,
-    device: TrainingDeviceName = "cpu",
+    workers: int | None = None,
+    device: DeviceName = "auto",
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Train a detector; an interrupted training goes on where it was when called again.
 
-    Writes OUT/RECIPE-seedN.safetensors (weights with their recipe) and, until then,
-    OUT/RECIPE-seedN.checkpoint. A recipe that starts from another recipe's weights trains that
-    one first where they are not in OUT.
+    Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
+    learning rate, seconds) and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe that starts
+    from another recipe's weights trains that one first where they are not in OUT.
 
     Examples:
         trovid train synthvid-selsa-troi
@@ -41,7 +43,7 @@ def train(
         recipe: Name of a recipe, or a YAML file.
         data: Folder with train.json and val.json, or ILSVRC2015 of ImageNet VID; by default
             OUT/data, where SynthVID is written first if it is not there.
-        out: Folder for weights, checkpoints and resized frames.
+        out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start: a file or the name of a
             model (`coco-r50-fpn`); of its classes those with the same names are taken over.
@@ -49,7 +51,8 @@ def train(
             (`resnet50-imagenet`: `trovid weights list`), or a state dict of torchvision's or timm's
             network (.safetensors or .pth).
         validate: Validation clips looked at in the end.
-        device: Where to train: cpu, cuda, cuda:1, mps.
+        workers: Processes that read frames ahead of the training; by default as many as are of use.
+        device: Where to train: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         json: Print the file and its facts as JSON.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
@@ -61,6 +64,8 @@ def train(
 
     if start is not None and backbone is not None:
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
+    if workers is not None and workers < 0:
+        raise TrovidError(f"--workers must be at least 0, but is {workers}")
     usable_device(device)
     chosen = load_recipe(recipe)
     file = weights_file(out, chosen.name, seed)
@@ -70,16 +75,18 @@ def train(
         else:
             print(f"{file} is there already: delete it to train again")
         return
-    train_recipe(
-        chosen,
-        data=data or synthvid_folder(out, train=chosen.training.videos, val=100),
-        out=out,
-        seed=seed,
-        start=None if start is None else model_file(start),
-        backbone=None if backbone is None else backbone_file(backbone),
-        validate=validate,
-        device=device,
-    )
+    with ended_in_order():
+        train_recipe(
+            chosen,
+            data=data or synthvid_folder(out, train=chosen.training.videos, val=100),
+            out=out,
+            seed=seed,
+            start=None if start is None else model_file(start),
+            backbone=None if backbone is None else backbone_file(backbone),
+            validate=validate,
+            workers=workers,
+            device=device,
+        )
     if json:
         print_record(_record(file))
         return

@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from trovid.allocator import keep_freed_memory
 from trovid.evaluation.dataset_runner import SupportSource, by_video, run_dataset
 from trovid.experiments.scoring import save_scores
 from trovid.training.run import weights_file
@@ -121,7 +122,8 @@ def run_scores(
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    context = get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=keep_freed_memory)
 
 
 def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:

@@ -1,170 +1,169 @@
-"""Training clips: frames decoded and resized, read at random."""
+"""Training clips: which frames a step takes, and what is to be found in them."""
 
 from __future__ import annotations
 
 import bisect
-import hashlib
 import itertools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
-from trovid.files import replacing
+from trovid.recipes import TrainingRecipe
 from trovid.structures import TrainingBatch, Video
+from trovid.training.frames import ResizedFrames
 from trovid.training.support_frames import training_support
-from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
-from trovid.video.images import images_in, read_image
-from trovid.video.opening import open_video
 from trovid.video.transforms import FrameTransform, permute_colours
 
 
-class TrainingClips:
-    """The labelled clips of a data set, resized.
+@dataclass(frozen=True, eq=False)
+class DrawnClips:
+    """The clips of a step before normalisation: small enough to come from another process.
 
-    Video files are decoded once, into a cache of resized frames; images are read when they are
-    needed.
+    Attributes:
+        frames: For each clip its frames [T + 1, height, width, 3], resized and maybe mirrored.
+        frame_indices: See TrainingBatch.
+        targets_per_clip: See TrainingBatch.
+        boxes: For each target frame [N, 4], in pixels of the resized frame.
+        labels: For each target frame [N].
+        colours: Source of chance for the exchange of colours; None for none.
+    """
+
+    frames: list[np.ndarray]
+    frame_indices: list[list[int]]
+    targets_per_clip: int
+    boxes: list[NDArray[np.float32]]
+    labels: list[NDArray[np.int64]]
+    colours: np.random.RandomState | None
+
+    def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
+        """Normalised on a device; frames of different sizes are padded to the largest."""
+        clips = [transform.normalise(list(frames), device) for frames in self.frames]
+        if self.colours is not None:
+            clips = [permute_colours(clip, self.colours) for clip in clips]
+        targets = [
+            {
+                "boxes": torch.from_numpy(boxes).to(device),
+                "labels": torch.from_numpy(labels).to(device),
+            }
+            for boxes, labels in zip(self.boxes, self.labels, strict=True)
+        ]
+        sizes = [frames.shape[1:3] for frames in self.frames for _ in frames]
+        images = pad_to_largest(clips).contiguous(memory_format=torch.channels_last)
+        return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
+
+
+class TrainingClips:
+    """The labelled clips of a data set.
 
     Args:
-        labels: The labelled videos.
+        dataset: The labelled videos.
         transform: Resizing and normalisation.
-        cache: Folder for the resized frames, one array a video file, each written atomically.
+        cache: Folder for the resized frames (`ResizedFrames`).
         videos: How many of the videos are used; None for all.
+        room: Bytes that the cache may take (`ResizedFrames`).
         progress: Called with (videos done, videos in all) while the cache is filled.
 
     Raises:
-        TrovidError: If no video has a labelled frame.
+        TrovidError: If no video has a labelled frame, or one cannot be read.
     """
 
     def __init__(
         self,
-        labels: Dataset,
+        dataset: Dataset,
         transform: FrameTransform,
         *,
         cache: Path,
         videos: int | None = None,
+        room: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.labels = labels
+        self.dataset = dataset
         self.transform = transform
-        chosen = labels.videos[:videos]
-        self.labelled = {v.name: labels.labelled_frames(v.name).tolist() for v in chosen}
-        self.videos = [video for video in chosen if self.labelled[video.name]]
+        chosen = dataset.videos[:videos]
+        self.videos = [video for video in chosen if len(dataset.labelled_frames(video.name))]
         if not self.videos:
             raise TrovidError("no video of the training data has a labelled frame")
-        self.ends = list(itertools.accumulate(len(self.labelled[v.name]) for v in self.videos))
-        self.folder = cache / _fingerprint(labels, transform)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for done, video in enumerate(self.videos, 1):
-            self._fill(video)
-            if progress:
-                progress(done, len(self.videos))
+        names = [video.name for video in self.videos]
+        self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
+        self.frames = ResizedFrames(
+            dataset, names, transform, cache=cache, room=room, progress=progress
+        )
 
-    def _file(self, name: str) -> Path:
-        return self.folder / f"{name}.npy"
-
-    def _fill(self, video: Video) -> None:
-        file = self._file(video.name)
-        path = self.labels.path(video.name)
-        if _holds_images(path) or file.exists():
-            return
-        with open_video(path) as reader:
-            frames = np.stack([self.transform.resize(frame.image) for frame in reader])
-        with replacing(file) as partial:
-            np.save(partial, frames)
-
-    def _draw(self, draw: str, rng: random.Random) -> tuple[Video, int]:
-        """A video, and one of its labelled frames."""
-        if draw == "clips":
-            video = self.videos[rng.randrange(len(self.videos))]
-            return video, rng.choice(self.labelled[video.name])
-        number = rng.randrange(self.ends[-1])
-        place = bisect.bisect_right(self.ends, number)
-        video = self.videos[place]
-        return video, self.labelled[video.name][number - self.ends[place]]
-
-    def _frames(self, video: Video, indices: Sequence[int]) -> list[np.ndarray]:
-        path = self.labels.path(video.name)
-        if not _holds_images(path):
-            frames = np.load(self._file(video.name), mmap_mode="r")
-            return [frames[i] for i in indices]
-        files = images_in(path) if path.is_dir() else [path]
-        return [self.transform.resize(read_image(files[i])) for i in indices]
-
-    def batch(
-        self,
-        size: int,
-        support_frames: int,
-        *,
-        seed: Sequence[int],
-        window: int | None = None,
-        mutual: bool = False,
-        draw: str = "clips",
-        flip: float = 0.0,
-        colours: bool = True,
-    ) -> TrainingBatch:
-        """A random target frame of each of some random clips, with support frames of its own clip.
-
-        Frames of different sizes are padded with zeros to the largest.
+    def draw(self, settings: TrainingRecipe, *, seed: int, step: int, rank: int = 0) -> DrawnClips:
+        """Random clips, of each a random target frame and support frames.
 
         Args:
-            size: Number B of clips.
-            support_frames: Number T of support frames of each.
-            seed: The batch depends on this alone (seed of the training, step), so that a resumed
-                training sees what an uninterrupted one sees.
-            window: See `training_support`.
-            mutual: Whether the support frames are target frames too.
-            draw: Whether "clips" are drawn alike, or labelled "frames".
-            flip: Probability that a clip's frames are mirrored, all alike.
-            colours: Whether colours are exchanged and inverted, alike within a clip.
+            settings: Say how many clips and support frames, and how they are drawn.
+            seed: Of the training.
+            step: The draw depends on seed, step and rank alone, so that a resumed training sees
+                what an uninterrupted one sees.
+            rank: Number of the process among those that share a step.
 
         Raises:
             TrovidError: If support frames shall be target frames, but not all are labelled.
         """
-        rng = random.Random(":".join(map(str, seed)))
-        numpy_rng = np.random.RandomState(rng.getrandbits(32))
-        per_clip = support_frames + 1 if mutual else 1
-        images, indices, targets, sizes = [], [], [], []
-        for _ in range(size):
-            video, target = self._draw(draw, rng)
-            count = video.num_frames
-            if mutual and len(self.labelled[video.name]) < count:
-                raise TrovidError(
-                    f"{video.name}: training.mutual_support needs labels in every frame, but only "
-                    f"{len(self.labelled[video.name])} of {count} have any: set it to false"
-                )
-            support = training_support(count, target, support_frames, window=window, rng=rng)
+        rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
+        colours = np.random.RandomState(rng.getrandbits(32))
+        per_clip = settings.support_frames + 1 if settings.mutual_support else 1
+        frames, indices, boxes, labels = [], [], [], []
+        for _ in range(settings.batch):
+            video, target = self._draw_target(settings.draw, rng)
+            if settings.mutual_support:
+                self._check_all_labelled(video)
+            support = training_support(
+                video.num_frames,
+                target,
+                settings.support_frames,
+                window=settings.support_window,
+                rng=rng,
+            )
             chosen = [target, *support]
-            frames = self._frames(video, chosen)
-            mirrored = flip > 0 and rng.random() < flip
-            if mirrored:
-                frames = [frame[:, ::-1] for frame in frames]
-            clip = self.transform.normalise(frames)
-            images.append(permute_colours(clip, numpy_rng) if colours else clip)
+            clip = self.frames.read(video.name, chosen)
+            mirrored = settings.flip > 0 and rng.random() < settings.flip
+            frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(support))])
-            shape = frames[0].shape[:2]
-            sizes += [shape] * len(frames)
-            targets += self._targets(video, chosen[:per_clip], shape, mirrored)
-        return TrainingBatch(pad_to_largest(images), indices, per_clip, targets, sizes)
+            size = (clip.shape[1], clip.shape[2])
+            for truth in self.dataset.ground_truth(video.name, frames=chosen[:per_clip]):
+                scale = torch.tensor(size) / torch.tensor(truth.image_size)
+                own = truth.boxes[truth.counted] * scale.flip(0).repeat(2)
+                if mirrored:
+                    own[:, [0, 2]] = size[1] - own[:, [2, 0]]
+                boxes.append(own.numpy())
+                labels.append(truth.labels[truth.counted].numpy())
+        source = colours if settings.colour_augmentation else None
+        return DrawnClips(frames, indices, per_clip, boxes, labels, source)
 
-    def _targets(
-        self, video: Video, frames: Sequence[int], size: tuple[int, int], mirrored: bool
-    ) -> list[dict[str, Tensor]]:
-        """Of each frame the boxes in pixels of the resized and maybe mirrored frame, and labels."""
-        found = []
-        for truth in self.labels.ground_truth(video.name, frames=frames):
-            scale = torch.tensor(size) / torch.tensor(truth.image_size)
-            boxes = truth.boxes * scale.flip(0).repeat(2)
-            if mirrored:
-                boxes[:, [0, 2]] = size[1] - boxes[:, [2, 0]]
-            found.append({"boxes": boxes, "labels": truth.labels})
-        return found
+    def batch(self, settings: TrainingRecipe, *, seed: int, step: int) -> TrainingBatch:
+        """What a step takes, drawn here and now (see `draw`)."""
+        return self.draw(settings, seed=seed, step=step).batch(self.transform)
+
+    def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
+        """A video, and one of its labelled frames."""
+        if draw == "clips":
+            video = self.videos[rng.randrange(len(self.videos))]
+            labelled = self.dataset.labelled_frames(video.name)
+            return video, int(labelled[rng.randrange(len(labelled))])
+        number = rng.randrange(self.ends[-1])
+        place = bisect.bisect_right(self.ends, number)
+        video = self.videos[place]
+        return video, int(self.dataset.labelled_frames(video.name)[number - self.ends[place]])
+
+    def _check_all_labelled(self, video: Video) -> None:
+        labelled = len(self.dataset.labelled_frames(video.name))
+        if labelled < video.num_frames:
+            raise TrovidError(
+                f"{video.name}: training.mutual_support needs labels in every frame, but only "
+                f"{labelled} of {video.num_frames} have any: set it to false"
+            )
 
 
 def pad_to_largest(clips: Sequence[Tensor]) -> Tensor:
@@ -173,13 +172,3 @@ def pad_to_largest(clips: Sequence[Tensor]) -> Tensor:
     return torch.cat(
         [F.pad(clip, (0, width - clip.shape[-1], 0, height - clip.shape[-2])) for clip in clips]
     )
-
-
-def _holds_images(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _fingerprint(labels: Dataset, transform: FrameTransform) -> str:
-    what = labels.info or [video.name for video in labels.videos]
-    text = f"{what}{len(labels.videos)}{transform}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
+from trovid.inference.frame_runner import usable_device
 from trovid.progress import bar
 from trovid.recipes import Recipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.clips import TrainingClips
-from trovid.training.facts import training_facts
+from trovid.training.loader import usual_workers
+from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, train
+from trovid.training.provenance import provenance
 from trovid.training.validation import validation_ap50
 from trovid.video.transforms import make_transform
 from trovid.zoo.weights import save_weights
@@ -32,22 +35,26 @@ def train_recipe(
     start: Path | None = None,
     backbone: Path | None = None,
     validate: int = 20,
-    device: str = "cpu",
+    workers: int | None = None,
+    device: str = "auto",
 ) -> Path:
     """Trains a recipe, and before it the recipe that it starts from.
 
     What is there already is not made again; an interrupted training goes on from its checkpoint.
+    Losses and learning rate go to a log beside the weights (`TrainingLog`).
 
     Args:
         recipe: The recipe.
         data: Folder with train.json and val.json, or ImageNet VID's (see `read_dataset`).
-        out: Folder for weights, checkpoints and resized frames.
+        out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start.
         backbone: A network's weights to begin the backbone with (`start_backbone`); where the
             recipe starts from another one, that one's.
         validate: Validation clips looked at in the end; 0 for none.
-        device: Where to train.
+        workers: Processes that read frames ahead; None for as many as are of use
+            (`usual_workers`). The result is the same.
+        device: Where to train; "auto": on the GPU where there is one.
 
     Returns:
         The weights file.
@@ -58,6 +65,7 @@ def train_recipe(
     file = weights_file(out, recipe.name, seed)
     if file.exists():
         return file
+    device = str(usable_device(device))
     if start is None and recipe.training.start is not None:
         start = train_recipe(
             load_recipe(recipe.training.start),
@@ -66,23 +74,18 @@ def train_recipe(
             seed=seed,
             backbone=backbone,
             validate=validate,
+            workers=workers,
             device=device,
         )
         backbone = None
-    with bar("reading labels", unit="videos") as tick:
-        labels = read_dataset(data, split="train", progress=tick)
-    if labels.class_names != recipe.model.classes:
-        raise TrovidError(f"{data}: the labels have other classes than recipe {recipe.name}")
-    transform = make_transform(**dataclasses.asdict(recipe.image))
-    with bar("resizing clips", unit="clips") as tick:
-        clips = TrainingClips(
-            labels, transform, cache=out / "frames", videos=recipe.training.videos, progress=tick
-        )
+    clips = _clips(recipe, data, out / "frames")
     checkpoint = file.with_suffix(".checkpoint")
+    log = TrainingLog(file.with_suffix(".jsonl"))
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
 
         def report(progress: Progress) -> None:
-            losses = "  ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+            log.add(progress)
+            losses = "  ".join(f"{name} {value:.3f}" for name, value in log.losses.items())
             tick(progress.step, progress.steps, losses)
 
         trained = train(
@@ -92,12 +95,13 @@ def train_recipe(
             checkpoint=checkpoint,
             start=start,
             backbone=backbone,
+            workers=usual_workers(clips) if workers is None else workers,
             device=device,
             report=report,
         )
-    facts = training_facts(seed=seed, seconds=trained.seconds, device=device)
+    facts = provenance(seed=seed, seconds=trained.seconds, device=device)
     facts["precision"] = trained.precision
-    facts["data"] = labels.info
+    facts["data"] = clips.dataset.info
     if backbone is not None:
         facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
     if validate:
@@ -109,3 +113,20 @@ def train_recipe(
     save_weights(file, trained.detector, recipe, facts=facts)
     checkpoint.unlink(missing_ok=True)
     return file
+
+
+def _clips(recipe: Recipe, data: Path, cache: Path) -> TrainingClips:
+    """The training clips of a recipe.
+
+    Raises:
+        TrovidError: If the data's classes are not the recipe's.
+    """
+    with bar("reading labels", unit="videos") as tick:
+        dataset = read_dataset(data, split="train", progress=tick)
+    if dataset.class_names != recipe.model.classes:
+        raise TrovidError(f"{data}: the labels have other classes than recipe {recipe.name}")
+    transform = make_transform(**dataclasses.asdict(recipe.image))
+    with bar("resizing clips", unit="clips") as tick:
+        return TrainingClips(
+            dataset, transform, cache=cache, videos=recipe.training.videos, progress=tick
+        )

@@ -16,7 +16,7 @@ def validation_ap50(
     dataset: Dataset,
     *,
     videos: int,
-    device: str = "cpu",
+    device: str = "auto",
     every: int = 4,
     progress: Tick | None = None,
 ) -> float:

@@ -1,4 +1,4 @@
-"""What a weights file's card says of its training."""
+"""Where a training comes from: what a weights file's card says of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 import torchvision
 
 
-def training_facts(*, seed: int, seconds: float, device: str) -> dict[str, Any]:
+def provenance(*, seed: int, seconds: float, device: str) -> dict[str, Any]:
     """Seed, commit, time, machine and versions of a training that has just ended."""
     return {
         "seed": seed,

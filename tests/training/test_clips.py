@@ -1,0 +1,213 @@
+"""Which frames a step takes, how they look, and where their objects are."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.datasets.imagenet_folder import write_imagenet
+from tests.media import encode, number
+from tests.training.tiny import HEIGHT, TRANSFORM, WIDTH, tiny_recipe
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.objects import ObjectRows
+from trovid.datasets.reading import read_dataset
+from trovid.errors import TrovidError
+from trovid.structures import Video
+from trovid.training.clips import TrainingClips, pad_to_largest
+from trovid.video.transforms import make_transform
+
+PLAIN = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
+
+
+def settings(**values):
+    return tiny_recipe(
+        **{"batch": 3, "support_frames": 2, "mutual_support": False, **values}
+    ).training
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory):
+    return write_imagenet(tmp_path_factory.mktemp("ILSVRC2015"))
+
+
+def same(one, other) -> bool:
+    return (
+        torch.equal(one.images, other.images)
+        and one.frame_indices == other.frame_indices
+        and all(
+            torch.equal(a[key], b[key])
+            for a, b in zip(one.targets, other.targets, strict=True)
+            for key in a
+        )
+    )
+
+
+def test_a_batch_depends_on_seed_and_step_alone(clips):
+    one, again = (clips.batch(settings(), seed=0, step=5) for _ in range(2))
+    assert same(one, again)
+    for seed, step in ((0, 6), (1, 5)):
+        assert not same(one, clips.batch(settings(), seed=seed, step=step))
+
+
+def test_each_process_of_a_step_draws_its_own(clips):
+    first, second = (
+        clips.draw(settings(), seed=0, step=5, rank=rank).batch(TRANSFORM) for rank in (0, 1)
+    )
+    assert same(first, clips.batch(settings(), seed=0, step=5))
+    assert not same(first, second)
+
+
+def test_a_draw_is_the_same_after_a_journey_to_another_process(clips):
+    drawn = clips.draw(settings(flip=0.5), seed=0, step=5)
+    sent = pickle.loads(pickle.dumps(drawn))
+    assert same(drawn.batch(TRANSFORM), sent.batch(TRANSFORM))
+    assert len(pickle.dumps(drawn)) < 9 * HEIGHT * WIDTH * 3 + 10_000  # bytes, not float32
+
+
+def test_shapes_and_places(clips):
+    batch = clips.batch(settings(), seed=0, step=5)
+    assert batch.images.shape == (9, 3, HEIGHT, WIDTH)
+    assert batch.image_sizes == [(HEIGHT, WIDTH)] * 9
+    assert batch.target_positions == [0, 3, 6]
+    assert [len(frames) for frames in batch.frame_indices] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("mutual", [False, True])
+def test_boxes_lie_on_the_objects_of_the_frames_named(clips, mutual):
+    drawn = clips.draw(settings(mutual_support=mutual, flip=0.0), seed=0, step=3)
+    targets = iter(zip(drawn.boxes, drawn.labels, strict=True))
+    for clip, indices in zip(drawn.frames, drawn.frame_indices, strict=True):
+        assert [number(frame) for frame in clip] == indices
+        for index in indices[: 3 if mutual else 1]:
+            boxes, labels = next(targets)
+            assert boxes.tolist() == [[20 + index, 20, 44 + index, 44]]
+            assert labels.tolist() == [0]
+    assert next(targets, None) is None
+
+
+def test_mutual_support_makes_targets_of_the_same_frames(clips):
+    one, mutual = (
+        clips.batch(settings(mutual_support=mutual), seed=0, step=5) for mutual in (False, True)
+    )
+    assert torch.equal(one.images, mutual.images)
+    assert mutual.target_positions == list(range(9))
+    for alone, place in zip(one.targets, one.target_positions, strict=True):
+        assert torch.equal(alone["boxes"], mutual.targets[place]["boxes"])
+
+
+def test_a_clip_is_mirrored_as_a_whole_with_its_boxes(clips):
+    drawn = clips.draw(settings(batch=12, flip=0.5, mutual_support=True), seed=1, step=0)
+    boxes = iter(drawn.boxes)
+    kinds = set()
+    for clip, indices in zip(drawn.frames, drawn.frame_indices, strict=True):
+        mirrored = [number(frame) for frame in clip] != indices
+        kinds.add(mirrored)
+        frames = clip[:, :, ::-1] if mirrored else clip
+        assert [number(frame) for frame in frames] == indices
+        for index in indices:
+            left = WIDTH - 44 - index if mirrored else 20 + index
+            assert next(boxes).tolist() == [[left, 20, left + 24, 44]]
+    assert kinds == {False, True}
+
+
+def test_colours_change_alike_within_a_clip(clips):
+    plain = clips.batch(settings(colour_augmentation=False), seed=0, step=5).images
+    changed = clips.batch(settings(), seed=0, step=5).images
+    assert not torch.equal(plain, changed)
+    for before, after in zip(plain.split(3), changed.split(3), strict=True):
+        found = [
+            {
+                (source, sign)
+                for source in range(3)
+                for sign in (1, -1)
+                if torch.equal(after[:, channel], sign * before[:, source])
+            }
+            for channel in range(3)
+        ]
+        assert all(len(one) == 1 for one in found)
+        assert {source for one in found for source, _ in one} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("draw", "share"), [("clips", 0.5), ("frames", 0.6)])
+def test_clips_or_frames_come_equally_often(clips, draw, share):
+    chosen = settings(batch=1, support_frames=0, draw=draw)
+    drawn = [clips.draw(chosen, seed=0, step=step) for step in range(400)]
+    long = sum(clip.frame_indices[0][0] >= 8 for clip in drawn) / 400
+    assert long == pytest.approx(share / 3, abs=0.06)  # a third of the frames of the longer clip
+
+
+def test_crowds_and_ignored_objects_are_no_targets(tmp_path):
+    path, rows = encode(tmp_path / "a.mp4", num_frames=1), ObjectRows()
+    for left, flags in ((1, {}), (2, {"crowd": True}), (3, {"ignore": True})):
+        rows.add(0, 0, 0, (left, 0, left + 9, 9), **flags)
+    video = VideoEntry(Video("a", 1, 64, 96), str(path), [0])
+    dataset = Dataset(["thing"], [video], rows.objects())
+    clips = TrainingClips(dataset, TRANSFORM, cache=tmp_path / "cache")
+    (target,) = clips.batch(settings(batch=1), seed=0, step=0).targets
+    assert target["boxes"].tolist() == [[1, 0, 10, 9]]
+    assert target["labels"].tolist() == [0]
+
+
+def test_labels_are_needed(tmp_path):
+    video = VideoEntry(Video("a", 1, 64, 96), str(tmp_path), [])
+    with pytest.raises(TrovidError, match="no video of the training data has a labelled frame"):
+        TrainingClips(Dataset(["a"], [video], ObjectRows().objects()), TRANSFORM, cache=tmp_path)
+
+
+def test_batches_mix_videos_and_images(imagenet, tmp_path):
+    clips = TrainingClips(read_dataset(imagenet, split="train"), PLAIN, cache=tmp_path)
+    assert not list(tmp_path.rglob("*.npy"))
+    chosen = settings(batch=4, support_window=9, draw="frames", colour_augmentation=False)
+    drawn = {}
+    for step in range(60):
+        batch = clips.batch(chosen, seed=0, step=step)
+        for frames in batch.frame_indices:
+            kind = "image" if frames[1] < 0 else "video"
+            drawn[kind] = drawn.get(kind, 0) + 1
+            assert kind == "image" or frames[0] in (0, 2, 3, 6)
+    assert 0.3 < drawn["image"] / sum(drawn.values()) < 0.55  # 3 images, 4 listed frames
+    sizes = set(batch.image_sizes)
+    assert len(sizes) > 1
+    height, width = batch.images.shape[-2:]
+    for picture, (h, w) in zip(batch.images, batch.image_sizes, strict=True):
+        assert picture[:, :h, :w].std() > 0
+        assert not picture[:, h:].any()
+        assert not picture[..., w:].any()
+    assert max(h for h, _ in sizes) <= height
+    assert max(w for _, w in sizes) <= width
+
+
+def test_mirrored_boxes_of_clips_of_several_sizes(imagenet, tmp_path):
+    clips = TrainingClips(read_dataset(imagenet, split="val"), PLAIN, cache=tmp_path)
+    chosen = settings(batch=4, support_frames=1, colour_augmentation=False)
+    plain, mirrored = (
+        clips.batch(replace(chosen, flip=flip), seed=1, step=2) for flip in (0.0, 1.0)
+    )
+    # the drawing differs by the coins alone, which are tossed after the first clip was drawn
+    h, w = plain.image_sizes[0]
+    for k in (0, 1):
+        assert torch.equal(plain.images[k, :, :h, :w].flip(-1), mirrored.images[k, :, :h, :w])
+    for target, (height, width) in zip(mirrored.targets, mirrored.image_sizes[::2], strict=True):
+        assert (target["boxes"][:, 2:] > target["boxes"][:, :2]).all()
+        assert (target["boxes"] >= 0).all()
+        assert (target["boxes"] <= torch.tensor([width, height] * 2)).all()
+    boxes = plain.targets[0]["boxes"]
+    assert torch.equal(mirrored.targets[0]["boxes"][:, [2, 0]], w - boxes[:, [0, 2]])
+
+
+def test_mutual_support_needs_labels_everywhere(imagenet, tmp_path):
+    clips = TrainingClips(read_dataset(imagenet, split="train"), PLAIN, cache=tmp_path)
+    with pytest.raises(TrovidError, match="mutual_support needs labels in every frame"):
+        clips.draw(settings(batch=40, mutual_support=True), seed=0, step=0)
+
+
+def test_padding_lies_right_and_below():
+    padded = pad_to_largest([torch.ones(2, 3, 4, 6), torch.ones(1, 3, 5, 2)])
+    assert padded.shape == (3, 3, 5, 6)
+    wanted = np.zeros((3, 5, 6))
+    wanted[:2, :4], wanted[2, :, :2] = 1, 1
+    assert np.array_equal(padded[:, 0].numpy(), wanted)

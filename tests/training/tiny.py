@@ -1,0 +1,75 @@
+"""A small data set of video files, a small recipe for it, and a data folder for `trovid train`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tests.datasets.coco_document import write_coco_vid
+from tests.media import encode, numbered
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.objects import ObjectRows
+from trovid.recipes import Recipe, load_recipe
+from trovid.structures import Video
+from trovid.video.transforms import FrameTransform
+
+HEIGHT, WIDTH = 64, 96
+LENGTHS = {"one": 12, "two": 8}
+TRANSFORM = FrameTransform(HEIGHT, WIDTH)
+
+
+def picture(index: int) -> np.ndarray:
+    """`numbered` with a white square, which moves."""
+    image = numbered(index)
+    image[20:44, 20 + index : 44 + index] = 255
+    return image
+
+
+def tiny_dataset(folder: Path, **lengths: int) -> Dataset:
+    """Two video files (or those named, with so many frames); every frame holds one square."""
+    entries, rows = [], ObjectRows()
+    for number, (name, length) in enumerate((lengths or LENGTHS).items()):
+        path = encode(folder / f"{name}.mp4", num_frames=length, picture=picture)
+        entries.append(VideoEntry(Video(name, length, HEIGHT, WIDTH, 25), str(path), range(length)))
+        for frame in range(length):
+            rows.add(number, frame, 0, (20 + frame, 20, 44 + frame, 44), instance_id=1)
+    return Dataset(["square"], entries, rows.objects(), info={"name": "squares"})
+
+
+def tiny_recipe(name: str = "synthvid-selsa-troi", **training: object) -> Recipe:
+    """A recipe of SynthVID, small enough for a step in a tenth of a second."""
+    recipe = load_recipe(name)
+    model = recipe.model
+    temporal = model.roi.temporal
+    if temporal is not None:
+        temporal = replace(temporal, num_heads=2)
+    head = model.box_head
+    settings = {"start": None, "steps": 4, "batch": 2, "warmup": 1, "videos": 2, "bfloat16": False}
+    return replace(
+        recipe,
+        name="tiny",
+        model=replace(
+            model,
+            classes=("square",),
+            backbone=replace(model.backbone, widths=(8, 8, 16, 16), blocks=(1, 1, 1), out_channels=16),
+            rpn=replace(model.rpn, anchor_sizes=((16, 24),), aspect_ratios=(1.0,)),
+            roi=replace(model.roi, temporal=temporal),
+            box_head=replace(
+                head, hidden=(16,) * len(head.hidden), selsa_heads=2 if head.selsa_heads else 0
+            ),
+        ),
+        image=replace(recipe.image, shorter=HEIGHT, longer=WIDTH),
+        inference=replace(recipe.inference, support="uniform:3"),
+        training=replace(recipe.training, **{**settings, **training}),
+    )
+
+
+def tiny_folder(folder: Path) -> Path:
+    """The data set as `trovid train --data` takes it, the same clips for training and validation."""
+    folder.mkdir(exist_ok=True)
+    dataset = tiny_dataset(folder)
+    for split in ("train", "val"):
+        write_coco_vid(folder / f"{split}.json", dataset)
+    return folder
