@@ -53,7 +53,9 @@ def tiny_recipe(name: str = "synthvid-selsa-troi", **training: object) -> Recipe
         model=replace(
             model,
             classes=("square",),
-            backbone=replace(model.backbone, widths=(8, 8, 16, 16), blocks=(1, 1, 1), out_channels=16),
+            backbone=replace(
+                model.backbone, widths=(8, 8, 16, 16), blocks=(1, 1, 1), out_channels=16
+            ),
             rpn=replace(model.rpn, anchor_sizes=((16, 24),), aspect_ratios=(1.0,)),
             roi=replace(model.roi, temporal=temporal),
             box_head=replace(
@@ -67,7 +69,7 @@ def tiny_recipe(name: str = "synthvid-selsa-troi", **training: object) -> Recipe
 
 
 def tiny_folder(folder: Path) -> Path:
-    """The data set as `trovid train --data` takes it, the same clips for training and validation."""
+    """The data set as `trovid train --data` takes it, validated on its training clips."""
     folder.mkdir(exist_ok=True)
     dataset = tiny_dataset(folder)
     for split in ("train", "val"):

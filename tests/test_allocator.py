@@ -1,0 +1,101 @@
+"""Freed memory is kept where glibc is asked to, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from trovid.allocator import keep_freed_memory
+from trovid.cli.main import main
+from trovid.errors import TrovidError
+
+GLIBC = platform.libc_ver()[0] == "glibc"
+VARIABLES = (
+    "TROVID_MALLOC",
+    "MALLOC_MMAP_MAX_",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TRIM_THRESHOLD_",
+    "GLIBC_TUNABLES",
+)
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from trovid.allocator import keep_freed_memory
+kept = keep_freed_memory()
+for _ in range(2):
+    np.ones(2**23)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8):
+    np.ones(2**23)  # 64 MiB
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.skipif(not GLIBC, reason="another C library")
+@pytest.mark.parametrize(
+    ("variables", "kept"),
+    [
+        ({}, True),
+        ({"TROVID_MALLOC": "keep"}, True),
+        ({"GLIBC_TUNABLES": "glibc.rtld.nns=3"}, True),
+        ({"TROVID_MALLOC": "system"}, False),
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False),
+        ({"GLIBC_TUNABLES": "glibc.malloc.mmap_max=9"}, False),
+    ],
+)
+def test_pages_of_large_arrays_are_touched_anew_or_not(variables, kept):
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, faults = done.stdout.split()
+    assert said == str(kept)
+    assert (int(faults) < 100) == kept, faults
+
+
+def test_another_c_library_is_left_alone(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert not keep_freed_memory()
+
+
+def test_a_wrong_word_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("TROVID_MALLOC", "sytem")
+    with pytest.raises(TrovidError, match="TROVID_MALLOC must be keep or system, but is sytem"):
+        keep_freed_memory()
+    with pytest.raises(SystemExit) as exited:
+        main(["bench", "video", "--quick"])
+    assert exited.value.code == 2
+    assert capsys.readouterr().err.startswith("trovid: TROVID_MALLOC must be")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--quiet", "detect", "--help"], True),
+        (["bench", "training", "--help"], True),
+        (["train", "--help"], True),
+        (["bench", "operator", "--help"], False),
+        (["models", "list", "--help"], False),
+        (["--help"], False),
+    ],
+)
+def test_long_commands_alone_ask_for_it(monkeypatch, capsys, words, asked):
+    came = []
+    monkeypatch.setattr("trovid.cli.main.keep_freed_memory", lambda: came.append(True))
+    with pytest.raises(SystemExit):
+        main(words)
+    assert bool(came) == asked

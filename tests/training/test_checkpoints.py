@@ -1,0 +1,87 @@
+"""Checkpoints: everything that a training needs to go on, and nothing of another training."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.training.tiny import tiny_recipe
+from trovid.errors import TrovidError
+from trovid.recipes import recipe_values
+from trovid.storage.tensor_files import read_tensors, save_tensors
+from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
+from trovid.training.optimizer import make_optimizer
+from trovid.training.start import initial_detector
+from trovid.training.step import training_step
+
+AT = Position(step=7, seconds=1.5, precision="bfloat16")
+
+
+def fresh(recipe, seed=0):
+    detector = initial_detector(recipe, seed=seed, start=None).train()
+    return detector, make_optimizer(detector, recipe.training)
+
+
+@pytest.fixture
+def saved(clips, tmp_path):
+    """A checkpoint after one step, with what it holds."""
+    recipe = tiny_recipe()
+    detector, optimizer = fresh(recipe)
+    batch = clips.batch(recipe.training, seed=0, step=0)
+    training_step(detector, optimizer, batch, recipe.training)
+    save_checkpoint(tmp_path / "c", detector, optimizer, AT, seed=0, recipe=recipe)
+    return tmp_path / "c", recipe, detector, optimizer
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_the_next_step_after_loading_is_the_same(clips, tmp_path, optimizer):
+    recipe = tiny_recipe(optimizer=optimizer)
+    ends = []
+    batches = [clips.batch(recipe.training, seed=0, step=step) for step in range(2)]
+    one = fresh(recipe)
+    training_step(*one, batches[0], recipe.training)
+    save_checkpoint(tmp_path / "c", *one, AT, seed=0, recipe=recipe)
+    other = fresh(recipe, seed=1)
+    assert load_checkpoint(tmp_path / "c", *other, seed=0, recipe=recipe) == AT
+    for detector, own in (one, other):
+        torch.manual_seed(0)
+        training_step(detector, own, batches[1], recipe.training)
+        ends.append(detector.state_dict())
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
+def test_no_temporary_file_stays(saved):
+    assert [file.name for file in saved[0].parent.iterdir()] == ["c"]
+
+
+@pytest.mark.parametrize("change", ["seed", "recipe"])
+def test_a_checkpoint_of_another_training_is_refused(saved, change):
+    path, recipe, detector, optimizer = saved
+    seed = 1 if change == "seed" else 0
+    if change == "recipe":
+        recipe = replace(recipe, training=replace(recipe.training, steps=5))
+    with pytest.raises(TrovidError, match=r"of another recipe or seed: .*delete it"):
+        load_checkpoint(path, detector, optimizer, seed=seed, recipe=recipe)
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(saved, bfloat16):
+    path, recipe, detector, optimizer = saved
+    recipe = replace(recipe, training=replace(recipe.training, bfloat16=bfloat16))
+    tensors, metadata = read_tensors(path)
+    head = json.loads(metadata["head"])
+    del head["precision"]
+    head["recipe"] = recipe_values(recipe)
+    save_tensors(path, tensors, {"head": json.dumps(head)})
+    at = load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
+    assert at.precision == ("bfloat16" if bfloat16 else "float32")
+
+
+def test_what_is_no_checkpoint_is_one_line(saved):
+    path, recipe, detector, optimizer = saved
+    path.write_bytes(b"no tensors")
+    with pytest.raises(TrovidError, match="is not a safetensors file"):
+        load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)

@@ -1,0 +1,63 @@
+"""DistributedDataParallel only has to wrap the detector."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.tiny import TRANSFORM
+from tests.training.two_processes import RANKS, STEPS, double_detector, recipe, run_steps
+
+ROOT = Path(__file__).parents[2]
+
+
+def joined(batches):
+    """Two batches as one."""
+    one, other = batches
+    return replace(
+        one,
+        images=torch.cat([one.images, other.images]),
+        frame_indices=one.frame_indices + other.frame_indices,
+        targets=one.targets + other.targets,
+        image_sizes=one.image_sizes + other.image_sizes,
+    )
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+def test_two_processes_compute_what_one_computes_on_both_batches(clips, tmp_path):
+    settings = recipe().training
+    parts = []
+    for rank in range(RANKS):
+        drawn = [clips.draw(settings, seed=0, step=step, rank=rank) for step in range(STEPS)]
+        batches = [one.batch(TRANSFORM) for one in drawn]
+        parts.append([replace(batch, images=batch.images.double()) for batch in batches])
+        torch.save(parts[-1], tmp_path / f"batches{rank}.pt")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    words = [sys.executable, "-m", "tests.training.two_processes"]
+    processes = [
+        subprocess.Popen([*words, str(rank), str(tmp_path)], env=environment)
+        for rank in range(RANKS)
+    ]
+    try:
+        assert [process.wait(timeout=300) for process in processes] == [0] * RANKS
+    finally:
+        for process in processes:
+            process.kill()
+    alone = double_detector()
+    losses, gradients = run_steps(alone, [joined(pair) for pair in zip(*parts, strict=True)])
+    results = [torch.load(tmp_path / f"result{rank}.pt", weights_only=False) for rank in range(2)]
+    for step in range(STEPS):
+        for name, loss in losses[step].items():
+            mean = sum(result[0][step][name] for result in results) / RANKS
+            torch.testing.assert_close(mean, loss)
+    assert not torch.equal(results[0][0][0]["class"], results[1][0][0]["class"])
+    for _, own, state in results:
+        torch.testing.assert_close(own, gradients)
+        torch.testing.assert_close(state, alone.state_dict())
+    assert sum(float(gradient.norm()) > 0 for gradient in gradients) > len(gradients) / 2

@@ -1,0 +1,81 @@
+"""Steps of a training in one of several processes, under DistributedDataParallel."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from tests.training.tiny import tiny_recipe
+from trovid.recipes import Recipe
+from trovid.structures import TrainingBatch
+from trovid.training.optimizer import make_optimizer
+from trovid.training.start import initial_detector
+from trovid.training.step import training_step
+
+STEPS = 2
+RANKS = 2
+
+
+def recipe() -> Recipe:
+    """Nothing is sampled: all anchors and all of a fixed number of proposals are in the loss.
+
+    The mean over a batch of two halves is then the mean of their means; BatchNorm is frozen, since
+    its statistics would be those of the whole batch.
+    """
+    tiny = tiny_recipe(optimizer="sgd", learning_rate=0.05, batch=1, support_frames=2)
+    model = tiny.model
+    rpn = replace(
+        model.rpn,
+        samples=100_000,
+        foreground_iou=0.5,
+        background_iou=0.5,
+        pre_nms=(8, 8),
+        post_nms=(8, 8),
+        nms=1.0,
+    )
+    return replace(
+        tiny,
+        model=replace(
+            model,
+            backbone=replace(model.backbone, frozen_stages=4),
+            rpn=rpn,
+            box_head=replace(model.box_head, samples=1000, positive_fraction=0.5),
+        ),
+    )
+
+
+def run_steps(
+    model: nn.Module, batches: list[TrainingBatch]
+) -> tuple[list[dict[str, Tensor]], list[Tensor]]:
+    """The losses of each step, and the gradients of the last one."""
+    settings = recipe().training
+    optimizer = make_optimizer(model, settings)
+    losses = [training_step(model, optimizer, batch, settings) for batch in batches]
+    return losses, [p.grad for p in model.parameters() if p.requires_grad]
+
+
+def double_detector() -> nn.Module:
+    """In float64, so that the order of sums does not decide which proposals are taken."""
+    return initial_detector(recipe(), seed=0, start=None).double().train()
+
+
+def main(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=RANKS
+    )
+    model = DistributedDataParallel(double_detector())
+    batches = torch.load(folder / f"batches{rank}.pt", weights_only=False)
+    losses, gradients = run_steps(model, batches)
+    torch.save((losses, gradients, model.module.state_dict()), folder / f"result{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
