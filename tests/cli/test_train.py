@@ -86,8 +86,9 @@ def whole_lines(log: Path) -> list[str]:
     return [x for x in log.read_text().splitlines(keepends=True) if x.endswith("\n")]
 
 
-def children(pid: int) -> set[int]:
-    return {*map(int, (PROC / str(pid) / "task" / str(pid) / "children").read_text().split())}
+def descendants(pid: int) -> set[int]:
+    words = (PROC / str(pid) / "task" / str(pid) / "children").read_text().split()
+    return {*map(int, words)}.union(*(descendants(int(word)) for word in words))
 
 
 def alive(pid: int) -> bool:
@@ -114,7 +115,7 @@ def test_however_it_ends_no_process_stays(data, tmp_path, number, status):
     process = begin(recipe_file(tmp_path, steps=100_000), data, out, "--workers", "1")
     try:
         wait_for_step(process, out / "tiny-seed0.jsonl", 1)
-        started = children(process.pid)
+        started = descendants(process.pid)
         assert started
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as a terminal does

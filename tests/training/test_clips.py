@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,7 +16,7 @@ from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.structures import Video
-from trovid.training.clips import TrainingClips, pad_to_largest
+from trovid.training.clips import TrainingClips
 from trovid.video.transforms import make_transform
 
 PLAIN = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
@@ -205,9 +204,16 @@ def test_mutual_support_needs_labels_everywhere(imagenet, tmp_path):
         clips.draw(settings(batch=40, mutual_support=True), seed=0, step=0)
 
 
-def test_padding_lies_right_and_below():
-    padded = pad_to_largest([torch.ones(2, 3, 4, 6), torch.ones(1, 3, 5, 2)])
-    assert padded.shape == (3, 3, 5, 6)
-    wanted = np.zeros((3, 5, 6))
-    wanted[:2, :4], wanted[2, :, :2] = 1, 1
-    assert np.array_equal(padded[:, 0].numpy(), wanted)
+def test_padding_lies_right_and_below(clips):
+    """Up to the largest clip of the step, and to a multiple of the divisor."""
+    drawn = clips.draw(settings(batch=2, colour_augmentation=False), seed=0, step=0)
+    first, second = drawn.frames
+    cut = replace(drawn, frames=[first[:, :40], second[:, :, :50]])
+    whole, padded = drawn.batch(TRANSFORM), cut.batch(TRANSFORM)
+    assert padded.image_sizes == [(40, 96)] * 3 + [(64, 50)] * 3
+    wanted = whole.images.clone()
+    wanted[:3, :, 40:], wanted[3:, :, :, 50:] = 0, 0
+    assert torch.equal(padded.images, wanted)
+    alone = replace(cut, frames=cut.frames[:1]).batch(replace(TRANSFORM, divisor=64))
+    assert alone.images.shape == (3, 3, 64, 128)
+    assert not alone.images[..., 96:].any()

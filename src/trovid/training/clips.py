@@ -5,13 +5,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,9 +45,6 @@ class DrawnClips:
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
-        clips = [transform.normalise(list(frames), device) for frames in self.frames]
-        if self.colours is not None:
-            clips = [permute_colours(clip, self.colours) for clip in clips]
         targets = [
             {
                 "boxes": torch.from_numpy(boxes).to(device),
@@ -57,8 +53,26 @@ class DrawnClips:
             for boxes, labels in zip(self.boxes, self.labels, strict=True)
         ]
         sizes = [frames.shape[1:3] for frames in self.frames for _ in frames]
-        images = pad_to_largest(clips).contiguous(memory_format=torch.channels_last)
+        images = self._images(transform, device)
         return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
+
+    def _images(self, transform: FrameTransform, device: torch.device | str) -> Tensor:
+        """All frames in one tensor, filled clip by clip; zeros on the right and below."""
+        height, width = (
+            max(-(-frames.shape[axis] // transform.divisor) for frames in self.frames)
+            * transform.divisor
+            for axis in (1, 2)
+        )
+        shape = (sum(map(len, self.frames)), 3, height, width)
+        images = torch.empty(shape, device=device, memory_format=torch.channels_last).zero_()
+        done = 0
+        for frames in self.frames:
+            clip = transform.normalise(list(frames), device)
+            if self.colours is not None:
+                clip = permute_colours(clip, self.colours)
+            images[done : done + len(clip), :, : clip.shape[-2], : clip.shape[-1]] = clip
+            done += len(clip)
+        return images
 
 
 class TrainingClips:
@@ -164,11 +178,3 @@ class TrainingClips:
                 f"{video.name}: training.mutual_support needs labels in every frame, but only "
                 f"{labelled} of {video.num_frames} have any: set it to false"
             )
-
-
-def pad_to_largest(clips: Sequence[Tensor]) -> Tensor:
-    """Clips Tensor[T, 3, H, W] of different sizes as one, zeros on the right and below."""
-    height, width = (max(clip.shape[axis] for clip in clips) for axis in (-2, -1))
-    return torch.cat(
-        [F.pad(clip, (0, width - clip.shape[-1], 0, height - clip.shape[-2])) for clip in clips]
-    )

@@ -7,11 +7,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
 
 import torch
 
@@ -60,7 +62,7 @@ def drawn_clips(
         for step in steps:
             yield clips.draw(settings, seed=seed, step=step, rank=rank)
         return
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     started = []
     try:
         for number in range(min(workers, len(steps))):
@@ -88,6 +90,18 @@ def drawn_clips(
             receiver.close()
         for process, _ in started:
             process.join()
+
+
+def _context() -> BaseContext:
+    """Workers are not forked from this process, which has threads; they share what imports hold.
+
+    A server that imports this module and does nothing else forks them, where there can be one.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods() or sys.platform == "darwin":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _work(

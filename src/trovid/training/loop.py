@@ -112,8 +112,13 @@ def train(
             rate = learning_rate(settings, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            batch = frames.batch(clips.transform, place)
-            losses = training_step(detector, optimizer, batch, settings, precision=at.precision)
+            losses = training_step(
+                detector,
+                optimizer,
+                frames.batch(clips.transform, place),
+                settings,
+                precision=at.precision,
+            )
             seconds = time.monotonic() - began
             if report:
                 values = torch.stack(list(losses.values()))
