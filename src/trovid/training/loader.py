@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,6 +21,9 @@ from trovid.allocator import keep_freed_memory
 from trovid.errors import TrovidError
 from trovid.recipes import TrainingRecipe
 from trovid.training.clips import DrawnClips, TrainingClips
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 MOST_WORKERS = 4
 
@@ -92,7 +95,7 @@ def drawn_clips(
             process.join()
 
 
-def _context() -> BaseContext:
+def _context() -> ForkServerContext | SpawnContext:
     """Workers are not forked from this process, which has threads; they share what imports hold.
 
     A server that imports this module and does nothing else forks them, where there can be one.
