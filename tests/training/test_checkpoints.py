@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.training.tiny import tiny_recipe
+from tests.training.tiny import batch_of, tiny_recipe
 from trovid.errors import TrovidError
 from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
@@ -30,7 +30,7 @@ def saved(clips, tmp_path):
     """A checkpoint after one step, with what it holds."""
     recipe = tiny_recipe()
     detector, optimizer = fresh(recipe)
-    batch = clips.batch(recipe.training, seed=0, step=0)
+    batch = batch_of(clips, recipe.training, seed=0, step=0)
     training_step(detector, optimizer, batch, recipe.training)
     save_checkpoint(tmp_path / "c", detector, optimizer, AT, seed=0, recipe=recipe)
     return tmp_path / "c", recipe, detector, optimizer
@@ -40,7 +40,7 @@ def saved(clips, tmp_path):
 def test_the_next_step_after_loading_is_the_same(clips, tmp_path, optimizer):
     recipe = tiny_recipe(optimizer=optimizer)
     ends = []
-    batches = [clips.batch(recipe.training, seed=0, step=step) for step in range(2)]
+    batches = [batch_of(clips, recipe.training, seed=0, step=step) for step in range(2)]
     one = fresh(recipe)
     training_step(*one, batches[0], recipe.training)
     save_checkpoint(tmp_path / "c", *one, AT, seed=0, recipe=recipe)

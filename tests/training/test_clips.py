@@ -10,7 +10,7 @@ import torch
 
 from tests.datasets.imagenet_folder import write_imagenet
 from tests.media import encode, number
-from tests.training.tiny import HEIGHT, TRANSFORM, WIDTH, tiny_recipe
+from tests.training.tiny import HEIGHT, TRANSFORM, WIDTH, batch_of, tiny_recipe
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset
@@ -46,17 +46,17 @@ def same(one, other) -> bool:
 
 
 def test_a_batch_depends_on_seed_and_step_alone(clips):
-    one, again = (clips.batch(settings(), seed=0, step=5) for _ in range(2))
+    one, again = (batch_of(clips, settings(), seed=0, step=5) for _ in range(2))
     assert same(one, again)
     for seed, step in ((0, 6), (1, 5)):
-        assert not same(one, clips.batch(settings(), seed=seed, step=step))
+        assert not same(one, batch_of(clips, settings(), seed=seed, step=step))
 
 
 def test_each_process_of_a_step_draws_its_own(clips):
     first, second = (
         clips.draw(settings(), seed=0, step=5, rank=rank).batch(TRANSFORM) for rank in (0, 1)
     )
-    assert same(first, clips.batch(settings(), seed=0, step=5))
+    assert same(first, batch_of(clips, settings(), seed=0, step=5))
     assert not same(first, second)
 
 
@@ -68,7 +68,7 @@ def test_a_draw_is_the_same_after_a_journey_to_another_process(clips):
 
 
 def test_shapes_and_places(clips):
-    batch = clips.batch(settings(), seed=0, step=5)
+    batch = batch_of(clips, settings(), seed=0, step=5)
     assert batch.images.shape == (9, 3, HEIGHT, WIDTH)
     assert batch.image_sizes == [(HEIGHT, WIDTH)] * 9
     assert batch.target_positions == [0, 3, 6]
@@ -90,7 +90,7 @@ def test_boxes_lie_on_the_objects_of_the_frames_named(clips, mutual):
 
 def test_mutual_support_makes_targets_of_the_same_frames(clips):
     one, mutual = (
-        clips.batch(settings(mutual_support=mutual), seed=0, step=5) for mutual in (False, True)
+        batch_of(clips, settings(mutual_support=mutual), seed=0, step=5) for mutual in (False, True)
     )
     assert torch.equal(one.images, mutual.images)
     assert mutual.target_positions == list(range(9))
@@ -114,8 +114,8 @@ def test_a_clip_is_mirrored_as_a_whole_with_its_boxes(clips):
 
 
 def test_colours_change_alike_within_a_clip(clips):
-    plain = clips.batch(settings(colour_augmentation=False), seed=0, step=5).images
-    changed = clips.batch(settings(), seed=0, step=5).images
+    plain = batch_of(clips, settings(colour_augmentation=False), seed=0, step=5).images
+    changed = batch_of(clips, settings(), seed=0, step=5).images
     assert not torch.equal(plain, changed)
     for before, after in zip(plain.split(3), changed.split(3), strict=True):
         found = [
@@ -146,7 +146,7 @@ def test_crowds_and_ignored_objects_are_no_targets(tmp_path):
     video = VideoEntry(Video("a", 1, 64, 96), str(path), [0])
     dataset = Dataset(["thing"], [video], rows.objects())
     clips = TrainingClips(dataset, TRANSFORM, cache=tmp_path / "cache")
-    (target,) = clips.batch(settings(batch=1), seed=0, step=0).targets
+    (target,) = batch_of(clips, settings(batch=1), seed=0, step=0).targets
     assert target["boxes"].tolist() == [[1, 0, 10, 9]]
     assert target["labels"].tolist() == [0]
 
@@ -163,7 +163,7 @@ def test_batches_mix_videos_and_images(imagenet, tmp_path):
     chosen = settings(batch=4, support_window=9, draw="frames", colour_augmentation=False)
     drawn = {}
     for step in range(60):
-        batch = clips.batch(chosen, seed=0, step=step)
+        batch = batch_of(clips, chosen, seed=0, step=step)
         for frames in batch.frame_indices:
             kind = "image" if frames[1] < 0 else "video"
             drawn[kind] = drawn.get(kind, 0) + 1
@@ -184,7 +184,7 @@ def test_mirrored_boxes_of_clips_of_several_sizes(imagenet, tmp_path):
     clips = TrainingClips(read_dataset(imagenet, split="val"), PLAIN, cache=tmp_path)
     chosen = settings(batch=4, support_frames=1, colour_augmentation=False)
     plain, mirrored = (
-        clips.batch(replace(chosen, flip=flip), seed=1, step=2) for flip in (0.0, 1.0)
+        batch_of(clips, replace(chosen, flip=flip), seed=1, step=2) for flip in (0.0, 1.0)
     )
     # the drawing differs by the coins alone, which are tossed after the first clip was drawn
     h, w = plain.image_sizes[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.tiny import TRANSFORM, tiny_dataset, tiny_recipe
+from tests.training.tiny import TRANSFORM, batch_of, tiny_dataset, tiny_recipe
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.training import train
@@ -97,7 +97,7 @@ def test_a_resumed_training_keeps_its_precision(clips, tmp_path, monkeypatch, co
 def test_a_target_is_supported_by_the_other_frames_of_its_clip_alone(clips, mutual):
     recipe = tiny_recipe(support_frames=3, mutual_support=mutual)
     detector = build_detector(recipe)
-    batch = clips.batch(recipe.training, seed=0, step=0)
+    batch = batch_of(clips, recipe.training, seed=0, step=0)
     support = []
     pool = detector.pool
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.training.tiny import tiny_recipe
+from tests.training.tiny import batch_of, tiny_recipe
 from trovid.errors import TrovidError
 from trovid.structures import TrainingBatch
 from trovid.training.optimizer import make_optimizer
@@ -18,7 +18,7 @@ RECIPE = tiny_recipe()
 @pytest.fixture
 def parts(clips):
     detector = initial_detector(RECIPE, seed=0, start=None).train()
-    batch = clips.batch(RECIPE.training, seed=0, step=0)
+    batch = batch_of(clips, RECIPE.training, seed=0, step=0)
     return detector, make_optimizer(detector, RECIPE.training), batch, RECIPE.training
 
 

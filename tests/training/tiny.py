@@ -11,8 +11,9 @@ from tests.datasets.coco_document import write_coco_vid
 from tests.media import encode, numbered
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
-from trovid.recipes import Recipe, load_recipe
-from trovid.structures import Video
+from trovid.recipes import Recipe, TrainingRecipe, load_recipe
+from trovid.structures import TrainingBatch, Video
+from trovid.training.clips import TrainingClips
 from trovid.video.transforms import FrameTransform
 
 HEIGHT, WIDTH = 64, 96
@@ -66,6 +67,13 @@ def tiny_recipe(name: str = "synthvid-selsa-troi", **training: object) -> Recipe
         inference=replace(recipe.inference, support="uniform:3"),
         training=replace(recipe.training, **{**settings, **training}),
     )
+
+
+def batch_of(
+    clips: TrainingClips, settings: TrainingRecipe, *, seed: int, step: int
+) -> TrainingBatch:
+    """What a step takes."""
+    return clips.draw(settings, seed=seed, step=step).batch(clips.transform)
 
 
 def tiny_folder(folder: Path) -> Path:

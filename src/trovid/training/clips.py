@@ -156,10 +156,6 @@ class TrainingClips:
         source = colours if settings.colour_augmentation else None
         return DrawnClips(frames, indices, per_clip, boxes, labels, source)
 
-    def batch(self, settings: TrainingRecipe, *, seed: int, step: int) -> TrainingBatch:
-        """What a step takes, drawn here and now (see `draw`)."""
-        return self.draw(settings, seed=seed, step=step).batch(self.transform)
-
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video, and one of its labelled frames."""
         if draw == "clips":
