@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from tests.cli.tiny_model import save_tiny_model
+from tests.inference.test_long_video import peak_memory, write
 from trovid.allocator import keep_freed_memory
 from trovid.cli.main import main
 from trovid.errors import TrovidError
@@ -25,6 +27,8 @@ VARIABLES = (
 FAULTS = """
 import resource, sys
 import numpy as np
+from tests.cli.tiny_model import save_tiny_model
+from tests.inference.test_long_video import peak_memory, write
 from trovid.allocator import keep_freed_memory
 kept = keep_freed_memory()
 for _ in range(2):
@@ -99,3 +103,16 @@ def test_long_commands_alone_ask_for_it(monkeypatch, capsys, words, asked):
     with pytest.raises(SystemExit):
         main(words)
     assert bool(came) == asked
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(not GLIBC, reason="another C library")
+def test_kept_memory_does_not_grow_over_three_thousand_frames(tmp_path):
+    """With maps of some MiB, which come from the heap now."""
+    model = save_tiny_model(tmp_path / "tiny.safetensors", shorter=224, longer=224)
+    peaks = [
+        peak_memory(write(tmp_path / f"{count}.mp4", count), model, tmp_path / "out")
+        for count in (300, 3000)
+    ]
+    assert peaks[1] - peaks[0] < 30 * 2**20, [f"{peak / 2**20:.0f} MiB" for peak in peaks]

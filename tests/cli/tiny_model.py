@@ -12,11 +12,11 @@ from trovid.recipes import load_recipe
 from trovid.zoo.weights import save_weights
 
 
-def save_tiny_model(path: Path) -> Path:
+def save_tiny_model(path: Path, *, shorter: int = 64, longer: int = 96) -> Path:
     recipe = load_recipe("synthvid-selsa-troi")
     recipe = replace(
         recipe,
-        image=replace(recipe.image, shorter=64, longer=96),
+        image=replace(recipe.image, shorter=shorter, longer=longer),
         inference=replace(recipe.inference, support="uniform:3"),
     )
     torch.manual_seed(0)

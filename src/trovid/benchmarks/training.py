@@ -51,6 +51,7 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
     """Times the whole step (losses, backward, optimiser) on a batch that is generated.
 
     Before that, losses and gradients of one step are compared in float32 from the same weights.
+    Freed memory is kept from here on (`keep_freed_memory`), and the record says whether.
 
     Args:
         recipe: Its model, batch size and number of support frames; its start is not needed.
