@@ -12,9 +12,9 @@ def test_newer_records_take_the_place_of_older(tmp_path):
     path = tmp_path / "new" / "records.json"
     assert read_records(path) == []
     add_records(path, [record(), record(case="b")])
-    add_records(path, [record(value=2), record(backend="direct")])
+    add_records(path, [record(value=2), record(backend="direct"), record(memory="kept")])
     found = [(r["case"], r["backend"], r["value"]) for r in read_records(path)]
-    assert found == [("a", "auto", 2), ("b", "auto", 1), ("a", "direct", 1)]
+    assert found == [("a", "auto", 2), ("b", "auto", 1), ("a", "direct", 1), ("a", "auto", 1)]
     assert [file.name for file in path.parent.iterdir()] == ["records.json"]
 
 

@@ -24,12 +24,14 @@ def run(*words):
     return exited.value.code
 
 
-def test_quick_run(tmp_path, capsys):
+def test_quick_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("TROVID_MALLOC", "system")
     words = ["--quick", "--threads", "1", "--rounds", "2", "--out", str(tmp_path)]
     assert run(*words, "--backends", "reference", "--backends", "direct") == 0
     assert "steps/s" in capsys.readouterr().out
     (record,) = json.loads((tmp_path / "quick-training.json").read_text())["records"]
     assert record["case"] == "synthvid-selsa-troi"
+    assert record["memory"] == "system"
     assert len(record["seconds"]["direct"]) == 2
     assert record["agreement"]["direct"]["passed"]
     assert record["agreement"]["direct"]["gradient"] > 0

@@ -202,6 +202,7 @@ def test_train_takes_a_backbone_by_name(mirror, tmp_path):
     recipe.write_text(json.dumps(recipe_values(small())))
     data = write_imagenet(tmp_path / "ILSVRC2015")
     words = ["train", recipe, "--data", data, "--out", tmp_path / "runs", "--validate", "0"]
+    words += ["--workers", "0"]
     assert run(*words, "--backbone", "r18") == 0
     assert download_path(mirror).exists()
     file = tmp_path / "runs" / "small-selsa-troi-seed0.safetensors"

@@ -11,6 +11,7 @@ import torch
 import torchvision
 from torch import nn
 
+from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.timing import interleave
 from trovid.benchmarks.video_memory import clip_in_own_process
@@ -90,6 +91,7 @@ def run_video(
             **asdict(settings),
             "operator": resolve_backend(settings.backend, torch.empty(0)),
             "device": "cpu",
+            "memory": "kept" if keep_freed_memory() else "system",
             "machine": machine_facts(),
             "image": [recipe.image.shorter, recipe.image.longer],
             "support_frames": SupportSampling.parse(recipe.inference.support).count,

@@ -121,13 +121,13 @@ def _work(
     keep_freed_memory()
     torch.set_num_threads(1)
     with suppress(BrokenPipeError):
-        try:
-            for step in steps:
-                results.send(clips.draw(settings, seed=seed, step=step, rank=rank))
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            results.send(_portable(error))
+        for step in steps:
+            try:
+                drawn = clips.draw(settings, seed=seed, step=step, rank=rank)
+            except Exception as error:
+                results.send(_portable(error))
+                return
+            results.send(drawn)
 
 
 def _end_with_parent() -> None:
