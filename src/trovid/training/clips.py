@@ -57,21 +57,21 @@ class DrawnClips:
         return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
 
     def _images(self, transform: FrameTransform, device: torch.device | str) -> Tensor:
-        """All frames in one tensor, filled clip by clip; zeros on the right and below."""
-        height, width = (
-            max(-(-frames.shape[axis] // transform.divisor) for frames in self.frames)
-            * transform.divisor
-            for axis in (1, 2)
-        )
+        """All frames in one tensor, filled frame by frame; zeros on the right and below."""
+        sides = [
+            [-(-side // transform.divisor) * transform.divisor for side in frames.shape[1:3]]
+            for frames in self.frames
+        ]
+        height, width = map(max, zip(*sides, strict=True))
         shape = (sum(map(len, self.frames)), 3, height, width)
         images = torch.empty(shape, device=device, memory_format=torch.channels_last).zero_()
-        done = 0
-        for frames in self.frames:
-            clip = transform.normalise(list(frames), device)
+        parts = images.split([len(frames) for frames in self.frames])
+        for frames, (own_height, own_width), part in zip(self.frames, sides, parts, strict=True):
+            clip = part[..., :own_height, :own_width]
+            for place, frame in zip(clip, frames, strict=True):
+                place.copy_(transform.normalise([frame], device)[0])
             if self.colours is not None:
-                clip = permute_colours(clip, self.colours)
-            images[done : done + len(clip), :, : clip.shape[-2], : clip.shape[-1]] = clip
-            done += len(clip)
+                clip.copy_(permute_colours(clip, self.colours))
         return images
 
 
