@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.inference.frame_runner import usable_device
+from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips

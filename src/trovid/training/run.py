@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
-from trovid.inference.frame_runner import usable_device
+from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
 from trovid.recipes import Recipe, load_recipe
 from trovid.storage.hashes import sha256_of
