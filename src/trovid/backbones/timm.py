@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from trovid.backbones.contract import Backbone
 from trovid.backbones.reduction import Reduction
 from trovid.errors import TrovidError
+from trovid.nn.inference_form import InferenceForm
+from trovid.nn.low_precision import lower_precision
 
 
-class TimmBackbone(nn.Module):
+class TimmBackbone(Backbone):
     """A network of timm, by name, with random weights; needs `pip install trovid[timm]`.
 
     Args:
@@ -58,12 +61,9 @@ class TimmBackbone(nn.Module):
         self.reduction = Reduction({level: channels[level] for level in levels}, reduction)
         self.level_channels = self.reduction.level_channels
 
-    def train(self, mode: bool = True) -> TimmBackbone:
-        """Training mode, apart from BatchNorm, which keeps its statistics."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+    def inference_form(self, form: InferenceForm) -> TimmBackbone:
+        """The reduction in low precision."""
+        self.reduction = lower_precision(self.reduction, form.dtype)
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

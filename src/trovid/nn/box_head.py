@@ -9,18 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trovid.nn.selsa import SelsaAttention
+from trovid.nn.inference_form import InferenceForm, inference_form
+from trovid.nn.low_precision import lower_precision
+from trovid.nn.selsa import Linear, SelsaAttention
 
 SupportEmbedding = list[tuple[Tensor, Tensor]]
 """For each FC layer with attention the keys and the values of support proposals, Tensor[P, D]."""
-
-
-class RoILinear(nn.Linear):
-    """A fully connected layer on RoI features."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """RoI features Tensor[R, C, h, w] to Tensor[R, D]."""
-        return super().forward(input.flatten(1))
 
 
 class BoxHead(nn.Module):
@@ -57,13 +51,12 @@ class BoxHead(nn.Module):
         self.widths = tuple(hidden)
         widths = [in_features, *hidden]
         pairs = itertools.pairwise(widths)
-        self.layers = nn.ModuleList([RoILinear(*next(pairs))])
-        self.layers.extend(nn.Linear(a, b) for a, b in pairs)
+        self.layers = nn.ModuleList(Linear(before, after) for before, after in pairs)
         self.attention = nn.ModuleList(
             SelsaAttention(width, selsa_heads) for width in hidden if selsa_heads
         )
-        self.class_logits = nn.Linear(widths[-1], num_classes + background_logits)
-        self.box_deltas = nn.Linear(widths[-1], 4 * (1 if class_agnostic else num_classes))
+        self.class_logits = Linear(widths[-1], num_classes + background_logits)
+        self.box_deltas = Linear(widths[-1], 4 * (1 if class_agnostic else num_classes))
         nn.init.normal_(self.class_logits.weight, std=0.01)
         nn.init.normal_(self.box_deltas.weight, std=0.001)
         for layer in (self.class_logits, self.box_deltas):
@@ -73,6 +66,13 @@ class BoxHead(nn.Module):
     def uses_support(self) -> bool:
         """Whether the proposals of support frames take part."""
         return len(self.attention) > 0
+
+    def inference_form(self, form: InferenceForm) -> BoxHead:
+        """The first layer in low precision; see `trovid.nn.inference_form`."""
+        for part in [*self.layers, *self.attention, self.class_logits, self.box_deltas]:
+            inference_form(part, form)
+        self.layers[0] = lower_precision(self.layers[0], form.dtype)
+        return self
 
     def embed_support(self, roi_features: Tensor) -> SupportEmbedding:
         """Everything of the attention that depends on support proposals alone.

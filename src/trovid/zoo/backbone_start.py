@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from trovid.backbones import ResNetBackbone, TimmBackbone
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.torchvision.detector import TorchvisionBackbone
+from trovid.detectors.torchvision.backbone import TorchvisionBackbone
 from trovid.errors import TrovidError
 from trovid.storage.tensor_files import read_tensors
 from trovid.storage.torch_checkpoints import read_checkpoint
