@@ -1,4 +1,4 @@
-"""The graphs that are exported: a detector's own code behind inputs and outputs of plain tensors."""
+"""The graphs that are exported: a detector's own code between plain tensors."""
 
 from __future__ import annotations
 
@@ -83,8 +83,7 @@ class Encoder(Graph):
     """The graph from one support frame to its packed bank."""
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
-        """For the searched level rows [1, H*W, C] and inverse norms [1, H*W], then for each layer
-        with attention keys and values [P, D]."""
+        """See `bank_names`: rows [1, H*W, C], inverse norms [1, H*W], keys and values [P, D]."""
         support = self.encode(frame.unsqueeze(0))
         maps = [part for own in support.maps.values() for part in (own.rows, own.inverse_norms)]
         return (*maps, *(part for pair in support.embedding for part in pair))

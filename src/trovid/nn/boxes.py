@@ -85,23 +85,23 @@ def suppress(
 
 
 class Selection(Protocol):
-    """What is asked of detections, such as `trovid.structures.DetectOptions`.
-
-    Attributes:
-        score: Lowest score that is kept (exclusive).
-        nms: IoU above which the lower of two boxes of a class goes; 1 keeps all.
-        class_agnostic_nms: Whether boxes of different classes suppress each other too.
-        max_detections: Detections at most; None for any number.
-    """
+    """What is asked of detections, such as `trovid.structures.DetectOptions`."""
 
     @property
-    def score(self) -> float | None: ...
+    def score(self) -> float | None:
+        """Lowest score that is kept (exclusive)."""
+
     @property
-    def nms(self) -> float | None: ...
+    def nms(self) -> float | None:
+        """IoU above which the lower of two boxes of a class goes; 1 keeps all."""
+
     @property
-    def class_agnostic_nms(self) -> bool: ...
+    def class_agnostic_nms(self) -> bool:
+        """Whether boxes of different classes suppress each other too."""
+
     @property
-    def max_detections(self) -> int | None: ...
+    def max_detections(self) -> int | None:
+        """Detections at most; None for any number."""
 
 
 def select_boxes(

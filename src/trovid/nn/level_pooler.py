@@ -9,7 +9,11 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import box_area
 
-from trovid.nn.extractors.contract import Extractor, SupportMaps
+from trovid.nn.extractors.contract import Extractor
+from trovid.ops import PackedSupport, pack_support
+
+SupportMaps = Tensor | Sequence[Tensor] | PackedSupport
+"""Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W], or packed."""
 
 
 class LevelPooler(nn.Module):
@@ -87,18 +91,21 @@ class LevelPooler(nn.Module):
         Returns:
             Tensor[R, C, h, w], in the order of `boxes`.
         """
-        self._check(x, support)
+        for name in self.featmap_names:
+            if name not in x:
+                raise ValueError(f"`x` must hold the level {name!r}, but has {list(x)}")
+        maps = self._searched_maps(support) if support is not None else {}
         scales = self.scales(x, image_shapes)
         levels = self.levels(boxes, scales)
         names = list(zip(self.featmap_names, scales, strict=True))
         if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
-            return self._exported(x, boxes, names, torch.cat(levels), support)
+            return self._exported(x, boxes, names, torch.cat(levels), maps)
         pooled = [
             self.extractor.extract(
                 x[name],
                 [part[of_box == level] for part, of_box in zip(boxes, levels, strict=True)],
                 scale,
-                None if support is None else support[self.searched_level(name)],
+                maps.get(self.searched_level(name)),
             )
             for level, (name, scale) in enumerate(names)
         ]
@@ -113,17 +120,17 @@ class LevelPooler(nn.Module):
         boxes: Sequence[Tensor],
         names: Sequence[tuple[str, float]],
         level_of: Tensor,
-        support: Mapping[str, SupportMaps] | None,
+        support: Mapping[str, PackedSupport],
     ) -> Tensor:
         """Every level for every box of one image, then each box its own: no size differs."""
         pooled = [self.extractor.align(x[name], boxes, scale) for name, scale in names]
         chosen = pooled[0]
         for level, part in enumerate(pooled[1:], 1):
             chosen = torch.where((level_of == level).view(-1, 1, 1, 1), part, chosen)
-        if support is None:
+        if not support:
             return chosen
-        (searched,) = self.searched_levels
-        return self.extractor.aggregate(chosen, support[searched])
+        (searched,) = support.values()
+        return self.extractor.aggregate(chosen, searched)
 
     def scales(
         self, x: Mapping[str, Tensor], image_shapes: Sequence[tuple[int, int]]
@@ -153,13 +160,15 @@ class LevelPooler(nn.Module):
             levels.append(level.floor().clamp(lowest, highest).long() - lowest)
         return levels
 
-    def _check(self, x: Mapping[str, Tensor], support: Mapping[str, SupportMaps] | None) -> None:
-        for name in self.featmap_names:
-            if name not in x:
-                raise ValueError(f"`x` must hold the level {name!r}, but has {list(x)}")
-        for name in () if support is None else self.searched_levels:
+    def _searched_maps(self, support: Mapping[str, SupportMaps]) -> dict[str, PackedSupport]:
+        for name in self.searched_levels:
             if name not in support:
                 raise ValueError(f"`support` must hold the level {name!r}, but has {list(support)}")
+        maps = {name: support[name] for name in self.searched_levels}
+        return {
+            name: own if isinstance(own, PackedSupport) else pack_support(own)
+            for name, own in maps.items()
+        }
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""

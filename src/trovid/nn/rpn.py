@@ -58,11 +58,10 @@ class Anchors:
         rounded: bool = True,
     ) -> None:
         self.rounded = rounded
-        same = isinstance(aspect_ratios[0], int | float)
-        self.shapes = list(
-            zip(sizes, [aspect_ratios] * len(sizes) if same else aspect_ratios, strict=True)
-        )
-        (self.per_place,) = {len(own) * len(ratios) for own, ratios in self.shapes}
+        ratios = [own for own in aspect_ratios if isinstance(own, int | float)]
+        each = [own for own in aspect_ratios if not isinstance(own, int | float)]
+        self.shapes = list(zip(sizes, each or [ratios] * len(sizes), strict=True))
+        (self.per_place,) = {len(sides) * len(own) for sides, own in self.shapes}
 
     def __call__(self, levels: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
         """The anchors Tensor[A, 4] of all levels, place after place.

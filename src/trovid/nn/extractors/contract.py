@@ -9,10 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from trovid.ops import PackedSupport, pack_support
-
-SupportMaps = Tensor | Sequence[Tensor] | PackedSupport
-"""Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W], or packed."""
+from trovid.ops import PackedSupport
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +64,7 @@ class Extractor(nn.Module):
         features: Tensor,
         boxes: Sequence[Tensor],
         spatial_scale: float,
-        support: SupportMaps | None = None,
+        support: PackedSupport | None = None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of several frames, each with its own support frames.
 
@@ -75,13 +72,11 @@ class Extractor(nn.Module):
             features: Tensor[B, C, H, W].
             boxes: B Tensor[R_i, 4] in image pixels.
             spatial_scale: Map pixels per image pixel.
-            support: The support maps of B videos; None for none.
+            support: The support maps of B videos; None where there are none to search.
         """
         roi_features = self.align(features, boxes, spatial_scale)
-        if support is None or not self.searches_support:
+        if support is None:
             return roi_features
-        if not isinstance(support, PackedSupport):
-            support = pack_support(support)
         parts = roi_features.split([len(own) for own in boxes])
         return torch.cat(
             [

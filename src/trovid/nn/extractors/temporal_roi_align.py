@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from trovid.nn.extractors.contract import Extractor, Sight, SupportMaps
+from trovid.nn.extractors.contract import Extractor, Sight
 from trovid.nn.extractors.roi_align import aligned_features
 from trovid.ops import (
     PackedSupport,
@@ -117,7 +117,7 @@ class TemporalRoIAlign(Extractor):
     def forward(
         self,
         features: Tensor,
-        support_features: SupportMaps,
+        support_features: Tensor | Sequence[Tensor] | PackedSupport,
         boxes: Tensor | Sequence[Tensor],
     ) -> Tensor:
         """Pool.
@@ -138,7 +138,7 @@ class TemporalRoIAlign(Extractor):
         features: Tensor,
         boxes: Sequence[Tensor],
         spatial_scale: float,
-        support: SupportMaps | None = None,
+        support: PackedSupport | None = None,
     ) -> Tensor:
         """See `Extractor.extract`: by the operator, in place of `align` and `aggregate`."""
         if support is None:
@@ -148,7 +148,7 @@ class TemporalRoIAlign(Extractor):
     def _operator(
         self,
         features: Tensor,
-        support: SupportMaps,
+        support: Tensor | Sequence[Tensor] | PackedSupport,
         boxes: Tensor | Sequence[Tensor],
         spatial_scale: float,
     ) -> Tensor:
