@@ -11,7 +11,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.torchvision.detector import from_torchvision
-from trovid.recipes.schema import TorchvisionModelRecipe
+from trovid.recipes import TorchvisionModelRecipe
 
 
 def build_from_builder(recipe: TorchvisionModelRecipe) -> Detector:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trovid.detectors.torchvision.building import take_over, torchvision_network
 from trovid.errors import TrovidError
-from trovid.recipes.schema import Recipe, TorchvisionModelRecipe, recipe_values
+from trovid.recipes import Recipe, TorchvisionModelRecipe, recipe_values
 from trovid.storage.hashes import sha256_of
 from trovid.storage.torch_checkpoints import read_checkpoint
 
