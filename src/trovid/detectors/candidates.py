@@ -8,7 +8,7 @@ from typing import Self
 
 from torch import Tensor
 
-from trovid.nn.boxes import select_boxes
+from trovid.nn.box_head import select_boxes
 from trovid.structures import Detections, DetectOptions
 from trovid.structures.detections import scaled_boxes
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.nn.boxes import select_boxes
+from trovid.nn.box_head import select_boxes
 from trovid.ops import PackedSupport
 from trovid.structures import DetectOptions
 from trovid.video.transforms import FrameTransform

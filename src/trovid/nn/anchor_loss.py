@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from trovid.nn.box_head import BoxCoder
 from trovid.nn.box_sampling import BELOW, match_boxes, sample_boxes
-from trovid.nn.boxes import BoxCoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import Conv2dNormActivation, clip_boxes_to_image
 
 from trovid.nn.anchor_loss import AnchorLoss
-from trovid.nn.boxes import BoxCoder, suppress
+from trovid.nn.box_head import BoxCoder, suppress
 
 FIRST_LOOK = 4
 """How many boxes, as a multiple of those wanted, the suppression looks at first."""

@@ -12,8 +12,13 @@ from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, box_head_losses
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.nn.box_head import BoxHead, SupportEmbedding
-from trovid.nn.boxes import BoxCoder, select_boxes, without_small_boxes
+from trovid.nn.box_head import (
+    BoxCoder,
+    BoxHead,
+    SupportEmbedding,
+    select_boxes,
+    without_small_boxes,
+)
 from trovid.nn.inference_form import InferenceForm, inference_form
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork

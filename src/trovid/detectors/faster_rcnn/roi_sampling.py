@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from trovid.nn.box_head import BoxCoder
 from trovid.nn.box_sampling import match_boxes, sample_boxes
-from trovid.nn.boxes import BoxCoder
 
 
 @dataclass(frozen=True, eq=False)

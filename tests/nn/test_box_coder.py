@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trovid.nn.boxes import BoxCoder
+from trovid.nn.box_head import BoxCoder
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
