@@ -8,11 +8,17 @@ import torch
 from trovid.nn import onednn, selsa
 from trovid.nn.inference_form import InferenceForm
 
-pytestmark = pytest.mark.skipif(not onednn.available(), reason="torch is without oneDNN here")
+WITHOUT = pytest.mark.skipif(not onednn.available(), reason="torch is without oneDNN here")
+
+
+def test_this_torch_has_what_the_fast_forms_call():
+    """Where a torch with oneDNN lacks it, plain ways serve: this says that they do."""
+    assert onednn.available() == torch.backends.mkldnn.is_available()
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("rows", [0, 1, 37])
+@WITHOUT
 def test_linear(rows, bias):
     torch.manual_seed(0)
     layer = selsa.Linear(6 * 7 * 7, 50, bias=bias)
@@ -27,6 +33,7 @@ def test_linear(rows, bias):
 
 @pytest.mark.parametrize("scores", [selsa.SCORES, 100])
 @pytest.mark.parametrize("support", [1, 90])
+@WITHOUT
 def test_attention(monkeypatch, scores, support):
     monkeypatch.setattr(selsa, "SCORES", scores)
     torch.manual_seed(0)

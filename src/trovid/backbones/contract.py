@@ -35,6 +35,18 @@ class Backbone(nn.Module):
             keep_statistics(part)
         return self
 
-    def inference_form(self, form: InferenceForm) -> nn.Module:
+    def inference_form(self, form: InferenceForm) -> Backbone:
         """See `trovid.nn.inference_form`."""
         return self
+
+    def network_state(self) -> dict[str, Tensor]:
+        """The tensors that a classification network's weights start, by its names for them.
+
+        None of the other parts (the reduction, a feature pyramid); empty where no such weights are
+        published.
+        """
+        return {}
+
+    def network_key(self, name: str) -> str:
+        """A tensor's name as this network and the published one share it."""
+        return name

@@ -72,6 +72,10 @@ class ResNetBackbone(Backbone):
             for part in frozen[: frozen_stages + 1]:
                 part.requires_grad_(False)
 
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return {k: v for k, v in self.state_dict().items() if not k.startswith("reduction.")}
+
     def _stages(self) -> list[tuple[str, nn.Sequential]]:
         return [
             ("conv2", self.layer1),

@@ -66,6 +66,14 @@ class TimmBackbone(Backbone):
         self.reduction = lower_precision(self.reduction, form.dtype)
         return self
 
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return self.network.state_dict()
+
+    def network_key(self, name: str) -> str:
+        """Timm's feature networks say `stages_0` for `stages.0`."""
+        return name.replace("_", ".")
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Tensor[B, 3, H, W] to the levels, Tensor[B, C, H / stride, W / stride] each."""
         maps = self.network(images)

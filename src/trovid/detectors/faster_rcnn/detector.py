@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, box_head_losses
@@ -19,7 +20,7 @@ from trovid.nn.box_head import (
     select_boxes,
     without_small_boxes,
 )
-from trovid.nn.inference_form import InferenceForm, inference_form
+from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork
 from trovid.ops import PackedSupport, pack_support
@@ -60,7 +61,7 @@ class Detector(VideoDetector):
         self,
         *,
         class_names: Sequence[str],
-        backbone: nn.Module,
+        backbone: Backbone,
         rpn: ProposalNetwork,
         roi_features: LevelPooler,
         box_head: BoxHead,
@@ -204,7 +205,7 @@ class Detector(VideoDetector):
         Temporal RoI Align above all, and the RPN, whose rounding would move one box in thirty by
         more than a pixel (another choice among nearly equal proposals).
         """
-        self.backbone = inference_form(self.backbone, form)
+        self.backbone = self.backbone.inference_form(form)
         self.box_head.inference_form(form)
         return self
 

@@ -25,6 +25,10 @@ class TorchvisionBackbone(Backbone):
         self.strides = {name: 64 // level.shape[-1] for name, level in levels.items()}
         self.level_channels = {name: level.shape[1] for name, level in levels.items()}
 
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return self.network.get_submodule("body").state_dict()
+
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Tensor[B, 3, H, W] to the levels, finest first."""
         levels = self.network(images)

@@ -136,14 +136,14 @@ class FixedStatistics(nn.Sequential):
 def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
     """The same network with the parts of torchvision's, on the named levels."""
     matcher, sampler = rpn.proposal_matcher, rpn.fg_bg_sampler
-    looked_at, wanted = rpn._pre_nms_top_n, rpn._post_nms_top_n
+    pre_nms, post_nms = zip(*(_kept(rpn, training) for training in (True, False)), strict=True)
     own = ProposalNetwork(
         in_channels=rpn.head.cls_logits.in_channels,
         levels=levels,
         anchor_sizes=rpn.anchor_generator.sizes,
         aspect_ratios=rpn.anchor_generator.aspect_ratios,
-        pre_nms=(looked_at["training"], looked_at["testing"]),
-        post_nms=(wanted["training"], wanted["testing"]),
+        pre_nms=pre_nms,
+        post_nms=post_nms,
         nms=rpn.nms_thresh,
         samples=sampler.batch_size_per_image,
         positive_fraction=sampler.positive_fraction,
@@ -154,6 +154,14 @@ def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
     for part in ("conv", "cls_logits", "bbox_pred"):
         setattr(own.head, part, getattr(rpn.head, part))
     return own
+
+
+def _kept(rpn: Any, training: bool) -> tuple[int, int]:
+    """How many proposals are kept before and after suppression, in training or at test."""
+    mode, rpn.training = rpn.training, training
+    kept = rpn.pre_nms_top_n(), rpn.post_nms_top_n()
+    rpn.training = mode
+    return kept
 
 
 def _pooled_levels(backbone: TorchvisionBackbone, names: Sequence[str]) -> list[str]:
