@@ -9,8 +9,7 @@ from torch import Tensor
 
 from trovid.nn.extractors.contract import Extractor
 from trovid.ops import roi_align
-from trovid.ops.dispatch import check_size
-from trovid.ops.roi_align import boxes_to_rois
+from trovid.ops.checks import boxes_to_rois, check_size
 
 
 class RoIAlign(Extractor):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 
 from trovid.nn.extractors.contract import Extractor, Sight
 from trovid.nn.extractors.roi_align import aligned_features
+from trovid.nn.tracing import one_node
 from trovid.ops import (
     PackedSupport,
     most_similar_roi_align,
-    reference,
     temporal_attention,
     temporal_roi_align,
 )
-from trovid.ops.dispatch import check_size
+from trovid.ops.checks import check_size
+from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
 
 class TemporalAttentionEmbedding(nn.Module):
@@ -131,7 +135,12 @@ class TemporalRoIAlign(Extractor):
         Returns:
             Tensor[R, C, h, w].
         """
+        if isinstance(features, Proxy):
+            return one_node(self, features, support_features, boxes)
         return self._operator(features, support_features, boxes, self.spatial_scale)
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise NotImplementedError(NO_TORCHSCRIPT)
 
     def extract(
         self,
