@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close, usable_backends
-from trovid.nn import MultiScaleTemporalRoIAlign, TemporalRoIAlign
+from trovid.nn import LevelPooler, TemporalRoIAlign
 from trovid.ops import pack_support, roi_align, temporal_roi_align
 from trovid.ops.temporal_roi_align import api
 
@@ -115,10 +115,10 @@ def test_the_index_in_the_batch_is_checked_inside_a_graph():
 
 
 def test_the_module_of_many_levels_is_one_graph():
-    module = MultiScaleTemporalRoIAlign(["a", "b"], 3, channels=8, canonical_scale=40)
+    module = LevelPooler(TemporalRoIAlign(3, channels=8), ["a", "b"], canonical_scale=40)
     maps = {"a": torch.rand(2, 8, 20, 24, generator=GENERATOR), "b": FEATURES}
     support = {"a": torch.rand(2, 1, 8, 20, 24, generator=GENERATOR), "b": SUPPORT}
-    inputs = maps, support, BOXES, [(160, 192)] * 2
+    inputs = maps, BOXES, [(160, 192)] * 2, support
     with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=True):
         compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
         expected, actual = module(*inputs), compiled(*inputs)

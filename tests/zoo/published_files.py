@@ -19,7 +19,10 @@ KEYS = (
     (r"rpn\.head\.conv\.0\.0\.(\w+)", r"rpn_head.rpn_conv.\1"),
     (r"rpn\.head\.cls_logits\.(\w+)", r"rpn_head.rpn_cls.\1"),
     (r"rpn\.head\.bbox_pred\.(\w+)", r"rpn_head.rpn_reg.\1"),
-    (r"roi_features\.embedding\.(\w+)", r"roi_head.bbox_roi_extractor.embed_network.conv.\1"),
+    (
+        r"roi_features\.extractor\.embedding\.(\w+)",
+        r"roi_head.bbox_roi_extractor.embed_network.conv.\1",
+    ),
     (r"box_head\.layers\.(\d)\.(\w+)", r"roi_head.bbox_head.shared_fcs.\1.\2"),
     (r"box_head\.class_logits\.(\w+)", r"roi_head.bbox_head.fc_cls.\1"),
     (r"box_head\.box_deltas\.(\w+)", r"roi_head.bbox_head.fc_reg.\1"),

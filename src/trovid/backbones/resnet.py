@@ -8,10 +8,15 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 
+from trovid.backbones.contract import Backbone
+from trovid.backbones.fused_bottleneck import fuse_residuals
 from trovid.backbones.reduction import Reduction
+from trovid.nn.batch_norm import fold_batch_norm
+from trovid.nn.inference_form import InferenceForm
+from trovid.nn.low_precision import lower_precision
 
 
-class ResNetBackbone(nn.Module):
+class ResNetBackbone(Backbone):
     """A residual network with stride 16 at the end, whose BatchNorm keeps its statistics.
 
     The parameters have torchvision's names, so that its ImageNet weights fit. The 3x3 convolutions
@@ -67,6 +72,10 @@ class ResNetBackbone(nn.Module):
             for part in frozen[: frozen_stages + 1]:
                 part.requires_grad_(False)
 
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return {k: v for k, v in self.state_dict().items() if not k.startswith("reduction.")}
+
     def _stages(self) -> list[tuple[str, nn.Sequential]]:
         return [
             ("conv2", self.layer1),
@@ -75,12 +84,13 @@ class ResNetBackbone(nn.Module):
             ("conv5", self.layer4),
         ]
 
-    def train(self, mode: bool = True) -> ResNetBackbone:
-        """Training mode, apart from BatchNorm, which keeps its statistics."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+    def inference_form(self, form: InferenceForm) -> ResNetBackbone:
+        """BatchNorm folded, sums made by the convolutions, the coarsest maps in low precision."""
+        fold_batch_norm(self)
+        if form.onednn:
+            fuse_residuals(self)
+        for name in ("layer3", "layer4", "reduction"):
+            setattr(self, name, lower_precision(getattr(self, name), form.dtype))
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -7,6 +7,10 @@ from collections import OrderedDict
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from trovid.backbones.contract import Backbone
+from trovid.nn.batch_norm import fold_batch_norm
+from trovid.nn.inference_form import InferenceForm
+
 
 def _conv_norm(in_channels: int, out_channels: int, *, kernel: int = 3, stride: int = 1):
     return nn.Sequential(
@@ -35,7 +39,7 @@ class ResidualBlock(nn.Module):
         return F.relu(y + self.shortcut(x))
 
 
-class SmallBackbone(nn.Module):
+class SmallBackbone(Backbone):
     """A residual network for small images on a CPU, with one map of stride 8.
 
     The last stage (stride 16) gives context: it is reduced, enlarged and added to stride 8.
@@ -73,11 +77,16 @@ class SmallBackbone(nn.Module):
         for part in self.frozen:
             part.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> SmallBackbone:
-        """Training mode for all parts that are not frozen."""
-        super().train(mode)
-        for part in self.frozen:
-            part.eval()
+    def fixed(self) -> list[nn.Module]:
+        """The frozen parts."""
+        return self.frozen
+
+    def inference_form(self, form: InferenceForm) -> SmallBackbone:
+        """BatchNorm folded; all in float32.
+
+        Rounded to bfloat16, any of its parts moves one box in twenty by more than a pixel.
+        """
+        fold_batch_norm(self)
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

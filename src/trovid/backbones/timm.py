@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from trovid.backbones.contract import Backbone
 from trovid.backbones.reduction import Reduction
 from trovid.errors import TrovidError
+from trovid.nn.inference_form import InferenceForm
+from trovid.nn.low_precision import lower_precision
 
 
-class TimmBackbone(nn.Module):
+class TimmBackbone(Backbone):
     """A network of timm, by name, with random weights; needs `pip install trovid[timm]`.
 
     Args:
@@ -58,13 +61,18 @@ class TimmBackbone(nn.Module):
         self.reduction = Reduction({level: channels[level] for level in levels}, reduction)
         self.level_channels = self.reduction.level_channels
 
-    def train(self, mode: bool = True) -> TimmBackbone:
-        """Training mode, apart from BatchNorm, which keeps its statistics."""
-        super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+    def inference_form(self, form: InferenceForm) -> TimmBackbone:
+        """The reduction in low precision."""
+        self.reduction = lower_precision(self.reduction, form.dtype)
         return self
+
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return self.network.state_dict()
+
+    def network_key(self, name: str) -> str:
+        """Timm's feature networks say `stages_0` for `stages.0`."""
+        return name.replace("_", ".")
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Tensor[B, 3, H, W] to the levels, Tensor[B, C, H / stride, W / stride] each."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.torchvision.detector import build_from_builder
-from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
+from trovid.detectors.torchvision.building import build_from_builder
+from trovid.nn import BoxHead, LevelPooler, RoIAlign, TemporalRoIAlign
 from trovid.nn.rpn import ProposalNetwork
 from trovid.recipes import (
     BackboneRecipe,
@@ -34,20 +34,21 @@ def build_detector(recipe: Recipe) -> Detector:
     roi, head = parts.roi, parts.box_head
     (roi_channels,) = {_channels(channels, level) for level in roi.levels}
     (rpn_channels,) = {_channels(channels, level) for level in parts.rpn.levels}
-    pooling: dict[str, Any] = {
-        "featmap_names": list(roi.levels),
-        "output_size": roi.output_size,
-        "sampling_ratio": roi.sampling_ratio,
-        "aligned": roi.aligned,
-    }
+    plain = {name: getattr(roi, name) for name in ("output_size", "sampling_ratio", "aligned")}
+    rpn = ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn))
+    extractor = (
+        RoIAlign(**plain)
+        if roi.temporal is None
+        else TemporalRoIAlign(**plain, channels=roi_channels, **_fields(roi.temporal))
+    )
     return Detector(
         class_names=parts.classes,
         backbone=backbone,
-        rpn=ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn)),
-        roi_features=MultiScaleRoIAlign(**pooling)
-        if roi.temporal is None
-        else MultiScaleTemporalRoIAlign(**pooling, channels=roi_channels, **_fields(roi.temporal)),
-        support_roi_features=MultiScaleRoIAlign(**pooling) if head.selsa_heads else None,
+        rpn=rpn,
+        roi_features=LevelPooler(extractor, roi.levels),
+        support_roi_features=LevelPooler(RoIAlign(**plain), roi.levels)
+        if head.selsa_heads
+        else None,
         box_head=BoxHead(
             roi_channels * roi.output_size**2,
             hidden=head.hidden,

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
-import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image
 
+from trovid.nn.box_head import select_boxes
 from trovid.structures import Detections, DetectOptions
 from trovid.structures.detections import scaled_boxes
 
@@ -60,16 +59,8 @@ class Candidates:
         Args:
             options: With `score`, `nms`, `class_agnostic_nms` and `max_detections`.
         """
-        assert options.score is not None
-        assert options.nms is not None
-        boxes, scores, labels, _ = select_boxes(
-            self.boxes,
-            self.class_scores,
-            self.image_size,
-            score=options.score,
-            nms=options.nms,
-            class_agnostic_nms=options.class_agnostic_nms,
-            max_detections=options.max_detections,
+        boxes, scores, labels = select_boxes(
+            self.boxes, self.class_scores, self.image_size, options
         )
         return Detections(
             boxes=boxes,
@@ -80,48 +71,3 @@ class Candidates:
             time=self.time,
             image_size=self.image_size,
         )
-
-
-def select_boxes(
-    boxes: Tensor,
-    class_scores: Tensor,
-    image_size: tuple[int, int],
-    *,
-    score: float,
-    nms: float,
-    class_agnostic_nms: bool = False,
-    max_detections: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The detections of a frame among its candidates.
-
-    Args:
-        boxes: Tensor[R, 1, 4] or Tensor[R, num_classes, 4].
-        class_scores: Tensor[R, num_classes].
-        image_size: Height and width that boxes are clipped to.
-        score: Lowest score that is kept (exclusive).
-        nms: IoU above which the lower of two boxes of a class goes; 1 keeps all.
-        class_agnostic_nms: Whether boxes of different classes suppress each other too.
-        max_detections: Detections at most; None for any number.
-
-    Returns:
-        Boxes Tensor[N, 4], scores Tensor[N], labels Tensor[N], and Tensor[N], the row of each in
-        `boxes`; best first.
-    """
-    roi, label = (class_scores > score).nonzero(as_tuple=True)
-    scores = class_scores[roi, label]
-    column = label if boxes.shape[1] > 1 else torch.zeros_like(label)
-    chosen = clip_boxes_to_image(boxes[roi, column], image_size)
-    finite = chosen.isfinite().all(1)  # with weights of huge values a box may be none
-    chosen, scores, label, roi = chosen[finite], scores[finite], label[finite], roi[finite]
-    group = torch.zeros_like(label) if class_agnostic_nms else label
-    keep = batched_nms(chosen, scores, group, nms)[:max_detections]
-    return chosen[keep], scores[keep], label[keep], roi[keep]
-
-
-def without_small_boxes(
-    boxes: Tensor, class_scores: Tensor, image_size: tuple[int, int], smallest: float
-) -> Tensor:
-    """The class scores, 0 where a side of the box within the frame is shorter than `smallest`."""
-    clipped = clip_boxes_to_image(boxes, image_size)
-    large = (clipped[..., 2:] - clipped[..., :2] >= smallest).all(-1)
-    return class_scores * large

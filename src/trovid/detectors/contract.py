@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 from torch import Tensor, nn
 
 from trovid.detectors.candidates import Candidates
+from trovid.nn.inference_form import InferenceForm
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 
 
@@ -87,6 +88,10 @@ class VideoDetector(nn.Module):
             For each image its detections in pixels of the image; with `selection="candidates"` all
             boxes before any is chosen.
         """
+
+    def inference_form(self, form: InferenceForm) -> Self:
+        """See `trovid.nn.inference_form`."""
+        return self
 
     @abstractmethod
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:

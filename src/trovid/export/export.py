@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import io
 import json
@@ -10,19 +11,14 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from trovid import __version__
 from trovid.errors import TrovidError
-from trovid.export.exported import (
-    Encoder,
-    FromBank,
-    FromFrames,
-    SingleFrame,
-)
+from trovid.export.graphs import Encoder, FromBank, FromFrames, SingleFrame, bank_names
 from trovid.files import replacing
 from trovid.inference.predictor import Predictor
 from trovid.structures.support_sampling import SupportSampling
@@ -76,42 +72,49 @@ def export(
     _need_torch()
     if format == "onnx":
         _need("onnx", "onnxscript")
-    inference = predictor.recipe.inference
+    options = predictor.options(score=score, nms=nms, max_detections=max_detections)
+    options = dataclasses.replace(options, target_among_support=False)
     size = predictor.transform.size(*frame_size)
-    options: dict[str, Any] = {
-        "score": score,
-        "nms_iou": inference.nms if nms is None else nms,
-        "max_detections": max_detections or inference.max_detections,
-    }
-    model = (predictor.detector.cpu().eval(), predictor.transform, size)
+    detector = predictor.detector.cpu().eval()
+    model = (detector, predictor.transform, size, options)
     frame = torch.zeros(*size, 3, dtype=torch.uint8)
-    count = support_frames or SupportSampling.parse(inference.support).count
-    try:
-        detector = predictor.detector
-        if not (detector.uses_support and detector.temporal_trained):
-            graphs = {"": (SingleFrame(*model, **options), (frame,), ["frame"], OUTPUTS)}
-        elif support == "frames":
-            frames = frame.expand(count, *frame.shape)
-            graph = FromFrames(*model, **options)
-            graphs = {"": (graph, (frame, frames), ["frame", "support"], OUTPUTS)}
-        else:
-            encoder, graph = Encoder(*model, **options), FromBank(*model, **options)
-            with torch.no_grad():
-                banks = [encoder(frame)] * 2
-            bank = [torch.cat(parts) for parts in zip(*banks, strict=True)]
-            graphs = {
-                "": (graph, (frame, *bank), ["frame", *graph.names], OUTPUTS),
-                "-encode": (encoder, (frame,), ["frame"], encoder.names),
-            }
-    except ValueError as error:
-        raise TrovidError(f"{predictor.name}: {error}") from error
+    if not (detector.uses_support and detector.temporal_trained):
+        graphs = {"": (SingleFrame(*model), (frame,), ["frame"], OUTPUTS)}
+    elif len(detector.searched_levels) > 1:
+        raise TrovidError(
+            f"{predictor.name}: only models that search one level of the support frames can be "
+            f"exported, but this one searches {', '.join(detector.searched_levels)}; "
+            "recipes with `searched: last` have one"
+        )
+    elif support == "frames":
+        count = support_frames or SupportSampling.parse(predictor.recipe.inference.support).count
+        frames = frame.expand(count, *frame.shape)
+        graphs = {"": (FromFrames(*model), (frame, frames), ["frame", "support"], OUTPUTS)}
+    else:
+        encoder, graph, names = Encoder(*model), FromBank(*model), bank_names(detector)
+        with torch.no_grad():
+            banks = [encoder(frame)] * 2
+            for own in encoder.encode(frame.unsqueeze(0)).maps.values():
+                graph.map_size = own.size
+        bank = [torch.cat(parts) for parts in zip(*banks, strict=True)]
+        graphs = {
+            "": (graph, (frame, *bank), ["frame", *names], OUTPUTS),
+            "-encode": (encoder, (frame,), ["frame"], names),
+        }
     facts = {
         "trovid": __version__,
         "model": predictor.name,
         "class_names": json.dumps(predictor.class_names),
         "frame_size": json.dumps(frame_size),
         "resized_size": json.dumps(size),
-        "options": json.dumps({**options, "support": inference.support}),
+        "options": json.dumps(
+            {
+                "score": options.score,
+                "nms_iou": options.nms,
+                "max_detections": options.max_detections,
+                "support": predictor.recipe.inference.support,
+            }
+        ),
     }
     files = []
     for suffix, (module, inputs, names, outputs) in graphs.items():

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
-from trovid.nn import MultiScaleTemporalRoIAlign
-from trovid.ops import most_similar_roi_align, roi_align, temporal_attention
+from trovid.nn import LevelPooler
+from trovid.ops import pack_support
 from trovid.structures import Detections
 from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader
@@ -96,23 +96,10 @@ def explain(
     support_images, _ = predictor.input(frames)
     maps = predictor.detector.backbone(support_images)[searched]
     stride = 1 / scales[pool.featmap_names.index(searched)]
-    roi = roi_align(
-        features[level], rois, pool.output_size, scales[number], pool.sampling_ratio, pool.aligned
-    )
-    similar, points, scores = most_similar_roi_align(roi, maps, top_k=pool.top_k)
-    if pool.embedding is None:
-        weights = similar.new_full((len(frames) + 1, 1, 1, *roi.shape[-2:]), 1 / (len(frames) + 1))
-    else:
-        _, weights = temporal_attention(
-            roi,
-            similar,
-            num_heads=pool.num_heads,
-            weight=pool.embedding.weight,
-            bias=pool.embedding.bias,
-            logit_scale=pool.logit_scale,
-        )
+    roi_features = pool.extractor.align(features[level], rois, scales[number])
+    seen = pool.extractor.sight(roi_features, pack_support(maps))
     rows, columns = pool.output_size
-    best = points[:, 0, 0, row, column]
+    best = seen.cells[:, 0, row, column]
     places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)
     return Explanation(
         level=level,
@@ -122,8 +109,8 @@ def explain(
         cell=_cell(box, row, column, rows, columns),
         support=frames,
         points=((places + 0.5) * stride / scale).cpu(),
-        similarities=scores[:, 0, 0, row, column].cpu(),
-        weights=weights[:, 0, :, row, column].mean(1).cpu(),
+        similarities=seen.similarities[:, 0, row, column].cpu(),
+        weights=seen.weights[:, 0, row, column].cpu(),
     )
 
 
@@ -165,9 +152,9 @@ def _check_frame(reader: VideoReader, frame: int) -> None:
         )
 
 
-def _pool(predictor: Predictor) -> MultiScaleTemporalRoIAlign:
+def _pool(predictor: Predictor) -> LevelPooler:
     pool = predictor.detector.roi_features
-    if not isinstance(pool, MultiScaleTemporalRoIAlign):
+    if not pool.extractor.searches_support:
         raise TrovidError(
             f"{predictor.name} has no Temporal RoI Align: nothing to explain; "
             "choose another model (`trovid models`), such as synthvid-selsa-troi"

@@ -341,7 +341,7 @@ class Predictor:
         Raises:
             TrovidError: If memory is short.
         """
-        given = [support for support in supports if support is not None and len(support)]
+        given = [support for support in supports if support is not None]
         with self._computing():
             images, size = self.input(frames)
             found = self.running.detect(

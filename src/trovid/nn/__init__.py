@@ -1,14 +1,15 @@
-"""Modules that own weights: Temporal RoI Align, SELSA's attention, the box head."""
+"""Modules that own weights: RoI features, SELSA's attention, the box head, the RPN."""
 
 from trovid.nn.box_head import BoxHead
-from trovid.nn.multi_scale_roi_align import MultiScaleRoIAlign
+from trovid.nn.extractors import Extractor, RoIAlign, TemporalRoIAlign
+from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.selsa import SelsaAttention
-from trovid.nn.temporal_roi_align import MultiScaleTemporalRoIAlign, TemporalRoIAlign
 
 __all__ = [
     "BoxHead",
-    "MultiScaleRoIAlign",
-    "MultiScaleTemporalRoIAlign",
+    "Extractor",
+    "LevelPooler",
+    "RoIAlign",
     "SelsaAttention",
     "TemporalRoIAlign",
 ]

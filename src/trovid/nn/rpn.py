@@ -1,25 +1,21 @@
-"""The region proposal network: torchvision's, callable with and without losses."""
+"""The region proposal network (Ren et al., Faster R-CNN, 2015): from feature maps to proposals."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models.detection._utils import Matcher
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.image_list import ImageList
-from torchvision.models.detection.rpn import (
-    RegionProposalNetwork,
-    RPNHead,
-    concat_box_prediction_layers,
-)
-from torchvision.ops import Conv2dNormActivation
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import Conv2dNormActivation, clip_boxes_to_image
+
+from trovid.nn.anchor_loss import AnchorLoss
+from trovid.nn.box_head import BoxCoder, suppress
 
 FIRST_LOOK = 4
 """How many boxes, as a multiple of those wanted, the suppression looks at first."""
+SMALLEST = 1e-3
+"""Sides in pixels that a proposal must reach within the image."""
 
 
 class FullPrecisionRPNHead(RPNHead):
@@ -45,61 +41,69 @@ class FullPrecisionRPNHead(RPNHead):
         return [o.float() for o in objectness], [d.float() for d in deltas]
 
 
-class Anchors(AnchorGenerator):
-    """torchvision's anchors, whose sides may also stay as they are.
+class Anchors:
+    """Boxes of some sizes and shapes at every place of the maps.
 
     Args:
         sizes: For each level the anchors' side lengths in pixels.
-        aspect_ratios: Height over width of the anchors, for all levels.
+        aspect_ratios: Height over width of the anchors, for all levels, or for each level a list.
         rounded: Whether half the sides are rounded to whole pixels, as in torchvision.
     """
 
     def __init__(
-        self, sizes: Sequence[Sequence[int]], aspect_ratios: Sequence[float], *, rounded: bool
+        self,
+        sizes: Sequence[Sequence[int]],
+        aspect_ratios: Sequence[float] | Sequence[Sequence[float]],
+        *,
+        rounded: bool = True,
     ) -> None:
         self.rounded = rounded
-        super().__init__(
-            tuple(tuple(level) for level in sizes), tuple(tuple(aspect_ratios) for _ in sizes)
+        ratios = [own for own in aspect_ratios if isinstance(own, int | float)]
+        each = [own for own in aspect_ratios if not isinstance(own, int | float)]
+        self.shapes = list(zip(sizes, each or [ratios] * len(sizes), strict=True))
+        (self.per_place,) = {len(sides) * len(own) for sides, own in self.shapes}
+
+    def __call__(self, levels: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
+        """The anchors Tensor[A, 4] of all levels, place after place.
+
+        Args:
+            levels: Tensor[B, C, H_l, W_l] for each level.
+            image_size: Height and width of the images, padding included.
+        """
+        return torch.cat(
+            [
+                self._of_level(level, image_size, *shapes)
+                for level, shapes in zip(levels, self.shapes, strict=True)
+            ]
         )
 
-    def generate_anchors(
+    def _of_level(
         self,
-        scales: list[int],
-        aspect_ratios: list[float],
-        dtype: torch.dtype = torch.float32,
-        device: torch.device = torch.device("cpu"),  # noqa: B008
+        level: Tensor,
+        image_size: tuple[int, int],
+        sizes: Sequence[int],
+        aspect_ratios: Sequence[float],
     ) -> Tensor:
-        """Tensor[sizes * ratios, 4] around the origin, ratio after ratio."""
+        (height, width), device = level.shape[-2:], level.device
+        y, x = torch.meshgrid(
+            torch.arange(height, dtype=torch.int32, device=device) * (image_size[0] // height),
+            torch.arange(width, dtype=torch.int32, device=device) * (image_size[1] // width),
+            indexing="ij",
+        )
+        places = torch.stack([x, y, x, y], 2).view(-1, 1, 4)
+        sides = torch.as_tensor(sizes, dtype=level.dtype, device=device)
+        heights = torch.as_tensor(aspect_ratios, dtype=level.dtype, device=device).sqrt()[:, None]
         if self.rounded:
-            return super().generate_anchors(scales, aspect_ratios, dtype, device)
-        sides = torch.as_tensor(scales, dtype=dtype, device=device)
-        heights = torch.as_tensor(aspect_ratios, dtype=dtype, device=device).sqrt().unsqueeze(1)
-        half_h, half_w = (heights * sides).flatten() / 2, (sides / heights).flatten() / 2
-        return torch.stack([-half_w, -half_h, half_w, half_h], dim=1)
+            half_w = ((1 / heights) * sides).flatten() / 2
+            half_h = (heights * sides).flatten() / 2
+            around = torch.stack([-half_w, -half_h, half_w, half_h], 1).round()
+        else:
+            half_w, half_h = (sides / heights).flatten() / 2, (heights * sides).flatten() / 2
+            around = torch.stack([-half_w, -half_h, half_w, half_h], 1)
+        return (places + around).view(-1, 4)
 
 
-class AnchorMatcher(Matcher):
-    """torchvision's matcher, with a bound for the best anchor of an object.
-
-    Args:
-        foreground_iou: IoU from which an anchor is positive.
-        background_iou: IoU below which it is negative.
-        lowest_iou: IoU from which the best anchor of an object is positive even so.
-    """
-
-    def __init__(self, foreground_iou: float, background_iou: float, lowest_iou: float) -> None:
-        super().__init__(foreground_iou, background_iou, allow_low_quality_matches=True)
-        self.lowest_iou = lowest_iou
-
-    def set_low_quality_matches_(
-        self, matches: Tensor, all_matches: Tensor, match_quality_matrix: Tensor
-    ) -> None:
-        """Changes `matches` Tensor[A], given IoUs Tensor[N, A] of objects and anchors."""
-        reached = match_quality_matrix.amax(1) >= self.lowest_iou
-        super().set_low_quality_matches_(matches, all_matches, match_quality_matrix[reached])
-
-
-class ProposalNetwork(RegionProposalNetwork):
+class ProposalNetwork(nn.Module):
     """Anchors, objectness and box deltas on every level, then the best proposals of an image.
 
     Args:
@@ -107,7 +111,7 @@ class ProposalNetwork(RegionProposalNetwork):
         levels: Names of the levels used, finest first.
         channels: Channels of the head's 3x3 convolution; None for `in_channels`.
         anchor_sizes: For each level the anchors' side lengths in pixels.
-        aspect_ratios: Height over width of the anchors, for all levels.
+        aspect_ratios: Height over width of the anchors, for all levels, or for each level a list.
         rounded_anchors: See Anchors.
         pre_nms: Proposals an image before suppression, in training and at test.
         post_nms: Proposals an image after it, in training and at test.
@@ -120,6 +124,7 @@ class ProposalNetwork(RegionProposalNetwork):
         allowed_border: Pixels by which an anchor in the loss may lie outside the image; None for
             any anchor.
         smooth_l1_beta: Where the box loss goes from square to linear.
+        lowest_score: Objectness in 0..1 that a proposal must reach.
     """
 
     def __init__(
@@ -129,7 +134,7 @@ class ProposalNetwork(RegionProposalNetwork):
         levels: Sequence[str] = ("0",),
         channels: int | None = None,
         anchor_sizes: Sequence[Sequence[int]],
-        aspect_ratios: Sequence[float],
+        aspect_ratios: Sequence[float] | Sequence[Sequence[float]],
         rounded_anchors: bool = True,
         pre_nms: tuple[int, int],
         post_nms: tuple[int, int],
@@ -141,64 +146,44 @@ class ProposalNetwork(RegionProposalNetwork):
         lowest_iou: float = 0.0,
         allowed_border: int | None = None,
         smooth_l1_beta: float = 1 / 9,
+        lowest_score: float = 0.0,
     ) -> None:
+        super().__init__()
         if len(levels) != len(anchor_sizes):
             raise ValueError(
                 f"`anchor_sizes` must have a list for each of the levels {list(levels)}, "
                 f"but has {len(anchor_sizes)}"
             )
-        anchors = Anchors(anchor_sizes, aspect_ratios, rounded=rounded_anchors)
-        super().__init__(
-            anchors,
-            FullPrecisionRPNHead(in_channels, anchors.num_anchors_per_location()[0], channels),
-            fg_iou_thresh=foreground_iou,
-            bg_iou_thresh=background_iou,
-            batch_size_per_image=samples,
+        self.anchors = Anchors(anchor_sizes, aspect_ratios, rounded=rounded_anchors)
+        self.head = FullPrecisionRPNHead(in_channels, self.anchors.per_place, channels)
+        self.box_coder = BoxCoder()
+        self.loss = AnchorLoss(
+            box_coder=self.box_coder,
+            samples=samples,
             positive_fraction=positive_fraction,
-            pre_nms_top_n={"training": pre_nms[0], "testing": pre_nms[1]},
-            post_nms_top_n={"training": post_nms[0], "testing": post_nms[1]},
-            nms_thresh=nms,
+            foreground_iou=foreground_iou,
+            background_iou=background_iou,
+            lowest_iou=lowest_iou,
+            allowed_border=allowed_border,
+            smooth_l1_beta=smooth_l1_beta,
         )
-        self.proposal_matcher = AnchorMatcher(foreground_iou, background_iou, lowest_iou)
         self.levels = tuple(levels)
-        self.allowed_border = allowed_border
-        self.smooth_l1_beta = smooth_l1_beta
-
-    @classmethod
-    def from_torchvision(cls, network: nn.Module, levels: Sequence[str]) -> ProposalNetwork:
-        """The same network with the parts of torchvision's, on the named levels."""
-        rpn: Any = network
-        matcher, sampler = rpn.proposal_matcher, rpn.fg_bg_sampler
-        own = cls(
-            in_channels=rpn.head.cls_logits.in_channels,
-            levels=levels,
-            anchor_sizes=rpn.anchor_generator.sizes,
-            aspect_ratios=rpn.anchor_generator.aspect_ratios[0],
-            pre_nms=(rpn._pre_nms_top_n["training"], rpn._pre_nms_top_n["testing"]),
-            post_nms=(rpn._post_nms_top_n["training"], rpn._post_nms_top_n["testing"]),
-            nms=rpn.nms_thresh,
-            samples=sampler.batch_size_per_image,
-            positive_fraction=sampler.positive_fraction,
-            foreground_iou=matcher.high_threshold,
-            background_iou=matcher.low_threshold,
-        )
-        own.anchor_generator = rpn.anchor_generator
-        own.score_thresh, own.min_size = rpn.score_thresh, rpn.min_size
-        for part in ("conv", "cls_logits", "bbox_pred"):
-            setattr(own.head, part, getattr(rpn.head, part))
-        return own
+        self.pre_nms, self.post_nms, self.nms = pre_nms, post_nms, nms
+        self.lowest_score = lowest_score
 
     def forward(
         self,
-        images: ImageList,
+        images: Tensor,
         features: dict[str, Tensor],
+        image_sizes: Sequence[tuple[int, int]],
         targets: list[dict[str, Tensor]] | None = None,
     ) -> tuple[list[Tensor], dict[str, Tensor]]:
         """The proposals of each image, and with targets the two losses.
 
         Args:
-            images: The batch, whose `image_sizes` bound the proposals.
-            features: Levels of Tensor[B, C, H, W].
+            images: Tensor[B, 3, H, W]; their shape alone is looked at.
+            features: Levels of Tensor[B, C, H_l, W_l].
+            image_sizes: Height and width of each image before padding, which bound the proposals.
             targets: For each image `boxes` Tensor[N, 4]; None where no loss is wanted.
 
         Returns:
@@ -206,117 +191,80 @@ class ProposalNetwork(RegionProposalNetwork):
         """
         levels = [features[name] for name in self.levels]
         objectness, deltas = self.head(levels)
-        anchors = self.anchor_generator(images, levels)
-        per_level = [o[0].numel() for o in objectness]
-        scores, flat_deltas = concat_box_prediction_layers(objectness, deltas)
-        boxes = self.box_coder.decode(flat_deltas.detach(), anchors)
-        boxes = boxes.view(len(anchors), -1, 4)
-        proposals, _ = self.filter_proposals(boxes, scores, images.image_sizes, per_level)
+        anchors = self.anchors(levels, (images.shape[-2], images.shape[-1]))
+        places = [own[0].numel() for own in objectness]
+        scores = torch.cat([_by_anchor(own, 1) for own in objectness], 1).squeeze(2)
+        flat = torch.cat([_by_anchor(own, 4) for own in deltas], 1)
+        boxes = self.box_coder.decode(flat.detach().flatten(0, 1), anchors.repeat(len(images), 1))
+        proposals = self.filter_proposals(
+            boxes.view(len(images), -1, 4), scores.detach(), image_sizes, places
+        )
         if targets is None:
             return proposals, {}
-        labels, wanted = self.wanted(anchors, images.image_sizes, targets)
-        loss_objectness, loss_boxes = self.compute_loss(scores, flat_deltas, labels, wanted)
-        return proposals, {"rpn_objectness": loss_objectness, "rpn_boxes": loss_boxes}
-
-    def wanted(
-        self,
-        anchors: list[Tensor],
-        image_sizes: list[tuple[int, int]],
-        targets: list[dict[str, Tensor]],
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """What the loss asks of the anchors of each image, as `compute_loss` takes it.
-
-        Args:
-            anchors: For each image Tensor[A_i, 4].
-            image_sizes: Height and width of each image.
-            targets: For each image `boxes` Tensor[N, 4].
-        """
-        if self.allowed_border is None:
-            labels, matched = self.assign_targets_to_anchors(anchors, targets)
-            return labels, list(self.box_coder.encode(matched, anchors))
-        labels = [boxes.new_full((len(boxes),), -1.0) for boxes in anchors]
-        deltas = [torch.zeros_like(boxes) for boxes in anchors]
-        for i, (boxes, size) in enumerate(zip(anchors, image_sizes, strict=True)):
-            inside = _inside(boxes, size, self.allowed_border)
-            if inside.any():
-                own = [boxes[inside]]
-                (found,), matched = self.assign_targets_to_anchors(own, targets[i : i + 1])
-                labels[i][inside] = found
-                deltas[i][inside] = self.box_coder.encode(matched, own)[0]
-        return labels, deltas
+        return proposals, self.loss(scores, flat, anchors, image_sizes, targets)
 
     def filter_proposals(
         self,
-        proposals: Tensor,
-        objectness: Tensor,
-        image_shapes: list[tuple[int, int]],
-        num_anchors_per_level: list[int],
-    ) -> tuple[list[Tensor], list[Tensor]]:
+        boxes: Tensor,
+        scores: Tensor,
+        image_sizes: Sequence[tuple[int, int]],
+        per_level: Sequence[int],
+    ) -> list[Tensor]:
         """The best boxes of each image after suppression, as torchvision chooses them.
 
         On a single level it looks at the highest scores first: whether a box is suppressed depends
         on higher ones alone, so where enough of these stay, the others need no look.
 
         Args:
-            proposals: Tensor[B, A, 4].
-            objectness: Tensor[B * A, 1], logits.
-            image_shapes: Height and width that boxes are clipped to.
-            num_anchors_per_level: They sum to A.
+            boxes: Tensor[B, A, 4].
+            scores: Tensor[B, A], logits.
+            image_sizes: Height and width that boxes are clipped to.
+            per_level: Boxes of each level; they sum to A.
 
         Returns:
-            For each image Tensor[R_i, 4] and its scores Tensor[R_i], best first.
+            For each image Tensor[R_i, 4], best first.
         """
-        wanted = self.post_nms_top_n()
+        mode = 0 if self.training else 1
+        looked_at, wanted = self.pre_nms[mode], self.post_nms[mode]
         few = FIRST_LOOK * wanted
-        if len(num_anchors_per_level) == 1 and few < min(
-            self.pre_nms_top_n(), num_anchors_per_level[0]
+        if (
+            len(per_level) == 1
+            and few < min(looked_at, per_level[0])
+            and not torch.compiler.is_compiling()
         ):
-            scores, best = objectness.detach().view(len(proposals), -1).topk(few, dim=1)
-            boxes = proposals.gather(1, best.unsqueeze(2).expand(-1, -1, 4))
-            found = super().filter_proposals(boxes, scores.flatten(), image_shapes, [few])
-            if all(len(kept) == wanted for kept in found[0]):
+            found = self._best(boxes, scores, image_sizes, per_level, few, wanted)
+            if all(len(kept) == wanted for kept in found):
                 return found
-        return super().filter_proposals(proposals, objectness, image_shapes, num_anchors_per_level)
+        return self._best(boxes, scores, image_sizes, per_level, looked_at, wanted)
 
-    def compute_loss(
+    def _best(
         self,
-        objectness: Tensor,
-        pred_bbox_deltas: Tensor,
-        labels: list[Tensor],
-        regression_targets: list[Tensor] | tuple[Tensor, ...],
-    ) -> tuple[Tensor, Tensor]:
-        """Cross-entropy and smooth L1 over sampled anchors, both a mean over all of these.
-
-        Args:
-            objectness: Tensor[A], of all anchors of all images.
-            pred_bbox_deltas: Tensor[A, 4].
-            labels: For each image Tensor[A_i]: 1 positive, 0 negative, -1 neither.
-            regression_targets: For each image Tensor[A_i, 4].
-        """
-        positive, negative = (torch.cat(part) for part in self.fg_bg_sampler(labels))
-        positive, negative = positive.nonzero().flatten(), negative.nonzero().flatten()
-        sampled = torch.cat([positive, negative])
-        wanted, truth = torch.cat(list(regression_targets)), torch.cat(labels)
-        loss_boxes = F.smooth_l1_loss(
-            pred_bbox_deltas[positive],
-            wanted[positive],
-            beta=self.smooth_l1_beta,
-            reduction="sum",
-        ) / max(len(sampled), 1)
-        scores = objectness.flatten()[sampled]
-        loss = F.binary_cross_entropy_with_logits(scores, truth[sampled], reduction="sum")
-        return loss / max(len(sampled), 1), loss_boxes
+        boxes: Tensor,
+        scores: Tensor,
+        image_sizes: Sequence[tuple[int, int]],
+        per_level: Sequence[int],
+        looked_at: int,
+        wanted: int,
+    ) -> list[Tensor]:
+        rows, groups, start = [], [], 0
+        for level, own in enumerate(scores.split(list(per_level), 1)):
+            count = min(looked_at, own.shape[1])
+            rows.append(own.topk(count, dim=1).indices + start)
+            groups.append(torch.full((count,), level, device=scores.device))
+            start += own.shape[1]
+        row, group = torch.cat(rows, 1), torch.cat(groups)
+        scores = scores.gather(1, row).sigmoid()
+        boxes = boxes.gather(1, row.unsqueeze(2).expand(-1, -1, 4))
+        found = []
+        for own, score, size in zip(boxes, scores, image_sizes, strict=True):
+            own = clip_boxes_to_image(own, size)
+            large = (own[:, 2:] - own[:, :2] >= SMALLEST).all(1) & (score >= self.lowest_score)
+            own = own[large]
+            keep = suppress(own, score[large], group[large], self.nms, size)
+            found.append(own[keep[:wanted]])
+        return found
 
 
-def _inside(boxes: Tensor, size: tuple[int, int], border: int) -> Tensor:
-    """Which boxes reach at most `border` pixels over the edges of an image of (height, width)."""
-    lower, upper = boxes[:, :2], boxes[:, 2:]
-    far = boxes.new_tensor([size[1] + border, size[0] + border])
-    return (lower >= -border).all(1) & (upper < far).all(1)
-
-
-def image_list(images: Tensor, image_sizes: list[tuple[int, int]] | None) -> ImageList:
-    """The batch with the size of each image before padding (by default all of it)."""
-    if image_sizes is None:
-        image_sizes = [(images.shape[-2], images.shape[-1])] * len(images)
-    return ImageList(images, image_sizes)
+def _by_anchor(maps: Tensor, values: int) -> Tensor:
+    """Tensor[B, anchors * values, H, W] as Tensor[B, H * W * anchors, values]."""
+    return maps.unflatten(1, (-1, values)).permute(0, 3, 4, 1, 2).flatten(1, 3)

@@ -1,10 +1,47 @@
-"""Attention over the proposals of support frames (Wu et al., SELSA, ICCV 2019)."""
+"""SELSA: attention over the proposals of support frames (Wu et al., ICCV 2019).
+
+Beside it the fully connected layer that it and the box head are made of. Both may be computed by
+oneDNN at inference, which the plain way stands beside.
+"""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from trovid.nn.inference_form import InferenceForm
+
+SCORES = 2**21
+"""Of the attention's scores that oneDNN has there at once, so that they lie in the cache."""
+
+
+class Linear(nn.Linear):
+    """A fully connected layer on what lies behind the first axis.
+
+    Attributes:
+        onednn: Whether oneDNN computes it, in float32 and without a gradient.
+    """
+
+    onednn = False
+
+    def inference_form(self, form: InferenceForm) -> Linear:
+        """See `trovid.nn.inference_form`."""
+        self.onednn = form.onednn
+        return self
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Tensor[R, ...], flattened to Tensor[R, D_in], to Tensor[R, D]."""
+        x = input.flatten(1)
+        plain = not self.onednn or x.dtype != torch.float32 or torch.compiler.is_compiling()
+        if plain or not len(x):
+            return super().forward(x)
+        return _product(x.contiguous(), self.weight, self.bias)
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ weight.T + bias` by oneDNN: contiguous Tensor[M, K] and Tensor[N, K] in float32."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:
@@ -24,6 +61,21 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Ten
         for t in (queries, keys, values)
     )
     return F.scaled_dot_product_attention(q, k, v)[0].movedim(-3, -2).flatten(-2)
+
+
+def attend_by_onednn(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:
+    """As `attend`, in float32 and with at least one key; no gradient."""
+    split = keys.unflatten(1, (num_heads, -1)).movedim(1, 0).contiguous()
+    transposed = values.t().contiguous().unflatten(0, (num_heads, -1))
+    gathered = torch.empty_like(queries)
+    heads = queries.unflatten(1, (num_heads, -1)), gathered.unflatten(1, (num_heads, -1))
+    step = max(1, SCORES // len(keys))
+    for head in range(num_heads):
+        for first in range(0, len(queries), step):
+            rows, result = (part[first : first + step, head] for part in heads)
+            scores = _product((rows * rows.shape[1] ** -0.5).contiguous(), split[head])
+            result.copy_(_product(scores.softmax(-1), transposed[head]))
+    return gathered
 
 
 class SelsaAttention(nn.Module):
@@ -53,10 +105,10 @@ class SelsaAttention(nn.Module):
             raise ValueError(f"`dim` must be divisible by `num_heads`, but got {dim} / {num_heads}")
         self.num_heads = num_heads
         self.attend = attend
-        self.query = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.value = nn.Linear(dim, dim)
-        self.output = nn.Linear(dim, dim)
+        self.query = Linear(dim, dim)
+        self.key = Linear(dim, dim)
+        self.value = Linear(dim, dim)
+        self.output = Linear(dim, dim)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -67,6 +119,14 @@ class SelsaAttention(nn.Module):
             nn.init.zeros_(layer.bias)
             with torch.no_grad():
                 layer.weight.mul_(scale)
+
+    def inference_form(self, form: InferenceForm) -> SelsaAttention:
+        """See `trovid.nn.inference_form`."""
+        if form.onednn:
+            self.attend = attend_by_onednn
+        for layer in (self.query, self.key, self.value, self.output):
+            layer.inference_form(form)
+        return self
 
     def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
         """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
@@ -83,6 +143,6 @@ class SelsaAttention(nn.Module):
         Returns:
             Tensor[R, D]; zeros where there is no support proposal.
         """
-        if len(keys) == 0 or len(x) == 0:
+        if not torch.compiler.is_compiling() and (len(keys) == 0 or len(x) == 0):
             return x.new_zeros(x.shape)
         return self.output(self.attend(self.query(x), keys, values, self.num_heads))

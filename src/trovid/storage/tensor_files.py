@@ -29,14 +29,25 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
+RENAMED = ((r"\broi_features\.embedding\.", "roi_features.extractor.embedding."),)
+"""Names in files of before, and today's."""
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file.
+    """Tensors by today's names and metadata of a safetensors file.
 
     Raises:
         TrovidError: If there is no such file, or it is none.
     """
     with opened(path) as file:
-        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        tensors = {_renamed(key): file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return tensors, dict(file.metadata() or {})
+
+
+def _renamed(key: str) -> str:
+    for pattern, name in RENAMED:
+        key = re.sub(pattern, name, key)
+    return key
 
 
 @contextmanager

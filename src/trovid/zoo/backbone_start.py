@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trovid.backbones import ResNetBackbone, TimmBackbone
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.torchvision.detector import TorchvisionBackbone
 from trovid.errors import TrovidError
 from trovid.storage.tensor_files import read_tensors
 from trovid.storage.torch_checkpoints import read_checkpoint
@@ -54,8 +51,13 @@ def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
         TrovidError: If the file is unreadable, or is not of this network: every tensor of the
             network must be there in its shape, and nothing else of the parts that it has.
     """
-    own, key_of = _network(detector)
-    state = _read(path)
+    backbone = detector.backbone
+    own = {k: v for k, v in backbone.network_state().items() if not k.endswith(COUNTER)}
+    if not own:
+        raise TrovidError(
+            f"a {type(backbone).__name__} has no published weights: leave out the backbone's start"
+        )
+    state, key_of = _read(path), backbone.network_key
     names = {key_of(name): name for name in own}
     assert len(names) == len(own)
     pairs = {key: names[key_of(key)] for key in state if key_of(key) in names}
@@ -76,32 +78,6 @@ def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
         for key, name in pairs.items():
             own[name].copy_(state[key])
     return BackboneAccount(path, tuple(sorted(pairs)), tuple(sorted(rest)))
-
-
-def _network(detector: Detector) -> tuple[dict[str, Tensor], Callable[[str], str]]:
-    """The state of the backbone's network by name, and how names are compared."""
-    backbone: nn.Module = detector.backbone
-    if isinstance(backbone, ResNetBackbone):
-        state = backbone.state_dict()
-        return {k: v for k, v in state.items() if _counts(k, "reduction.")}, str
-    if isinstance(backbone, TorchvisionBackbone):
-        state = backbone.get_submodule("network.body").state_dict()
-        return {k: v for k, v in state.items() if _counts(k)}, str
-    if isinstance(backbone, TimmBackbone):
-        state = backbone.network.state_dict()
-        return {k: v for k, v in state.items() if _counts(k)}, _timm_key
-    raise TrovidError(
-        f"a {type(backbone).__name__} has no published weights: leave out the backbone's start"
-    )
-
-
-def _counts(key: str, *other_parts: str) -> bool:
-    return not key.endswith(COUNTER) and not key.startswith(other_parts)
-
-
-def _timm_key(key: str) -> str:
-    """A name as timm's networks and their feature networks (`stages_0` for `stages.0`) share it."""
-    return key.replace("_", ".")
 
 
 def _read(path: Path) -> dict[str, Any]:

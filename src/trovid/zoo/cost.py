@@ -8,7 +8,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from trovid.detectors.building import build_detector
-from trovid.nn import MultiScaleTemporalRoIAlign
 from trovid.nn.box_head import SupportEmbedding
 from trovid.recipes import Recipe
 
@@ -24,9 +23,9 @@ class Cost:
     Attributes:
         parameters: Number of parameters.
         detector_gflop: Backbone, RPN and box head, 10^9 operations.
-        operator_gflop: Temporal RoI Align by the equations as they are written (Eq. 2 to 8): the
-            inner products with every cell of every support map (of several levels: the finest),
-            and the embedding of T + 1 sets.
+        operator_gflop: What support frames add to RoI features by the equations as they are
+            written; for Temporal RoI Align (Eq. 2 to 8) the inner products with every cell of
+            every support map (of several levels: the finest), and the embedding of T + 1 sets.
             Backends of trovid need fewer.
     """
 
@@ -53,28 +52,21 @@ def cost(recipe: Recipe, *, support_frames: int = 14) -> Cost:
     )
     with torch.device("meta"), torch.no_grad():
         detector = build_detector(recipe).eval()
-        proposals, head = detector.rpn.post_nms_top_n(), detector.box_head
+        proposals, head = detector.rpn.post_nms[1], detector.box_head
         pool = detector.roi_features
-        pool = pool if isinstance(pool, MultiScaleTemporalRoIAlign) else pool.pool
         with FlopCounterMode(display=False) as counter:
             levels = detector.backbone(torch.empty(1, 3, height, width))
             detector.rpn.head([levels[name] for name in detector.rpn.levels])
             level = levels[pool.searched_level(pool.featmap_names[0])]
-            grid = pool.output_size[0]
             found = proposals * support_frames
             widths = head.widths if head.uses_support else []
             support: SupportEmbedding = [
                 (torch.empty(found, width), torch.empty(found, width)) for width in widths
             ]
-            rois = torch.empty(proposals, level.shape[1], grid, grid)
+            rois = torch.empty(proposals, level.shape[1], *pool.output_size)
             head(rois, [proposals], [support] if widths else None)
-    positions, channels = proposals * grid**2, level.shape[1]
-    operator = 0
-    if detector.searches_maps:
-        operator = 2 * positions * channels * support_frames * level.shape[2] * level.shape[3]
-        weight = getattr(detector.roi_features.embedding, "weight", None)
-        if weight is not None:
-            operator += 2 * positions * weight.numel() * (support_frames + 1)
+    _, channels, *size = level.shape
+    operator = pool.extractor.operations(proposals, (channels, *size), support_frames)
     return Cost(
         parameters=sum(p.numel() for p in detector.parameters()),
         detector_gflop=counter.get_total_flops() / GIGA,

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 from trovid.detectors.faster_rcnn.conversion import convert_published
-from trovid.detectors.torchvision.detector import convert_torchvision
+from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
 from trovid.recipes import TorchvisionModelRecipe, load_recipe, recipe_names

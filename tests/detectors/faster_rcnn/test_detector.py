@@ -150,12 +150,12 @@ def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster, monkey
     corners = torch.rand(2, 1600 // cluster, 2, generator=generator) * 400
     corners = corners.repeat(1, cluster, 1) + torch.rand(2, 1600, 2, generator=generator)
     boxes = torch.cat([corners, corners + 40], 2)
-    scores = torch.randn(3200, 1, generator=generator)
+    scores = torch.randn(2, 1600, generator=generator)
     sizes = [(480, 480), (300, 480)]
     first = rpn.filter_proposals(boxes, scores, sizes, [1600])
     monkeypatch.setattr("trovid.nn.rpn.FIRST_LOOK", 1000)
     whole = rpn.filter_proposals(boxes, scores, sizes, [1600])
-    for one, other in zip((*first[0], *first[1]), (*whole[0], *whole[1]), strict=True):
+    for one, other in zip(first, whole, strict=True):
         assert torch.equal(one, other)
 
 
@@ -164,7 +164,7 @@ def test_a_frame_without_proposals_has_no_boxes():
     head = replace(recipe.model.box_head, class_agnostic=False)
     recipe = replace(recipe, model=replace(recipe.model, box_head=head))
     detector = build_detector(recipe).eval()
-    detector.rpn.score_thresh = 1.0
+    detector.rpn.lowest_score = 1.0
     with torch.no_grad():
         bank = detector.encode(frames(2))
         (scored,) = detector.detect(frames(1, seed=2), [bank], options=AMONG)

@@ -25,7 +25,6 @@ from trovid.detectors.candidates import Candidates
 from trovid.detectors.faster_rcnn.conversion import convert_published
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference import Predictor
-from trovid.nn.rpn import image_list
 from trovid.storage.tensor_files import save_tensors
 from trovid.video.opening import Frame, open_video
 from trovid.video.transforms import FrameTransform
@@ -65,8 +64,7 @@ class Case:
         return self.detector.backbone(self[f"f{k}_image"][None])
 
     def propose(self, k: int) -> list[Tensor]:
-        images = image_list(self[f"f{k}_image"][None], [SIZE])
-        return self.detector.rpn(images, self.features(k))[0]
+        return self.detector.rpn(self[f"f{k}_image"][None], self.features(k), [SIZE])[0]
 
     def bank(self, k: int) -> Support:
         """The four support frames and the target frame, with the case's own support proposals."""
@@ -74,7 +72,7 @@ class Case:
         rows = self[f"f{k}_support_proposals"].float()
         proposals = [rows[rows[:, 0] == i, 1:5].contiguous() for i in range(5)]
         levels = self.detector.backbone(images)
-        return self.detector._banks(levels, proposals, [SIZE] * 5, [range(5)])[0]
+        return self.detector._supports_of(levels, proposals, [SIZE] * 5, [range(5)])[0]
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +180,7 @@ def agreeing(found: Tensor, wanted: Tensor) -> int:
 @FRAMES
 def test_final_boxes_from_the_logits_and_deltas_of_the_case(case, k):
     proposals = [case[f"f{k}_proposals"][:, :4].contiguous()]
-    boxes = case.detector.box_coder.decode(case[f"f{k}_bbox_pred"], proposals)
+    boxes = case.detector.box_coder.decode(case[f"f{k}_bbox_pred"], torch.cat(proposals))
     scores = case[f"f{k}_cls_score"].softmax(-1)[:, :-1]
     scored = Candidates(boxes.view(300, -1, 4), scores, case.detector.class_names)
     assert agreeing(detections(case, k, scored), case[f"f{k}_det_bboxes"]) >= 99

@@ -27,7 +27,8 @@ from tests.detectors.torchvision.networks import (
 )
 from tests.zoo.file_server import Answer, serve
 from trovid.detectors.building import build_detector
-from trovid.detectors.torchvision.detector import COCO_UNUSED, convert_torchvision, from_torchvision
+from trovid.detectors.torchvision.conversion import convert_torchvision
+from trovid.detectors.torchvision.detector import COCO_UNUSED, from_torchvision
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.recipes import load_recipe
@@ -147,7 +148,7 @@ def test_support_frames_reach_every_level_and_the_gradient_the_embedding(searche
     assert not torch.allclose(alone.class_scores, helped.class_scores, atol=1e-4)
     losses = detector.train()(TrainingBatch(images, [[0, 1, 2]], 1, [target]))
     sum(losses.values()).backward()
-    assert float(detector.roi_features.embedding.weight.grad.abs().max()) > 0
+    assert float(detector.roi_features.extractor.embedding.weight.grad.abs().max()) > 0
 
 
 def test_it_runs_on_single_frames_until_it_is_trained_and_says_so(caplog):
@@ -223,7 +224,7 @@ def test_a_name_becomes_a_detector_of_80_classes(coco, caplog):
     assert model.card.facts["licence"] == "BSD-3-Clause"
     again = trovid.load(checkpoint.name, device="cpu")
     assert len(server.asked) == 1
-    first, second = (m.detector.roi_features.embedding.weight for m in (model, again))
+    first, second = (m.detector.roi_features.extractor.embedding.weight for m in (model, again))
     assert torch.equal(first, second)
 
 

@@ -13,7 +13,9 @@ from tests.zoo.published_files import small_recipe
 from trovid.backbones import ResNetBackbone
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.inference.runtime.inference_form import LowPrecision, fold_batch_norm, for_inference
+from trovid.inference.runtime.inference_form import for_inference
+from trovid.nn.batch_norm import fold_batch_norm
+from trovid.nn.low_precision import LowPrecision
 from trovid.recipes import load_recipe
 
 

@@ -28,7 +28,7 @@ RULES: tuple[tuple[str, str], ...] = (
     (r"detector\.rpn_head\.rpn_reg\.(\w+)", r"rpn.head.bbox_pred.\1"),
     (
         r"detector\.roi_head\.bbox_roi_extractor\.embed_network\.conv\.(\w+)",
-        r"roi_features.embedding.\1",
+        r"roi_features.extractor.embedding.\1",
     ),
     (r"detector\.roi_head\.bbox_head\.shared_fcs\.(\d+)\.(\w+)", r"box_head.layers.\1.\2"),
     (r"detector\.roi_head\.bbox_head\.fc_cls\.(\w+)", r"box_head.class_logits.\1"),

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import torch
-from torch import Tensor, nn
-from torchvision.models.detection._utils import BoxCoder
+from torch import Tensor
 
-from trovid.detectors.candidates import Candidates, without_small_boxes
+from trovid.backbones import Backbone
+from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, box_head_losses
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.nn import MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
-from trovid.nn.box_head import BoxHead, SupportEmbedding
-from trovid.nn.rpn import ProposalNetwork, image_list
+from trovid.nn.box_head import (
+    BoxCoder,
+    BoxHead,
+    SupportEmbedding,
+    select_boxes,
+    without_small_boxes,
+)
+from trovid.nn.inference_form import InferenceForm
+from trovid.nn.level_pooler import LevelPooler
+from trovid.nn.rpn import ProposalNetwork
 from trovid.ops import PackedSupport, pack_support
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 
@@ -24,12 +32,12 @@ Sizes = list[tuple[int, int]]
 class Detector(VideoDetector):
     """A two-stage detector that may look at the other frames of the video.
 
-    | `roi_features`               | `box_head`       | the paper's name             |
+    | extractor of `roi_features`  | `box_head`       | the paper's name             |
     |------------------------------|------------------|------------------------------|
-    | MultiScaleRoIAlign           | without SELSA    | single-frame Faster R-CNN    |
-    | MultiScaleTemporalRoIAlign   | without SELSA    | + Temporal RoI Align         |
-    | MultiScaleRoIAlign           | with SELSA       | SELSA                        |
-    | MultiScaleTemporalRoIAlign   | with SELSA       | SELSA + Temporal RoI Align   |
+    | RoIAlign                     | without SELSA    | single-frame Faster R-CNN    |
+    | TemporalRoIAlign             | without SELSA    | + Temporal RoI Align         |
+    | RoIAlign                     | with SELSA       | SELSA                        |
+    | TemporalRoIAlign             | with SELSA       | SELSA + Temporal RoI Align   |
 
     Args:
         class_names: Names of the classes.
@@ -53,11 +61,11 @@ class Detector(VideoDetector):
         self,
         *,
         class_names: Sequence[str],
-        backbone: nn.Module,
+        backbone: Backbone,
         rpn: ProposalNetwork,
-        roi_features: MultiScaleRoIAlign | MultiScaleTemporalRoIAlign,
+        roi_features: LevelPooler,
         box_head: BoxHead,
-        support_roi_features: MultiScaleRoIAlign | None = None,
+        support_roi_features: LevelPooler | None = None,
         delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2),
         samples: int = 256,
         positive_fraction: float = 0.25,
@@ -78,10 +86,7 @@ class Detector(VideoDetector):
         if box_head.uses_support != (support_roi_features is not None):
             raise ValueError("`support_roi_features` must be given exactly where SELSA is used")
         self.roi_features = roi_features
-        self.searched_levels: tuple[str, ...] = ()
-        if isinstance(roi_features, MultiScaleTemporalRoIAlign):
-            names = roi_features.featmap_names
-            self.searched_levels = tuple(dict.fromkeys(map(roi_features.searched_level, names)))
+        self.searched_levels = roi_features.searched_levels
         self.support_roi_features = support_roi_features
         self.box_head = box_head
         x, y, width, height = delta_stds
@@ -97,7 +102,7 @@ class Detector(VideoDetector):
 
     @property
     def searches_maps(self) -> bool:
-        """Whether RoI features are gathered from support maps (Temporal RoI Align)."""
+        """Whether RoI features are gathered from support maps."""
         return bool(self.searched_levels)
 
     @property
@@ -115,7 +120,7 @@ class Detector(VideoDetector):
         """See `VideoDetector.encode`."""
         indices = tuple(range(len(images)) if frame_indices is None else frame_indices)
         features = self.backbone(images)
-        return self._supports(features, images, image_sizes, [indices])[0]
+        return self._supports(features, images, _sizes(images, image_sizes), [indices])[0]
 
     def detect(
         self,
@@ -126,39 +131,57 @@ class Detector(VideoDetector):
         image_sizes: Sizes | None = None,
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
-        features = self.backbone(images)
-        batch = image_list(images, image_sizes)
-        proposals, _ = self.rpn(batch, features)
-        sizes = batch.image_sizes
-        if options.target_among_support and self.uses_support:
-            own = self._supports_of(features, proposals, sizes, [(-1,)] * len(proposals))
-            support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
-        logits, deltas = self._heads(features, proposals, sizes, support)
-        counts = [len(boxes) for boxes in proposals]
-        boxes = self.box_coder.decode(deltas, proposals).view(-1, deltas.shape[1] // 4, 4)
-        scores = logits.softmax(-1)[:, :-1]
-        found = [
-            Candidates(
-                own_boxes,
-                without_small_boxes(own_boxes, own_scores, size, self.smallest_box)
-                if self.smallest_box
-                else own_scores,
-                self.class_names,
-                image_size=size,
-            ).of_classes(options.classes)
-            for own_boxes, own_scores, size in zip(
-                boxes.split(counts), scores.split(counts), sizes, strict=True
-            )
-        ]
+        sizes = _sizes(images, image_sizes)
+        scored = self.scored_boxes(images, support, options=options, image_sizes=sizes)
         if options.selection == "candidates":
-            return found
-        return [candidates.select(options) for candidates in found]
+            return [
+                Candidates(boxes, scores, self.class_names, image_size=size)
+                for (boxes, scores), size in zip(scored, sizes, strict=True)
+            ]
+        return [
+            Detections(*select_boxes(*own, size, options), self.class_names, image_size=size)
+            for own, size in zip(scored, sizes, strict=True)
+        ]
+
+    def scored_boxes(
+        self,
+        images: Tensor,
+        support: Sequence[Support] | None,
+        *,
+        options: DetectOptions,
+        image_sizes: Sizes,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """What `detect` chooses from, as tensors alone; export traces it.
+
+        Returns:
+            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels and class scores
+            Tensor[R, num_classes].
+        """
+        features = self.backbone(images)
+        proposals, _ = self.rpn(images, features, image_sizes)
+        if options.target_among_support and self.uses_support:
+            own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
+            support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
+        logits, deltas = self._heads(features, proposals, image_sizes, support)
+        boxes = self.box_coder.decode(deltas, torch.cat(proposals))
+        scores = logits.softmax(-1)[:, :-1]
+        if options.classes is not None:
+            wanted = [float(name in options.classes) for name in self.class_names]
+            scores = scores * scores.new_tensor(wanted)
+        counts = [own.shape[0] for own in proposals]
+        scored = list(zip(boxes.split(counts), scores.split(counts), strict=True))
+        if not self.smallest_box:
+            return scored
+        return [
+            (boxes, without_small_boxes(boxes, scores, size, self.smallest_box))
+            for (boxes, scores), size in zip(scored, image_sizes, strict=True)
+        ]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """The losses of a batch; target and support frames go through the backbone together."""
-        places, sizes = batch.target_positions, batch.image_sizes
-        own = None if sizes is None else [sizes[place] for place in places]
-        support = None
+        places, sizes = batch.target_positions, _sizes(batch.images, batch.image_sizes)
+        own = [sizes[place] for place in places]
+        images, support = batch.images[places], None
         if self.uses_support:
             features = self.backbone(batch.images.contiguous(memory_format=torch.channels_last))
             supports = self._supports(features, batch.images, sizes, batch.frame_indices)
@@ -169,13 +192,22 @@ class Detector(VideoDetector):
             ]
             features = {name: level[places] for name, level in features.items()}
         else:
-            features = self.backbone(batch.images[places])
-        images = image_list(batch.images[places], own)
-        proposals, losses = self.rpn(images, features, batch.targets)
+            features = self.backbone(images)
+        proposals, losses = self.rpn(images, features, own, batch.targets)
         sampled = self.sampler(proposals, batch.targets)
-        logits, deltas = self._heads(features, sampled.proposals, images.image_sizes, support)
+        logits, deltas = self._heads(features, sampled.proposals, own, support)
         own_losses = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
         return {**losses, **own_losses}
+
+    def inference_form(self, form: InferenceForm) -> Self:
+        """See `trovid.nn.inference_form`; what stays as it is stays in float32.
+
+        Temporal RoI Align above all, and the RPN, whose rounding would move one box in thirty by
+        more than a pixel (another choice among nearly equal proposals).
+        """
+        self.backbone = self.backbone.inference_form(form)
+        self.box_head.inference_form(form)
+        return self
 
     def _heads(
         self,
@@ -187,7 +219,7 @@ class Detector(VideoDetector):
         """Class logits and box deltas of the proposals of all images."""
         roi_features = self.pool(features, proposals, image_sizes, support)
         embeddings = None if support is None else [own.embedding or None for own in support]
-        return self.box_head(roi_features, [len(boxes) for boxes in proposals], embeddings)
+        return self.box_head(roi_features, [boxes.shape[0] for boxes in proposals], embeddings)
 
     def pool(
         self,
@@ -197,30 +229,27 @@ class Detector(VideoDetector):
         support: Sequence[Support] | None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
-        if not self.searches_maps:
-            return self.roi_features(features, proposals, image_sizes)
-        maps = {
-            name: PackedSupport.batch([bank.maps[name] for bank in support])
-            if support is not None
-            else features[name].new_zeros((len(features[name]), 0, *features[name].shape[1:]))
-            for name in self.searched_levels
-        }
-        return self.roi_features(features, maps, proposals, image_sizes)
+        maps = None
+        if support is not None and self.searched_levels:
+            maps = {
+                name: PackedSupport.batch([own.maps[name] for own in support])
+                for name in self.searched_levels
+            }
+        return self.roi_features(features, proposals, image_sizes, maps)
 
     def _supports(
         self,
         features: dict[str, Tensor],
         images: Tensor,
-        image_sizes: Sizes | None,
+        image_sizes: Sizes,
         frame_indices: Sequence[Sequence[int]],
     ) -> list[Support]:
         """The Support of each video from the features of its frames, Tensor[sum T, ...] a level."""
-        batch = image_list(images, image_sizes)
         proposals = None
         if self.support_roi_features is not None:
             with torch.no_grad():
-                proposals, _ = self.rpn(batch, features)
-        return self._supports_of(features, proposals, batch.image_sizes, frame_indices)
+                proposals, _ = self.rpn(images, features, image_sizes)
+        return self._supports_of(features, proposals, image_sizes, frame_indices)
 
     def _supports_of(
         self,
@@ -240,7 +269,7 @@ class Detector(VideoDetector):
             rois = self.support_roi_features(features, proposals, image_sizes)
             starts = [sum(counts[:i]) for i in range(len(counts))]
             kept = [proposals[s : s + n] for s, n in zip(starts, counts, strict=True)]
-            per_video = [sum(len(p) for p in video) for video in kept]
+            per_video = [sum(p.shape[0] for p in video) for video in kept]
             for keys, values in self.box_head.embed_support(rois):
                 pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
                 for embedding, pair in zip(embeddings, pairs, strict=True):
@@ -254,3 +283,8 @@ class Detector(VideoDetector):
             )
             for i, indices in enumerate(frame_indices)
         ]
+
+
+def _sizes(images: Tensor, image_sizes: Sizes | None) -> Sizes:
+    """The size of each image before padding (by default all of it)."""
+    return image_sizes or [(images.shape[-2], images.shape[-1])] * len(images)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.models.detection._utils import (
-    BalancedPositiveNegativeSampler,
-    BoxCoder,
-    Matcher,
-)
 from torchvision.ops import box_iou
+
+from trovid.nn.box_head import BoxCoder
+from trovid.nn.box_sampling import match_boxes, sample_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +50,9 @@ class RoISampler:
     ) -> None:
         self.num_classes = num_classes
         self.box_coder = box_coder
-        self.matcher = Matcher(iou, iou, allow_low_quality_matches=False)
-        self.sampler = BalancedPositiveNegativeSampler(samples, positive_fraction)
+        self.samples = samples
+        self.positive_fraction = positive_fraction
+        self.iou = iou
 
     def __call__(self, proposals: list[Tensor], targets: list[dict[str, Tensor]]) -> SampledRoIs:
         """Adds the ground truth to the proposals, matches and samples.
@@ -67,17 +66,19 @@ class RoISampler:
             truth = target["boxes"].to(boxes.dtype)
             candidates = torch.cat([boxes, truth])
             if len(truth):
-                match = self.matcher(box_iou(truth, candidates))
+                overlaps = box_iou(truth, candidates)
+                match = match_boxes(overlaps, foreground=self.iou, background=self.iou)
                 label = torch.where(match >= 0, target["labels"][match.clamp(min=0)], -1)
                 wanted = truth[match.clamp(min=0)]
             else:
                 label = candidates.new_full((len(candidates),), -1, dtype=torch.long)
                 wanted = candidates
-            positive, negative = self.sampler([(label >= 0).long()])
-            keep = torch.cat([p.nonzero().flatten() for p in (*positive, *negative)])
+            keep = torch.cat(
+                sample_boxes((label >= 0).long(), self.samples, self.positive_fraction)
+            )
             chosen.append(candidates[keep])
             labels.append(torch.where(label[keep] < 0, self.num_classes, label[keep]))
-            box_targets.append(self.box_coder.encode_single(wanted[keep], candidates[keep]))
+            box_targets.append(self.box_coder.encode(wanted[keep], candidates[keep]))
         return SampledRoIs(chosen, torch.cat(labels), torch.cat(box_targets))
 
 

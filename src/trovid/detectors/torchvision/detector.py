@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.faster_rcnn import (
     FastRCNNConvFCHead,
     FastRCNNPredictor,
     TwoMLPHead,
 )
-from torchvision.ops import FrozenBatchNorm2d
 
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.errors import TrovidError
-from trovid.nn import BoxHead, MultiScaleRoIAlign, MultiScaleTemporalRoIAlign
+from trovid.detectors.torchvision.backbone import TorchvisionBackbone
+from trovid.nn import BoxHead, LevelPooler, RoIAlign, TemporalRoIAlign
+from trovid.nn.batch_norm import keep_statistics
 from trovid.nn.rpn import ProposalNetwork
-from trovid.recipes import Recipe, TorchvisionModelRecipe, recipe_values
 
 COCO_OUTPUTS = 91
 COCO_UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -85,25 +81,27 @@ def from_torchvision(
     backbone = TorchvisionBackbone(model.backbone)
     pool = heads.box_roi_pool
     levels = _pooled_levels(backbone, pool.featmap_names)
-    roi_features: MultiScaleRoIAlign | MultiScaleTemporalRoIAlign
-    if temporal:
-        roi_features = MultiScaleTemporalRoIAlign(
-            levels,
+    extractor = (
+        TemporalRoIAlign(
             pool.output_size,
-            pool.sampling_ratio,
+            sampling_ratio=pool.sampling_ratio,
             channels=backbone.level_channels[levels[0]],
             top_k=top_k,
             num_heads=num_heads,
             embedding=embedding,
             bias=bias,
             logit_scale=logit_scale,
-            searched=searched,
         )
-        scales = roi_features
-    else:
-        roi_features = MultiScaleRoIAlign(levels, pool.output_size[0], pool.sampling_ratio)
-        scales = roi_features.pool
-    scales.canonical_scale, scales.canonical_level = pool.canonical_scale, pool.canonical_level
+        if temporal
+        else RoIAlign(pool.output_size, sampling_ratio=pool.sampling_ratio)
+    )
+    roi_features = LevelPooler(
+        extractor,
+        levels,
+        canonical_scale=pool.canonical_scale,
+        canonical_level=pool.canonical_level,
+        searched=searched,
+    )
     x, y, width, height = (1 / weight for weight in heads.box_coder.weights)
     box_head = _box_head(heads.box_head, heads.box_predictor, unused)
     if class_names is None:
@@ -111,7 +109,7 @@ def from_torchvision(
     detector = Detector(
         class_names=class_names,
         backbone=backbone,
-        rpn=ProposalNetwork.from_torchvision(model.rpn, backbone.levels),
+        rpn=_rpn(model.rpn, backbone.levels),
         roi_features=roi_features,
         box_head=box_head,
         delta_stds=(x, y, width, height),
@@ -125,132 +123,45 @@ def from_torchvision(
     return detector.eval()
 
 
-class TorchvisionBackbone(nn.Module):
-    """The backbone of a torchvision detector, its feature pyramid included.
-
-    Args:
-        network: The module, which returns a dict of levels or one level.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network.eval()
-        reference = next(network.parameters())
-        with torch.no_grad():
-            levels = self(reference.new_zeros(1, 3, 64, 64))
-        self.levels = tuple(levels)
-        self.strides = {name: 64 // level.shape[-1] for name, level in levels.items()}
-        self.level_channels = {name: level.shape[1] for name, level in levels.items()}
-
-    def train(self, mode: bool = True) -> TorchvisionBackbone:
-        """Training mode, apart from BatchNorm, which keeps its statistics."""
-        super().train(mode)
-        _fix_statistics(self)
-        return self
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Tensor[B, 3, H, W] to the levels, finest first."""
-        levels = self.network(images)
-        return {"0": levels} if isinstance(levels, Tensor) else levels
-
-
-def build_from_builder(recipe: TorchvisionModelRecipe) -> Detector:
-    """The detector of a recipe that names torchvision's builder, with random weights."""
-    return _take_over(torchvision_network(recipe), recipe)
-
-
-def torchvision_network(recipe: TorchvisionModelRecipe) -> FasterRCNN:
-    """The detector of a recipe as torchvision builds it, with random weights."""
-    builder = getattr(torchvision.models.detection, recipe.name)
-    outputs = len(recipe.classes) + len(recipe.unused) + 1
-    return builder(weights=None, weights_backbone=None, num_classes=outputs)
-
-
-def _take_over(network: FasterRCNN, recipe: TorchvisionModelRecipe) -> Detector:
-    temporal = recipe.temporal
-    options: dict[str, Any] = {"temporal": temporal is not None, "searched": recipe.searched}
-    if temporal is not None:
-        options |= {
-            "top_k": temporal.top_k,
-            "num_heads": temporal.num_heads,
-            "embedding": temporal.embedding,
-            "bias": temporal.bias,
-            "logit_scale": temporal.logit_scale,
-        }
-    detector = from_torchvision(
-        network, class_names=recipe.classes, unused=recipe.unused, **options
-    )
-    detector.temporal_trained = True
-    body = detector.backbone.get_submodule("network.body")
-    for name in recipe.frozen:
-        body.get_submodule(name).requires_grad_(False)
-    for module in detector.backbone.modules():
-        if isinstance(module, nn.BatchNorm2d | FrozenBatchNorm2d):
-            module.eps = recipe.norm_eps
-    return detector
-
-
-def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Reads a checkpoint of torchvision as the weights of a recipe that names its builder.
-
-    Args:
-        path: A state dict as torchvision publishes it; read with `weights_only`.
-        recipe: The recipe.
-
-    Returns:
-        The tensors by trovid's names, and metadata as `save_tensors` takes it.
-
-    Raises:
-        TrovidError: If the file holds anything but tensors, or they do not fit the builder.
-    """
-    from trovid.storage.hashes import sha256_of
-    from trovid.storage.torch_checkpoints import read_checkpoint
-
-    assert isinstance(recipe.model, TorchvisionModelRecipe)
-    state = read_checkpoint(path)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = torchvision_network(recipe.model)
-        _fill(network, state, path)
-        detector = _take_over(network, recipe.model)
-    facts = {
-        "source": path.name,
-        "source_sha256": sha256_of(path),
-        "layout": f"torchvision {recipe.model.name}",
-        "temporal_trained": False,
-    }
-    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
-    kept = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
-    return kept, metadata
-
-
-def _fill(network: nn.Module, state: dict[str, Any], path: Path) -> None:
-    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
-    given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    unknown, missing = sorted(given.keys() - own.keys()), sorted(own.keys() - given.keys())
-    if unknown or missing:
-        what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
-        raise TrovidError(f"{path} is not of the published layout ({what})")
-    for key, value in given.items():
-        if not isinstance(value, Tensor) or value.shape != own[key].shape:
-            raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[key].shape)}")
-    network.load_state_dict(given, strict=False)
-
-
 class FixedStatistics(nn.Sequential):
     """Layers whose BatchNorm keeps its statistics in training too."""
 
     def train(self, mode: bool = True) -> FixedStatistics:
         """Training mode, apart from BatchNorm."""
         super().train(mode)
-        _fix_statistics(self)
+        keep_statistics(self)
         return self
 
 
-def _fix_statistics(module: nn.Module) -> None:
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.eval()
+def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
+    """The same network with the parts of torchvision's, on the named levels."""
+    matcher, sampler = rpn.proposal_matcher, rpn.fg_bg_sampler
+    pre_nms, post_nms = zip(*(_kept(rpn, training) for training in (True, False)), strict=True)
+    own = ProposalNetwork(
+        in_channels=rpn.head.cls_logits.in_channels,
+        levels=levels,
+        anchor_sizes=rpn.anchor_generator.sizes,
+        aspect_ratios=rpn.anchor_generator.aspect_ratios,
+        pre_nms=pre_nms,
+        post_nms=post_nms,
+        nms=rpn.nms_thresh,
+        samples=sampler.batch_size_per_image,
+        positive_fraction=sampler.positive_fraction,
+        foreground_iou=matcher.high_threshold,
+        background_iou=matcher.low_threshold,
+        lowest_score=rpn.score_thresh,
+    )
+    for part in ("conv", "cls_logits", "bbox_pred"):
+        setattr(own.head, part, getattr(rpn.head, part))
+    return own
+
+
+def _kept(rpn: Any, training: bool) -> tuple[int, int]:
+    """How many proposals are kept before and after suppression, in training or at test."""
+    mode, rpn.training = rpn.training, training
+    kept = rpn.pre_nms_top_n(), rpn.post_nms_top_n()
+    rpn.training = mode
+    return kept
 
 
 def _pooled_levels(backbone: TorchvisionBackbone, names: Sequence[str]) -> list[str]:

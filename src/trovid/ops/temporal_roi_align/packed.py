@@ -209,7 +209,8 @@ def _rows_of_maps(maps: Tensor) -> Tensor:
     rows = maps.flatten(2).transpose(1, 2)
     if rows.is_contiguous():
         return rows
-    if maps.device.type == "cpu" and maps.dtype == torch.float32:
+    exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+    if maps.device.type == "cpu" and maps.dtype == torch.float32 and not exporting:
         return _transpose(maps.flatten(2))
     return rows.contiguous()
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trovid.backbones import ResNetBackbone
-from trovid.inference.runtime.inference_form import fold_batch_norm
-from trovid.nn.fused_residual import FusedBottleneck, fuse_residuals
+from trovid.backbones.fused_bottleneck import FusedBottleneck, fuse_residuals
+from trovid.nn.batch_norm import fold_batch_norm
 
 LEVELS = ["conv2", "conv3", "conv4", "conv5"]
 

@@ -1,0 +1,54 @@
+"""Which boxes a loss is computed from: matched to objects by IoU, then sampled at random."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+BELOW, BETWEEN = -1, -2
+"""Matches of a box that overlaps no object enough, and of one that is neither."""
+
+
+def match_boxes(
+    overlaps: Tensor, *, foreground: float, background: float, lowest: float | None = None
+) -> Tensor:
+    """The object that each box belongs to (Ren et al., Faster R-CNN, 2015, Section 3.1.2).
+
+    Args:
+        overlaps: Tensor[N, A], IoU of N objects, at least one, and A boxes.
+        foreground: IoU from which a box belongs to the object that it overlaps most.
+        background: IoU below which it belongs to none.
+        lowest: IoU from which the boxes that overlap an object most belong to what they overlap
+            most even so; None for no such rule.
+
+    Returns:
+        Tensor[A]: the row of the object, BELOW or BETWEEN.
+    """
+    best, objects = overlaps.max(dim=0)
+    matches = torch.where(best < background, BELOW, objects)
+    matches = torch.where((best >= background) & (best < foreground), BETWEEN, matches)
+    if lowest is not None:
+        reached = overlaps[overlaps.amax(1) >= lowest]
+        favourite = (reached == reached.amax(1, keepdim=True)).any(0)
+        matches = torch.where(favourite, objects, matches)
+    return matches
+
+
+def sample_boxes(labels: Tensor, count: int, positive_fraction: float) -> tuple[Tensor, Tensor]:
+    """Some of the positive and of the negative boxes of an image.
+
+    Args:
+        labels: Tensor[A]: 1 and more positive, 0 negative, below neither.
+        count: Boxes in all.
+        positive_fraction: Share of positive ones at most.
+
+    Returns:
+        Their rows in rising order, the positive ones and the negative ones.
+    """
+    positive, negative = (labels >= 1).nonzero().flatten(), (labels == 0).nonzero().flatten()
+    wanted = min(int(count * positive_fraction), len(positive))
+    return _some(positive, wanted), _some(negative, min(count - wanted, len(negative)))
+
+
+def _some(rows: Tensor, count: int) -> Tensor:
+    return rows[torch.randperm(len(rows), device=rows.device)[:count]].sort().values

@@ -1,0 +1,100 @@
+"""What LevelPooler, cost, export and explanation ask of an extractor of RoI features."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trovid.ops import PackedSupport
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What each position of some RoIs of one video found in its support frames.
+
+    Attributes:
+        cells: Tensor[T, R, h, w], the most similar cell of each support map, as y * W + x.
+        similarities: Tensor[T, R, h, w], its cosine.
+        weights: Tensor[T + 1, R, h, w], how much each frame counts, the target's own first.
+    """
+
+    cells: Tensor
+    similarities: Tensor
+    weights: Tensor
+
+
+class Extractor(nn.Module):
+    """RoI features from one map; another one is another file beside this.
+
+    It says how RoI features are read from a map (`align`) and, where it searches support frames,
+    what these add (`aggregate`). `forward` is free: it takes what the module's equal elsewhere
+    takes.
+
+    Attributes:
+        output_size: (h, w) of the RoI grid.
+        searches_support: Whether it looks at the maps of support frames.
+    """
+
+    output_size: tuple[int, int]
+    searches_support: bool = False
+
+    @abstractmethod
+    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
+        """RoI features Tensor[R, C, h, w] of the target frames alone.
+
+        Args:
+            features: Tensor[B, C, H, W].
+            boxes: B Tensor[R_i, 4] in image pixels.
+            spatial_scale: Map pixels per image pixel.
+        """
+
+    def aggregate(self, roi_features: Tensor, support: PackedSupport) -> Tensor:
+        """RoI features Tensor[R, C, h, w] with what the support frames of their video add.
+
+        Export traces it: no branch and no loop that depends on the number of frames or RoIs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not search support frames")
+
+    def extract(
+        self,
+        features: Tensor,
+        boxes: Sequence[Tensor],
+        spatial_scale: float,
+        support: PackedSupport | None = None,
+    ) -> Tensor:
+        """RoI features Tensor[R, C, h, w] of several frames, each with its own support frames.
+
+        Args:
+            features: Tensor[B, C, H, W].
+            boxes: B Tensor[R_i, 4] in image pixels.
+            spatial_scale: Map pixels per image pixel.
+            support: The support maps of B videos; None where there are none to search.
+        """
+        roi_features = self.align(features, boxes, spatial_scale)
+        if support is None:
+            return roi_features
+        parts = roi_features.split([len(own) for own in boxes])
+        return torch.cat(
+            [
+                self.aggregate(part, support.videos([video])) if support.lengths[video] else part
+                for video, part in enumerate(parts)
+            ]
+        )
+
+    def sight(self, roi_features: Tensor, support: PackedSupport) -> Sight:
+        """What the positions of Tensor[R, C, h, w] found in the support frames of their video."""
+        raise NotImplementedError(f"{type(self).__name__} does not search support frames")
+
+    def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
+        """Floating-point operations of what support frames add, by the equations as written.
+
+        Args:
+            rois: R.
+            map_shape: (C, H, W) of a support map.
+            support_frames: T.
+        """
+        return 0
