@@ -23,6 +23,7 @@ from trovid.errors import TrovidError
 from trovid.export.export import OLDEST_TORCH, export
 from trovid.inference import Predictor
 from trovid.recipes import load_recipe
+from trovid.structures import DetectOptions
 from trovid.video.opening import Frame, VideoWriter
 
 OLD = tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH
@@ -144,7 +145,7 @@ def runner_of(file):
 @needs_newer_torch
 def test_no_box_at_all(predictors, frames, tmp_path):
     predictor = predictors["synthvid-single"]
-    (file,) = export(predictor, tmp_path, frame_size=(256, 256), score=1.0)
+    (file,) = export(predictor, tmp_path, frame_size=(256, 256), options=DetectOptions(score=1.0))
     boxes, scores, labels = session(file).run(None, {"frame": frames[0].image})
     assert boxes.shape == (0, 4)
     assert scores.shape == labels.shape == (0,)

@@ -56,6 +56,7 @@ def export(
         raise TrovidError(f"--frame-size must be HEIGHTxWIDTH, but is {frame_size!r}")
 
     from trovid.export.export import export as write
+    from trovid.structures import DetectOptions
 
     predictor = trovid.load(model, device="cpu")
     files = write(
@@ -65,9 +66,7 @@ def export(
         frame_size=(int(match[1]), int(match[2])),
         support=support,
         support_frames=support_frames,
-        score=score,
-        nms=nms,
-        max_detections=max_detections,
+        options=DetectOptions(score=score, nms=nms, max_detections=max_detections),
     )
     if json:
         print_record({"files": [str(file) for file in files]})

@@ -31,12 +31,12 @@ def synthvid_folder(out: Path, *, first_test_clip: int = 0, **videos: int) -> Pa
             if info.get("first", 0) != first:
                 raise TrovidError(
                     f"{path} begins with clip {info.get('first', 0)}, but clip {first} is asked "
-                    "for: choose another --out"
+                    "for: choose another `out`"
                 )
             if version != VERSION:
                 raise TrovidError(
                     f"{path} is of SynthVID {version}, but this is SynthVID {VERSION}: "
-                    f"choose another --out, or delete {out}"
+                    f"choose another `out`, or delete {out}"
                 )
         else:
             with bar(f"SynthVID {split}", unit="clips") as tick:

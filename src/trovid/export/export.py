@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import io
 import json
@@ -21,10 +20,11 @@ from trovid.errors import TrovidError
 from trovid.export.graphs import Encoder, FromBank, FromFrames, SingleFrame, bank_names
 from trovid.files import replacing
 from trovid.inference.predictor import Predictor
-from trovid.structures.support_sampling import SupportSampling
+from trovid.structures import DetectOptions, SupportSampling
 
 Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
+EXPORTED = DetectOptions(score=0.05)
 OUTPUTS = ["boxes", "scores", "labels"]
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
 OLDEST_TORCH = (2, 15)
@@ -39,9 +39,7 @@ def export(
     frame_size: tuple[int, int],
     support: Literal["bank", "frames"] = "bank",
     support_frames: int | None = None,
-    score: float = 0.05,
-    nms: float | None = None,
-    max_detections: int | None = None,
+    options: DetectOptions = EXPORTED,
 ) -> list[Path]:
     """Writes a detector as one or two graphs.
 
@@ -58,9 +56,8 @@ def export(
         frame_size: Height and width of the videos' frames before resizing.
         support: How support frames come in.
         support_frames: Their number with `support="frames"`; None for the recipe's.
-        score: Lowest score of a detection.
-        nms: IoU above which the lower of two boxes of a class goes; None for the recipe's.
-        max_detections: Detections at most; None for the recipe's.
+        options: The choice of detections: `score`, `nms`, `class_agnostic_nms`, `classes` and
+            `max_detections`.
 
     Returns:
         The files.
@@ -72,8 +69,7 @@ def export(
     _need_torch()
     if format == "onnx":
         _need("onnx", "onnxscript")
-    options = predictor.options(score=score, nms=nms, max_detections=max_detections)
-    options = dataclasses.replace(options, target_among_support=False)
+    options = predictor.options(options, target_among_support=False)
     size = predictor.transform.size(*frame_size)
     detector = predictor.detector.cpu().eval()
     model = (detector, predictor.transform, size, options)

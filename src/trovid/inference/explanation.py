@@ -139,7 +139,7 @@ def surest_detection(
     if not len(found):
         raise TrovidError(
             f"{reader.source}: nothing of score {score} or more in frame {frame}; "
-            "lower --score, choose another --frame or --time, or give --box"
+            "lower `score`, choose another `frame`, or give `box`"
         )
     return found[0]
 

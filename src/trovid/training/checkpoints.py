@@ -65,7 +65,7 @@ def load_checkpoint(
     own = parse_recipe(json.dumps(head["recipe"]), str(path), complete=False)
     if head["seed"] != seed or own != recipe:
         raise TrovidError(
-            f"{path} is a checkpoint of another recipe or seed: choose another --out or delete it"
+            f"{path} is a checkpoint of another recipe or seed: choose another `out` or delete it"
         )
     model.load_state_dict(
         {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
