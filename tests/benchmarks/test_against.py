@@ -21,15 +21,13 @@ def run(*words):
     ("words", "cases"),
     [
         (
-            ["operator", "rois-1", "training-dense", "--quick"],
-            ["training-dense", "rois-1"],
+            ["operator", "training-dense", "--quick"],
+            ["training-dense"],
         ),
         pytest.param(
             ["video", "paper/selsa-troi-r50", "--precision", "float32", "--quick"],
-            [
-                "paper/selsa-troi-r50, frame, float32",
-                "paper/selsa-troi-r50, support frame, float32",
-            ],
+            [f"{part}, float32, paper/selsa-troi-r50" for part in ("frame", "support frame")],
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["operator", "video"],

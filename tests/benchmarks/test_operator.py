@@ -77,7 +77,7 @@ def test_a_wrong_operator_gives_status_1(tmp_path, capsys, monkeypatch):
         (["operator", "sideways"], "no case 'sideways'; there are forward-grouped"),
         (["operator", "--threads", "0"], "--threads and --rounds must be at least 1"),
         (["operator", "--device", "tpu"], "--device must be cpu, cuda or cuda:N, but is tpu"),
-        (["operator", "--backend", "none"], "--backend none: `backend` must be one of"),
+        (["operator", "--backend", "none"], "--backend must be one of"),
         (["operatr"], "operator"),
         (["report", "--out", "nowhere"], "no records in nowhere/operator.json: run"),
     ],

@@ -23,7 +23,7 @@ def test_writes_clips_and_labels(tmp_path, capsys):
     [
         (["--size", "33"], "`height` and `width` must be even and at least 64, but got 33 x 33"),
         (["--frames", "10"], "`num_frames` must be at least 24, but got 10"),
-        (["--workers", "0"], "`workers` must be at least 1, but got 0"),
+        (["--workers", "0"], "--workers must be at least 1, but got 0"),
         (["--split", "dev"], "dev"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -103,7 +103,7 @@ def operator(
     try:
         probe(settings)
     except (ValueError, RuntimeError) as error:
-        raise TrovidError(f"--backend {backend}: {error}") from error
+        raise TrovidError(str(error)) from error
     console = Console(quiet=json)
     minutes = estimate(chosen, settings) / 60
     console.print(f"{len(chosen)} cases, at most about {minutes:.1f} minutes")
