@@ -24,6 +24,7 @@ RECIPE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 NOT_RUN = {
+    ("README.md", 0): "needs torchvision's weights",
     ("weights.md", 0): "needs published weights",
     ("weights.md", 1): "needs torchvision's weights",
 }

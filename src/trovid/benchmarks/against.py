@@ -22,7 +22,7 @@ TOLERANCE = 1e-3
 """Of the largest value; a near tie may let two exact versions choose another cell."""
 UNEQUAL = 1e-2
 """Share of the values that may differ by more than that."""
-HEAD = ("work", "here", "there", "ratio", "spreads", "unequal")
+HEAD = ("here", "there", "ratio", "spreads", "unequal", "work")
 
 
 @dataclass(frozen=True)
@@ -154,12 +154,12 @@ def against_rows(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Times of the fastest runs, how many times as long it takes here, values that differ."""
     return [
         [
-            record["case"],
             seconds_word(record["minimum"][HERE]),
             seconds_word(record["minimum"][THERE]),
             f"{record['ratio']:.2f}",
             f"{record['spread'][HERE]:.0%}, {record['spread'][THERE]:.0%}",
             f"{record['unequal']:.2%}" + ("" if record["passed"] else " WRONG"),
+            record["case"],
         ]
         for record in records
     ]

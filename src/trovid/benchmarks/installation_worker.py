@@ -78,10 +78,10 @@ def training(job):
     from dataclasses import replace
 
     from trovid.benchmarks.training import generated_batch
-    from trovid.recipes import load_recipe
+    from trovid.benchmarks.video_subject import subject_recipe
     from trovid.training.loop import initial_detector, make_optimizer, training_step
 
-    recipe = load_recipe(job["recipe"])
+    recipe = subject_recipe(job["recipe"])
     settings = replace(recipe.training, bfloat16=False)
     detector = initial_detector(recipe, seed=0, start=None).train()
     optimizer = make_optimizer(detector, settings)
