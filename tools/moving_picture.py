@@ -13,7 +13,7 @@ from PIL import Image
 from trovid.video import open_video
 
 TARGET = Path(__file__).parents[1] / "docs" / "images" / "comparison.gif"
-FRAMES, WIDTH, MILLISECONDS = 48, 720, 160
+FRAMES, WIDTH, MILLISECONDS = 24, 640, 200
 
 
 def main(video: str) -> None:
@@ -21,7 +21,7 @@ def main(video: str) -> None:
         pictures = [Image.fromarray(frame.image) for frame in reader.walk(range(FRAMES))]
     height = round(pictures[0].height * WIDTH / pictures[0].width)
     small = [
-        picture.resize((WIDTH, height)).quantize(64, dither=Image.Dither.NONE)
+        picture.resize((WIDTH, height)).quantize(48, dither=Image.Dither.NONE)
         for picture in pictures
     ]
     small[0].save(
