@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from trovid.nn import TemporalRoIAlign
+from trovid.nn import LevelPooler, TemporalRoIAlign
 from trovid.ops import pack_support, roi_align, temporal_roi_align
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -96,6 +96,36 @@ def test_roi_align_is_a_leaf():
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
+class Pyramid(nn.Module):
+    """Two levels, pooled from."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fine, self.coarse = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        self.pool = LevelPooler(TemporalRoIAlign(3, channels=8), ["fine", "coarse"])
+
+    def forward(self, image, boxes, support):
+        fine = self.fine(image)
+        levels = {"fine": fine, "coarse": self.coarse(fine)}
+        return self.pool(levels, boxes, [(80, 96)], support)
+
+
+def test_a_pooler_of_levels_is_a_leaf():
+    pyramid = Pyramid()
+    traced = torch.fx.symbolic_trace(pyramid)
+    assert [node.name for node in traced.graph.nodes if node.op == "call_module"] == [
+        "fine",
+        "coarse",
+        "pool",
+    ]
+    support = {"fine": SUPPORT, "coarse": SUPPORT[..., ::2, ::2]}
+    inputs = FEATURES, [ROIS[:, 1:]], support
+    assert torch.equal(traced(*inputs), pyramid(*inputs))
+    with pytest.raises(NotImplementedError, match="TorchScript"):
+        torch.jit.script(pyramid)
+
+
 def test_torchscript_is_refused_with_a_reason():
     reason = r"^TorchScript has no types for .*: use torch.export or torch.compile$"
     with pytest.raises(NotImplementedError, match=reason):

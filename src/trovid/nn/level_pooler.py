@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torchvision.ops import box_area
 
 from trovid.nn.extractors.contract import Extractor
+from trovid.nn.tracing import one_node
 from trovid.ops import PackedSupport, pack_support
+from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
 SupportMaps = Tensor | Sequence[Tensor] | PackedSupport
 """Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W], or packed."""
@@ -91,6 +95,8 @@ class LevelPooler(nn.Module):
         Returns:
             Tensor[R, C, h, w], in the order of `boxes`.
         """
+        if isinstance(x, Proxy) or isinstance(x.get(self.featmap_names[0]), Proxy):
+            return one_node(self, x, boxes, image_shapes, support)
         for name in self.featmap_names:
             if name not in x:
                 raise ValueError(f"`x` must hold the level {name!r}, but has {list(x)}")
@@ -113,6 +119,9 @@ class LevelPooler(nn.Module):
             return pooled[0]
         places = torch.cat(levels).argsort(stable=True).argsort()
         return torch.cat([part.to(pooled[0].dtype) for part in pooled])[places]
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        raise NotImplementedError(NO_TORCHSCRIPT)
 
     def _exported(
         self,

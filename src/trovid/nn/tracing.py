@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -9,6 +10,12 @@ from torch.fx import Proxy
 
 
 def one_node(module: nn.Module, *inputs: Any) -> Any:
-    """The call of a module in the graph that is being traced; one of the inputs is a Proxy."""
-    tracer = next(value.tracer for value in inputs if isinstance(value, Proxy))
+    """The call of a module in the graph that is being traced.
+
+    Args:
+        module: The module.
+        inputs: Of which one is a Proxy, or a dict of levels that holds one.
+    """
+    levels = [own for value in inputs if isinstance(value, Mapping) for own in value.values()]
+    tracer = next(value.tracer for value in (*inputs, *levels) if isinstance(value, Proxy))
     return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, {})
