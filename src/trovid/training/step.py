@@ -55,7 +55,10 @@ def training_step(
         FloatingPointError: If the loss is not finite; the model is as it was.
     """
     kind = batch.images.device.type
-    with torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16"):
+    low = precision == "bfloat16"
+    # Older versions of torch keep a weight that was rounded under `no_grad` (the RPN on support
+    # frames) and use it again where its gradient is wanted, which is then lost.
+    with torch.autocast(kind, torch.bfloat16, enabled=low, cache_enabled=False):
         losses = model(batch)
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):
