@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests import shared
 from tests.datasets.coco_document import write_coco_vid
 from tests.datasets.imagenet_folder import LISTED, VAL, write_imagenet
 from tests.zoo.published_files import small_recipe
@@ -24,7 +25,7 @@ from trovid.training.clips import TrainingClips
 from trovid.video.transforms import make_transform
 from trovid.zoo.weights import save_weights
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "splits"
+SHARED = shared.SHARED / "data" / "splits"
 
 
 @pytest.fixture(scope="module")

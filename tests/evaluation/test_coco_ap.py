@@ -1,19 +1,19 @@
 import gzip
 import itertools
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests import shared
 from tests.evaluation.oracle import figures, pycocotools_precision
 from trovid.evaluation import CocoEvaluation, evaluate, pool_frames
 from trovid.evaluation.bootstrap import average_precision
 from trovid.evaluation.matching import match_clips
 from trovid.structures import Detections
 
-PARITY = Path(__file__).parents[2].parent / "shared" / "parity" / "evaluation"
+PARITY = shared.SHARED / "parity" / "evaluation"
 
 
 def _own(pool, active=None) -> tuple[float, float, float]:

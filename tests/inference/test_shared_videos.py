@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests import shared
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
 from trovid.inference.predictor import load
 from trovid.runs.predictions import read_predictions
 from trovid.video.opening import open_video
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = shared.SHARED / "data"
 SOURCES = (
     "videos/01_dog.mp4",
     "videos/02_cups.mp4",

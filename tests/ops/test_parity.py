@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests import shared
 from tests.ops.compare import EVERY, assert_close, near_ties, neighbourhood
 from trovid.ops import most_similar_roi_align, roi_align, temporal_roi_align
 
 COMMITTED = Path(__file__).with_name("cases")
-SHARED = Path(__file__).parents[3] / "shared" / "parity" / "operator"
+SHARED = shared.SHARED / "parity" / "operator"
 NAMES = ["k1_n0", "k2_n4", "k4_n1", "k4_n4", "k4_n8"]
 TOLERANCE = 1e-5
 STRIDE = 16

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from tests import media
+from tests import media, shared
 from tests.media import assert_exact, number
 from trovid.video.opening import open_video
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = shared.SHARED / "data"
 encode = partial(media.encode, num_frames=48)
 
 ENCODINGS = {

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import trovid
+from tests.shared import SHARED
 from tests.zoo.file_server import Answer, serve
 from tests.zoo.published_files import save_published, small_recipe
 from trovid.cli.main import main
@@ -25,7 +26,7 @@ from trovid.zoo.weights import load_weights, read_card
 
 PATH = "/mmtracking/vid/selsa/small.pth"
 NAME = "small-selsa-vid"
-CASE = Path(__file__).parents[3] / "shared" / "parity" / "selsa_r18" / "weights.pth"
+CASE = SHARED / "parity" / "selsa_r18" / "weights.pth"
 
 
 @pytest.fixture(scope="module")

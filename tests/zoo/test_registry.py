@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.shared import SHARED
 from trovid.zoo.published import cache_folder, converted_path, download_path
 from trovid.zoo.registry import checkpoints
 
-LIST = Path(__file__).parents[3] / "shared" / "paper" / "weights.md"
+LIST = SHARED / "paper" / "weights.md"
 
 
 @pytest.mark.parametrize("checkpoint", checkpoints().values(), ids=lambda c: c.name)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from tests.detectors.candidates import AMONG
+from tests.shared import SHARED
 from tests.zoo.published_files import small_recipe
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.faster_rcnn.conversion import convert_published
@@ -30,7 +31,6 @@ from trovid.video.opening import Frame, open_video
 from trovid.video.transforms import FrameTransform
 from trovid.zoo.weights import load_weights
 
-SHARED = Path(__file__).parents[3] / "shared"
 CASES = SHARED / "parity"
 CLIP = SHARED / "data" / "vid_clip" / "ILSVRC2015_val_00007010"
 pytestmark = pytest.mark.skipif(
