@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -45,13 +44,6 @@ class Candidates:
     def cpu(self) -> Self:
         """The same on the CPU."""
         return replace(self, boxes=self.boxes.cpu(), class_scores=self.class_scores.cpu())
-
-    def of_classes(self, names: Collection[str] | None) -> Self:
-        """The same with scores of 0 for all other classes; None keeps all."""
-        if names is None:
-            return self
-        mask = [float(name in names) for name in self.class_names]
-        return replace(self, class_scores=self.class_scores * self.class_scores.new_tensor(mask))
 
     def select(self, options: DetectOptions) -> Detections:
         """Threshold, suppression within each class or across them, the best of what is left.
