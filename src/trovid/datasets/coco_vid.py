@@ -11,7 +11,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.json_lists import entries, members, value
 from trovid.datasets.objects import ObjectRows
 from trovid.errors import TrovidError
-from trovid.structures import Video
+from trovid.structures import Masks, Video
 
 LARGEST_MEASURE, LARGEST_ID = 10**7, 2**62
 _NUMBER = (int, float)
@@ -42,9 +42,10 @@ _ATTRIBUTES: Kinds = {
     "occluded": _NUMBER,
     "generated": _NUMBER,
 }
+_MASKS = ("segmentation", "visible_segmentation")
 _OPTIONAL: dict[str, Kinds] = {
     "videos": {"frame_rate": _NUMBER},
-    "annotations": {"instance_id": int, "segmentation": dict, **_ATTRIBUTES},
+    "annotations": {"instance_id": int, **dict.fromkeys(_MASKS, (dict, list)), **_ATTRIBUTES},
 }
 _WORDS: dict[Any, str] = {
     int: "an integer",
@@ -52,6 +53,7 @@ _WORDS: dict[Any, str] = {
     list: "a list",
     dict: "an object",
     _NUMBER: "a number",
+    (dict, list): "a run-length code or polygons",
 }
 _ABSENT = object()
 Record = dict[str, Any]
@@ -107,7 +109,8 @@ def _dataset(text: str, folder: Path) -> Dataset:
             raise _Misfit(f"{where}.image_id is {annotation['image_id']}, but no image has this id")
         number, frame = frames[annotation["image_id"]]
         _check_annotation(annotation, where, videos[number], labels)
-        _add(rows, annotation, number, frame, labels[annotation["category_id"]])
+        masks = [_mask(annotation, name, where, videos[number]) for name in _MASKS]
+        _add(rows, annotation, number, frame, labels[annotation["category_id"]], masks)
     info = value(text, at["info"]) if "info" in at else None
     return Dataset(
         [record["name"] for record in categories],
@@ -130,9 +133,15 @@ def _video(record: Record) -> Video:
     )
 
 
-def _add(rows: ObjectRows, annotation: Record, video: int, frame: int, label: int) -> None:
+def _add(
+    rows: ObjectRows,
+    annotation: Record,
+    video: int,
+    frame: int,
+    label: int,
+    masks: Sequence[bytes],
+) -> None:
     x, y, width, height = annotation["bbox"]
-    segmentation = annotation.get("segmentation")
     instance_id = annotation.get("instance_id", -1)
     rows.add(
         video,
@@ -143,7 +152,8 @@ def _add(rows: ObjectRows, annotation: Record, video: int, frame: int, label: in
         crowd=bool(annotation.get("iscrowd", 0)),
         ignore=bool(annotation.get("ignore", 0)),
         attributes={name: annotation[name] for name in _ATTRIBUTES if name in annotation},
-        mask=segmentation["counts"].encode("ascii") if segmentation else b"",
+        mask=masks[0],
+        visible_mask=masks[1],
     )
 
 
@@ -234,11 +244,14 @@ def _check_annotation(
         raise _Misfit(f"{where}.bbox must be four numbers x, y, width, height, but is {box}")
     if box[2] <= 0 or box[3] <= 0:
         raise _Misfit(f"{where}.bbox must have a width and a height above 0, but is {box}")
-    if "segmentation" in annotation:
-        code, size = annotation["segmentation"], [video["height"], video["width"]]
-        counts = code.get("counts")
-        if code.get("size") != size or not isinstance(counts, str) or not counts.isascii():
-            raise _Misfit(
-                f"{where}.segmentation must be a compressed RLE of size {size}, "
-                f"but has size {code.get('size')}"
-            )
+
+
+def _mask(annotation: Record, name: str, where: str, video: Record) -> bytes:
+    """The compressed run-length code of one of an annotation's masks, b"" where it has none."""
+    if name not in annotation:
+        return b""
+    try:
+        return Masks.from_coco([annotation[name]], (video["height"], video["width"])).counts[0]
+    except ValueError as error:
+        reason = str(error).removeprefix("mask 0 ")
+        raise _Misfit(f"{where}.{name} {reason}") from error

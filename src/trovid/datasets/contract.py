@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from trovid.datasets.objects import Objects
+from trovid.errors import TrovidError
 from trovid.structures import GroundTruth, Masks, Video
 from trovid.video.opening import VideoReader, open_video
 
@@ -91,6 +93,21 @@ class Dataset:
             TrovidError: If the file is missing, empty, damaged or no video.
         """
         return open_video(self.path(name))
+
+    def with_visible_masks(self) -> Dataset:
+        """The same videos, whose masks are what of each object can be seen.
+
+        Raises:
+            TrovidError: If the labels do not tell the visible part of every object.
+        """
+        visible = self.objects.visible_masks
+        if visible is None or not all(visible):
+            raise TrovidError(
+                "the labels do not tell what of each object can be seen (`visible_segmentation`)"
+            )
+        same = copy(self)
+        same.objects = replace(self.objects, masks=visible)
+        return same
 
     def labelled_frames(self, name: str) -> NDArray[np.int32]:
         """Indices of a video's frames that were labelled (with objects or without), ascending."""
