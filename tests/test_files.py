@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from trovid.errors import TrovidError
-from trovid.files import GrowingFile, replacing
+from trovid.files import GrowingFile, below, replacing
 
 
 def test_a_finished_file_replaces_and_a_broken_one_leaves_the_old(tmp_path):
@@ -80,8 +84,12 @@ def test_a_place_that_is_none(tmp_path):
 
 
 def test_a_name_that_is_too_long_and_a_file_in_a_folders_place(tmp_path):
-    long = tmp_path / ("n" * 250 + ".json")
-    with pytest.raises(TrovidError, match="File name too long"), replacing(long) as partial:
+    longest = tmp_path / ("n" * 250 + ".json")
+    with replacing(longest) as partial:
+        partial.write_text("{}")
+    longest.unlink()
+    longer = tmp_path / ("n" * 251 + ".json")
+    with pytest.raises(TrovidError, match="File name too long"), replacing(longer) as partial:
         partial.write_text("{}")
     path = tmp_path / "a.json"
     path.write_text("old")
@@ -90,3 +98,58 @@ def test_a_name_that_is_too_long_and_a_file_in_a_folders_place(tmp_path):
         partial.mkdir()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "a/../../b", "/a", "", ".", "a//b", "..\\a", "C:a", "a/\x1b[31m", "a\0b"]
+)
+def test_a_name_that_leads_out_of_its_folder(tmp_path, name):
+    with pytest.raises(TrovidError, match="leads out of") as error:
+        below(tmp_path, name)
+    assert str(error.value).isprintable()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from trovid.files import GrowingFile, replacing
+folder = Path(sys.argv[1])
+GrowingFile(folder / "a.csv").write("half")
+with replacing(folder / "clip") as partial:
+    partial.mkdir()
+    (partial / "0.png").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_what_a_killed_writer_left_goes_when_the_next_one_begins(tmp_path):
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    assert killed.returncode == -9
+    assert len([*tmp_path.iterdir()]) == 2
+    others = tmp_path / f".b.{platform.node()}-{os.getppid()}.partial.csv"
+    elsewhere, long_ago = (tmp_path / f".{n}.elsewhere-1.partial.csv" for n in "cd")
+    for path in (others, elsewhere, long_ago):
+        path.touch()
+    os.utime(long_ago, (0, 0))
+    with replacing(tmp_path / "b.txt") as partial:
+        partial.write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {others.name, elsewhere.name, "b.txt"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc tells what is open")
+def test_a_file_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    path, order = tmp_path / "a.txt", []
+    fsync = os.fsync
+
+    def noted(number):
+        order.append((os.readlink(f"/proc/self/fd/{number}"), path.exists()))
+        fsync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    file = GrowingFile(path)
+    file.write("one")
+    file.finish()
+    file.publish()
+    assert [(".partial" in name, there) for name, there in order] == [(True, False), (False, True)]
+    assert order[1][0] == str(tmp_path)

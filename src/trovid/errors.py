@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Collection
 
 
@@ -15,6 +16,31 @@ class OptionError(TrovidError, ValueError):
 
     The command line writes `max_detections` as --max-detections.
     """
+
+
+def printable(text: str) -> str:
+    r"""Text of others that a terminal cannot take for a command: control characters escaped.
+
+    Example:
+        >>> print(printable("a\x1b[31m\tb"))
+        a\x1b[31m\tb
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(value: object, length: int = 60) -> str:
+    """A value for a message, however large or deep it is, without writing all of it.
+
+    Example:
+        >>> shortened([[0] * 10**6]), shortened("a" * 10**6, 12)
+        ('[[0, 0, 0, 0, ...]]', "'aaa...aaaa'")
+    """
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother, short.maxlong = 3, length, length, length
+    short.maxlist = short.maxtuple = short.maxdict = 4
+    return short.repr(value)[: 5 * length]
 
 
 def nearest(word: str, words: Collection[str], *, otherwise: str | None = None) -> str:

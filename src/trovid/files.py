@@ -1,17 +1,27 @@
-"""Files that appear whole under their name or not at all."""
+"""Files that appear whole under their name or not at all, and are on the disk by then."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import platform
+import re
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from trovid.errors import TrovidError
 
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+LONGEST_STEM = 120
+"""Bytes of a name that its partial file repeats."""
+PARTIAL = re.compile(r"\..+\.(?P<machine>[\w-]*)-(?P<process>\d+)\.partial(\..*)?", re.DOTALL)
+ABANDONED = 24 * 3600.0
+"""Seconds after which a partial file of another machine, which nobody wrote to, is nobody's."""
 
 
 def unwritable(path: Path, error: Exception) -> TrovidError:
@@ -30,9 +40,75 @@ def unwritable(path: Path, error: Exception) -> TrovidError:
     return TrovidError(f"cannot write {path}: {reason}; {cure}")
 
 
+def below(folder: Path, name: str) -> Path:
+    """The file of that name in the folder or in one below it.
+
+    Args:
+        folder: Where it belongs.
+        name: Of the file, which another file may have chosen.
+
+    Raises:
+        TrovidError: If the name leads out of the folder, or is none.
+
+    Example:
+        >>> below(Path("out"), "paper/a.safetensors").as_posix()
+        'out/paper/a.safetensors'
+        >>> below(Path("out"), "../a.safetensors")
+        Traceback (most recent call last):
+        trovid.errors.TrovidError: '../a.safetensors' leads out of out: choose another name
+    """
+    parts = re.split(r"[/\\]", name)
+    if not all(part.strip(". ") for part in parts) or ":" in name or not name.isprintable():
+        raise TrovidError(f"{name[:100]!r} leads out of {folder}: choose another name")
+    return folder / name
+
+
 def partial_name(path: Path) -> Path:
-    """A hidden name beside `path` with the same suffix, to write to before renaming."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    """A hidden name beside `path` with the same suffix, to write to before renaming.
+
+    It tells which process of which machine writes: what a killed one has left is removed when the
+    next one begins to write into the folder.
+    """
+    _remove_abandoned(path.parent)
+    stem = path.stem
+    if len(os.fsencode(stem)) > LONGEST_STEM:
+        stem = hashlib.sha256(os.fsencode(stem)).hexdigest()
+    return path.with_name(f".{stem}.{_machine()}-{os.getpid()}.partial{path.suffix}")
+
+
+@cache
+def _machine() -> str:
+    return re.sub(r"\W", "_", platform.node())[:40]
+
+
+@cache
+def _remove_abandoned(folder: Path) -> None:
+    """Once a folder: removes partial files whose writer is gone."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            found = PARTIAL.fullmatch(entry.name)
+            if found is not None and _is_abandoned(entry, found["machine"], int(found["process"])):
+                remove(Path(entry.path))
+
+
+def _is_abandoned(entry: os.DirEntry[str], machine: str, process: int) -> bool:
+    if machine == _machine() and os.name == "posix":
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            return False
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > ABANDONED
+
+
+def remove(path: Path) -> None:
+    """Removes a file or folder, if it is there and lets itself be removed."""
+    with suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -50,30 +126,48 @@ def replacing(path: Path) -> Generator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        if partial.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        partial.replace(path)
+        _give_name(partial, path)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        with suppress(OSError):
-            if partial.is_dir():
-                shutil.rmtree(partial, ignore_errors=True)
-            partial.unlink(missing_ok=True)
+        remove(partial)
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Gives a file that is whole its name.
+    """Gives a file that is whole its name, after it has reached the disk.
 
     Raises:
         TrovidError: If the system does not let it; the file is removed then.
     """
     try:
-        partial.replace(path)
+        _give_name(partial, path)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
+        remove(partial)
         raise unwritable(path, error) from error
+
+
+def _give_name(partial: Path, path: Path) -> None:
+    for file in partial.rglob("*") if partial.is_dir() else [partial]:
+        if file.is_file():
+            _to_disk(file)
+    if partial.is_dir() and path.is_dir():
+        shutil.rmtree(path)
+    partial.replace(path)
+    with suppress(OSError):  # not every system knows it of a folder
+        _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file's contents, or a folder's names, outlast a loss of power."""
+    writable = os.O_RDWR if os.name == "nt" else os.O_RDONLY
+    number = os.open(path, writable)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a place that is no disk
+            raise
+    finally:
+        os.close(number)
 
 
 class GrowingFile:
@@ -119,5 +213,4 @@ class GrowingFile:
         """Removes what was written, unless it was published."""
         with suppress(OSError):
             self._file.close()
-        with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
+        remove(self._partial)

@@ -106,6 +106,7 @@ def alive(pid: int) -> bool:
     ("number", "status"),
     [
         (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
         pytest.param(signal.SIGKILL, -9, marks=pytest.mark.slow),
     ],
@@ -117,7 +118,7 @@ def test_however_it_ends_no_process_stays(data, tmp_path, number, status):
         wait_for_step(process, out / "tiny-seed0.jsonl", 1)
         started = descendants(process.pid)
         assert started
-        if number == signal.SIGINT:
+        if number != signal.SIGKILL:
             os.killpg(process.pid, number)  # as a terminal does
         else:
             process.send_signal(number)
@@ -126,7 +127,12 @@ def test_however_it_ends_no_process_stays(data, tmp_path, number, status):
         process.kill()
     assert process.returncode == status
     assert "Traceback" not in err
-    assert (err.splitlines()[-1] == "trovid: interrupted") == (number == signal.SIGINT)
+    checkpoint = out / "tiny-seed0.checkpoint"
+    assert checkpoint.exists() == (number != signal.SIGKILL)
+    if checkpoint.exists():
+        step = json.loads(read_tensors(checkpoint)[1]["head"])["step"]
+        said = f"trovid: stopped after step {step} of 100000, which {checkpoint} holds: "
+        assert err.splitlines()[-1].startswith(said)
     deadline = time.monotonic() + 30
     while any(map(alive, started)) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -17,7 +17,7 @@ from trovid.training.optimizer import make_optimizer
 from trovid.training.start import initial_detector
 from trovid.training.step import training_step
 
-AT = Position(step=7, seconds=1.5, precision="bfloat16")
+AT = Position(step=3, seconds=1.5, precision="bfloat16")
 
 
 def fresh(recipe, seed=0):
@@ -78,6 +78,83 @@ def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(saved, bfloat
     save_tensors(path, tensors, {"head": json.dumps(head)})
     at = load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
     assert at.precision == ("bfloat16" if bfloat16 else "float32")
+
+
+@pytest.mark.parametrize("name", ["data", "start", "backbone"])
+def test_another_origin_is_refused(saved, name):
+    path, recipe, detector, optimizer = saved
+    own = {"seed": 0, "recipe": recipe}
+    origin = {"data": "a", "start": "b", "backbone": "c"}
+    save_checkpoint(path, detector, optimizer, AT, **own, origin=origin)
+    assert load_checkpoint(path, detector, optimizer, **own, origin=origin) == AT
+    other = {**origin, name: "x"}
+    with pytest.raises(TrovidError, match=f"whose {name} was another: give the same {name} again"):
+        load_checkpoint(path, detector, optimizer, **own, origin=other)
+
+
+def without(beginning):
+    return lambda tensors, head: [tensors.pop(k) for k in [*tensors] if k.startswith(beginning)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("optimizer/"), r"it holds \d+ tensors of \d+"),
+        (
+            lambda t, h: (without("optimizer/")(t, h), h.pop("tensors")),
+            "the optimiser's state is not there",
+        ),
+        (lambda t, h: (without("optimizer/0/exp")(t, h), h.pop("tensors")), "another optimiser's"),
+        (lambda t, h: h.update(step=-5), r"its step must lie in 1\.\.4, but is -5"),
+        (lambda t, h: h.update(step=10**9), "but is 1000000000"),
+        (lambda t, h: h.update(step=10**400), "but is 1000"),
+        (lambda t, h: h.update(step="three"), "but is three"),
+        (lambda t, h: h.update(step=True), "but is True"),
+        (lambda t, h: h.update(seconds=-1), "its seconds must be 0 or more"),
+        (lambda t, h: h.update(seconds=float("nan")), "its seconds must be 0 or more"),
+        (lambda t, h: h.update(seconds=None), "but are None"),
+        (lambda t, h: h.update(precision="fp8"), "its precision is 'fp8'"),
+        (lambda t, h: h.update(origin=[]), "its origin is none"),
+        (lambda t, h: h.pop("recipe"), "must hold keys and values"),
+        (lambda t, h: h.clear(), "the recipe must hold"),
+        (
+            lambda t, h: t.update({"optimizer/x/step": t.pop("optimizer/0/step")}),
+            "no parameter belongs to optimizer/x/step",
+        ),
+        (
+            lambda t, h: t.update({"model/box_head.class_logits.bias": torch.zeros(7)}),
+            r"box_head.class_logits.bias must have shape \[2\], but has \[7\]",
+        ),
+        (
+            lambda t, h: t["model/box_head.class_logits.bias"].fill_(torch.nan),
+            "holds values that are not finite",
+        ),
+        (
+            lambda t, h: t.update({"model/x": t.pop("model/box_head.class_logits.bias")}),
+            "the model has other tensors: box_head.class_logits.bias",
+        ),
+    ],
+)
+def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(saved, change, message):
+    path, recipe, detector, optimizer = saved
+    tensors, metadata = read_tensors(path)
+    head = json.loads(metadata["head"])
+    change(tensors, head)
+    save_tensors(path, tensors, {"head": json.dumps(head)})
+    recipe = replace(recipe, training=replace(recipe.training, steps=4))
+    before = {key: value.clone() for key, value in detector.state_dict().items()}
+    with pytest.raises(TrovidError, match=message) as error:
+        load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
+    assert str(path) in str(error.value)
+    assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 200_000])
+def test_a_head_that_is_none_is_one_line(saved, text):
+    path, recipe, detector, optimizer = saved
+    save_tensors(path, read_tensors(path)[0], {"head": text})
+    with pytest.raises(TrovidError, match="no whole checkpoint of a training"):
+        load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
 
 
 def test_what_is_no_checkpoint_is_one_line(saved):

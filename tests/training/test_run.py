@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.training.tiny import tiny_folder, tiny_recipe
+from tests.media import encode
+from tests.training.tiny import picture, tiny_folder, tiny_recipe
 from trovid.errors import TrovidError
 from trovid.storage.tensor_files import read_tensors
+from trovid.training.loop import Stopped
 from trovid.training.run import train_recipe, weights_file
 from trovid.zoo.weights import read_card
 
@@ -69,6 +74,92 @@ def test_an_interrupted_training_goes_on(trained, data, tmp_path, monkeypatch):
     assert not (out / "tiny-seed1.checkpoint").exists()
     ours, theirs = read_tensors(again)[0], read_tensors(file)[0]
     assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+def interrupted(recipe, data, out, monkeypatch):
+    """A training that was stopped after its first step."""
+
+    @contextmanager
+    def stopping():
+        yield lambda: True
+
+    with pytest.raises(Stopped, match=r"stopped after step 1 of 3, which .*tiny-seed1.checkpoint"):
+        train_recipe(
+            recipe, data=data, out=out, seed=1, validate=0, device="cpu", stopping=stopping
+        )
+    assert (out / "tiny-seed1.checkpoint").exists()
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(data, tmp_path, monkeypatch):
+    recipe, ends = tiny_recipe(steps=3), []
+    for out in (tmp_path / "whole", tmp_path / "parts"):
+        if out.name == "parts":
+            interrupted(recipe, data, out, monkeypatch)
+        file = train_recipe(recipe, data=data, out=out, seed=1, validate=0, device="cpu")
+        ends.append(read_tensors(file)[0])
+    assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
+
+
+def test_a_checkpoint_of_other_data_is_refused_however_alike(tmp_path, monkeypatch):
+    """Contents exchanged under the same labels: the same length, the same second."""
+    folder = tiny_folder(tmp_path / "data")
+    for labels in folder.glob("*.json"):
+        labels.write_text(labels.read_text().replace(f"{folder}/", ""))
+    one, out, recipe = folder / "one.mp4", tmp_path / "runs", tiny_recipe(steps=3)
+    other = encode(tmp_path / "other.mp4", num_frames=12, picture=lambda i: 255 - picture(i))
+    contents = [one.read_bytes(), other.read_bytes()]
+    size = max(map(len, contents))
+    one.write_bytes(contents[0].ljust(size, b"\0"))
+    os.utime(one, (10**9, 10**9))
+    interrupted(recipe, folder, out, monkeypatch)
+    cached = {path.name for path in (out / "frames").iterdir()}
+    one.write_bytes(contents[1].ljust(size, b"\0"))
+    os.utime(one, (10**9, 10**9))
+    with pytest.raises(TrovidError, match="whose data was another: give the same data again"):
+        train_recipe(recipe, data=folder, out=out, seed=1, validate=0, device="cpu")
+    assert len({path.name for path in (out / "frames").iterdir()} - cached) == 1
+    one.write_bytes(contents[0].ljust(size, b"\0"))  # moved elsewhere, it is the same data
+    folder.rename(tmp_path / "moved")
+    train_recipe(recipe, data=tmp_path / "moved", out=out, seed=1, validate=0, device="cpu")
+
+
+def test_another_start_is_refused_on_resume(trained, data, tmp_path, monkeypatch):
+    file, _ = trained
+    recipe, out = tiny_recipe(steps=3), tmp_path / "runs"
+    interrupted(recipe, data, out, monkeypatch)
+    with pytest.raises(TrovidError, match="whose start was another"):
+        train_recipe(recipe, data=data, out=out, seed=1, start=file, validate=0, device="cpu")
+
+
+def test_the_checkpoint_stays_until_the_weights_were_read_back(data, tmp_path, monkeypatch):
+    def broken(file, *_, **__):
+        file.write_bytes(b"torn")
+
+    monkeypatch.setattr("trovid.training.run.save_weights", broken)
+    with pytest.raises(TrovidError, match="is not a safetensors file"):
+        train_recipe(tiny_recipe(steps=1), data=data, out=tmp_path, seed=1, validate=0)
+    assert (tmp_path / "tiny-seed1.checkpoint").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x"])
+def test_a_recipes_name_leads_nowhere_else(data, tmp_path, name):
+    recipe = replace(tiny_recipe(steps=1), name=name)
+    with pytest.raises(TrovidError, match="leads out of"):
+        train_recipe(recipe, data=data, out=tmp_path / "runs", seed=0, validate=0)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_start_that_does_not_fit_is_said_before_the_work(data, tmp_path):
+    recipe = tiny_recipe(steps=1)
+    start = train_recipe(recipe, data=data, out=tmp_path, seed=0, validate=0)
+    wider = replace(recipe.model.box_head, hidden=(24, 24), selsa_heads=2)
+    other = replace(recipe, name="other", model=replace(recipe.model, box_head=wider))
+    shutil.rmtree(tmp_path / "frames")
+    with pytest.raises(TrovidError, match="must have shape"):
+        train_recipe(other, data=data, out=tmp_path, seed=0, start=start, validate=0)
+    with pytest.raises(TrovidError, match="has no published weights"):
+        train_recipe(other, data=data, out=tmp_path, seed=0, backbone=start, validate=0)
+    assert not (tmp_path / "frames").exists()
 
 
 def test_a_recipe_trains_the_one_that_it_starts_from(data, tmp_path, monkeypatch):

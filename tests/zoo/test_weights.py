@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import stat
 
 import pytest
 import torch
@@ -56,6 +58,46 @@ def test_what_does_not_fit_is_refused_in_one_line(file, change, message):
     with pytest.raises(TrovidError, match=message) as error:
         load_weights(file)
     assert str(file) in str(error.value)
+
+
+def changed_detector(name, value):
+    recipe = load_recipe("synthvid-selsa-troi")
+    detector = build_detector(recipe)
+    with torch.no_grad():
+        detector.get_parameter(name).view(-1)[0] = value
+    return detector, recipe
+
+
+def test_a_weight_beyond_float16_is_kept_and_said(tmp_path, caplog):
+    name = "box_head.class_logits.bias"
+    detector, recipe = changed_detector(name, 70_000.0)
+    save_weights(tmp_path / "model.safetensors", detector, recipe, facts={})
+    loaded, _ = load_weights(tmp_path / "model.safetensors")
+    assert loaded.get_parameter(name)[0] == 70_000
+    tensors = read_tensors(tmp_path / "model.safetensors")[0]
+    assert [key for key, value in tensors.items() if value.dtype == torch.float32] == [name]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert f"{name} is beyond float16 and is stored as float32" in said
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_not_written(tmp_path, value):
+    detector, recipe = changed_detector("box_head.class_logits.bias", value)
+    with pytest.raises(TrovidError, match=r"is not written: box_head.class_logits.bias holds"):
+        save_weights(tmp_path / "model.safetensors", detector, recipe, facts={})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a umask")
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_may_be_read_by_whom_the_umask_says(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        save_tensors(tmp_path / "a.safetensors", {"a": torch.zeros(1)}, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o666 & ~mask
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
 
 
 class Trap:

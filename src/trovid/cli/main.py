@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -16,6 +15,8 @@ from trovid import __version__
 from trovid.allocator import keep_freed_memory
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
+from trovid.cli.signals import ended_in_order
+from trovid.cli.streams import LostOutput, give_up_stdout, usable_streams
 from trovid.errors import TrovidError, nearest
 from trovid.progress import QUIET_VARIABLE
 
@@ -84,8 +85,9 @@ def build_app(chosen: str | None = None) -> cyclopts.App:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line and exits with its status.
 
-    Exit status: 0 done, 1 done with losses (which were named), 2 nothing done, 130 interrupted,
-    141 where whoever read the output left early (as `head` does).
+    Exit status: 0 done, 1 done with losses (which were named), 2 nothing done (or stdout could not
+    be written), 128 + its number after a signal (130 interrupted), 141 where whoever read the
+    output left early (as `head` does).
 
     Args:
         arguments: Words after `trovid`; those of the process by default.
@@ -95,19 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         build_app()([*_wishes(given[:-1])[0], *given[-1:]])
     words, wishes = _wishes(given)
     chosen = next((word for word in words if not word.startswith("-")), None)
-    if chosen is not None and chosen not in SUMMARIES:
-        complain(f"no command {chosen!r}{nearest(chosen, SUMMARIES)}")
-        sys.exit(EXIT_NOTHING_DONE)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name may hold any bytes
-    with _environment(wishes):
+    with usable_streams(), _environment(wishes):
         quiet = bool(os.environ.get(QUIET_VARIABLE))
         silent = quiet and "--json" not in words
         with (
             open(os.devnull, "w") if silent else nullcontext(sys.stdout) as out,
             redirect_stdout(out),
             speaking(quiet=quiet),
+            ended_in_order(),
         ):
             status = _status(chosen, words)
     sys.exit(status)
@@ -145,6 +142,9 @@ def _functions(command: cyclopts.App) -> Iterator[Callable]:
 def _status(chosen: str | None, words: Sequence[str]) -> int:
     """Runs a command; errors that a user can mend become a line, others show where they are."""
     debug = bool(os.environ.get(DEBUG_VARIABLE))
+    if chosen is not None and chosen not in SUMMARIES:
+        complain(f"no command {chosen!r}{nearest(chosen, SUMMARIES)}")
+        return EXIT_NOTHING_DONE
     try:
         if " ".join(words[:2]).startswith(LONG):
             keep_freed_memory()
@@ -160,8 +160,12 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
         )
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_stdout()
         return EXIT_BROKEN_PIPE
+    except LostOutput as error:
+        give_up_stdout()
+        complain(str(error))
+        return EXIT_NOTHING_DONE
     except TrovidError as error:
         if debug:
             raise

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from trovid.errors import printable
+
 DEBUG_VARIABLE = "TROVID_DEBUG"
 _options: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
 
@@ -72,10 +74,15 @@ def complain(message: str, error: BaseException | None = None) -> None:
         message: What is wrong and what helps; Python arguments in it become flags.
         error: Where it comes from; by default the error being handled.
     """
-    print("trovid: " + with_flags(" ".join(message.split())), file=sys.stderr)
+    say(" ".join(message.split()))
     error = error or sys.exception()
     if os.environ.get(DEBUG_VARIABLE) and error is not None:
         traceback.print_exception(error)
+
+
+def say(message: str) -> None:
+    """One line on stderr; Python arguments in it become flags, control characters are escaped."""
+    print("trovid: " + printable(with_flags(message)), file=sys.stderr)
 
 
 def print_record(record: Any) -> None:
@@ -87,4 +94,4 @@ class _Lines(logging.Handler):
     """A line a record, on what is stderr by then."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print("trovid: " + with_flags(record.getMessage()), file=sys.stderr)
+        say(record.getMessage())

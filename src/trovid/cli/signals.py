@@ -1,59 +1,82 @@
-"""Ctrl-C and SIGTERM as a wish to stop, which leaves time to complete files."""
+"""Ctrl-C, SIGTERM and SIGHUP (a closed terminal): files are completed, nothing half is left."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from trovid.cli.messages import say
+
+INTERRUPT = (signal.SIGINT,)
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def _handling(numbers: Iterable[int], handler: Handler) -> Generator[None]:
+    """While it lasts, the handler gets these signals, but for those that are ignored (nohup)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+class StopWish:
+    """Whether a signal came.
+
+    Attributes:
+        number: The first signal; None as long as there was none.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether one came."""
+        return self.number is not None
+
+    @contextmanager
+    def noting(self) -> Generator[Callable[[], bool]]:
+        """While it lasts, the first signal is only noted and the second interrupts.
+
+        Yields:
+            This wish.
+        """
+        with _handling((*INTERRUPT, *ENDING), self._note):
+            yield self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None:
+            raise KeyboardInterrupt
+        self.number = number
+        say("stopping, the results so far are being completed (once more: at once)")
 
 
 @contextmanager
 def stop_wish() -> Generator[Callable[[], bool]]:
-    """While it lasts, the first signal is only noted and the second interrupts.
-
-    Yields:
-        A function that says whether a signal came.
-    """
-    came = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        if came:
-            raise KeyboardInterrupt
-        came = True
-        print(
-            "trovid: stopping, the results so far are being completed (once more: at once)",
-            file=sys.stderr,
-        )
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = {number: signal.signal(number, note) for number in SIGNALS}
-    try:
-        yield lambda: came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    """`StopWish.noting` of a new wish."""
+    with StopWish().noting() as wish:
+        yield wish
 
 
 @contextmanager
 def ended_in_order() -> Generator[None]:
-    """While it lasts, SIGTERM unwinds the program (status 143), so that nothing half is left."""
+    """While it lasts, SIGTERM and SIGHUP unwind the program, so that nothing half is left.
+
+    The status is then 128 + the signal's number, as if the signal had ended it.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():
+    with _handling(ENDING, end):
         yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from trovid.cli.messages import print_record
+from trovid.cli.messages import complain, print_record
 from trovid.cli.names import BackboneName, DeviceName, RecipeName, StartName
-from trovid.cli.signals import ended_in_order
+from trovid.cli.signals import StopWish
 from trovid.errors import TrovidError
 
 
@@ -26,12 +26,15 @@ def train(
     workers: int | None = None,
     device: DeviceName = "auto",
     json: Annotated[bool, Parameter(negative="")] = False,
-) -> None:
+) -> int:
     """Train a detector; an interrupted training goes on where it was when called again.
 
     Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
     learning rate, seconds) and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe that starts
     from another recipe's weights trains that one first where they are not in OUT.
+
+    Ctrl-C, SIGTERM and SIGHUP write the checkpoint after the step that is being done; a second one
+    ends at once.
 
     Examples:
         trovid train synthvid-selsa-troi
@@ -58,7 +61,9 @@ def train(
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
     from trovid.recipes import load_recipe
+    from trovid.training.loop import Stopped
     from trovid.training.run import train_recipe, weights_file
+    from trovid.training.start import check_names
     from trovid.zoo.published import backbone_file, model_file
     from trovid.zoo.weights import read_card
 
@@ -74,26 +79,35 @@ def train(
             print_record(_record(file))
         else:
             print(f"{file} is there already: delete it to train again")
-        return
-    with ended_in_order():
+        return 0
+    check_names(chosen, start=None if start is None else str(start), backbone=backbone)
+    start_file = None if start is None else model_file(start)
+    backbone_path = None if backbone is None else backbone_file(backbone)
+    wish = StopWish()
+    try:
         train_recipe(
             chosen,
             data=data or synthvid_folder(out, train=chosen.training.videos, val=100),
             out=out,
             seed=seed,
-            start=None if start is None else model_file(start),
-            backbone=None if backbone is None else backbone_file(backbone),
+            start=start_file,
+            backbone=backbone_path,
             validate=validate,
             workers=workers,
             device=device,
+            stopping=wish.noting,
         )
+    except Stopped as stopped:
+        complain(str(stopped))
+        return 128 + (wish.number or 0)
     if json:
         print_record(_record(file))
-        return
+        return 0
     facts = read_card(file).facts
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
     if "val_ap50" in facts:
         print(f"AP50 on {validate} validation clips: {100 * facts['val_ap50']:.1f}")
+    return 0
 
 
 def _record(file: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import torch
 from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
+from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.inference.runtime.execution import (
     compile_parts,
@@ -119,6 +120,7 @@ class Predictor:
         deterministic: bool = False,
     ) -> None:
         self.device = usable_device(device)
+        check_backend(self.device)
         self.precision = precision = usable_precision(precision, self.device)
         self.deterministic = deterministic
         if deterministic:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,34 @@ def check_state(
 ) -> dict[str, Tensor]:
     """Checks as `load_state` does, and returns the module's own tensors by name."""
     own = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
+    check_names_and_shapes(tensors, own, origin, partial=partial)
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise TrovidError(
+                f"{origin}: {key} holds values that are not finite; "
+                "get the file again, or train with a lower learning rate"
+            )
+    return own
+
+
+def check_names_and_shapes(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], origin: str, *, partial: bool = False
+) -> None:
+    """That tensors are those of an architecture, by name and shape.
+
+    Args:
+        tensors: What is checked.
+        own: What the architecture has.
+        origin: Names the file in errors.
+        partial: Whether some may be missing.
+
+    Raises:
+        TrovidError: If a tensor is missing, unknown or of another shape.
+    """
+    tensors, own = (
+        {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
+        for of in (tensors, own)
+    )
     unknown = sorted(tensors.keys() - own.keys())
     missing = [] if partial else sorted(own.keys() - tensors.keys())
     if unknown or missing:
@@ -47,9 +77,3 @@ def check_state(
                 f"{origin}: {key} must have shape {list(own[key].shape)}, "
                 f"but has {list(value.shape)}"
             )
-        if not torch.isfinite(value).all():
-            raise TrovidError(
-                f"{origin}: {key} holds values that are not finite; "
-                "get the file again, or train with a lower learning rate"
-            )
-    return own

@@ -14,19 +14,32 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trovid.errors import TrovidError
-from trovid.files import replacing
+from trovid.files import remove, replacing
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
     """Writes a safetensors file under a temporary name and renames it."""
-    with replacing(path) as partial:
+    with replacing(path) as partial, _folder_for(partial) as folder:
+        written = folder / "tensors"  # the library makes temporary files of its own beside it
         try:
-            save_file({k: t.contiguous() for k, t in tensors.items()}, str(partial), metadata)
+            save_file({k: t.contiguous() for k, t in tensors.items()}, str(written), metadata)
         except SafetensorError as error:
             number = re.search(r"os error (\d+)", str(error))
             if number is None:
                 raise
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        written.chmod(folder.stat().st_mode & 0o666)  # as the umask says; the library's is 0600
+        written.replace(partial)
+
+
+@contextmanager
+def _folder_for(partial: Path) -> Generator[Path]:
+    folder = partial.with_name(f"{partial.name}.folder")
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 RENAMED = ((r"\broi_features\.embedding\.", "roi_features.extractor.embedding."),)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +17,13 @@ from torch import Tensor, nn
 from trovid.errors import TrovidError
 from trovid.recipes import Recipe, parse_recipe, recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
+
+STATE: dict[type[torch.optim.Optimizer], frozenset[str]] = {
+    torch.optim.AdamW: frozenset(("step", "exp_avg", "exp_avg_sq")),
+    torch.optim.SGD: frozenset(("momentum_buffer",)),
+}
+"""What an optimiser keeps of each parameter."""
+CURE = "choose another `out` or delete it"
 
 
 @dataclass(frozen=True)
@@ -38,13 +49,31 @@ def save_checkpoint(
     *,
     seed: int,
     recipe: Recipe,
+    origin: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes everything that a training needs to go on, under a temporary name first."""
+    """Writes everything that a training needs to go on, under a temporary name first.
+
+    Args:
+        path: The file.
+        model: What is trained.
+        optimizer: Its optimiser.
+        position: How far the training has come.
+        seed: Of the training.
+        recipe: Of the training.
+        origin: What else the training is made of (its data, its start): a name and a digest each.
+    """
     tensors: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()})
-    head = {**dataclasses.asdict(position), "seed": seed, "recipe": recipe_values(recipe)}
-    save_tensors(path, {k: v.detach().clone() for k, v in tensors.items()}, _text(head))
+    head = {
+        **dataclasses.asdict(position),
+        "seed": seed,
+        "recipe": recipe_values(recipe),
+        "origin": dict(origin or {}),
+        "tensors": len(tensors),
+    }
+    text = {"head": json.dumps(head)}
+    save_tensors(path, {k: v.detach().clone() for k, v in tensors.items()}, text)
 
 
 def load_checkpoint(
@@ -54,32 +83,100 @@ def load_checkpoint(
     *,
     seed: int,
     recipe: Recipe,
+    origin: Mapping[str, str] | None = None,
 ) -> Position:
     """Fills model and optimiser; returns how far the training had come.
 
     Raises:
-        TrovidError: If the checkpoint is of another recipe or seed.
+        TrovidError: If the file is no whole checkpoint, or one of another training; model and
+            optimiser are as they were then.
     """
     tensors, metadata = read_tensors(path)
-    head = json.loads(metadata["head"])
-    own = parse_recipe(json.dumps(head["recipe"]), str(path), complete=False)
-    if head["seed"] != seed or own != recipe:
-        raise TrovidError(
-            f"{path} is a checkpoint of another recipe or seed: choose another `out` or delete it"
-        )
-    model.load_state_dict(
-        {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
-    )
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer/"):
-            _, index, name = key.split("/")
-            state.setdefault(int(index), {})[name] = value
+    head = _head(path, metadata)
+    own = parse_recipe(json.dumps(head.get("recipe")), str(path), complete=False)
+    if head.get("seed") != seed or own != recipe:
+        raise TrovidError(f"{path} is a checkpoint of another recipe or seed: {CURE}")
+    before = head.get("origin", {})
+    if not isinstance(before, dict):
+        raise _broken(path, "its origin is none")
+    for name, digest in (origin or {}).items():
+        if before.get(name, digest) != digest:  # the first checkpoints did not say it
+            raise TrovidError(
+                f"{path} is a checkpoint of a training whose {name} was another: give the same "
+                f"{name} again, or {CURE}"
+            )
+    position = _position(path, head, recipe)
+    if head.get("tensors", len(tensors)) != len(tensors):
+        raise _broken(path, f"it holds {len(tensors)} tensors of {head['tensors']!r}")
+    values = {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}
+    _check_model(path, values, model.state_dict())
+    state = _optimizer_state(path, tensors, optimizer)
+    model.load_state_dict(values)
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-    before = "bfloat16" if recipe.training.bfloat16 else "float32"  # as checkpoints without it did
-    return Position(head["step"], head["seconds"], head.get("precision", before))
+    return position
 
 
-def _text(head: dict) -> dict[str, str]:
-    return {"head": json.dumps(head)}
+def _broken(path: Path, reason: str) -> TrovidError:
+    return TrovidError(f"{path} is no whole checkpoint of a training ({reason}): {CURE}")
+
+
+def _head(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        head = json.loads(metadata.get("head", ""))
+    except (ValueError, RecursionError) as error:
+        raise _broken(path, "its head is no JSON") from error
+    if not isinstance(head, dict):
+        raise _broken(path, "its head is no object")
+    return head
+
+
+def _position(path: Path, head: Mapping[str, Any], recipe: Recipe) -> Position:
+    step, seconds, last = head.get("step"), head.get("seconds"), recipe.training.steps
+    if not isinstance(step, int) or isinstance(step, bool) or not 1 <= step <= last:
+        raise _broken(path, f"its step must lie in 1..{last}, but is {str(step)[:40]}")
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not 0 <= seconds < math.inf:
+        raise _broken(path, f"its seconds must be 0 or more, but are {str(seconds)[:40]}")
+    usual = "bfloat16" if recipe.training.bfloat16 else "float32"  # as checkpoints without it did
+    precision = head.get("precision", usual)
+    if precision not in ("bfloat16", "float32"):
+        raise _broken(path, f"its precision is {str(precision)[:40]!r}")
+    return Position(step, float(seconds), precision)
+
+
+def _check_model(path: Path, values: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
+    odd = sorted(values.keys() ^ own.keys())
+    if odd:
+        raise _broken(path, f"the model has other tensors: {odd[0]}")
+    for key, value in values.items():
+        _check_tensor(path, key, value, own[key].shape)
+
+
+def _check_tensor(path: Path, key: str, value: Tensor, shape: torch.Size) -> None:
+    if value.shape != shape:
+        raise _broken(path, f"{key} must have shape {list(shape)}, but has {list(value.shape)}")
+    if not torch.isfinite(value).all():
+        raise _broken(path, f"{key} holds values that are not finite")
+
+
+def _optimizer_state(
+    path: Path, tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+) -> dict[int, dict[str, Tensor]]:
+    """By parameter what the optimiser keeps of it."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if not key.startswith("optimizer/"):
+            continue
+        _, _, rest = key.partition("/")
+        index, _, name = rest.partition("/")
+        if not re.fullmatch(r"\d{1,6}", index) or int(index) >= len(parameters):
+            raise _broken(path, f"no parameter belongs to {key}")
+        shape = torch.Size() if name == "step" else parameters[int(index)].shape
+        _check_tensor(path, key, value, shape)
+        state.setdefault(int(index), {})[name] = value
+    wanted = STATE[type(optimizer)]
+    if not state or any(own.keys() != wanted for own in state.values()):
+        raise _broken(path, "the optimiser's state is not there, or another optimiser's")
+    return state

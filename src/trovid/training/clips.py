@@ -19,6 +19,7 @@ from trovid.errors import TrovidError
 from trovid.recipes import TrainingRecipe
 from trovid.structures import TrainingBatch, Video
 from trovid.training.frames import ResizedFrames
+from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, permute_colours
 
@@ -86,6 +87,9 @@ class TrainingClips:
         room: Bytes that the cache may take (`ResizedFrames`).
         progress: Called with (videos done, videos in all) while the cache is filled.
 
+    Attributes:
+        digest: Another one for other data (`dataset_digest`).
+
     Raises:
         TrovidError: If no video has a labelled frame, or one cannot be read.
     """
@@ -108,6 +112,7 @@ class TrainingClips:
             raise TrovidError("no video of the training data has a labelled frame")
         names = [video.name for video in self.videos]
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
+        self.digest = dataset_digest(dataset, names)
         self.frames = ResizedFrames(
             dataset, names, transform, cache=cache, room=room, progress=progress
         )

@@ -16,12 +16,12 @@ import numpy as np
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.files import replacing
+from trovid.training.identity import file_digest
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.images import images_in, read_image
 from trovid.video.opening import VideoReader, open_video
 from trovid.video.transforms import FrameTransform
 
-MEBIBYTE = 2**20
 SHARE_OF_DISK = 0.5
 log = logging.getLogger("trovid")
 
@@ -185,13 +185,6 @@ def _check_length(path: Path, length: int, wanted: int) -> None:
 
 def _key(path: Path, name: str, transform: FrameTransform) -> str:
     """Another one for each other content of the file, however it is called."""
-    try:
-        state = path.stat()
-        with path.open("rb") as file:
-            ends = file.read(MEBIBYTE)
-            file.seek(max(0, state.st_size - MEBIBYTE))
-            ends += file.read(MEBIBYTE)
-    except OSError as error:
-        raise TrovidError(f"{path}: cannot be read ({error.strerror}); check it") from error
-    what = (name, state.st_size, state.st_mtime_ns, hashlib.sha256(ends).hexdigest(), transform)
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+    contents = file_digest(path)
+    what = (name, path.stat().st_mtime_ns, contents, transform)
+    return hashlib.sha256(repr(what).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -89,7 +89,7 @@ def drawn_clips(
             yield drawn
     finally:
         for process, receiver in started:
-            process.terminate()
+            process.kill()
             receiver.close()
         for process, _ in started:
             process.join()
@@ -116,7 +116,9 @@ def _work(
     results: Connection,
 ) -> None:
     """A worker: what each of its steps takes, or the error that ends it, goes into `results`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the whole group gets them; the parent decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_freed_memory()
     torch.set_num_threads(1)

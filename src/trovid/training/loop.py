@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,28 @@ import torch
 from torch import Tensor
 
 from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.errors import TrovidError
 from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
+from trovid.storage.hashes import sha256_of
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
 from trovid.training.loader import drawn_clips
 from trovid.training.optimizer import learning_rate, make_optimizer
 from trovid.training.start import initial_detector
 from trovid.training.step import training_precision, training_step
+
+Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
+"""Is entered while steps are done, and then tells whether somebody wants them to stop."""
+
+
+class Stopped(TrovidError):
+    """A training that was asked to stop and has written its checkpoint."""
+
+
+def never() -> AbstractContextManager[Callable[[], bool]]:
+    """Nobody wants it to stop."""
+    return nullcontext(lambda: False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +89,7 @@ def train(
     workers: int = 0,
     device: str = "auto",
     report: Callable[[Progress], None] | None = None,
+    stopping: Stopping = never,
 ) -> Trained:
     """Trains a detector, going on from the checkpoint where there is one.
 
@@ -92,21 +107,35 @@ def train(
         workers: Processes that draw clips ahead (`drawn_clips`); the result is the same.
         device: Where to train; "auto": on the GPU where there is one.
         report: Called after every step.
+        stopping: Is asked after every step; when it says so, the checkpoint is written and the
+            training ends with `Stopped`.
 
     Returns:
         The trained detector, and what is to be told of its training.
+
+    Raises:
+        TrovidError: If the checkpoint is of another training: of another recipe, seed, start or
+            other data.
+        Stopped: If it was asked to stop.
     """
     settings, place = recipe.training, usable_device(device)
     detector = initial_detector(recipe, seed=seed, start=start, backbone=backbone)
     detector = detector.to(place).train()
     optimizer = make_optimizer(detector, settings)
+    origin = {
+        "data": clips.digest,
+        "start": "none" if start is None else sha256_of(start),
+        "backbone": "none" if backbone is None else sha256_of(backbone),
+    }
+    own = {"seed": seed, "recipe": recipe, "origin": origin}
     if checkpoint.exists():
-        at = load_checkpoint(checkpoint, detector, optimizer, seed=seed, recipe=recipe)
+        at = load_checkpoint(checkpoint, detector, optimizer, **own)
     else:
         at = Position(step=0, seconds=0.0, precision=training_precision(settings, place))
     began = time.monotonic() - at.seconds
     steps = range(at.step, settings.steps)
-    with closing(drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers)) as drawn:
+    drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers)
+    with closing(drawing) as drawn, stopping() as stop:
         for step, frames in zip(steps, drawn, strict=True):
             torch.manual_seed(seed * 1_000_003 + step)
             rate = learning_rate(settings, step)
@@ -124,7 +153,14 @@ def train(
                 values = torch.stack(list(losses.values()))
                 told = (step + 1, settings.steps, seconds, rate, tuple(losses), values)
                 report(Progress(*told))
-            if (step + 1) % save_every == 0 or step + 1 == settings.steps:
+            done = step + 1 == settings.steps
+            stopped = stop() and not done
+            if (step + 1) % save_every == 0 or done or stopped:
                 now = Position(step + 1, seconds, at.precision)
-                save_checkpoint(checkpoint, detector, optimizer, now, seed=seed, recipe=recipe)
+                save_checkpoint(checkpoint, detector, optimizer, now, **own)
+            if stopped:
+                raise Stopped(
+                    f"stopped after step {step + 1} of {settings.steps}, which {checkpoint} holds: "
+                    "the same call goes on there"
+                )
     return Trained(detector.eval(), time.monotonic() - began, at.precision)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
+from trovid.files import below
+from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
 from trovid.recipes import Recipe, load_recipe
@@ -14,16 +16,21 @@ from trovid.storage.hashes import sha256_of
 from trovid.training.clips import TrainingClips
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
-from trovid.training.loop import Progress, train
+from trovid.training.loop import Progress, Stopping, never, train
 from trovid.training.provenance import provenance
+from trovid.training.start import initial_detector
 from trovid.training.validation import validation_ap50
 from trovid.video.transforms import make_transform
-from trovid.zoo.weights import save_weights
+from trovid.zoo.weights import load_weights, save_weights
 
 
 def weights_file(out: Path, name: str, seed: int) -> Path:
-    """Where a training leaves its weights."""
-    return out / f"{name}-seed{seed}.safetensors"
+    """Where a training leaves its weights.
+
+    Raises:
+        TrovidError: If the recipe's name leads out of the folder.
+    """
+    return below(out, f"{name}-seed{seed}.safetensors")
 
 
 def train_recipe(
@@ -37,6 +44,7 @@ def train_recipe(
     validate: int = 20,
     workers: int | None = None,
     device: str = "auto",
+    stopping: Stopping = never,
 ) -> Path:
     """Trains a recipe, and before it the recipe that it starts from.
 
@@ -55,17 +63,20 @@ def train_recipe(
         workers: Processes that read frames ahead; None for as many as are of use
             (`usual_workers`). The result is the same.
         device: Where to train; "auto": on the GPU where there is one.
+        stopping: See `train`.
 
     Returns:
         The weights file.
 
     Raises:
+        Stopped: See `train`.
         TrovidError: If the data's classes are not the recipe's, or a checkpoint does not fit.
     """
     file = weights_file(out, recipe.name, seed)
     if file.exists():
         return file
     device = str(usable_device(device))
+    check_backend(device)
     if start is None and recipe.training.start is not None:
         start = train_recipe(
             load_recipe(recipe.training.start),
@@ -76,8 +87,11 @@ def train_recipe(
             validate=validate,
             workers=workers,
             device=device,
+            stopping=stopping,
         )
         backbone = None
+    if start is not None or backbone is not None:  # what does not fit is said before the work
+        initial_detector(recipe, seed=seed, start=start, backbone=backbone)
     clips = _clips(recipe, data, out / "frames")
     checkpoint = file.with_suffix(".checkpoint")
     log = TrainingLog(file.with_suffix(".jsonl"))
@@ -98,6 +112,7 @@ def train_recipe(
             workers=usual_workers(clips) if workers is None else workers,
             device=device,
             report=report,
+            stopping=stopping,
         )
     facts = provenance(seed=seed, seconds=trained.seconds, device=device)
     facts["precision"] = trained.precision
@@ -111,6 +126,7 @@ def train_recipe(
                 trained.detector, recipe, val, videos=validate, device=device, progress=tick
             )
     save_weights(file, trained.detector, recipe, facts=facts)
+    load_weights(file)  # what cannot be read back is no end of a training
     checkpoint.unlink(missing_ok=True)
     return file
 

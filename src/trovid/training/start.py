@@ -9,14 +9,48 @@ import torch
 
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.recipes import Recipe
-from trovid.storage.state import load_state
+from trovid.errors import TrovidError
+from trovid.recipes import ModelRecipe, Recipe, load_recipe, recipe_names
+from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import read_tensors
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.class_transfer import transfer_classes
+from trovid.zoo.registry import backbone_checkpoints, checkpoints
 from trovid.zoo.weights import read_card
 
 log = logging.getLogger("trovid")
+
+
+def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> None:
+    """Refuses published weights of another architecture before they are downloaded.
+
+    Args:
+        recipe: What is to be trained.
+        start: A file, or the name of a model, to begin from.
+        backbone: A file, or the name of a backbone, to begin the backbone with; where the recipe
+            starts from another one, that one's.
+
+    Raises:
+        TrovidError: If they cannot fit the recipe.
+    """
+    published = backbone_checkpoints().get(backbone or "")
+    if published is not None:
+        first = recipe.training.start
+        root = recipe if start is not None or first is None else load_recipe(first)
+        model = root.model
+        own = model.backbone.name if isinstance(model, ModelRecipe) else model.name
+        if published.recipe != own:
+            raise TrovidError(
+                f"{backbone} are the weights of a {published.recipe}, but the backbone of recipe "
+                f"{root.name} is a {own}: leave out `backbone`, or name one of its kind"
+            )
+    of_model = checkpoints().get(start or "")
+    if of_model is not None and of_model.recipe in recipe_names():
+        other = load_recipe(of_model.recipe)
+        with torch.device("meta"):
+            theirs, own_state = (build_detector(r).state_dict() for r in (other, recipe))
+        theirs = transfer_classes(theirs, own_state, other.model.classes, recipe.model.classes)
+        check_names_and_shapes(theirs, own_state, str(start), partial=True)
 
 
 def initial_detector(

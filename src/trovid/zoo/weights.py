@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
@@ -14,6 +18,8 @@ from trovid.errors import TrovidError
 from trovid.recipes import Recipe, parse_recipe, recipe_values
 from trovid.storage.state import load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
+
+log = logging.getLogger("trovid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,20 +55,45 @@ def save_weights(
 ) -> None:
     """Writes a detector's weights with its recipe and card.
 
+    A tensor with values that float16 does not hold (beyond 65504) is stored as float32, which a
+    line says.
+
     Args:
         path: The file, which is replaced at once.
         detector: Whose weights are written.
         recipe: Its recipe.
         facts: What the card says beyond the recipe.
         half: Whether floating-point tensors are stored as float16.
+
+    Raises:
+        TrovidError: If a weight is not finite, or the file cannot be written; nothing is written
+            then.
     """
     state = {
-        key: value.half() if half and value.is_floating_point() else value
+        key: _stored(key, value, half, path)
         for key, value in detector.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
     metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
     save_tensors(Path(path), state, metadata)
+
+
+def _stored(key: str, value: Tensor, half: bool, path: str | Path) -> Tensor:
+    """A tensor as the file holds it."""
+    if not value.is_floating_point():
+        return value
+    if not torch.isfinite(value).all():
+        raise TrovidError(
+            f"{path} is not written: {key} holds values that are not finite; train with a lower "
+            "learning rate"
+        )
+    if not half:
+        return value
+    small = value.half()
+    if torch.isfinite(small).all():
+        return small
+    log.warning("%s: %s is beyond float16 and is stored as float32", path, key)
+    return value
 
 
 def read_card(path: Path) -> ModelCard:

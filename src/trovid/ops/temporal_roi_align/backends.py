@@ -8,7 +8,9 @@ every setting and every value.
 
 from __future__ import annotations
 
+import logging
 import os
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
 from trovid.ops.temporal_roi_align.triton import backend as triton
 
 BACKEND_VARIABLE = "TROVID_BACKEND"
+log = logging.getLogger("trovid")
 _MODULES = {"direct": direct, "native": native, "triton": triton}
 _NAMES = ("auto", "reference", *_MODULES)
 
@@ -75,7 +78,23 @@ def _fastest(tensor: Tensor) -> str:
     if tensor.device.type == "cuda":
         usable = tensor.dtype != torch.float64 and triton.unavailable() is None
         return "triton" if usable else "direct"
-    return "native" if native.accepts(tensor) and native.unavailable() is None else "direct"
+    if not native.accepts(tensor):
+        return "direct"
+    reason = native.unavailable()
+    if reason is None:
+        return "native"
+    _say_what_is_lost(reason)
+    return "direct"
+
+
+@cache
+def _say_what_is_lost(reason: str) -> None:
+    """Once a process."""
+    log.warning(
+        "temporal_roi_align computes without its native library: the same results, but several "
+        "times slower (%s)",
+        reason,
+    )
 
 
 def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import warnings
 from functools import cache
 from pathlib import Path
 
@@ -62,12 +61,10 @@ def load() -> ctypes.CDLL | str:
     except OSError as error:
         return f"{files[0].name} cannot be loaded: {error}"
     if not _is_current(library):
-        reason = (
+        return (
             f"{files[0].name} was built from other sources than this trovid: install trovid again "
             "(in a checkout: python hatch_build.py)"
         )
-        warnings.warn(f"trovid computes without its native library: {reason}", stacklevel=2)
-        return reason
     wanted = os.environ.get(ISA_VARIABLE)
     if wanted and library.trovid_use_isa(wanted.encode()) == NO_ISA:
         return f"{ISA_VARIABLE} asks for {wanted!r}, which this processor or build does not have"

@@ -1,0 +1,92 @@
+"""stdout and stderr as commands may rely on them, also where they are closed or full."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+
+class LostOutput(Exception):
+    """What a command prints cannot be written; its message says why."""
+
+
+@contextmanager
+def usable_streams() -> Generator[None]:
+    """While it lasts, stdout raises `LostOutput` where it cannot be written, and stderr nothing.
+
+    A reader of stdout that leaves early is a BrokenPipeError, as ever. A name may hold any bytes:
+    what a stream cannot encode is escaped.
+    """
+    before = sys.stdout, sys.stderr
+    _fill_gaps()
+    for stream in before:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = _Output(before[0]), _Forgiving(before[1])
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def give_up_stdout() -> None:
+    """What stdout still holds goes nowhere, so that Python does not complain in the end."""
+    with suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fill_gaps() -> None:
+    """Where a stream is closed, no other file gets its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+class _Output:
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            if self._stream is None:
+                raise OSError(errno.EBADF, "it is closed")
+            return self._stream.write(text)
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except OSError as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: OSError) -> Exception:
+        if isinstance(error, BrokenPipeError):
+            return error
+        return LostOutput(f"stdout cannot be written: {error.strerror}; what was done is kept")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream or io.StringIO(), name)
+
+
+class _Forgiving(_Output):
+    """Where there is nobody left to complain to, the work goes on."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            if self._stream is not None:
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            if self._stream is not None:
+                self._stream.flush()

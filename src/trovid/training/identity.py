@@ -1,0 +1,64 @@
+"""By what a training knows its data again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from trovid.datasets.contract import Dataset
+from trovid.errors import TrovidError
+from trovid.video.images import SUFFIXES, images_in
+
+MEBIBYTE = 2**20
+LABELS = ("frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
+
+
+def file_digest(path: Path) -> str:
+    """Another one for each other content: of the size, the first and the last MiB.
+
+    Raises:
+        TrovidError: If the file cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest = hashlib.sha256(str(size).encode() + file.read(MEBIBYTE))
+            file.seek(max(0, size - MEBIBYTE))
+            digest.update(file.read(MEBIBYTE))
+    except OSError as error:
+        raise TrovidError(f"{path}: cannot be read ({error.strerror}); check it") from error
+    return digest.hexdigest()
+
+
+def dataset_digest(dataset: Dataset, names: Sequence[str]) -> str:
+    """Another one for other videos or labels, wherever they lie and whenever they were written.
+
+    Of a folder of images their number, the first and the last one count, of a single image its
+    size alone.
+
+    Args:
+        dataset: The data set.
+        names: The videos that are used.
+
+    Raises:
+        TrovidError: If a video cannot be read.
+    """
+    digest = hashlib.sha256(repr(dataset.class_names).encode())
+    for name in names:
+        path, own = dataset.path(name), dataset.objects[dataset.rows(name)]
+        what = (dataset.video(name), _contents(path))
+        digest.update(repr(what).encode("utf-8", "surrogateescape"))
+        digest.update(dataset.labelled_frames(name).tobytes())
+        for column in LABELS:
+            digest.update(getattr(own, column).tobytes())
+    return digest.hexdigest()
+
+
+def _contents(path: Path) -> tuple[int, list[str | int]]:
+    if path.is_dir():
+        images = images_in(path)
+        return len(images), [file_digest(image) for image in {images[0]: 0, images[-1]: 0}]
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        return 1, [path.stat().st_size]
+    return 1, [file_digest(path)]
