@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from trovid.errors import TrovidError
 from trovid.runs.predictions import read_predictions
 from trovid.runs.sinks.json import JsonWriter
-from trovid.structures import Detections, Video
+from trovid.structures import Detections, Masks, Video
 
 CLASSES = ("anchor", "cup")
 VIDEO = Video("clip", 2, 100, 200, 25.0)
@@ -48,6 +49,25 @@ def test_what_is_written_is_read_back(tmp_path):
     assert torch.equal(first.labels, original.labels)
     assert (second.frame_index, second.time, len(second)) == (1, 0.04, 0)
     assert first.image_size == (100, 200)
+
+
+def test_masks_and_identities_are_read_back_and_damaged_masks_are_named(tmp_path):
+    path = tmp_path / "p.json"
+    pixels = torch.zeros(3, 100, 200, dtype=torch.bool)
+    pixels[0, 3:9, 5:7] = pixels[2, 50:, 20:90] = True
+    masks, track_ids = Masks.from_dense(pixels), torch.tensor([4, 2, 9])
+    frame = replace(detections(3, 0), masks=masks, track_ids=track_ids)
+    with JsonWriter(path, model="m", class_names=CLASSES) as writer:
+        writer.write_video(VIDEO, "clip.mp4", [frame])
+    ((found,),) = read_predictions(path)[1].values()
+    assert found.masks == masks
+    assert found.track_ids.tolist() == [4, 2, 9]
+    document = json.loads(path.read_text())
+    document["videos"][0]["frames"][0]["detections"][1]["segmentation"]["counts"] = "R1"
+    path.write_text(json.dumps(document))
+    where = r"p\.json: videos\[0\]\.frames\[0\]\.detections\[1\]\.segmentation"
+    with pytest.raises(TrovidError, match=f"{where} covers 34 pixels, but 100 x 200 has 20000"):
+        read_predictions(path)
 
 
 def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path):

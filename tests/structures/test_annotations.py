@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trovid.structures import GroundTruth
+from trovid.structures import GroundTruth, Masks
 
 BOXES = torch.tensor([[0.0, 0.0, 2.0, 2.0], [1.0, 1.0, 3.0, 3.0]])
 FIELDS = {
@@ -29,6 +29,7 @@ def test_what_counts_is_neither_a_crowd_nor_ignored():
         ({"crowd": torch.tensor([True])}, "`crowd` must have one entry a box"),
         ({"ignore": torch.tensor([True])}, "`ignore` must have one entry a box"),
         ({"attributes": {"kind": ("blur",)}}, r"`attributes\['kind'\]` must have one entry"),
+        ({"masks": Masks((4, 4))}, r"`masks` must have one entry a box \(2\), but has 0"),
         ({"boxes": BOXES[0]}, r"`boxes` must have shape \[N, 4\], but got \[4\]"),
     ],
 )

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from trovid.structures import Detections
+from trovid.structures import Detections, Masks
 
 NAMES = ("cup", "star", "sun")
+PIXELS = torch.zeros(3, 30, 40, dtype=torch.bool)
+for _row, _side in enumerate((20, 9, 4)):
+    PIXELS[_row, :_side, :_side] = True
+MASKS = Masks.from_dense(PIXELS)
 
 
 def detections(**changes) -> Detections:
@@ -21,6 +25,7 @@ def detections(**changes) -> Detections:
         "time": 0.28,
         "image_size": (30, 40),
         "track_ids": torch.tensor([4, 5, 6]),
+        "masks": MASKS,
     }
     return Detections(**{**fields, **changes})
 
@@ -28,6 +33,7 @@ def detections(**changes) -> Detections:
 def same(a: Detections, b: Detections) -> None:
     for name in ("boxes", "scores", "labels", "track_ids"):
         torch.testing.assert_close(getattr(a, name), getattr(b, name))
+    assert a.masks == b.masks
     assert (a.class_names, a.frame_index, a.time) == (b.class_names, b.frame_index, b.time)
 
 
@@ -47,7 +53,9 @@ def same(a: Detections, b: Detections) -> None:
 def test_chosen_by_index_and_mask(index, labels):
     chosen = detections()[index]
     assert chosen.labels.tolist() == labels
-    assert len(chosen.boxes) == len(chosen.track_ids) == len(labels)
+    assert len(chosen.boxes) == len(chosen.track_ids) == len(chosen.masks) == len(labels)
+    sides = dict(zip([2, 0, 1], (20, 9, 4), strict=True))
+    assert chosen.masks.areas.tolist() == [sides[label] ** 2 for label in labels]
     assert chosen.frame_index == 7
 
 
@@ -66,7 +74,13 @@ def test_an_index_beyond_the_end():
         ({"scores": torch.zeros(3, dtype=torch.long)}, ValueError, "must be floating-point"),
         ({"labels": torch.tensor([0, 1, 3])}, ValueError, r"0\.\.2, but reach from 0 to 3"),
         ({"track_ids": torch.zeros(3)}, ValueError, "`track_ids` must be integers"),
-        ({"masks": torch.zeros(3, 30, 40)}, ValueError, "`masks` must be bool"),
+        ({"masks": torch.zeros(3, 30, 40)}, TypeError, "`masks` must be Masks"),
+        ({"masks": MASKS[:2]}, ValueError, r"`masks` must have one entry a box \(3\), but has 2"),
+        (
+            {"masks": MASKS.resized((9, 9))},
+            ValueError,
+            r"frame's size \(30, 40\), but are of \(9, 9",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(changes, error, message):
@@ -77,12 +91,25 @@ def test_what_does_not_fit_is_refused(changes, error, message):
 def test_coco_and_back():
     rows = detections().to_coco()
     assert rows[0] == {
-        **{"image_id": 7, "category_id": 3, "bbox": [0, 0, 10, 20], "score": 0.9, "track_id": 4}
+        **{"image_id": 7, "category_id": 3, "bbox": [0, 0, 10, 20], "score": 0.9, "track_id": 4},
+        "segmentation": MASKS.to_coco()[0],
     }
     same(Detections.from_coco(rows, NAMES, frame_index=7, time=0.28), detections())
     assert len(Detections.from_coco([], NAMES)) == 0
+    rows[2]["segmentation"] = {"size": [30, 40], "counts": "R1"}
+    with pytest.raises(ValueError, match="mask 2 covers 34 pixels"):
+        Detections.from_coco(rows, NAMES)
     with pytest.raises(ValueError, match=r"results\[1\] has no `score`"):
         Detections.from_coco([rows[0], {"category_id": 1, "bbox": [0, 0, 1, 1]}], NAMES)
+
+
+def test_in_a_frame_of_another_size():
+    half = detections().scaled((15, 20))
+    assert half.boxes[0].tolist() == [0, 0, 5, 10]
+    assert half.masks.size == (15, 20)
+    assert half.masks.areas.tolist() == [100, 16, 4]
+    assert detections(masks=None).scaled((15, 20)).masks is None
+    same(half.cpu(), half)
 
 
 def test_supervision_and_back():

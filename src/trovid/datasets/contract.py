@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from trovid.datasets.objects import Objects
-from trovid.structures import GroundTruth, Video
+from trovid.structures import GroundTruth, Masks, Video
 from trovid.video.opening import VideoReader, open_video
 
 
@@ -110,16 +109,16 @@ class Dataset:
         Args:
             name: Name of the video.
             frames: Indices of the frames wanted; None for all.
-            masks: Whether to decode the masks (where every object of the video has one).
+            masks: Whether with the masks (where every object of the video has one).
         """
         video = self.video(name)
         own = self.objects[self.rows(name)]
         wanted = np.fromiter(range(video.num_frames) if frames is None else frames, dtype=np.int64)
         starts = np.searchsorted(own.frames, wanted, side="left").tolist()
         ends = np.searchsorted(own.frames, wanted, side="right").tolist()
-        decoded = masks and own.masks is not None and all(own.masks)
+        with_masks = masks and own.masks is not None and all(own.masks)
         return [
-            self._frame(video, index, own[start:end], masks=decoded)
+            self._frame(video, index, own[start:end], masks=with_masks)
             for index, start, end in zip(wanted.tolist(), starts, ends, strict=True)
         ]
 
@@ -137,16 +136,7 @@ class Dataset:
                 name: tuple(column.tolist()) if column.dtype.kind == "U" else torch.tensor(column)
                 for name, column in own.attributes.items()
             },
-            masks=_decode(own.masks, video) if masks and own.masks is not None else None,
+            masks=Masks((video.height, video.width), tuple(own.masks))
+            if masks and own.masks is not None
+            else None,
         )
-
-
-def _decode(masks: Iterable[bytes], video: Video) -> Tensor:
-    """Tensor[N, H, W] of bool of the compressed run-length codes of one frame."""
-    from faster_coco_eval.core import mask
-
-    size = [video.height, video.width]
-    codes = [{"size": size, "counts": counts} for counts in masks]
-    if not codes:
-        return torch.zeros((0, *size), dtype=torch.bool)
-    return torch.from_numpy(mask.decode(codes)).permute(2, 0, 1).bool()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from trovid.errors import TrovidError
-from trovid.structures import Detections
+from trovid.structures import Detections, Masks
 
 
 def read_document(path: str | Path) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _read_frame(
 ) -> Detections:
     rows = _field(frame, "detections", list, path, where)
     labels, scores, boxes = [], [], []
-    tracks = []
+    tracks, codes = [], []
     for index, row in enumerate(rows):
         place = f"{where}detections[{index}]."
         labels.append(_field(row, "label", int, path, place))
@@ -76,6 +76,8 @@ def _read_frame(
         boxes.append(_field(row, "box", list, path, place))
         if "track" in row:
             tracks.append(_field(row, "track", int, path, place))
+        if "segmentation" in row:
+            codes.append(_mask(row, size, path, place))
         if len(boxes[-1]) != 4 or not all(isinstance(edge, int | float) for edge in boxes[-1]):
             raise TrovidError(f"{path}: {place}box must be four numbers, but is {boxes[-1]}")
         if not 0 <= labels[-1] < len(class_names):
@@ -90,7 +92,17 @@ def _read_frame(
         time=float(_field(frame, "time", (int, float), path, where)),
         image_size=size,
         track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(rows) else None,
+        masks=Masks(size, tuple(codes)) if codes and len(codes) == len(rows) else None,
     )
+
+
+def _mask(row: dict[str, Any], size: tuple[int, int], path: Path, where: str) -> bytes:
+    code = _field(row, "segmentation", dict, path, where)
+    try:
+        return Masks.from_coco([code], size).counts[0]
+    except ValueError as error:
+        reason = str(error).removeprefix("mask 0 ")
+        raise TrovidError(f"{path}: {where}segmentation {reason}") from error
 
 
 def _field(holder: Any, name: str, kind: type | tuple[type, ...], path: Path, where: str) -> Any:

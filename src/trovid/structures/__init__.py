@@ -3,6 +3,7 @@
 from trovid.structures.annotations import GroundTruth
 from trovid.structures.detect_options import DetectOptions
 from trovid.structures.detections import Detections
+from trovid.structures.masks import Masks
 from trovid.structures.support_sampling import SupportSampling
 from trovid.structures.training_batch import TrainingBatch
 from trovid.structures.video import Video
@@ -11,6 +12,7 @@ __all__ = [
     "DetectOptions",
     "Detections",
     "GroundTruth",
+    "Masks",
     "SupportSampling",
     "TrainingBatch",
     "Video",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from trovid.structures.detections import check_boxes, check_labels, check_length
+from trovid.structures.detections import check_boxes, check_labels, check_length, check_masks
+from trovid.structures.masks import Masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +31,10 @@ class GroundTruth:
             known, or N words, "" where it is not known. Some readers know `deterioration` and
             `strength` (SynthVID; "none": clean), `motion_iou` (mean IoU with itself in frames
             t-10..t+10: the protocol of Flow-Guided Feature Aggregation), `occluded`, `generated`.
-        masks: Optional Tensor[N, height, width] of bool.
+        masks: Optional, N masks of the frame.
 
     Raises:
-        TypeError: If `boxes` is no tensor.
+        TypeError: If `boxes` is no tensor or `masks` are no Masks.
         ValueError: If a shape, a length or a label does not fit.
     """
 
@@ -46,17 +47,19 @@ class GroundTruth:
     crowd: Tensor | None = None
     ignore: Tensor | None = None
     attributes: Mapping[str, Tensor | tuple[str, ...]] = field(default_factory=dict)
-    masks: Tensor | None = None
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         check_boxes(self.boxes)
-        for name in ("labels", "instance_ids", "crowd", "ignore", "masks"):
+        for name in ("labels", "instance_ids", "crowd", "ignore"):
             value = getattr(self, name)
             if value is not None:
                 check_length(value, len(self.boxes), name)
         for name, values in self.attributes.items():
             check_length(values, len(self.boxes), f"attributes[{name!r}]")
         check_labels(self.labels, self.class_names)
+        if self.masks is not None:
+            check_masks(self.masks, len(self.boxes), self.image_size)
 
     def __len__(self) -> int:
         return len(self.boxes)

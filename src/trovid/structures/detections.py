@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor
 
+from trovid.structures.masks import Masks
+
 if TYPE_CHECKING:
     import pandas
 
@@ -32,10 +34,10 @@ class Detections:
         time: Time of the frame in its video, in seconds.
         image_size: Height and width of the source frame in pixels.
         track_ids: Optional Tensor[N] of integers.
-        masks: Optional Tensor[N, height, width] of bool.
+        masks: Optional, N masks of the source frame.
 
     Raises:
-        TypeError: If `boxes` is no tensor.
+        TypeError: If `boxes` is no tensor or `masks` are no Masks.
         ValueError: If a shape, a length or a label does not fit.
     """
 
@@ -47,11 +49,11 @@ class Detections:
     time: float = 0.0
     image_size: tuple[int, int] = (0, 0)
     track_ids: Tensor | None = None
-    masks: Tensor | None = None
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         check_boxes(self.boxes)
-        for name in ("scores", "labels", "track_ids", "masks"):
+        for name in ("scores", "labels", "track_ids"):
             value = getattr(self, name)
             if value is not None:
                 check_tensor(value, name)
@@ -64,11 +66,8 @@ class Detections:
         check_labels(self.labels, self.class_names)
         if self.track_ids is not None:
             check_integers(self.track_ids, "track_ids")
-        if self.masks is not None and (self.masks.dim() != 3 or self.masks.dtype != torch.bool):
-            raise ValueError(
-                "`masks` must be bool of shape [N, height, width], "
-                f"but got {self.masks.dtype} {list(self.masks.shape)}"
-            )
+        if self.masks is not None:
+            check_masks(self.masks, len(self.boxes), self.image_size)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -118,12 +117,15 @@ class Detections:
             image_size: Height and width of that frame.
         """
         return replace(
-            self, boxes=scaled_boxes(self.boxes, self.image_size, image_size), image_size=image_size
+            self,
+            boxes=scaled_boxes(self.boxes, self.image_size, image_size),
+            image_size=image_size,
+            masks=None if self.masks is None else self.masks.resized(image_size),
         )
 
     def cpu(self) -> Self:
         """The same on the CPU."""
-        tensors = ("boxes", "scores", "labels", "track_ids", "masks")
+        tensors = ("boxes", "scores", "labels", "track_ids")
         own = {name: getattr(self, name) for name in tensors}
         return replace(
             self, **{name: value.cpu() for name, value in own.items() if value is not None}
@@ -141,7 +143,8 @@ class Detections:
             image_id: By default the frame's index.
 
         Returns:
-            One dict a detection; `category_id` is the label + 1; `track_id` where there is one.
+            One dict a detection; `category_id` is the label + 1; `track_id` and `segmentation`
+            where there are any.
         """
         boxes = self.boxes.clone().double()
         boxes[:, 2:] -= boxes[:, :2]
@@ -158,6 +161,8 @@ class Detections:
         ]
         for row, track in zip(rows, [] if self.track_ids is None else self.track_ids.tolist()):  # noqa: B905
             row["track_id"] = track
+        for row, code in zip(rows, [] if self.masks is None else self.masks.to_coco()):  # noqa: B905
+            row["segmentation"] = code
         return rows
 
     @classmethod
@@ -167,12 +172,13 @@ class Detections:
         """Detections of one frame from COCO results; the inverse of `to_coco`.
 
         Args:
-            results: Dicts with `category_id` (from 1), `bbox`, `score` and maybe `track_id`.
+            results: Dicts with `category_id` (from 1), `bbox`, `score` and maybe `track_id` and
+                `segmentation`.
             class_names: Names of all classes.
             **frame: `frame_index`, `time`, `image_size`.
 
         Raises:
-            ValueError: If a field is missing; the message names its index.
+            ValueError: If a field is missing or a mask is damaged; the message names its index.
         """
         for index, row in enumerate(results):
             for key in ("category_id", "bbox", "score"):
@@ -182,12 +188,16 @@ class Detections:
         boxes = boxes.reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         tracks = [row["track_id"] for row in results if "track_id" in row]
+        codes = [row["segmentation"] for row in results if "segmentation" in row]
+        complete = bool(codes) and len(codes) == len(results)
+        size = frame.get("image_size") or (tuple(codes[0]["size"]) if complete else (0, 0))
         return cls(
             boxes=boxes.float(),
             scores=torch.tensor([row["score"] for row in results], dtype=torch.float32),
             labels=torch.tensor([row["category_id"] - 1 for row in results], dtype=torch.long),
             class_names=tuple(class_names),
             track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(results) else None,
+            masks=Masks.from_coco(codes, size) if complete else None,
             **frame,
         )
 
@@ -200,7 +210,7 @@ class Detections:
             "confidence": self.scores.cpu().numpy(),
             "class_id": self.labels.cpu().numpy(),
             "tracker_id": None if self.track_ids is None else self.track_ids.cpu().numpy(),
-            "mask": None if self.masks is None else self.masks.cpu().numpy(),
+            "mask": None if self.masks is None else self.masks.dense().numpy(),
             "data": {"class_name": np.array(self.names, dtype=str)},
         }
 
@@ -228,7 +238,7 @@ class Detections:
             labels=labels.long(),
             class_names=tuple(class_names),
             track_ids=None if tracks is None else tracks.long(),
-            masks=None if masks is None else masks.bool(),
+            masks=None if masks is None else Masks.from_dense(masks.bool()),
             **frame,
         )
 
@@ -288,4 +298,17 @@ def check_labels(labels: Tensor, class_names: Sequence[str]) -> None:
         raise ValueError(
             f"`labels` must lie in 0..{len(class_names) - 1}, "
             f"but reach from {int(labels.min())} to {int(labels.max())}"
+        )
+
+
+def check_masks(masks: Masks, length: int, image_size: tuple[int, int]) -> None:
+    """That there is one mask a box, of the frame's size where that is known."""
+    if not isinstance(masks, Masks):
+        raise TypeError(
+            f"`masks` must be Masks (see Masks.from_dense), but got {type(masks).__name__}"
+        )
+    check_length(masks.counts, length, "masks")
+    if tuple(image_size) not in ((0, 0), masks.size):
+        raise ValueError(
+            f"`masks` must be of the frame's size {tuple(image_size)}, but are of {masks.size}"
         )

@@ -165,7 +165,7 @@ def rounded(detections: Detections) -> Detections:
 
 
 def detection_rows(detections: Detections) -> list[dict[str, Any]]:
-    """One plain dict a detection: class, label, score, box, and track where there is one."""
+    """One plain dict a detection: class, label, score, box; track and mask where there are any."""
     columns: dict[str, list[Any]] = {
         "class": [detections.class_names[label] for label in detections.labels.tolist()],
         "label": detections.labels.tolist(),
@@ -174,6 +174,8 @@ def detection_rows(detections: Detections) -> list[dict[str, Any]]:
     }
     if detections.track_ids is not None:
         columns["track"] = detections.track_ids.tolist()
+    if detections.masks is not None:
+        columns["segmentation"] = detections.masks.to_coco()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
