@@ -93,11 +93,11 @@ def check_data(
             continue
         datasets[word] = dataset
         findings += faults.findings(word)
-        findings += label_findings(dataset, word)
-        found, contents[word] = file_findings(
-            dataset, word, decode=decode, cache=facts, progress=progress
-        )
-        findings += found
+        looked = file_findings(dataset, word, decode=decode, cache=facts, progress=progress)
+        if dataset.videos or not faults.findings():
+            findings += label_findings(dataset, word, swapped=looked.swapped)
+        findings += looked.findings
+        contents[word] = looked.contents
     facts.save()
     findings += _between(datasets, contents) + _validation(path, datasets)
     ordered = sorted(findings, key=lambda finding: finding.level)

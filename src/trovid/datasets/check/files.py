@@ -90,6 +90,21 @@ class FactsCache:
                 partial.write_text(text, encoding="utf-8")
 
 
+@dataclass(frozen=True)
+class LookedAt:
+    """What the files of a split tell.
+
+    Attributes:
+        findings: What is wrong.
+        contents: Of each readable video a hash of its content.
+        swapped: The videos whose width and height are exchanged in the labels.
+    """
+
+    findings: list[Finding]
+    contents: dict[str, str]
+    swapped: set[str]
+
+
 def file_findings(
     dataset: Dataset,
     split: str = "",
@@ -97,7 +112,7 @@ def file_findings(
     decode: bool = False,
     cache: FactsCache | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> tuple[list[Finding], dict[str, str]]:
+) -> LookedAt:
     """Looks at the files of every video: sizes, number of frames, first and last frame.
 
     Args:
@@ -106,12 +121,10 @@ def file_findings(
         decode: Whether every frame is decoded.
         cache: Of what was seen before; not asked with `decode`.
         progress: Called with (videos done, videos in all).
-
-    Returns:
-        The findings, and of each readable video a hash of its content.
     """
     found: dict[str, list[tuple[str, str]]] = {}
     contents: dict[str, str] = {}
+    swapped: set[str] = set()
     cache = cache or FactsCache(None)
 
     def look(video: Video) -> tuple[Video, str, str, FileFacts]:
@@ -126,14 +139,16 @@ def file_findings(
         for done, (video, key, stamp, facts) in enumerate(pool.map(look, dataset.videos), 1):
             cache.put(key, stamp, facts)
             named = dataset.named_files(video.name)
-            last = max(dataset.labelled_frames(video.name).tolist(), default=-1)
-            for name, message in [*facts.faults, *_against_labels(video, named, last, facts)]:
+            for name, message in [*facts.faults, *_against_labels(video, named, facts)]:
                 found.setdefault(name, []).append((video.name, message))
+                if name == "size-swapped":
+                    swapped.add(video.name)
             if facts.content:
                 contents[video.name] = facts.content
             if progress:
                 progress(done, len(dataset.videos))
-    return [grouped(name, split, places) for name, places in found.items()], contents
+    findings = [grouped(name, split, places) for name, places in found.items()]
+    return LookedAt(findings, contents, swapped)
 
 
 def _stamp(source: Path | list[Path]) -> str:
@@ -260,7 +275,7 @@ def _gaps(files: Sequence[Path]) -> list[Fault]:
     if len(numbers) < len(files) or len(numbers) < 4:
         return []
     (step, often), *_ = steps.most_common(1)
-    if step < 1 or often < 0.8 * (len(numbers) - 1):
+    if step < 1 or often < 0.7 * (len(numbers) - 1):
         return []
     for (before, after), file in zip(pairwise(numbers), files[1:], strict=False):
         if after - before > step:
@@ -269,9 +284,7 @@ def _gaps(files: Sequence[Path]) -> list[Fault]:
     return []
 
 
-def _against_labels(
-    video: Video, named: Sequence[str] | None, last: int, facts: FileFacts
-) -> list[Fault]:
+def _against_labels(video: Video, named: Sequence[str] | None, facts: FileFacts) -> list[Fault]:
     """What contradicts the labels."""
     if facts.frames < 0:
         return []

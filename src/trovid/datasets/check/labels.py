@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,20 @@ GAP = 3
 """Frames at most between two boxes of an id that are held against each other."""
 
 
-def label_findings(dataset: Dataset, split: str = "") -> list[Finding]:
-    """Everything that the labels of a split alone tell."""
+def label_findings(
+    dataset: Dataset, split: str = "", *, swapped: Collection[str] = ()
+) -> list[Finding]:
+    """Everything that the labels of a split alone tell.
+
+    Args:
+        dataset: The labels.
+        split: Named in the findings.
+        swapped: Videos whose width and height are known to be exchanged, so that boxes are held
+            against their frames and not against what the labels say.
+    """
     return [
         *_objects(dataset, split),
-        *_boxes(dataset, split),
+        *_boxes(dataset, split, swapped),
         *_instances(dataset, split),
         *_classes(dataset, split),
     ]
@@ -76,10 +85,13 @@ class _Places:
         return f"{self.dataset.class_names[objects.labels[row]]} [{numbers}]"
 
 
-def _boxes(dataset: Dataset, split: str) -> list[Finding]:
+def _boxes(dataset: Dataset, split: str, swapped: Collection[str]) -> list[Finding]:
     objects = dataset.objects
     x1, y1, x2, y2 = objects.boxes.T
-    measures = np.array([(v.width, v.height) for v in dataset.videos]).reshape(-1, 2)
+    sizes = [
+        (v.height, v.width) if v.name in swapped else (v.width, v.height) for v in dataset.videos
+    ]
+    measures = np.array(sizes).reshape(-1, 2)
     width, height = measures[objects.videos].astype(float).T
     w, h = x2 - x1, y2 - y1
     places = _Places(dataset, split)
