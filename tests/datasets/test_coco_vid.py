@@ -40,7 +40,7 @@ DOCUMENT = {
             "deterioration": "noise",
             "strength": 1.2,
             "motion_iou": 0.8,
-            "segmentation": {"size": [6, 8], "counts": "82"},
+            "segmentation": {"size": [6, 8], "counts": "82V1"},
         },
     ],
 }
@@ -85,10 +85,17 @@ def test_masks_on_demand(tmp_path):
     expected[2:4, 1:4] = True
     document = copy.deepcopy(DOCUMENT)
     code = mask.encode(expected.numpy().astype("uint8", order="F"))["counts"].decode()
-    document["annotations"][0]["segmentation"]["counts"] = code
-    truth = read_coco_vid(write(tmp_path, document)).ground_truth("a", masks=True)
-    assert torch.equal(truth[2].masks.dense(0)[0], expected)
-    assert len(truth[1].masks) == 0
+    polygon = [1, 2, 4, 2, 4, 4, 1, 4]
+    run_lengths = [8, 2, 4, 2, 4, 2, 26]
+    for segmentation in (
+        {"size": [6, 8], "counts": code},
+        {"size": [6, 8], "counts": run_lengths},
+        [polygon],
+    ):
+        document["annotations"][0]["segmentation"] = segmentation
+        truth = read_coco_vid(write(tmp_path, document)).ground_truth("a", masks=True)
+        assert torch.equal(truth[2].masks.dense(0)[0], expected)
+        assert len(truth[1].masks) == 0
 
 
 def test_what_a_label_need_not_have(tmp_path):
@@ -164,10 +171,10 @@ MISFITS = [
     (("annotations", 0, "instance_id"), "7", "annotations[0].instance_id must be an integer"),
     (("annotations", 0, "iscrowd"), 2, "annotations[0].iscrowd must be 0 or 1, but is 2"),
     (("annotations", 0, "ignore"), "no", "annotations[0].ignore must be 0 or 1, but is 'no'"),
-    (("annotations", 0, "segmentation", "size"), [8, 6], "compressed RLE of size [6, 8]"),
+    (("annotations", 0, "segmentation", "size"), [8, 6], "must be of size [6, 8], but is"),
     (("annotations", 0, "instance_id"), 2**64, "annotations[0].instance_id must lie below"),
-    (("annotations", 0, "segmentation", "counts"), "\u00e9", "compressed RLE of size [6, 8]"),
-    (("annotations", 0, "segmentation", "counts"), [48], "compressed RLE of size [6, 8]"),
+    (("annotations", 0, "segmentation", "counts"), "\u00e9", "segmentation holds signs"),
+    (("annotations", 0, "segmentation", "counts"), [47], "covers 47 pixels, but 6 x 8 has 48"),
 ]
 
 

@@ -23,6 +23,7 @@ def synthvid(
     strength: float | None = None,
     frames: int = 24,
     size: int = 256,
+    setting: Literal["classes", "twins"] = "classes",
     format: Literal["mp4", "png"] = "mp4",
     workers: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -35,6 +36,7 @@ def synthvid(
     Examples:
         trovid synthvid data/synthvid
         trovid synthvid data/synthvid --split train --videos 800
+        trovid synthvid data/twins --setting twins --videos 200 --first-clip 600
         trovid synthvid strong --split val --videos 20 --strength 1.6 --format png
 
     Args:
@@ -46,6 +48,8 @@ def synthvid(
         strength: Factor on all deteriorations; the benchmark's own by default.
         frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
+        setting: The benchmark (classes), or clips in which two objects of one class hide each
+            other (twins), for figures of identity; give it a folder of its own.
         format: H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
         workers: Processes; the number of cores by default.
         json: Print the file of labels as JSON.
@@ -63,6 +67,7 @@ def synthvid(
                 strength=strength,
                 num_frames=frames,
                 size=size,
+                setting=setting,
                 format=format,
                 workers=(os.cpu_count() or 1) if workers is None else workers,
                 progress=lambda done: tick(done, videos),

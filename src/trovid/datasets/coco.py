@@ -14,9 +14,8 @@ from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.json_files import read_text
 from trovid.datasets.objects import ObjectRows
-from trovid.datasets.segmentation import compressed
 from trovid.errors import TrovidError
-from trovid.structures import Video
+from trovid.structures import Masks, Video
 from trovid.video.images import natural_key
 
 _FIELDS: Mapping[str, Kinds] = {
@@ -208,9 +207,9 @@ def _mask(source: Entries, annotation: Record, where: str, size: tuple[int, int]
     if not segmentation:
         return b""
     try:
-        return compressed(segmentation, size)
+        return Masks.from_coco([segmentation], size).counts[0]
     except ValueError as error:
-        message = f"{where}.segmentation {error}"
+        message = f"{where}.segmentation {str(error).removeprefix('mask 0 ')}"
         source.faults.add("unreadable-labels", message, place=str(source.path))
         return b""
 

@@ -11,7 +11,7 @@ from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.objects import ObjectRows
 from trovid.errors import TrovidError
-from trovid.structures import Video
+from trovid.structures import Masks, Video
 
 LARGEST_MEASURE, LARGEST_ID = 10**7, 2**62
 _FIELDS: dict[str, Kinds] = {
@@ -40,10 +40,11 @@ _ATTRIBUTES: Kinds = {
     "occluded": NUMBER,
     "generated": NUMBER,
 }
+_MASKS = ("segmentation", "visible_segmentation")
 _OPTIONAL: dict[str, Kinds] = {
     "videos": {"frame_rate": NUMBER},
     "images": {"file_name": str},
-    "annotations": {"instance_id": int, "segmentation": dict, **_ATTRIBUTES},
+    "annotations": {"instance_id": int, **dict.fromkeys(_MASKS, (dict, list)), **_ATTRIBUTES},
 }
 
 
@@ -99,10 +100,10 @@ def _dataset(text: str, path: Path, faults: Faults) -> Dataset:
     for where, annotation in source.records("annotations"):
         if source.fits(_check_place, annotation, where, frames):
             number, frame = frames[annotation["image_id"]]
-            if source.fits(
-                _check_annotation, annotation, where, videos[number], labels, faults.collect
-            ):
-                _add(rows, annotation, number, frame, labels[annotation["category_id"]])
+            video = videos[number]
+            if source.fits(_check_annotation, annotation, where, video, labels, faults.collect):
+                masks = [_mask(source, annotation, name, where, video) for name in _MASKS]
+                _add(rows, annotation, number, frame, labels[annotation["category_id"]], masks)
     return Dataset(
         [record["name"] for record in categories],
         (_entry(record, path.parent, own) for record, own in zip(videos, labelled, strict=True)),
@@ -130,9 +131,15 @@ def _video(record: Record) -> Video:
     )
 
 
-def _add(rows: ObjectRows, annotation: Record, video: int, frame: int, label: int) -> None:
+def _add(
+    rows: ObjectRows,
+    annotation: Record,
+    video: int,
+    frame: int,
+    label: int,
+    masks: Sequence[bytes],
+) -> None:
     x, y, width, height = annotation["bbox"]
-    segmentation = annotation.get("segmentation")
     instance_id = annotation.get("instance_id", -1)
     rows.add(
         video,
@@ -143,7 +150,8 @@ def _add(rows: ObjectRows, annotation: Record, video: int, frame: int, label: in
         crowd=bool(annotation.get("iscrowd", 0)),
         ignore=bool(annotation.get("ignore", 0)),
         attributes={name: annotation[name] for name in _ATTRIBUTES if name in annotation},
-        mask=segmentation["counts"].encode("ascii") if segmentation else b"",
+        mask=masks[0],
+        visible_mask=masks[1],
     )
 
 
@@ -204,11 +212,15 @@ def _check_annotation(
         raise Misfit(f"{where}.bbox must be four numbers x, y, width, height, but is {box}")
     if not lenient and (box[2] <= 0 or box[3] <= 0):
         raise Misfit(f"{where}.bbox must have a width and a height above 0, but is {box}")
-    if "segmentation" in annotation:
-        code, size = annotation["segmentation"], [video["height"], video["width"]]
-        counts = code.get("counts")
-        if code.get("size") != size or not isinstance(counts, str) or not counts.isascii():
-            raise Misfit(
-                f"{where}.segmentation must be a compressed RLE of size {size}, "
-                f"but has size {code.get('size')}"
-            )
+
+
+def _mask(source: Entries, annotation: Record, name: str, where: str, video: Record) -> bytes:
+    """The compressed run-length code of one of an annotation's masks, b"" where it has none."""
+    if not annotation.get(name):
+        return b""
+    try:
+        return Masks.from_coco([annotation[name]], (video["height"], video["width"])).counts[0]
+    except ValueError as error:
+        message = f"{where}.{name} {str(error).removeprefix('mask 0 ')}"
+        source.faults.add("unreadable-labels", message, place=str(source.path))
+        return b""

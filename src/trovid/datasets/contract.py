@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -147,6 +148,21 @@ class Dataset:
             for i in chosen
         ]
         return Dataset(class_names, entries, objects, info=self.info, box_layout=self.box_layout)
+
+    def with_visible_masks(self) -> Dataset:
+        """The same videos, whose masks are what of each object can be seen.
+
+        Raises:
+            TrovidError: If the labels do not tell the visible part of every object.
+        """
+        visible = self.objects.visible_masks
+        if visible is None or not all(visible):
+            raise TrovidError(
+                "the labels do not tell what of each object can be seen (`visible_segmentation`)"
+            )
+        same = copy(self)
+        same.objects = replace(self.objects, masks=visible)
+        return same
 
     def labelled_frames(self, name: str) -> NDArray[np.int32]:
         """Indices of a video's frames that were labelled (with objects or without), ascending."""

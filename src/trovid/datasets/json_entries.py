@@ -19,6 +19,8 @@ _WORDS: dict[Any, str] = {
     dict: "an object",
     bool: "true or false",
     NUMBER: "a number",
+    (int, bool): "0 or 1",
+    (dict, list): "a run-length code or polygons",
 }
 _ABSENT = object()
 

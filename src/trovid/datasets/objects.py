@@ -32,6 +32,8 @@ class Objects:
         attributes: By name what else is known of each.
         masks: Array[N] of bytes, COCO's compressed run-length code of each object, b"" where it has
             no mask; None where no object has one.
+        visible_masks: The same of what of each object can be seen, where `masks` are whole shapes
+            whatever lies in front of them (amodal); None where no object has one.
     """
 
     videos: NDArray[np.int32]
@@ -43,6 +45,7 @@ class Objects:
     ignore: NDArray[np.bool_]
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     masks: NDArray[np.object_] | None = None
+    visible_masks: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -56,8 +59,10 @@ class Objects:
         """Some of them; a slice copies nothing."""
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         attributes = {name: column[rows] for name, column in self.attributes.items()}
-        masks = None if self.masks is None else self.masks[rows]
-        return Objects(**columns, attributes=attributes, masks=masks)
+        masks, visible_masks = (
+            None if column is None else column[rows] for column in (self.masks, self.visible_masks)
+        )
+        return Objects(**columns, attributes=attributes, masks=masks, visible_masks=visible_masks)
 
 
 _COLUMNS = ("videos", "frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
@@ -78,6 +83,7 @@ class ObjectRows:
         self._flags = array("b")
         self._attributes: dict[str, list[Any]] = {}
         self._masks: list[bytes] = []
+        self._visible_masks: list[bytes] = []
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -94,6 +100,7 @@ class ObjectRows:
         ignore: bool = False,
         attributes: Mapping[str, float | str] | None = None,
         mask: bytes = b"",
+        visible_mask: bytes = b"",
     ) -> None:
         """One more object in one frame.
 
@@ -108,6 +115,7 @@ class ObjectRows:
             ignore: See `GroundTruth`.
             attributes: What else is known of it: numbers or words, each name always the same kind.
             mask: COCO's compressed run-length code.
+            visible_mask: The same of what of it can be seen, where `mask` is its whole shape.
         """
         row = len(self)
         self._places.extend((video, frame, label))
@@ -119,6 +127,7 @@ class ObjectRows:
             column += [None] * (row - len(column))
             column.append(sys.intern(value) if isinstance(value, str) else value)
         self._masks.append(mask)
+        self._visible_masks.append(visible_mask)
 
     def objects(self) -> Objects:
         """All of them in columns, ordered by video and frame."""
@@ -136,7 +145,10 @@ class ObjectRows:
             flags % 2 == 1,
             flags >= 2,
             {name: self._column(name) for name in self._attributes},
-            np.array(self._masks, dtype=object) if any(self._masks) else None,
+            *(
+                np.array(column, dtype=object) if any(column) else None
+                for column in (self._masks, self._visible_masks)
+            ),
         )
         return every[np.lexsort((frames, videos))]
 

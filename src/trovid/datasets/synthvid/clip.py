@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from trovid.datasets.synthvid.background import DRIFT, draw_background
 from trovid.datasets.synthvid.deteriorations import Look, Manner, draw_colour, draw_object
 from trovid.datasets.synthvid.numbers import Numbers
 from trovid.datasets.synthvid.script import Actor, Annotation, draw_script, drawing_order
+from trovid.datasets.synthvid.twins import draw_twins
+from trovid.datasets.synthvid.visible import visible_parts
 
 VERSION = "2"
 STRENGTH = {"train": 1.0, "val": 1.5, "test": 1.5}
@@ -19,7 +22,10 @@ SPLITS = {"train": 0, "val": 1, "test": 2}
 COUNTS = {"train": (1, 2, 2, 3, 3), "val": (2, 3), "test": (2, 3)}
 NUM_FRAMES, SIDE, FRAME_RATE = 24, 256, 12
 SMALLEST_SIDE = 64
-_LABELS, _FRAMES = 0, 1
+Setting = Literal["classes", "twins"]
+SETTINGS: tuple[Setting, ...] = get_args(Setting)
+_LABELS: dict[Setting, int] = {"classes": 0, "twins": 2}
+_FRAMES: dict[Setting, int] = {"classes": 1, "twins": 3}
 _GRAIN = 0.006
 
 
@@ -31,12 +37,15 @@ class Clip:
         name: "<split>_<index>", five digits.
         frames: uint8 [T, H, W, 3], RGB.
         annotations: Labels ordered by frame, then by object.
+        visible: For each label bool [h, w] within its box: what of its mask can be seen
+            (`visible_parts`).
         strength: The factor that scaled all deteriorations.
     """
 
     name: str
     frames: np.ndarray
     annotations: list[Annotation]
+    visible: list[np.ndarray]
     strength: float
 
 
@@ -54,6 +63,7 @@ def make_clip(
     num_frames: int = NUM_FRAMES,
     height: int = SIDE,
     width: int = SIDE,
+    setting: Setting = "classes",
 ) -> Clip:
     """Makes one clip.
 
@@ -65,6 +75,8 @@ def make_clip(
         num_frames: Number of frames T, at least 24.
         height: Height H in pixels, even, at least 64.
         width: Width W in pixels, even, at least 64.
+        setting: "classes", the benchmark: objects of different classes that jump about; "twins":
+            two objects of one class that hide each other (`draw_twins`), for figures of identity.
 
     Returns:
         The clip.
@@ -81,10 +93,12 @@ def make_clip(
         num_frames=num_frames,
         height=height,
         width=width,
+        setting=setting,
     )
-    numbers = Numbers(*_key(split, index, seed), _FRAMES)
-    frames = _render(numbers, actors, num_frames, height, width)
-    return Clip(clip_name(split, index), frames, annotations, strength)
+    numbers = Numbers(*_key(split, index, seed), _FRAMES[setting])
+    frames, manners = _render(numbers, actors, num_frames, height, width)
+    visible = visible_parts(actors, annotations, manners, height=height, width=width)
+    return Clip(clip_name(split, index), frames, annotations, visible, strength)
 
 
 def clip_labels(
@@ -96,15 +110,17 @@ def clip_labels(
     num_frames: int = NUM_FRAMES,
     height: int = SIDE,
     width: int = SIDE,
+    setting: Setting = "classes",
 ) -> tuple[list[Actor], list[Annotation]]:
     """What happens in a clip and its labels, without drawing it.
 
     Arguments and errors are those of `make_clip`.
     """
     strength = split_strength(split, strength)
-    check_options(split, seed, strength, num_frames, height, width)
-    numbers = Numbers(*_key(split, index, seed), _LABELS)
-    return draw_script(
+    check_options(split, seed, strength, num_frames, height, width, setting)
+    numbers = Numbers(*_key(split, index, seed), _LABELS[setting])
+    draw = draw_script if setting == "classes" else draw_twins
+    return draw(
         numbers,
         counts=COUNTS[split],
         strength=strength,
@@ -125,9 +141,17 @@ def split_strength(split: str, strength: float | None) -> float:
 
 
 def check_options(
-    split: str, seed: int, strength: float, num_frames: int, height: int, width: int
+    split: str,
+    seed: int,
+    strength: float,
+    num_frames: int,
+    height: int,
+    width: int,
+    setting: str = "classes",
 ) -> None:
     """Raises ValueError for options that no clip can have."""
+    if setting not in SETTINGS:
+        raise ValueError(f"`setting` must be one of {', '.join(SETTINGS)}, but got {setting!r}")
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}, but got {split!r}")
     if not 0 <= seed < 2**32:
@@ -145,7 +169,8 @@ def check_options(
 
 def _render(
     numbers: Numbers, actors: list[Actor], num_frames: int, height: int, width: int
-) -> np.ndarray:
+) -> tuple[np.ndarray, list[list[Manner]]]:
+    """The frames, and for each object the manner of each of its stretches."""
     scene = draw_background(numbers, height, width)
     looks = _draw_looks(numbers, len(actors))
     manners = [[Manner.draw(numbers) for _ in actor.stretches] for actor in actors]
@@ -174,7 +199,7 @@ def _render(
         down, right = numbers.integer(0, height - 1), numbers.integer(0, width - 1)
         image += grain[down : down + height, right : right + width]
         frames[frame] = np.clip(image * 255 + 0.5, 0, 255)
-    return frames
+    return frames, manners
 
 
 def _draw_looks(numbers: Numbers, count: int) -> list[Look]:

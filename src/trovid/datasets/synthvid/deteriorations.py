@@ -195,6 +195,16 @@ def _darkened(
     return np.clip(gain * (patch * (1 + noise) + 0.25 * noise), 0, 1)
 
 
+def bar_corners(pose: Pose, strength: float, manner: Manner) -> np.ndarray:
+    """The corners of the bar over an object: float64 [4, 2], x and y in pixels."""
+    along = np.array([math.cos(manner.angle), math.sin(manner.angle)])
+    across = np.array([-along[1], along[0]])
+    centre = np.array(pose.centre) + np.array(manner.offset) * pose.size
+    reach = along * (BAR_LENGTH / 2 * pose.size)
+    spread = across * (BAR_WIDTH * strength / 2 * pose.size)
+    return centre + np.array([reach + spread, reach - spread, -reach - spread, -reach + spread])
+
+
 def _cover(
     patch: np.ndarray,
     pose: Pose,
@@ -205,12 +215,8 @@ def _cover(
 ) -> None:
     """A striped, grainy bar over the object."""
     along = np.array([math.cos(manner.angle), math.sin(manner.angle)])
-    across = np.array([-along[1], along[0]])
     centre = np.array(pose.centre) + np.array(manner.offset) * pose.size
-    reach = along * (BAR_LENGTH / 2 * pose.size)
-    spread = across * (BAR_WIDTH * strength / 2 * pose.size)
-    corners = [reach + spread, reach - spread, -reach - spread, -reach + spread]
-    rectangle = ((centre + np.array(corners)) * SUBPIXEL,)
+    rectangle = (bar_corners(pose, strength, manner) * SUBPIXEL,)
     height, width = patch.shape[:2]
     alpha = coverage(rectangle, corner[0], corner[1], (height, width), 1.0)[..., None]
     x = np.arange(width, dtype=np.float32) + np.float32(corner[0] + 0.5 - centre[0])

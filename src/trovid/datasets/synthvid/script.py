@@ -116,18 +116,23 @@ def draw_script(
                 calm=calm,
             )
             sizes = tuple(side * min(height, width) for side in SIZES)
-            poses = _draw_poses(numbers, glyphs()[label], path, size, sizes, calm)
+            poses = draw_poses(numbers, glyphs()[label], path, size, sizes, calm)
             actors.append(Actor(label, stretches, poses))
             paths.append(path)
-        annotations = _annotate(actors, num_frames, height, width)
-        clear = [0] * len(actors)
-        for annotation in annotations:
-            clear[annotation.instance] += annotation.deterioration == "none"
-        if min(clear) >= num_frames * CLEAR_SHARE:
+        annotations = annotate(actors, num_frames, height, width)
+        if clear_enough(annotations, len(actors), num_frames):
             return actors, annotations
 
 
-def _draw_poses(
+def clear_enough(annotations: list[Annotation], objects: int, num_frames: int) -> bool:
+    """Whether every object is labelled clear in at least CLEAR_SHARE of the frames."""
+    clear = [0] * objects
+    for annotation in annotations:
+        clear[annotation.instance] += annotation.deterioration == "none"
+    return min(clear) >= num_frames * CLEAR_SHARE
+
+
+def draw_poses(
     numbers: Numbers,
     glyph: Glyph,
     path: np.ndarray,
@@ -135,6 +140,7 @@ def _draw_poses(
     sizes: tuple[float, ...],
     calm: bool,
 ) -> list[Pose | None]:
+    """An object's poses along a path float64 [T, 2]; none where that is NaN."""
     angle = math.radians(numbers.uniform(-30, 30))
     change = 0.1 if calm else 1.0
     turn = math.radians(numbers.uniform(-15, 15)) * change
@@ -172,7 +178,7 @@ def drawing_order(actors: list[Actor], frame: int) -> list[int]:
     return sorted(present, key=lambda i: (actors[i].stretch(frame).kind == "none", i))
 
 
-def _annotate(actors: list[Actor], num_frames: int, height: int, width: int) -> list[Annotation]:
+def annotate(actors: list[Actor], num_frames: int, height: int, width: int) -> list[Annotation]:
     """Labels of all objects that lie half inside the picture and half free of other objects."""
     found: list[tuple[int, int, tuple[int, int, int, int], np.ndarray]] = []
     for frame in range(num_frames):
@@ -181,13 +187,7 @@ def _annotate(actors: list[Actor], num_frames: int, height: int, width: int) -> 
             pose = actors[instance].poses[frame]
             assert pose is not None
             whole, left, top = mask(pose.silhouette)
-            rows = slice(max(-top, 0), max(min(height - top, len(whole)), 0))
-            columns = slice(max(-left, 0), max(min(width - left, whole.shape[1]), 0))
-            part = whole[rows, columns]
-            window = covered[
-                max(top, 0) : max(top, 0) + part.shape[0],
-                max(left, 0) : max(left, 0) + part.shape[1],
-            ]
+            part, window = overlay(covered, whole, left, top)
             inside, free = int(part.sum()), int((part & ~window).sum())
             window |= part
             if 2 * inside < int(whole.sum()) or 2 * free < inside:
@@ -217,6 +217,25 @@ def _annotate(actors: list[Actor], num_frames: int, height: int, width: int) -> 
             )
         )
     return annotations
+
+
+def overlay(
+    picture: np.ndarray, whole: np.ndarray, left: int, top: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What of a mask lies in the picture, and the window of the picture that it lies on.
+
+    Args:
+        picture: bool [H, W].
+        whole: bool [h, w].
+        left: Column of the picture that the mask's first column lies on.
+        top: Row of the picture that its first row lies on.
+    """
+    height, width = picture.shape
+    rows = slice(max(-top, 0), max(min(height - top, len(whole)), 0))
+    columns = slice(max(-left, 0), max(min(width - left, whole.shape[1]), 0))
+    part = whole[rows, columns]
+    top, left = max(top, 0), max(left, 0)
+    return part, picture[top : top + part.shape[0], left : left + part.shape[1]]
 
 
 def intersection_over_union(

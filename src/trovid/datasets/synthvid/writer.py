@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from faster_coco_eval.core import mask as coco_mask
 from PIL import Image
 
 from trovid.datasets.synthvid.clip import (
@@ -22,12 +21,14 @@ from trovid.datasets.synthvid.clip import (
     SIDE,
     VERSION,
     Clip,
+    Setting,
     check_options,
     make_clip,
     split_strength,
 )
 from trovid.datasets.synthvid.glyphs import class_names
 from trovid.files import replacing
+from trovid.structures import Masks
 from trovid.video.writer import VideoWriter
 
 FORMATS = ("mp4", "png")
@@ -54,6 +55,7 @@ def write_split(
     num_frames: int = NUM_FRAMES,
     size: int = SIDE,
     format: Literal["mp4", "png"] = "mp4",
+    setting: Setting = "classes",
     workers: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
@@ -69,6 +71,8 @@ def write_split(
         num_frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
         format: "mp4" (H.264) or "png" (a folder of images a clip, exact).
+        setting: "classes" (the benchmark) or "twins", see `make_clip`; another setting belongs
+            into another folder, since its clips have the same names.
         workers: Processes; a script that asks for more than one needs the usual
             `if __name__ == "__main__":` around what it does.
         progress: Called with the number of finished clips.
@@ -80,7 +84,7 @@ def write_split(
         ValueError: If an option is out of range.
     """
     strength = split_strength(split, strength)
-    check_options(split, seed, strength, num_frames, size, size)
+    check_options(split, seed, strength, num_frames, size, size, setting)
     if format not in FORMATS:
         raise ValueError(f"`format` must be one of {', '.join(FORMATS)}, but got {format!r}")
     if not 1 <= videos <= MOST_CLIPS:
@@ -95,6 +99,7 @@ def write_split(
         "num_frames": num_frames,
         "height": size,
         "width": size,
+        **({} if setting == "classes" else {"setting": setting}),
     }
     folder = Path(out) / split
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,12 +161,12 @@ def _write_png(folder: Path, frames: np.ndarray) -> None:
 def describe(clip: Clip, file_name: str) -> dict[str, Any]:
     """A clip's video record and its annotations, not yet numbered through the split."""
     num_frames, height, width = clip.frames.shape[:3]
+    corners = [found.box[:2] for found in clip.annotations]
+    size = height, width
+    whole = Masks.from_windows([found.mask for found in clip.annotations], corners, size).to_coco()
+    visible = Masks.from_windows(clip.visible, corners, size).to_coco()
     annotations = []
-    for found in clip.annotations:
-        x, y, w, h = found.box
-        whole = np.zeros((height, width), dtype=np.uint8, order="F")
-        whole[y : y + h, x : x + w] = found.mask
-        code = coco_mask.encode(whole)
+    for found, code, seen in zip(clip.annotations, whole, visible, strict=True):
         annotations.append(
             {
                 "frame_index": found.frame_index,
@@ -170,7 +175,8 @@ def describe(clip: Clip, file_name: str) -> dict[str, Any]:
                 "bbox": list(found.box),
                 "area": int(found.mask.sum()),
                 "iscrowd": 0,
-                "segmentation": {"size": [height, width], "counts": code["counts"].decode("ascii")},
+                "segmentation": code,
+                "visible_segmentation": seen,
                 "deterioration": found.deterioration,
                 "strength": found.strength,
                 "motion_iou": found.motion_iou,
