@@ -28,6 +28,7 @@ SUMMARIES = {
     "evaluate": "Measure predictions, or a model, against labels.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
+    "data": "Labelled videos: check.",
     "models": "Models: list, show.",
     "recipes": "Recipes: list, show, diff.",
     "weights": "Published weights: list, download, convert, verify, where.",

@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from trovid.datasets.objects import Objects
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, nearest
 from trovid.structures import GroundTruth, Masks, Video
+from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.opening import VideoReader, open_video
 
 
@@ -27,11 +28,14 @@ class VideoEntry:
         path: Its file, or its folder of images.
         labelled: Indices of the frames that somebody looked at, ascending: those with objects and
             those that were found to hold none. All other frames may only support them.
+        files: Where the labels name the frames' files: the name of each frame's file, from the
+            folder `path`, "" for those that are not named; None where no label names any.
     """
 
     video: Video
     path: str
     labelled: Sequence[int]
+    files: Sequence[str] | None = None
 
 
 class Dataset:
@@ -45,12 +49,14 @@ class Dataset:
         entries: The videos.
         objects: The labelled objects, in order; their `videos` index `entries`.
         info: What the source says of itself (name, version, split, ...).
+        box_layout: How the source writes a box, which tells in what way a box may be wrong.
 
     Attributes:
         class_names: Names of the classes.
         videos: Name and measures of each video.
         objects: The labelled objects of all videos.
         info: What the source says of itself; {} where it says nothing.
+        box_layout: "xywh" (x1, y1, width, height) or "xyxy" (x1, y1, x2, y2).
     """
 
     def __init__(
@@ -60,13 +66,16 @@ class Dataset:
         objects: Objects,
         *,
         info: Mapping[str, Any] | None = None,
+        box_layout: Literal["xywh", "xyxy"] = "xywh",
     ) -> None:
         entries = list(entries)
         self.class_names = tuple(class_names)
         self.videos = [entry.video for entry in entries]
         self.objects = objects
         self.info = dict(info or {})
+        self.box_layout: Literal["xywh", "xyxy"] = box_layout
         self._paths = [entry.path for entry in entries]
+        self._files = [entry.files for entry in entries]
         self._labelled = [np.array(entry.labelled, dtype=np.int32) for entry in entries]
         self._numbers = {video.name: number for number, video in enumerate(self.videos)}
         self._starts = np.searchsorted(objects.videos, np.arange(len(entries) + 1))
@@ -86,13 +95,59 @@ class Dataset:
         """A video's file, or its folder of images."""
         return Path(self._paths[self._numbers[name]])
 
+    def named_files(self, name: str) -> Sequence[str] | None:
+        """See `VideoEntry.files`."""
+        return self._files[self._numbers[name]]
+
+    def source(self, name: str) -> Path | list[Path]:
+        """What `open_video` takes: a video's file, its folder of images, or its images in order."""
+        path, files = self.path(name), self.named_files(name)
+        if files and all(files):
+            return [path / file for file in files]
+        return [path] if path.suffix.lower() in IMAGE_SUFFIXES else path
+
     def open(self, name: str) -> VideoReader:
         """A video's frames, which are decoded as they are read.
 
         Raises:
             TrovidError: If the file is missing, empty, damaged or no video.
         """
-        return open_video(self.path(name))
+        return open_video(self.source(name))
+
+    def subset(
+        self, names: Iterable[str] | None = None, *, classes: Sequence[str] | None = None
+    ) -> Dataset:
+        """The same with some of the videos alone, or with some of the classes.
+
+        Args:
+            names: Names of the videos wanted, which keep their order; None for all.
+            classes: Names of the classes wanted, in the order wanted; objects of others are left
+                out. None for all.
+
+        Raises:
+            KeyError: If there is no such video.
+            TrovidError: If there is no such class.
+        """
+        wanted = range(len(self.videos)) if names is None else map(self._numbers.__getitem__, names)
+        chosen = sorted(wanted)
+        class_names = self.class_names if classes is None else tuple(classes)
+        for name in class_names:
+            if name not in self.class_names:
+                raise TrovidError(f"no class {name!r}{nearest(name, self.class_names)}")
+        places = np.full(len(self.videos), -1, dtype=np.int32)
+        places[chosen] = np.arange(len(chosen))
+        labels = np.array(
+            [class_names.index(n) if n in class_names else -1 for n in self.class_names],
+            dtype=np.int32,
+        )
+        kept = (places[self.objects.videos] >= 0) & (labels[self.objects.labels] >= 0)
+        own = self.objects[np.flatnonzero(kept)]
+        objects = replace(own, videos=places[own.videos], labels=labels[own.labels])
+        entries = [
+            VideoEntry(self.videos[i], self._paths[i], self._labelled[i].tolist(), self._files[i])
+            for i in chosen
+        ]
+        return Dataset(class_names, entries, objects, info=self.info, box_layout=self.box_layout)
 
     def with_visible_masks(self) -> Dataset:
         """The same videos, whose masks are what of each object can be seen.

@@ -58,6 +58,15 @@ def is_imagenet_vid(folder: Path) -> bool:
     return all((folder / kind / "VID").is_dir() for kind in ("Data", "Annotations"))
 
 
+def imagenet_splits(folder: Path) -> tuple[str, ...]:
+    """The splits whose videos or lists are there."""
+    there = {
+        "train": (folder / "ImageSets" / VID_LIST).is_file(),
+        "val": (folder / "Data/VID/val").is_dir(),
+    }
+    return tuple(split for split, found in there.items() if found)
+
+
 def read_imagenet_vid(folder: Path, split: str, *, progress: Progress | None = None) -> Dataset:
     """The labels of a split of ImageNet VID.
 
@@ -103,7 +112,13 @@ def read_imagenet_vid(folder: Path, split: str, *, progress: Progress | None = N
     if labels.without_area:
         log.warning("%s: %d boxes without area are left out", folder, labels.without_area)
     info = {"name": "ImageNet VID", "split": split}
-    return Dataset(list(CLASSES.values()), labels.entries, labels.rows.objects(), info=info)
+    return Dataset(
+        list(CLASSES.values()),
+        labels.entries,
+        labels.rows.objects(),
+        info=info,
+        box_layout="xyxy",
+    )
 
 
 def _listed_videos(folder: Path) -> dict[str, tuple[int, list[int]]]:

@@ -1,31 +1,126 @@
-"""A data set from whatever holds it: a JSON file, a folder of splits, or ImageNet VID's folders."""
+"""A data set from whatever holds it: which format a file or folder is, and its reader."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets import imagenet_vid, json_formats
 from trovid.datasets.contract import Dataset
-from trovid.datasets.imagenet_vid import is_imagenet_vid, read_imagenet_vid
+from trovid.datasets.findings import Faults
+from trovid.datasets.splitting import split_videos
+from trovid.errors import TrovidError, nearest
+
+log = logging.getLogger("trovid")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A way in which labelled videos lie on a disk.
+
+    Attributes:
+        name: What it is called.
+        layout: What it looks like, in a line.
+        recognises: Whether a path is of this format.
+        splits: The splits that there are; () where nothing says which video is for what.
+        read: Reads a split, or with None everything; faults and progress as in `read_dataset`.
+    """
+
+    name: str
+    layout: str
+    recognises: Callable[[Path], bool]
+    splits: Callable[[Path], tuple[str, ...]]
+    read: Callable[[Path, str | None, Faults, Progress | None], Dataset]
+
+
+FORMATS = (
+    Format(
+        "JSON",
+        "a JSON file, or a folder with train.json and val.json, or with one JSON file",
+        json_formats.recognises,
+        json_formats.splits,
+        json_formats.read,
+    ),
+    Format(
+        "ImageNet VID",
+        "ILSVRC2015 with Data, Annotations and ImageSets",
+        imagenet_vid.is_imagenet_vid,
+        imagenet_vid.imagenet_splits,
+        lambda path, split, faults, progress: imagenet_vid.read_imagenet_vid(
+            path, split or "train", progress=progress
+        ),
+    ),
+)
+"""In the order in which they are asked."""
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file or folder.
+
+    Raises:
+        TrovidError: If there is nothing there, or it is of no known format.
+    """
+    if not path.exists():
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        hint = nearest(path.name, beside, otherwise="check the name")
+        raise TrovidError(f"{path}: cannot be read: no such file or folder{hint}")
+    for known in FORMATS:
+        if known.recognises(path):
+            return known
+    layouts = "; ".join(f"{known.name}: {known.layout}" for known in FORMATS)
+    raise TrovidError(f"{path}: no labels of a known format are there. Known are {layouts}")
+
+
+def splits_of(path: Path) -> tuple[str, ...]:
+    """The splits that a file or folder has; () where nothing says which video is for what."""
+    return format_of(path).splits(path)
 
 
 def read_dataset(
-    path: Path, *, split: str = "val", progress: Callable[[int, int], None] | None = None
+    path: Path,
+    *,
+    split: str | None = "val",
+    progress: Progress | None = None,
+    faults: Faults | None = None,
 ) -> Dataset:
-    """The labelled videos of a file or folder.
+    """The labelled videos of a file or folder; the format is recognised (`FORMATS`).
 
     Args:
-        path: A JSON file (`read_coco_vid`); a folder with SPLIT.json; or ImageNet VID's folder
-            (`ILSVRC2015`: Data, Annotations).
-        split: "train", "val" or "test" of a folder.
+        path: A file of labels, which is read whole, or a folder.
+        split: "train", "val" or "test" of a folder; None for all videos. Where a folder has no
+            validation videos, some of the others stand for them (`split_videos`), and a line
+            says so.
         progress: Called with (videos done, videos in all) where many files are read.
+        faults: What to do about what does not fit; None raises.
 
     Raises:
         TrovidError: If something cannot be read or does not fit.
     """
-    if not path.is_dir():
-        return read_coco_vid(path)
-    if is_imagenet_vid(path):
-        return read_imagenet_vid(path, split, progress=progress)
-    return read_coco_vid(path / f"{split}.json")
+    faults, path = faults or Faults(), Path(path)
+    known = format_of(path)
+    there = known.splits(path)
+    if not there and not path.is_dir():
+        return known.read(path, None, faults, progress)
+    if split is None or split in there or split == "test" or (there and "train" not in there):
+        return known.read(path, split, faults, progress)
+    whole = known.read(path, "train" if there else None, faults, progress)
+    train, val = split_videos(whole)
+    if split == "val" and not val:
+        raise TrovidError(
+            f"{path}: has no validation videos, and no video can be spared for them: add videos, "
+            "so that each class is in two of them, or give a val split"
+        )
+    log.warning("%s", division(path, train, val))
+    return whole.subset(train if split == "train" else val)
+
+
+def division(path: Path, train: list[str], val: list[str]) -> str:
+    """How the videos of a folder without validation videos are divided, in a line."""
+    shown = ", ".join(val[:5]) + (", ..." if len(val) > 5 else "")
+    return (
+        f"{path}: no split is given: {len(train)} videos are for training, {len(val)} for "
+        f"validation ({shown}); `trovid data split` writes it down"
+    )

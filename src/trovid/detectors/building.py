@@ -8,6 +8,7 @@ from typing import Any
 from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.torchvision.building import build_from_builder
+from trovid.errors import OptionError, TrovidError
 from trovid.nn import BoxHead, LevelPooler, RoIAlign, TemporalRoIAlign
 from trovid.nn.rpn import ProposalNetwork
 from trovid.recipes import (
@@ -23,9 +24,18 @@ def build_detector(recipe: Recipe) -> Detector:
     """The detector of a recipe, with random weights.
 
     Raises:
-        ValueError: If the parts do not fit each other.
+        OptionError: If the parts do not fit each other.
         TrovidError: If the backbone's library is not installed.
     """
+    try:
+        return _build(recipe)
+    except (ValueError, RuntimeError, IndexError, KeyError, TypeError, AssertionError) as error:
+        if isinstance(error, TrovidError):
+            raise
+        raise OptionError(f"recipe {recipe.name} makes no detector: {error}") from error
+
+
+def _build(recipe: Recipe) -> Detector:
     parts = recipe.model
     if isinstance(parts, TorchvisionModelRecipe):
         return build_from_builder(parts)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from trovid.errors import TrovidError, nearest
+from trovid.errors import TrovidError, nearest, shortened
 from trovid.recipes import coco, imagenet_vid, synthvid
+from trovid.recipes.bounded_yaml import LARGEST, read_values
+from trovid.recipes.ranges import check_recipe
 from trovid.recipes.schema import Origin, Recipe
 from trovid.recipes.typed_values import Reading, convert
 
@@ -52,10 +52,11 @@ def parse_recipe(text: str, origin: str, *, complete: bool = True) -> Recipe:
     Raises:
         TrovidError: If the text is no YAML, or has a wrong, unknown or missing key.
     """
-    values = _values(text, origin)
+    values = read_values(text, origin)
     if complete and isinstance(values, dict) and "base" in values:
         return _derived(values, origin)
     recipe = convert(values, Recipe, Reading(origin, complete))
+    check_recipe(recipe, origin)
     return replace(recipe, origin=Origin(file=origin))
 
 
@@ -65,6 +66,7 @@ def _derived(values: dict[Any, Any], origin: str) -> Recipe:
     del changes["base"]
     unpublished = replace(base, published=None, origin=Origin(base=base, file=origin))
     recipe = convert(changes, Recipe, Reading(origin), base=unpublished)
+    check_recipe(recipe, origin)
     if recipe.name == base.name:
         raise TrovidError(f"{origin}: {base.name!r} is its base's name: give it another `name`")
     return recipe
@@ -72,7 +74,9 @@ def _derived(values: dict[Any, Any], origin: str) -> Recipe:
 
 def _base(name: Any, origin: str) -> Recipe:
     if not isinstance(name, str):
-        raise TrovidError(f"{origin}: base must be a recipe's name or a YAML file, but is {name!r}")
+        raise TrovidError(
+            f"{origin}: base must be a recipe's name or a YAML file, but is {shortened(name)}"
+        )
     if not _is_file(name):
         try:
             return load_recipe(name)
@@ -80,7 +84,7 @@ def _base(name: Any, origin: str) -> Recipe:
             raise TrovidError(f"{origin}: base: {error}") from error
     file = str(Path(origin).parent / name)
     text = _text(file)
-    values = _values(text, file)
+    values = read_values(text, file)
     if isinstance(values, dict) and "base" in values:
         raise TrovidError(
             f"{origin}: its base {file} has a base itself, which goes one level too far: "
@@ -95,17 +99,8 @@ def _is_file(name: str) -> bool:
 
 def _text(file: str) -> str:
     try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with Path(file).open("rb") as opened:
+            return opened.read(LARGEST + 1).decode("utf-8")
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise TrovidError(f"{file}: {reason}") from error
-
-
-def _values(text: str, origin: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", error)
-        raise TrovidError(f"{origin}{line}: not YAML: {problem}") from error

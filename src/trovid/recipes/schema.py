@@ -1,7 +1,8 @@
 """What a recipe holds: frozen dataclasses, each of which describes its keys.
 
-A key that is added later gets a default, which is what was done before, and
-`metadata={"since": VERSION}`: files that were written without it are still complete.
+Every number has a range in `ranges.py`. A key that is added later gets a default, which is what was
+done before, and `metadata={"since": VERSION}`: files that were written without it are still
+complete.
 """
 
 from __future__ import annotations

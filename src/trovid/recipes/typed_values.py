@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from trovid.errors import TrovidError, nearest
+from trovid.errors import TrovidError, nearest, shortened
 
 
 @dataclass(frozen=True)
@@ -57,36 +58,40 @@ def convert(value: Any, kind: Any, reading: Reading, *, base: Any = None, key: s
     origin_kind = typing.get_origin(kind)
     if origin_kind is Literal:
         if value not in arguments:
-            raise TrovidError(f"{where} must be one of {', '.join(arguments)}, but is {value!r}")
+            raise TrovidError(
+                f"{where} must be one of {', '.join(arguments)}, but is {shortened(value)}"
+            )
         return value
     if origin_kind is tuple:
         variable = len(arguments) == 2 and arguments[1] is Ellipsis
         if not isinstance(value, list) or not (variable or len(value) == len(arguments)):
             count = "values" if variable else f"{len(arguments)} values"
-            raise TrovidError(f"{where} must be a list of {count}, but is {value!r}")
+            raise TrovidError(f"{where} must be a list of {count}, but is {shortened(value)}")
         kinds = [arguments[0]] * len(value) if variable else arguments
         return tuple(
             convert(v, k, reading, key=f"{key}[{i}]")
             for i, (v, k) in enumerate(zip(value, kinds, strict=True))
         )
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**1000 else math.inf
     if kind is float and isinstance(value, str) and re.fullmatch(r"-?\d+[eE][-+]?\d+", value):
         return float(value)  # a number to JSON, but to YAML only with a point
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TrovidError(f"{where} must be of type {kind.__name__}, but is {value!r}")
+        raise TrovidError(f"{where} must be of type {kind.__name__}, but is {shortened(value)}")
     return value
 
 
 def _to_dataclass(value: Any, kind: Any, reading: Reading, base: Any, key: str) -> Any:
     where = reading.where(key)
     if not isinstance(value, dict):
-        raise TrovidError(f"{where} must hold keys and values, but is {value!r}")
+        raise TrovidError(f"{where} must hold keys and values, but is {shortened(value)}")
     hints = typing.get_type_hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.compare}
     for name in value:
         if name not in fields:
-            raise TrovidError(f"{where} has no key {name!r}{nearest(str(name), fields)}")
+            raise TrovidError(
+                f"{where} has no key {shortened(name)}{nearest(str(name)[:60], fields)}"
+            )
     base = base if isinstance(base, kind) else None
     missing = [
         name
@@ -121,7 +126,7 @@ def _by_name(value: Any, kinds: list[Any], base: Any, where: str) -> Any:
     if name is None and base is not None:
         return type(base)
     if not isinstance(name, str | None):
-        raise TrovidError(f"{where}.name must be text, but is {name!r}")
+        raise TrovidError(f"{where}.name must be text, but is {shortened(name)}")
     names: dict[Any, Any] = {}
     for kind in kinds:
         hints = typing.get_type_hints(kind)
@@ -130,5 +135,7 @@ def _by_name(value: Any, kinds: list[Any], base: Any, where: str) -> Any:
         elif name is None:
             return kind
     if name not in names:
-        raise TrovidError(f"{where}.name must be one of {', '.join(names)}, but is {name!r}")
+        raise TrovidError(
+            f"{where}.name must be one of {', '.join(names)}, but is {shortened(name)}"
+        )
     return names[name]

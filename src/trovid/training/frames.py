@@ -17,7 +17,6 @@ from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.training.identity import file_digest
-from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.images import images_in, read_image
 from trovid.video.opening import VideoReader, open_video
 from trovid.video.transforms import FrameTransform
@@ -65,7 +64,7 @@ class ResizedFrames:
         self._room = int(SHARE_OF_DISK * shutil.disk_usage(cache).free) if room is None else room
         self._videos: dict[str, _Images | _Stored | _Decoded] = {}
         for done, name in enumerate(names, 1):
-            found = self._prepare(dataset.path(name), name)
+            found = self._prepare(dataset.source(name), name)
             if not isinstance(found, _Images):
                 _check_length(dataset.path(name), len(found), dataset.video(name).num_frames)
             self._videos[name] = found
@@ -98,9 +97,9 @@ class ResizedFrames:
         """
         return self._videos[name].read(indices)
 
-    def _prepare(self, path: Path, name: str) -> _Images | _Stored | _Decoded:
-        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-            return _Images(path, path.is_dir(), self.transform)
+    def _prepare(self, path: Path | list[Path], name: str) -> _Images | _Stored | _Decoded:
+        if isinstance(path, list) or path.is_dir():
+            return _Images(path, self.transform)
         stored = _Stored(self.cache / f"{_key(path, name, self.transform)}.npy")
         if stored.is_whole():
             return stored
@@ -163,15 +162,15 @@ class _Decoded:
 
 @dataclass(frozen=True)
 class _Images:
-    """A folder of images, or a single one."""
+    """A folder of images, or a list of them."""
 
-    path: Path
-    is_folder: bool
+    source: Path | list[Path]
     transform: FrameTransform
 
     def read(self, indices: Sequence[int]) -> np.ndarray:
-        files = images_in(self.path) if self.is_folder else [self.path]
-        _check_length(self.path, len(files), max(indices) + 1)
+        files = self.source if isinstance(self.source, list) else images_in(self.source)
+        path = files[0].parent if isinstance(self.source, list) else self.source
+        _check_length(path, len(files), max(indices) + 1)
         return np.stack([self.transform.resize(read_image(files[i])) for i in indices])
 
 

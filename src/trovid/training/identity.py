@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
-from trovid.video.images import SUFFIXES, images_in
+from trovid.video.images import images_in
 
 MEBIBYTE = 2**20
 LABELS = ("frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
@@ -46,8 +46,8 @@ def dataset_digest(dataset: Dataset, names: Sequence[str]) -> str:
     """
     digest = hashlib.sha256(repr(dataset.class_names).encode())
     for name in names:
-        path, own = dataset.path(name), dataset.objects[dataset.rows(name)]
-        what = (dataset.video(name), _contents(path))
+        source, own = dataset.source(name), dataset.objects[dataset.rows(name)]
+        what = (dataset.video(name), _contents(source))
         digest.update(repr(what).encode("utf-8", "surrogateescape"))
         digest.update(dataset.labelled_frames(name).tobytes())
         for column in LABELS:
@@ -55,10 +55,13 @@ def dataset_digest(dataset: Dataset, names: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _contents(path: Path) -> tuple[int, list[str | int]]:
-    if path.is_dir():
-        images = images_in(path)
-        return len(images), [file_digest(image) for image in {images[0]: 0, images[-1]: 0}]
-    if path.suffix.lower() in SUFFIXES and path.is_file():
-        return 1, [path.stat().st_size]
-    return 1, [file_digest(path)]
+def _contents(source: Path | list[Path]) -> tuple[int, list[str | int]]:
+    if isinstance(source, Path) and not source.is_dir():
+        return 1, [file_digest(source)]
+    images = source if isinstance(source, list) else images_in(source)
+    if len(images) == 1 and isinstance(source, list):
+        try:
+            return 1, [images[0].stat().st_size]
+        except OSError as error:
+            raise TrovidError(f"{images[0]}: cannot be read ({error.strerror})") from error
+    return len(images), [file_digest(image) for image in {images[0]: 0, images[-1]: 0}]

@@ -82,12 +82,16 @@ class FileReader(VideoReader):
         """Degrees by which the pictures are turned counter-clockwise: 0, 90, 180 or 270."""
         return 90 * self._quarter_turns
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of an upright frame."""
+        height, width = self._coded_size
+        return (width, height) if self._quarter_turns % 2 else (height, width)
+
     @cached_property
     def video(self) -> Video:
         """Name (the file's stem), exact number of frames, upright size, mean frame rate."""
-        height, width = self._coded_size
-        if self._quarter_turns % 2:
-            height, width = width, height
+        height, width = self.size
         times = self._index.times
         rate = self._stated_rate
         if len(times) > 1 and times[-1] > times[0]:

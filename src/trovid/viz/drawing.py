@@ -81,6 +81,34 @@ def draw(
     return np.asarray(canvas.picture)
 
 
+def draw_labels(image: np.ndarray, truth: GroundTruth) -> np.ndarray:
+    """A copy of a picture with its labelled objects: box, class and instance id.
+
+    Objects that need not be found (`GroundTruth.counted`) are drawn in dashes.
+
+    Args:
+        image: uint8 [H, W, 3], RGB.
+        truth: The objects, with boxes in pixels of the image.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    canvas = _Canvas(image)
+    names = [truth.class_names[label] for label in truth.labels.tolist()]
+    ids, boxes, counted = (
+        values.tolist() for values in (truth.instance_ids, truth.boxes, truth.counted)
+    )
+    for name, box, counts in zip(names, boxes, counted, strict=True):
+        if counts:
+            canvas.outline(box, class_colour(name))
+        else:
+            canvas.dashes(box)
+    for name, number, box, counts in zip(names, ids, boxes, counted, strict=True):
+        text = f"{name} {number}" if counts else f"{name} (ignored)"
+        canvas.label(box, text, class_colour(name) if counts else WHITE)
+    return np.asarray(canvas.picture)
+
+
 class _Canvas:
     """A picture being drawn on, which remembers where its labels lie."""
 

@@ -14,9 +14,11 @@ from torch import Tensor
 
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
 from trovid.recipes import Recipe, parse_recipe, recipe_values
-from trovid.storage.state import load_state
+from trovid.recipes.bounded_yaml import read_values
+from trovid.recipes.ranges import check_facts
+from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
 
 log = logging.getLogger("trovid")
@@ -109,14 +111,10 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
             "`trovid weights convert` adds one to the original file"
         )
     recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
-    try:
-        facts = json.loads(metadata.get("facts", "{}"))
-    except ValueError as error:
-        raise TrovidError(
-            f"{path}: its facts are not JSON ({error}); get the file again"
-        ) from error
+    facts = read_values(metadata.get("facts", "{}"), f"{path} (facts)")
     if not isinstance(facts, dict):
-        raise TrovidError(f"{path}: its facts must be an object, but are {facts!r}")
+        raise TrovidError(f"{path}: its facts must be an object, but are {shortened(facts)}")
+    check_facts(facts, f"{path} (facts)")
     return ModelCard(recipe, facts)
 
 
@@ -129,10 +127,10 @@ def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
     path = Path(path)
     tensors, metadata = read_tensors(path)
     card = _card(path, metadata)
-    try:
-        detector = build_detector(card.recipe)
-    except (ValueError, RuntimeError) as error:
-        raise TrovidError(f"{path}: its recipe makes no detector ({error})") from error
+    with torch.device("meta"):  # no more memory is asked for than the file has tensors
+        own = build_detector(card.recipe).state_dict()
+    check_names_and_shapes(tensors, own, str(path))
+    detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
     detector.temporal_trained = card.facts.get("temporal_trained", True)
     return detector.eval(), card

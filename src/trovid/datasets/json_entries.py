@@ -1,0 +1,122 @@
+"""The entries of JSON labels with lists of records, as COCO has them, each checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from trovid.datasets.findings import Faults
+from trovid.datasets.json_lists import entries, members, value
+
+NUMBER = (int, float)
+Kinds = Mapping[str, type | tuple[type, ...]]
+Record = dict[str, Any]
+_WORDS: dict[Any, str] = {
+    int: "an integer",
+    str: "text",
+    list: "a list",
+    dict: "an object",
+    bool: "true or false",
+    NUMBER: "a number",
+    (int, bool): "0 or 1",
+    (dict, list): "a run-length code or polygons",
+}
+_ABSENT = object()
+
+
+class Misfit(Exception):
+    """What does not fit in a document, and where; `name` is that of the fault."""
+
+    def __init__(self, message: str, name: str = "unreadable-labels") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class Entries:
+    """The entries of a document; those that do not fit are left out where faults are collected.
+
+    Args:
+        text: The document.
+        path: Its file.
+        faults: What to do about what does not fit.
+        required: By list the fields of its entries and their types.
+        optional: By list the fields that entries may have.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        path: Path,
+        faults: Faults,
+        required: Mapping[str, Kinds],
+        optional: Mapping[str, Kinds],
+    ) -> None:
+        self.text, self.path, self.faults = text, path, faults
+        self.at = members(text)
+        self._required, self._optional = required, optional
+
+    def info(self) -> dict[str, Any] | None:
+        """What the document says of itself."""
+        found = value(self.text, self.at["info"]) if "info" in self.at else None
+        return found if isinstance(found, dict) else None
+
+    def fits(self, check: Callable[..., None], *values: Any) -> bool:
+        """Whether a check passes; where faults are not collected, its Misfit goes on.
+
+        Raises:
+            Misfit: See there.
+        """
+        try:
+            check(*values)
+        except Misfit as misfit:
+            if not self.faults.collect:
+                raise
+            self.faults.add(misfit.name, str(misfit), place=str(self.path))
+            return False
+        return True
+
+    def records(self, key: str, *unique: str) -> Iterator[tuple[str, Record]]:
+        """The entries of a list with their places; `id` and `unique` fields must differ.
+
+        Raises:
+            Misfit: If there is no such list, or an entry does not fit and faults are not collected.
+        """
+        if key not in self.at:
+            raise Misfit(f"`{key}` must be a list, but is missing")
+        if self.text[self.at[key]] != "[":
+            kind = kind_of(value(self.text, self.at[key]))
+            raise Misfit(f"`{key}` must be a list, but is {kind}")
+        first: dict[str, dict[object, int]] = {field: {} for field in ("id", *unique)}
+
+        def repeats(entry: Record, index: int) -> None:
+            for field, seen in first.items():
+                before = seen.setdefault(entry[field], index)
+                if before != index:
+                    repeated = f"repeats {entry[field]!r} of {key}[{before}]"
+                    raise Misfit(f"{key}[{index}].{field} {repeated}")
+
+        for index, entry in enumerate(entries(self.text, self.at[key])):
+            where = f"{key}[{index}]"
+            if self.fits(self._check_fields, entry, where, key):
+                assert isinstance(entry, dict)
+                if self.fits(repeats, entry, index):
+                    yield where, entry
+
+    def _check_fields(self, entry: object, where: str, key: str) -> None:
+        if not isinstance(entry, dict):
+            raise Misfit(f"{where} must be an object, but is {kind_of(entry)}")
+        for name in self._required[key]:
+            if name not in entry:
+                raise Misfit(f"{where} has no `{name}`")
+        for name, wanted in {**self._required[key], **self._optional.get(key, {})}.items():
+            given = entry.get(name, _ABSENT)
+            if given is _ABSENT:
+                continue
+            if not isinstance(given, wanted) or (isinstance(given, bool) and wanted is not bool):
+                raise Misfit(f"{where}.{name} must be {_WORDS[wanted]}, but is {kind_of(given)}")
+
+
+def kind_of(value: object) -> str:
+    """A value in a few words, for messages."""
+    return "missing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"

@@ -1,0 +1,70 @@
+"""JSON files of labels: what kind one is, and reading one with its faults named."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from trovid.datasets.findings import Faults
+from trovid.errors import TrovidError
+
+HEAD = 2000
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of labels.
+
+    Raises:
+        TrovidError: If it cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TrovidError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TrovidError(f"{path}: is no text ({error.reason} at byte {error.start})") from error
+
+
+def read_json(path: Path, faults: Faults) -> Any:
+    """The document; None where it cannot be read and faults are collected."""
+    try:
+        return json.loads(read_text(path))
+    except TrovidError as error:
+        faults.add("unreadable-labels", str(error))
+    except json.JSONDecodeError as error:
+        faults.add("unreadable-labels", f"{path}:{error.lineno}: is no JSON: {error.msg}")
+    except RecursionError:
+        faults.add("unreadable-labels", f"{path}: is no JSON: too deeply nested")
+    return None
+
+
+def json_kind(path: Path) -> str | None:
+    """What a JSON file of labels is, by its first entries; nothing is checked.
+
+    Returns:
+        "own", "coco-vid" (trovid's), "coco" (plain, or as mmtracking writes COCO-VID),
+        "youtube-vis", "label-studio"; None where it is none of these.
+    """
+    try:
+        text = read_text(path)
+    except TrovidError:
+        return None
+    if text[:HEAD].lstrip().startswith("["):
+        return "label-studio"
+    videos = re.search(r'"videos"\s*:\s*([\[{])', text)
+    if videos is None:
+        return "coco" if re.search(r'"images"\s*:\s*\[', text) else None
+    if videos[1] == "{":
+        return "own"
+    first = text[videos.end() : videos.end() + HEAD].partition("}")[0]
+    if '"file_names"' in first:
+        return "youtube-vis"
+    if '"num_frames"' in first:
+        return "coco-vid"
+    images = re.search(r'"images"\s*:\s*\[', text)
+    if images is None:
+        return "coco-vid"
+    first = text[images.end() : images.end() + HEAD].partition("}")[0]
+    return "coco" if '"file_name"' in first and '"frame_index"' not in first else "coco-vid"
