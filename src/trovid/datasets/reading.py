@@ -8,6 +8,7 @@ from pathlib import Path
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.imagenet_vid import is_imagenet_vid, read_imagenet_vid
+from trovid.datasets.imagenet_vid_truth import is_imagenet_vid_truth, read_imagenet_vid_truth
 
 
 def read_dataset(
@@ -16,8 +17,8 @@ def read_dataset(
     """The labelled videos of a file or folder.
 
     Args:
-        path: A JSON file (`read_coco_vid`); a folder with SPLIT.json; or ImageNet VID's folder
-            (`ILSVRC2015`: Data, Annotations).
+        path: A JSON file (`read_coco_vid`); a folder with SPLIT.json; ImageNet VID's folder
+            (`ILSVRC2015`: Data, Annotations); or that of its official validation ground truth.
         split: "train", "val" or "test" of a folder.
         progress: Called with (videos done, videos in all) where many files are read.
 
@@ -28,4 +29,6 @@ def read_dataset(
         return read_coco_vid(path)
     if is_imagenet_vid(path):
         return read_imagenet_vid(path, split, progress=progress)
+    if is_imagenet_vid_truth(path):
+        return read_imagenet_vid_truth(path)
     return read_coco_vid(path / f"{split}.json")
