@@ -1,5 +1,6 @@
-"""Pure functions of tensors: the operator of the paper, its backends, and RoIAlign."""
+"""Pure functions of tensors: the operator of the paper, its backends, and its rivals."""
 
+from trovid.ops.deform_roi_align import deform_roi_align
 from trovid.ops.roi_align import roi_align
 from trovid.ops.temporal_roi_align import (
     PackedSupport,
@@ -13,6 +14,7 @@ from trovid.ops.temporal_roi_align import (
 __all__ = [
     "PackedSupport",
     "backends",
+    "deform_roi_align",
     "most_similar_roi_align",
     "pack_support",
     "roi_align",
