@@ -196,7 +196,8 @@ def _by_samples(
 ) -> list[tuple[Tensor, Grid]]:
     """The RoIs in groups that have as many samples a bin: their places, and the number."""
     if sampling_ratio > 0 or not len(rois):
-        return [(torch.arange(len(rois), device=rois.device), (max(sampling_ratio, 1),) * 2)]
+        number = max(sampling_ratio, 1)
+        return [(torch.arange(len(rois), device=rois.device), (number, number))]
     counts = _sample_counts(rois, size, spatial_scale, sampling_ratio, aligned)
     return [
         ((counts == own).all(1).nonzero().squeeze(1), (int(own[0]), int(own[1])))

@@ -15,7 +15,13 @@ from torch import Tensor
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.recipes import Recipe, parse_recipe, recipe_values
+from trovid.recipes import (
+    Recipe,
+    TrainingFreeRecipe,
+    parse_recipe,
+    recipe_values,
+    with_temporal,
+)
 from trovid.storage.state import load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
 
@@ -120,8 +126,15 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     return ModelCard(recipe, facts)
 
 
-def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
+def load_weights(
+    path: str | Path, *, temporal: TrainingFreeRecipe | None = None
+) -> tuple[Detector, ModelCard]:
     """The detector of a weights file, in float32 and in eval mode, and its card.
+
+    Args:
+        path: The file.
+        temporal: What RoI features take from support frames, in place of what the file's recipe
+            says.
 
     Raises:
         TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
@@ -129,10 +142,13 @@ def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
     path = Path(path)
     tensors, metadata = read_tensors(path)
     card = _card(path, metadata)
+    if temporal is not None:
+        card = ModelCard(with_temporal(card.recipe, temporal), card.facts)
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("roi_features.extractor.")}
     try:
         detector = build_detector(card.recipe)
     except (ValueError, RuntimeError) as error:
         raise TrovidError(f"{path}: its recipe makes no detector ({error})") from error
     load_state(detector, tensors, str(path))
-    detector.temporal_trained = card.facts.get("temporal_trained", True)
+    detector.temporal_trained = temporal is not None or card.facts.get("temporal_trained", True)
     return detector.eval(), card
