@@ -31,6 +31,7 @@ def evaluate(
     data: Path | None = None,
     out: Path | None = None,
     support: str | None = None,
+    temporal: Literal["training-free"] | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float = 0.01,
@@ -69,6 +70,8 @@ def evaluate(
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
+        temporal: training-free: Temporal RoI Align without trained weights, for a model of single
+            frames (or in place of the model's own).
         every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
         score: Lowest score of the model's detections.
@@ -119,6 +122,7 @@ def evaluate(
             "precision": precision,
             "compile": compile,
             "deterministic": deterministic,
+            "temporal": temporal,
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
         _of_model(str(model), data, frames, running, options, measuring, out, json)
