@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trovid.datasets import davis, imagenet_vid, json_formats, mot, youtube_vis
+from trovid.datasets import (
+    davis,
+    imagenet_vid,
+    imagenet_vid_truth,
+    json_formats,
+    mot,
+    youtube_vis,
+)
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.splitting import split_videos
@@ -75,6 +82,13 @@ FORMATS = (
         mot.is_mot,
         mot.mot_splits,
         lambda path, split, faults, progress: mot.read_mot(path, split, progress=progress),
+    ),
+    Format(
+        "ImageNet VID's ground truth",
+        "the folder of its official validation ground truth",
+        imagenet_vid_truth.is_imagenet_vid_truth,
+        lambda path: ("val",),
+        lambda path, split, faults, progress: imagenet_vid_truth.read_imagenet_vid_truth(path),
     ),
 )
 """In the order in which they are asked."""

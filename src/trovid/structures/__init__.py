@@ -8,6 +8,7 @@ from trovid.structures.support_sampling import SupportSampling
 from trovid.structures.tracks import Tracks
 from trovid.structures.training_batch import TrainingBatch
 from trovid.structures.video import Video
+from trovid.structures.video_detections import VideoDetections
 
 __all__ = [
     "DetectOptions",
@@ -18,4 +19,5 @@ __all__ = [
     "Tracks",
     "TrainingBatch",
     "Video",
+    "VideoDetections",
 ]
