@@ -124,14 +124,14 @@ def check_facts(facts: Mapping[str, Any], origin: str) -> None:
     Raises:
         TrovidError: If a value that trovid reads is another kind of value, or out of its range.
     """
-    for key in ("data", "published"):
-        value = facts.get(key)
+    for key in ("data", "published", "test_ap50"):
+        value = facts.get(key, {})
         if value is not None and not isinstance(value, dict):
             raise TrovidError(f"{origin}: {key} must be an object, but is {shortened(value)}")
     flat = {**facts, **{f"published.{k}": v for k, v in (facts.get("published") or {}).items()}}
     for key, bounds in FACTS.items():
-        if flat.get(key) is not None:
-            held = flat[key]
+        held = flat.get(key)
+        if held is not None:
             for value in held.values() if isinstance(held, dict) else [held]:
                 _check_number(value, bounds, origin, key)
     if not isinstance(facts.get("temporal_trained", True), bool):
