@@ -95,7 +95,7 @@ def _read_frame(
         labels=torch.tensor(labels, dtype=torch.long),
         class_names=class_names,
         frame_index=int(_number(frame, "index", FRAMES, path, where)),
-        time=float(_number(frame, "time", (-1e12, 1e12), path, where)),
+        time=float(_number(frame, "time", (-1e18, 1e18), path, where)),
         image_size=size,
         track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(rows) else None,
         masks=Masks(size, tuple(codes)) if codes and len(codes) == len(rows) else None,
