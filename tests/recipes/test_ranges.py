@@ -41,8 +41,9 @@ def changed(**changes) -> str:
         ({"model__rpn__anchor_sizes": [[8, -3]]}, r"rpn.anchor_sizes\[0\]\[1\] must lie in 1"),
         ({"name": "../../x"}, "name must be a file's name, maybe with folders before it"),
         ({"name": "/x"}, "name must be a file's name"),
-        ({"model__classes": []}, "classes must name each class once, and at least one"),
-        ({"model__classes": ["a", "a"]}, "classes must name each class once"),
+        ({"model__classes": []}, "classes must name at least one class"),
+        ({"model__classes": ["a", "a"]}, "model.classes must hold each once"),
+        ({"model__roi__levels": ["0", "0"]}, "model.roi.levels must hold each once"),
         (
             {"model__classes": ["a\x1b[31m"]},
             r"classes\[0\] must be text of .* printable",
