@@ -52,6 +52,7 @@ def detect(
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     frame_rate: float = FALLBACK_RATE,
+    allow_playlist: Annotated[bool, OPTION] = False,
     batch: int = 1,
     device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
@@ -68,8 +69,8 @@ def detect(
 
     The default model knows the 20 pictograms of the built-in benchmark SynthVID and nothing else.
 
-    Results that exist are kept: say --overwrite or --resume. Ctrl-C and SIGTERM complete the files
-    with what was done; the same command with --resume goes on there.
+    Results that exist are kept: say --overwrite or --resume. Ctrl-C, SIGTERM and SIGHUP
+    complete the files with what was done; the same command with --resume goes on there.
 
     Exit status: 0 all done; 1 done with losses (a line names each: a video failed, is damaged or
     was interrupted); 2 nothing done.
@@ -121,6 +122,8 @@ def detect(
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
         frame_rate: Frames per second of folders, which do not know it.
+        allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
+            names are read.
         batch: Videos that are run at once and share the batch; faster on a GPU.
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
@@ -182,6 +185,7 @@ def detect(
             overwrite=overwrite,
             resume=resume,
             frame_rate=frame_rate,
+            allow_playlist=allow_playlist,
             at_once=batch,
             stop=stop,
             show_progress=not json,

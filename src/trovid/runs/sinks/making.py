@@ -19,6 +19,7 @@ from trovid.structures import Detections, DetectOptions, GroundTruth
 from trovid.video.file import FileReader
 from trovid.video.live import LiveStream
 from trovid.video.opening import VideoReader
+from trovid.video.sound import Sound
 from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 
@@ -102,7 +103,9 @@ def _video(path: Path, subject: Subject) -> Sink:
         height, width = panels.size(measures.height, measures.width)
         assert options.score is not None
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
-    sound = Path(subject.job.source) if isinstance(subject.source, FileReader) else None
+    sound = None
+    if isinstance(subject.source, FileReader):
+        sound = Sound(Path(subject.job.source), allow_playlist=subject.source.allow_playlist)
     return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
 
 
