@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from trovid.errors import TrovidError
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.evaluation.report import Report
-    from trovid.structures import Detections
+    from trovid.structures import Detections, VideoDetections
 
 FLAG = Parameter(negative="")
 
@@ -134,7 +134,7 @@ def _of_file(
 ) -> None:
     from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-    from trovid.runs.predictions import read_predictions
+    from trovid.runs.predictions import read_frames, read_predictions
 
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)
@@ -144,7 +144,8 @@ def _of_file(
         "labels": labels.name,
     }
     if seq_nms:
-        found = {name: suppress_along_sequences(frames) for name, frames in found.items()}
+        _, frames = read_frames(predictions)
+        found = {name: suppress_along_sequences(own) for name, own in frames.items()}
         facts["seq_nms"] = True
     _print_report(found, truth, facts, measuring, predictions, out, json)
 
@@ -183,7 +184,7 @@ def _of_model(
 
 
 def _print_report(
-    found: dict[str, list[Detections]],
+    found: Mapping[str, Sequence[Detections] | VideoDetections],
     truth: Dataset,
     facts: Mapping[str, object],
     measuring: Mapping[str, Any],
