@@ -1,15 +1,17 @@
-"""Predictions read back from JSON, with every check."""
+"""Predictions read back from JSON, with every check, or from Parquet."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from trovid.errors import TrovidError, shortened
-from trovid.structures import Detections, Masks
+from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
+from trovid.structures import Detections, Masks, VideoDetections
 
 SIDE, FRAMES, PIXEL, TRACK = (1, 10**6), (0, 10**8), (-1e9, 1e9), (-(2**62), 2**62)
 """Lowest and highest height or width, index of a frame, edge of a box, number of a track."""
@@ -33,17 +35,36 @@ def read_document(path: str | Path) -> dict[str, Any]:
     return data
 
 
-def read_predictions(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
-    """Reads what `JsonWriter` wrote.
+def read_predictions(
+    path: str | Path,
+) -> tuple[dict[str, Any], Mapping[str, Sequence[Detections] | VideoDetections]]:
+    """Reads what `trovid detect` and `trovid merge` write.
+
+    Args:
+        path: A JSON file, a Parquet file, or a folder of Parquet files, which are read when a video
+            is asked for.
 
     Returns:
         The head, and for each video's name its frames.
 
     Raises:
-        TrovidError: If the file is missing or no JSON, or a field is missing or wrong; the message
+        TrovidError: If the file is missing or damaged, or a field is missing or wrong; the message
             names file, field and index.
     """
-    return parse_predictions(read_document(path), Path(path))
+    path = Path(path)
+    if is_parquet(path):
+        found = ParquetPredictions(path)
+        return found.head, found
+    return parse_predictions(read_document(path), path)
+
+
+def read_frames(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
+    """The same, frame by frame, with all that a file holds; everything is in memory then."""
+    path = Path(path)
+    if not is_parquet(path):
+        return parse_predictions(read_document(path), path)
+    found = ParquetPredictions(path)
+    return found.head, {name: list(own.frames()) for name, own in found.records.items()}
 
 
 def parse_predictions(

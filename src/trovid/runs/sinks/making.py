@@ -12,6 +12,7 @@ from trovid.runs.jobs import Job
 from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
 from trovid.runs.sinks.json import JsonSink
+from trovid.runs.sinks.parquet import ParquetSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.sinks.video import VideoSink
@@ -94,6 +95,10 @@ def _json(path: Path, subject: Subject) -> Sink:
     return JsonSink(path, subject.source.video, subject.job.source, subject.head)
 
 
+def _parquet(path: Path, subject: Subject) -> Sink:
+    return ParquetSink(path, subject.source.video, subject.job.source, subject.head)
+
+
 def _video(path: Path, subject: Subject) -> Sink:
     """A stream, whose end is not known, has no timeline."""
     panels, measures, strip = subject.panels, subject.source.video, None
@@ -114,6 +119,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
     "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
+    "parquet": _parquet,
     "json": _json,
 }
 """What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""
