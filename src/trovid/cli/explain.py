@@ -108,7 +108,7 @@ def explain(
             position=place_in_grid,
             support=support,
         )
-        predictor.say_what_it_knows(reader)
+        predictor.notice.say(reader)
     if not predictor.detector.temporal_trained:
         title += UNTRAINED
     save_explanation(explanation, target, title=f"{Path(video).name}: {title}")

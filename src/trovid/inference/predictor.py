@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import math
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,20 +14,21 @@ import torch
 from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
+from trovid.inference.identities import video_tracker
+from trovid.inference.notice import Notice
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.inference.runtime.execution import (
     compile_parts,
-    deterministic_algorithms,
+    computing,
     prepare_deterministic,
 )
 from trovid.inference.runtime.inference_form import for_inference
-from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
 from trovid.recipes import Recipe, TorchvisionModelRecipe, TrainingFreeRecipe
-from trovid.structures import DetectOptions
+from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
 from trovid.zoo.published import model_file
@@ -37,15 +37,6 @@ from trovid.zoo.weights import ModelCard, load_weights
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
 
-LESS_MEMORY = (
-    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
-    "of smaller image size; `device` cpu uses the computer's own memory"
-)
-KNOWS_SYNTHVID_ALONE = (
-    "%s knows the %d pictograms of SynthVID and nothing else: what it finds in other videos means "
-    "nothing; take another `model` (`trovid models` lists those for real videos), or train one on "
-    "your own labels (`trovid train`)"
-)
 log = logging.getLogger("trovid")
 
 
@@ -149,7 +140,7 @@ class Predictor:
         self.recipe = recipe
         self.card = card
         self.transform = make_transform(**dataclasses.asdict(recipe.image))
-        self._knows_synthvid_alone = _trained_on_synthvid(card)
+        self.notice = Notice(self.name, len(self.class_names), card)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -209,10 +200,33 @@ class Predictor:
         else:
             given = support
         wanted = self.options(options, **changes)
-        for frame, own, found in self.session(source, wanted, frames=frames, support=given):
+        for target in self.session(source, wanted, frames=frames, support=given):
+            found = target.found
             if found is None:
-                (found,) = self.detect_frames([frame], [own], wanted)
-            yield frame, found
+                (found,) = self.detect_frames([target.frame], [target.support], wanted)
+            yield target.frame, target.identified(found)
+
+    def segment(
+        self,
+        source: Any,
+        *,
+        frames: Sequence[int] | None = None,
+        options: DetectOptions | None = None,
+        **changes: Any,
+    ) -> Generator[Detections]:
+        """The detections of a video with masks and identities, frame after frame.
+
+        Arguments and errors are those of `detect`, and a model without a mask head is one too.
+        Identities are found by the track head, or where there is none by the overlap of boxes;
+        `track` chooses.
+
+        Yields:
+            Detections with `masks` (`trovid.structures.Masks`) and `track_ids`.
+        """
+        track = "embedding" if self.detector.embeds else "iou"
+        chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        chosen = dataclasses.replace(chosen, masks=True, track=chosen.track or track)
+        return self.detect(source, frames=frames, options=chosen)
 
     def detect_together(
         self,
@@ -274,6 +288,10 @@ class Predictor:
                 raise TrovidError(
                     f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
                 )
+        if chosen.masks and not self.detector.segments:
+            raise TrovidError(
+                f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"
+            )
         return chosen.resolved(self.recipe.inference)
 
     def session(
@@ -283,6 +301,7 @@ class Predictor:
         *,
         frames: Sequence[int] | None = None,
         support: Support | None = None,
+        earlier: Sequence[Detections] = (),
     ) -> Iterator[Target]:
         """The target frames of a video, each with its Support.
 
@@ -291,13 +310,19 @@ class Predictor:
             options: Resolved (`options`).
             frames: See `detect`.
             support: Serves every frame in place of the video's own.
+            earlier: What an interrupted run has found in the frames before, so that the identities
+                go on. The last of them are looked at once more.
         """
-        self.say_what_it_knows(source)
+        self.notice.say(source)
+        tracker = video_tracker(self, source, options, earlier) if options.track else None
         if options.seq_nms:
             reader = source if isinstance(source, VideoReader) else open_video(source)
-            looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
+            looked_at = dataclasses.replace(
+                options, seq_nms=False, track=None, selection="candidates"
+            )
             looks = self.run(reader, frames=frames, options=looked_at, support=support)
-            return along_sequences(reader, (found for _, found in looks), options)
+            along = along_sequences(reader, (found for _, found in looks), options)
+            return (target._replace(tracker=tracker) for target in along)
         return VideoSession(
             source,
             encode=self.encode,
@@ -305,6 +330,7 @@ class Predictor:
             frames=frames,
             support=support,
             single_frames=not self.detector.uses_support,
+            tracker=tracker,
         )
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
@@ -313,20 +339,6 @@ class Predictor:
             lambda frames, supports: self.detect_frames(frames, supports, options),
             lambda frame: self.transform.size(*frame.image.shape[:2]),
         )
-
-    def say_what_it_knows(self, source: Any) -> None:
-        """Says once, through the log, that a model knows SynthVID alone, if this is another video.
-
-        Args:
-            source: See `detect`.
-        """
-        if not self._knows_synthvid_alone:
-            return
-        from trovid.datasets.synthvid.recognition import is_clip
-
-        if not is_clip(getattr(source, "source", source)):
-            self._knows_synthvid_alone = False
-            log.warning(KNOWS_SYNTHVID_ALONE, self.name, len(self.class_names))
 
     @torch.inference_mode()
     def detect_frames(
@@ -349,7 +361,7 @@ class Predictor:
             TrovidError: If memory is short.
         """
         given = [support for support in supports if support is not None]
-        with self._computing():
+        with computing(deterministic=self.deterministic):
             images, size = self.input(frames)
             found = self.running.detect(
                 images, given or None, options=options, image_sizes=[size] * len(frames)
@@ -371,7 +383,7 @@ class Predictor:
         pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
         step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
         parts = []
-        with self._computing():
+        with computing(deterministic=self.deterministic):
             for start in range(0, max(len(frames), 1), step):
                 some = frames[start : start + step]
                 images, size = self.input(some)
@@ -385,19 +397,3 @@ class Predictor:
         images = self.transform.normalise(resized, self.device)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout), resized[0].shape[:2]
-
-    @contextmanager
-    def _computing(self) -> Generator[None]:
-        """Deterministic algorithms alone, where wanted; short memory is said in a line."""
-        try:
-            with deterministic_algorithms() if self.deterministic else nullcontext():
-                yield
-        except MEMORY_ERRORS as error:
-            if is_short_memory(error):
-                raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
-            raise
-
-
-def _trained_on_synthvid(card: ModelCard | None) -> bool:
-    data = {} if card is None else card.facts.get("data", {})
-    return isinstance(data, dict) and data.get("name") == "SynthVID"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,8 +30,7 @@ class MaskHead(nn.Module):
         super().__init__()
         widths = [in_channels, *[channels] * convolutions]
         self.layers = nn.ModuleList(
-            nn.Conv2d(before, after, 3, padding=1)
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            nn.Conv2d(before, after, 3, padding=1) for before, after in itertools.pairwise(widths)
         )
         self.upsample = nn.ConvTranspose2d(widths[-1], channels, 2, stride=2)
         self.mask_logits = nn.Conv2d(channels, num_classes, 1)

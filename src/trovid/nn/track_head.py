@@ -1,4 +1,4 @@
-"""From RoI features to what tells objects apart (Yang et al., Video Instance Segmentation, 2019)."""
+"""From RoI features to what tells objects apart (Yang, Fan, Xu: Video Instance Segmentation)."""
 
 from __future__ import annotations
 

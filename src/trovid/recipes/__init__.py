@@ -1,11 +1,17 @@
 """Recipes: everything that makes a model, as typed values. Nothing here imports torch."""
 
+from trovid.recipes.backbone_schema import (
+    BackboneRecipe,
+    ResNetBackboneRecipe,
+    SmallBackboneRecipe,
+    TimmBackboneRecipe,
+)
 from trovid.recipes.heads import with_temporal
+from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
     AggregationRecipe,
-    BackboneRecipe,
     BoxHeadRecipe,
     DeformableRecipe,
     ImageRecipe,
@@ -13,13 +19,10 @@ from trovid.recipes.schema import (
     ModelRecipe,
     NonLocalRecipe,
     Recipe,
-    ResNetBackboneRecipe,
     RoIRecipe,
     RPNRecipe,
-    SmallBackboneRecipe,
     SupportRecipe,
     TemporalRecipe,
-    TimmBackboneRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
     TrainingFreeRecipe,
@@ -34,6 +37,7 @@ __all__ = [
     "DeformableRecipe",
     "ImageRecipe",
     "InferenceRecipe",
+    "MaskHeadRecipe",
     "ModelRecipe",
     "NonLocalRecipe",
     "RPNRecipe",
@@ -46,6 +50,8 @@ __all__ = [
     "TimmBackboneRecipe",
     "TorchvisionImageRecipe",
     "TorchvisionModelRecipe",
+    "TrackHeadRecipe",
+    "TrackingRecipe",
     "TrainingFreeRecipe",
     "TrainingRecipe",
     "flat_values",

@@ -144,5 +144,10 @@ def _clips(recipe: Recipe, data: Path, cache: Path) -> TrainingClips:
     transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         return TrainingClips(
-            dataset, transform, cache=cache, videos=recipe.training.videos, progress=tick
+            dataset,
+            transform,
+            cache=cache,
+            videos=recipe.training.videos,
+            masks=getattr(recipe.model, "mask_head", None) is not None,
+            progress=tick,
         )
