@@ -32,8 +32,8 @@ VARIANTS = [
     *(f"troi-n{n}" for n in (1, 2, 8, 16, 32)),
 ]
 HASHES = {
-    "coco-mask-r50-fpn": "8a1ef18b21ee1202",
-    "coco-mask-r50-fpn-v2": "17e5405fbd3fc930",
+    "coco-mask-r50-fpn": "2794168daa7960cc",
+    "coco-mask-r50-fpn-v2": "b9938194d5f3d78b",
     "coco-mobilenet-v3-320-fpn": "495d3655084c18fe",
     "coco-mobilenet-v3-fpn": "1236f6fbd99a1432",
     "coco-person-r50-fpn": "99f8175980481d33",
@@ -85,7 +85,8 @@ HASHES = {
     "synthvid-masktrack-troi": "06fcde12055c39da",
 }
 """The first 16 digits of the SHA-256 of a recipe's values as JSON with sorted keys, made from the
-YAML files of commit 919e246, and of later recipes from their functions. A key that was added later
+YAML files of commit 919e246, and of later recipes (and coco-mask's, which have their masks since)
+from their functions. A key that was added later
 (`metadata={"since": ...}`) and has its default is not among the values, so that a new key changes
 none of these."""
 

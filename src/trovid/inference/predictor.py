@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,13 +21,15 @@ from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.inference.runtime.execution import (
     compile_parts,
-    computing,
+    deterministic_algorithms,
     prepare_deterministic,
 )
 from trovid.inference.runtime.inference_form import for_inference
+from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
+from trovid.inference.together import detect_together
 from trovid.recipes import Recipe, TorchvisionModelRecipe, TrainingFreeRecipe
 from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
@@ -37,6 +40,10 @@ from trovid.zoo.weights import ModelCard, load_weights
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
 
+LESS_MEMORY = (
+    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
+    "of smaller image size; `device` cpu uses the computer's own memory"
+)
 log = logging.getLogger("trovid")
 
 
@@ -217,16 +224,12 @@ class Predictor:
         """The detections of a video with masks and identities, frame after frame.
 
         Arguments and errors are those of `detect`, and a model without a mask head is one too.
-        Identities are found by the track head, or where there is none by the overlap of boxes;
-        `track` chooses.
+        Identities are found by the track head, or where there is none by the overlap of boxes.
 
         Yields:
-            Detections with `masks` (`trovid.structures.Masks`) and `track_ids`.
+            Detections with `masks` and `track_ids`.
         """
-        track = "embedding" if self.detector.embeds else "iou"
-        chosen = dataclasses.replace(options or DetectOptions(), **changes)
-        chosen = dataclasses.replace(chosen, masks=True, track=chosen.track or track)
-        return self.detect(source, frames=frames, options=chosen)
+        return self.detect(source, frames=frames, options=self.segmenting(options, **changes))
 
     def detect_together(
         self,
@@ -254,26 +257,7 @@ class Predictor:
         Raises:
             TrovidError: If a class is unknown, a source cannot be read, or memory is short.
         """
-        each = frames if frames is not None else [None] * len(sources)
-        if len(each) != len(sources):
-            raise ValueError(
-                f"`frames` must have an entry a video ({len(sources)}), but has {len(each)}"
-            )
-        wanted = self.options(options, **changes)
-        batcher = self.batcher(wanted)
-        running = {
-            number: self.session(source, wanted, frames=own)
-            for number, (source, own) in enumerate(zip(sources, each, strict=True))
-        }
-        while running:
-            numbers, videos = list(running), list(running.values())
-            for number, turn in zip(numbers, batcher.next_frames(videos), strict=True):
-                if turn is None:
-                    del running[number]
-                elif isinstance(turn, Exception):
-                    raise turn
-                else:
-                    yield number, turn[1]
+        return detect_together(self, sources, frames, self.options(options, **changes))
 
     def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
         """The options in force: those given, the recipe's where they are None.
@@ -293,6 +277,12 @@ class Predictor:
                 f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"
             )
         return chosen.resolved(self.recipe.inference)
+
+    def segmenting(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
+        """As `options`, with masks, and with identities by what the model has."""
+        chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        usual = "embedding" if self.detector.embeds else "iou"
+        return self.options(chosen, masks=True, track=chosen.track or usual)
 
     def session(
         self,
@@ -361,7 +351,7 @@ class Predictor:
             TrovidError: If memory is short.
         """
         given = [support for support in supports if support is not None]
-        with computing(deterministic=self.deterministic):
+        with self._computing():
             images, size = self.input(frames)
             found = self.running.detect(
                 images, given or None, options=options, image_sizes=[size] * len(frames)
@@ -383,7 +373,7 @@ class Predictor:
         pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
         step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
         parts = []
-        with computing(deterministic=self.deterministic):
+        with self._computing():
             for start in range(0, max(len(frames), 1), step):
                 some = frames[start : start + step]
                 images, size = self.input(some)
@@ -397,3 +387,14 @@ class Predictor:
         images = self.transform.normalise(resized, self.device)
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         return images.contiguous(memory_format=layout), resized[0].shape[:2]
+
+    @contextmanager
+    def _computing(self) -> Generator[None]:
+        """Deterministic algorithms alone, where wanted; short memory is said in a line."""
+        try:
+            with deterministic_algorithms() if self.deterministic else nullcontext():
+                yield
+        except MEMORY_ERRORS as error:
+            if is_short_memory(error):
+                raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
+            raise

@@ -11,7 +11,7 @@ from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, load_recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.clips import TrainingClips
 from trovid.training.loader import usual_workers
@@ -148,6 +148,13 @@ def _clips(recipe: Recipe, data: Path, cache: Path) -> TrainingClips:
             transform,
             cache=cache,
             videos=recipe.training.videos,
-            masks=getattr(recipe.model, "mask_head", None) is not None,
+            masks=_trains_masks(recipe),
             progress=tick,
         )
+
+
+def _trains_masks(recipe: Recipe) -> bool:
+    model = recipe.model
+    if isinstance(model, TorchvisionModelRecipe):
+        return model.masks
+    return model.mask_head is not None

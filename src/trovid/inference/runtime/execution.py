@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 
-LESS_MEMORY = (
-    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
-    "of smaller image size; `device` cpu uses the computer's own memory"
-)
 CUBLAS_VARIABLE, CUBLAS_VALUE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
@@ -41,22 +36,6 @@ def compile_parts(detector: Detector, device: torch.device) -> None:
         ) from error
     detector.backbone.compile()
     detector.rpn.head.compile()
-
-
-@contextmanager
-def computing(*, deterministic: bool) -> Generator[None]:
-    """A detector's computing inside; short memory is said in a line.
-
-    Args:
-        deterministic: Whether only deterministic algorithms are used.
-    """
-    try:
-        with deterministic_algorithms() if deterministic else nullcontext():
-            yield
-    except MEMORY_ERRORS as error:
-        if is_short_memory(error):
-            raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
-        raise
 
 
 def _trial(x: torch.Tensor) -> torch.Tensor:
