@@ -39,6 +39,7 @@ class MaskHead(nn.Module):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+        nn.init.normal_(self.mask_logits.weight, std=0.01)
 
     def forward(self, roi_features: Tensor) -> Tensor:
         """Tensor[R, C, h, w] to logits Tensor[R, num_classes, 2 h, 2 w], float32."""
