@@ -39,7 +39,7 @@ def read_tracks(
     from trovid.datasets.mot import read_mot_results
     from trovid.datasets.reading import read_dataset, splits_of
     from trovid.datasets.youtube_vis_results import read_youtube_vis_results
-    from trovid.runs.predictions import read_predictions
+    from trovid.runs.predictions import read_frames
 
     truth = read_dataset(labels, split="val" if splits_of(labels) else None)
     facts: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
@@ -53,12 +53,12 @@ def read_tracks(
                 f"{predictions}: this list of tracks goes with --protocol youtube-vis"
             )
         return read_youtube_vis_results(predictions, truth), truth, facts
-    head, found = read_predictions(predictions)
+    head, found = read_frames(predictions)
     return found, truth, {"model": head.get("model"), **facts}
 
 
 def measure_tracks(
-    protocol: str, found: dict[str, Any], truth: Dataset, facts: Mapping[str, object]
+    protocol: str, found: Mapping[str, Any], truth: Dataset, facts: Mapping[str, object]
 ) -> TrackReport:
     """The figures; of boxes where the labels have no masks.
 
