@@ -60,16 +60,19 @@ def read_tracks(
 def measure_tracks(
     protocol: str, found: Mapping[str, Any], truth: Dataset, facts: Mapping[str, object]
 ) -> TrackReport:
-    """The figures; of boxes where the labels have no masks.
+    """The figures; of boxes where the labels have no masks, of one class where they know but one.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
     """
+    from trovid.datasets.davis import CLASS
     from trovid.evaluation import evaluate_mot, evaluate_vis
 
+    agnostic = truth.class_names == (CLASS,)
     if protocol == "mot":
-        return evaluate_mot(found, truth, head=facts)
-    return evaluate_vis(found, truth, masks=truth.objects.masks is not None, head=facts)
+        return evaluate_mot(found, truth, class_agnostic=agnostic, head=facts)
+    masks = truth.objects.masks is not None
+    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=facts)
 
 
 def print_tracks(report: TrackReport) -> None:

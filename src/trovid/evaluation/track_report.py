@@ -11,7 +11,10 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trovid.datasets.contract import Dataset
+from trovid.evaluation.protocols.davis import similarity
 from trovid.evaluation.protocols.mot import tracking_figures
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
 from trovid.evaluation.tables import Table, per_cent
@@ -42,6 +45,7 @@ _MOT_COLUMNS = {
     "recall": "recall",
     "precision": "precision",
 }
+_SIMILARITY = ("surest", "oracle")
 _MOT_COUNTS = {"switches": "switches", "fragments": "fragments", "objects": "objects"}
 
 
@@ -58,6 +62,8 @@ class TrackReport:
         per_class: The same of each class.
         per_video: The same of each video; with MOT alone.
         visible: `overall` of the visible parts, where the labels tell them beside whole shapes.
+        similarity: Where classes do not matter, region similarity J of the surest track and of the
+            best by oracle (`Similarity`), of all videos ("all": the mean) and of each.
     """
 
     head: dict[str, Any]
@@ -65,6 +71,7 @@ class TrackReport:
     per_class: dict[str, Row]
     per_video: dict[str, Row] = field(default_factory=dict)
     visible: Row | None = None
+    similarity: dict[str, Row] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -74,6 +81,7 @@ class TrackReport:
             "visible": None if self.visible is None else _plain(self.visible),
             "per_class": {name: _plain(row) for name, row in self.per_class.items()},
             "per_video": {name: _plain(row) for name, row in self.per_video.items()},
+            "similarity": {name: _plain(row) for name, row in self.similarity.items()},
         }
 
     def save(self, path: str | Path) -> None:
@@ -108,9 +116,17 @@ class TrackReport:
         if self.visible is not None:
             every = {"whole shapes (amodal)": self.overall, "visible parts": self.visible}
         parts = [(title, "", every), ("", "class", self.per_class), ("", "video", self.per_video)]
-        return [
+        tables = [
             Table(text, (first, *columns, *counts), rows(own)) for text, first, own in parts if own
         ]
+        if self.similarity:
+            lines = [
+                (name, per_cent(row["surest"]), per_cent(row["oracle"]))
+                for name, row in self.similarity.items()
+            ]
+            title = "J in per cent: of the surest track, and of the best (chosen with the truth)"
+            tables.append(Table(title, ("video", "surest", "oracle"), lines))
+        return tables
 
 
 def evaluate_vis(
@@ -118,6 +134,7 @@ def evaluate_vis(
     dataset: Dataset,
     *,
     masks: bool = True,
+    class_agnostic: bool = False,
     head: Mapping[str, Any] | None = None,
 ) -> TrackReport:
     """AP and AR of tracks: the metric of YouTube-VIS.
@@ -128,18 +145,26 @@ def evaluate_vis(
         dataset: Ground truth. Where it tells the visible parts beside whole shapes, both are
             measured.
         masks: Whether tracks are of masks; else they are of boxes.
+        class_agnostic: Whether all objects are taken for one class; then J is told too.
         head: More to say in the report's head: the model, the files.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
     """
-    found, true = both_tracks(predictions, dataset, masks=masks)
-    overall, per_class = vis_figures(match_tracks(found, true), len(dataset.class_names))
+    classes = ("object",) if class_agnostic else dataset.class_names
+    options = {"masks": masks, "class_agnostic": class_agnostic}
+    found, true = both_tracks(predictions, dataset, **options)
+    overall, per_class = vis_figures(match_tracks(found, true), len(classes))
     amodal = masks and dataset.objects.visible_masks is not None
     visible = None
     if amodal:
-        parts = both_tracks(predictions, dataset.with_visible_masks(), masks=True)
-        visible = asdict(vis_figures(match_tracks(*parts), len(dataset.class_names))[0])
+        parts = both_tracks(predictions, dataset.with_visible_masks(), **options)
+        visible = asdict(vis_figures(match_tracks(*parts), len(classes))[0])
+    similarities: dict[str, Row] = {}
+    if class_agnostic:
+        own = {name: asdict(similarity(found[name], true[name])) for name in true}
+        every = {key: float(np.nanmean([r[key] for r in own.values()])) for key in _SIMILARITY}
+        similarities = {"all": every, **own}
     facts = {
         "protocol": VIS if masks else VIS.replace("tracks,", "tracks of boxes,"),
         **({"masks": AMODAL} if amodal else {}),
@@ -150,8 +175,9 @@ def evaluate_vis(
     return TrackReport(
         _head(facts, head),
         asdict(overall),
-        {n: asdict(f) for n, f in zip(dataset.class_names, per_class, strict=True)},
+        {n: asdict(f) for n, f in zip(classes, per_class, strict=True)},
         visible=visible,
+        similarity=similarities,
     )
 
 

@@ -31,10 +31,12 @@ Predictions = Mapping[str, Sequence[Detections] | Tracks]
 """By the video's name its frames with `track_ids`, or its tracks through all frames."""
 
 
-def comparable_frames(found: Sequence[Detections], dataset: Dataset, name: str) -> list[Detections]:
+def comparable_frames(
+    found: Sequence[Detections], dataset: Dataset, name: str, *, class_agnostic: bool = False
+) -> list[Detections]:
     """The predicted frames of a video that are labelled, in order, with the labels' classes.
 
-    Detections of classes that the labels do not have are left out.
+    Detections of classes that the labels do not have are left out, unless classes do not matter.
 
     Raises:
         TrovidError: If a frame does not exist or comes twice, or no class is the labels'.
@@ -57,14 +59,18 @@ def comparable_frames(found: Sequence[Detections], dataset: Dataset, name: str) 
             )
         frames[frame.frame_index] = frame
     return [
-        _with_classes(frames[index], dataset.class_names)
+        frames[index] if class_agnostic else _with_classes(frames[index], dataset.class_names)
         for index in sorted(frames)
         if index in labelled
     ]
 
 
 def both_tracks(
-    predictions: Predictions, dataset: Dataset, *, masks: bool = True
+    predictions: Predictions,
+    dataset: Dataset,
+    *,
+    masks: bool = True,
+    class_agnostic: bool = False,
 ) -> tuple[dict[str, Tracks], dict[str, Tracks]]:
     """Predicted and labelled tracks of the same frames, by the video's name.
 
@@ -75,6 +81,7 @@ def both_tracks(
         predictions: What was predicted.
         dataset: The labels.
         masks: Whether the tracks are of masks; else they are of boxes.
+        class_agnostic: Whether all are of class 0.
 
     Raises:
         TrovidError: If a video is not labelled, or predictions lack identities or masks.
@@ -86,11 +93,14 @@ def both_tracks(
             indices = dataset.labelled_frames(name).tolist()
             tracks = replace(own, frames=tuple(own.frames[index] for index in indices))
         else:
-            frames = comparable_frames(own, dataset, name)
+            frames = comparable_frames(own, dataset, name, class_agnostic=class_agnostic)
             indices = [frame.frame_index for frame in frames]
             tracks = Tracks.from_detections(frames, masks=masks)
         if indices:
-            found[name], true[name] = tracks, true_tracks(dataset, name, indices, masks=masks)
+            pair = tracks, true_tracks(dataset, name, indices, masks=masks)
+            if class_agnostic:
+                pair = tuple(replace(t, labels=np.zeros_like(t.labels)) for t in pair)
+            found[name], true[name] = pair
     if not found:
         raise TrovidError("none of the predicted frames is labelled")
     return found, true
@@ -128,7 +138,7 @@ def sequence_counts(
     counts: dict[str, dict[str, TrackingCounts]] = {name: {} for name in names}
     for video, own in predictions.items():
         _check_known(video, dataset)
-        frames = comparable_frames(own, dataset, video)
+        frames = comparable_frames(own, dataset, video, class_agnostic=class_agnostic)
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted
         if challenge:
