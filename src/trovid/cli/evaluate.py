@@ -12,6 +12,7 @@ import trovid
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.protocols import protocol_names
+from trovid.cli.tracks import measure_tracks, print_tracks, read_tracks, track_protocol
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def evaluate(
     class_agnostic_nms: Annotated[bool, FLAG] = False,
     max_detections: int | None = None,
     seq_nms: Annotated[bool, FLAG] = False,
-    protocols: str | None = None,
+    protocols: Annotated[str | None, Parameter(name=("--protocols", "--protocol"))] = None,
     resamples: int = 0,
     batch: int = 1,
     shard: str | None = None,
@@ -63,10 +64,13 @@ def evaluate(
         trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
         trovid evaluate found.json --labels labels.json --protocols devkit,voc
+        trovid evaluate results.zip --labels ytvis2019 --protocol youtube-vis
+        trovid evaluate results/ --labels MOT17/train --protocol mot
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
     Args:
-        predictions: JSON of `trovid detect`.
+        predictions: JSON of `trovid detect` or `trovid segment`; with --protocol youtube-vis also
+            results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
@@ -86,7 +90,9 @@ def evaluate(
             PREDICTIONS among those that the file holds.
         protocols: Whose figures besides COCO's, with commas between: devkit and voc (ImageNet VID
             as FGFA and as MEGA measure it, each also without its code's habits), epic; by default
-            those of ImageNet VID where the labels have its classes.
+            those of ImageNet VID where the labels have its classes. In place of COCO's those of
+            tracks, of detections with identities: youtube-vis (AP of tracks, of masks where the
+            labels have any) or mot (HOTA, MOTA, IDF1, identity switches).
         resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
             none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
@@ -101,10 +107,15 @@ def evaluate(
     """
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
-    names = None if protocols is None else protocol_names(protocols)
+    tracks = track_protocol(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
-    measuring = {"protocols": names, "resamples": resamples}
+    if tracks and (seq_nms or resamples or shard is not None):
+        raise TrovidError(f"--seq-nms, --resamples, --shard do not go with --protocol {tracks}")
+    names = None if protocols is None or tracks else protocol_names(protocols)
+    measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
+    if tracks:
+        measuring = {"tracks": tracks}
     if predictions is not None:
         if shard is not None:
             raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
@@ -151,9 +162,13 @@ def _of_file(
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.runs.predictions import read_frames, read_predictions
 
+    if "tracks" in measuring:
+        everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
+        _print_report(everything, truth, facts, measuring, predictions, out, json)
+        return
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)
-    facts: dict[str, object] = {
+    facts = {
         "model": head.get("model"),
         "predictions": predictions.name,
         "labels": labels.name,
@@ -231,7 +246,7 @@ def _of_shards(
 
 
 def _print_report(
-    found: Mapping[str, Sequence[Detections] | VideoDetections],
+    found: Mapping[str, Any],
     truth: Dataset,
     facts: Mapping[str, object],
     measuring: Mapping[str, Any],
@@ -239,14 +254,20 @@ def _print_report(
     out: Path | None,
     json: bool,
 ) -> None:
+    from trovid.evaluation import TrackReport
     from trovid.evaluation import evaluate as measure
 
     try:
-        report = measure(found, truth, head=facts, **measuring)
+        if "tracks" in measuring:
+            report = measure_tracks(measuring["tracks"], found, truth, facts)
+        else:
+            report = measure(found, truth, head=facts, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
     if json:
         print_record(report.to_dict())
+    elif isinstance(report, TrackReport):
+        print_tracks(report)
     else:
         _print_tables(report)
     if out is not None:
