@@ -60,14 +60,7 @@ def match_clips(
         iou: Overlap that makes a match.
     """
     active = pool.objects.counted if active is None else active & pool.objects.counted
-    order = np.argsort(-pool.scores, kind="stable")
-    order = order[_rank_in_cell(_cells(pool, order)) < MAX_DETECTIONS]
-    taken_by = _greedy(pool, order, active, iou)
-
-    wrong = taken_by < 0
-    right = ~wrong & active[taken_by] if len(active) else np.zeros_like(wrong)
-    counts = wrong | right
-    order, right = order[counts], right[counts]
+    order, right = _right(pool, active, iou)
     clips, labels = pool.clips[pool.images[order]], pool.labels[order]
     num_objects = np.zeros((len(pool.clip_names), len(pool.class_names)), dtype=np.int64)
     true_clips = pool.clips[pool.true_images[active]]
@@ -80,6 +73,28 @@ def match_clips(
             for c in range(len(pool.class_names))
         ),
     )
+
+
+def scored_matches(
+    pool: Pool, *, iou: float = 0.5
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The scores of the detections that count, best first, and which of them are right."""
+    order, right = _right(pool, pool.objects.counted, iou)
+    return pool.scores[order], right
+
+
+def _right(
+    pool: Pool, active: NDArray[np.bool_], iou: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The detections that count, best first, and which of them are right."""
+    order = np.argsort(-pool.scores, kind="stable")
+    order = order[_rank_in_cell(_cells(pool, order)) < MAX_DETECTIONS]
+    taken_by = _greedy(pool, order, active, iou)
+
+    wrong = taken_by < 0
+    right = ~wrong & active[taken_by] if len(active) else np.zeros_like(wrong)
+    counts = wrong | right
+    return order[counts], right[counts]
 
 
 def _cells(pool: Pool, order: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,5 +1,6 @@
 """Recipes: everything that makes a model, as typed values. Nothing here imports torch."""
 
+from trovid.recipes.changing import changed_recipe, differences, parse_changes
 from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
@@ -37,8 +38,11 @@ __all__ = [
     "TorchvisionImageRecipe",
     "TorchvisionModelRecipe",
     "TrainingRecipe",
+    "changed_recipe",
+    "differences",
     "flat_values",
     "load_recipe",
+    "parse_changes",
     "parse_recipe",
     "recipe_names",
     "recipe_text",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trovid.errors import TrovidError
@@ -118,7 +118,10 @@ class Batch:
         if not ready:
             return
         predictor = self.load()
-        options = predictor.options(self.options)
+        usual = self.options
+        if usual.score is None:
+            usual = replace(usual, score=predictor.usual_score)
+        options = predictor.options(usual)
         self._make_folder()
         head = results_head(predictor, options)
         subjects = [

@@ -35,6 +35,7 @@ class DrawnClips:
         boxes: For each target frame [N, 4], in pixels of the resized frame.
         labels: For each target frame [N].
         colours: Source of chance for the exchange of colours; None for none.
+        videos: For each clip the name of its video.
     """
 
     frames: list[np.ndarray]
@@ -43,6 +44,7 @@ class DrawnClips:
     boxes: list[NDArray[np.float32]]
     labels: list[NDArray[np.int64]]
     colours: np.random.RandomState | None
+    videos: tuple[str, ...] = ()
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
@@ -127,26 +129,17 @@ class TrainingClips:
                 what an uninterrupted one sees.
             rank: Number of the process among those that share a step.
 
-        Raises:
-            TrovidError: If support frames shall be target frames, but not all are labelled.
         """
         rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
-        frames, indices, boxes, labels = [], [], [], []
+        frames, indices, boxes, labels, names = [], [], [], [], []
         for _ in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
-            if settings.mutual_support:
-                self._check_all_labelled(video)
-            support = training_support(
-                video.num_frames,
-                target,
-                settings.support_frames,
-                window=settings.support_window,
-                rng=rng,
-            )
+            support = self._draw_support(video, target, settings, rng)
             chosen = [target, *support]
             clip = self.frames.read(video.name, chosen)
+            names.append(video.name)
             mirrored = settings.flip > 0 and rng.random() < settings.flip
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(support))])
@@ -159,7 +152,7 @@ class TrainingClips:
                 boxes.append(own.numpy())
                 labels.append(truth.labels[truth.counted].numpy())
         source = colours if settings.colour_augmentation else None
-        return DrawnClips(frames, indices, per_clip, boxes, labels, source)
+        return DrawnClips(frames, indices, per_clip, boxes, labels, source, tuple(names))
 
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video, and one of its labelled frames."""
@@ -172,10 +165,16 @@ class TrainingClips:
         video = self.videos[place]
         return video, int(self.dataset.labelled_frames(video.name)[number - self.ends[place]])
 
-    def _check_all_labelled(self, video: Video) -> None:
-        labelled = len(self.dataset.labelled_frames(video.name))
-        if labelled < video.num_frames:
-            raise TrovidError(
-                f"{video.name}: training.mutual_support needs labels in every frame, but only "
-                f"{labelled} of {video.num_frames} have any: set it to false"
-            )
+    def _draw_support(
+        self, video: Video, target: int, settings: TrainingRecipe, rng: random.Random
+    ) -> list[int]:
+        """Support frames; those that are targets too come from the labelled frames alone."""
+        count, window = settings.support_frames, settings.support_window
+        if not settings.mutual_support:
+            return training_support(video.num_frames, target, count, window=window, rng=rng)
+        labelled = self.dataset.labelled_frames(video.name)
+        if len(labelled) == video.num_frames:
+            return training_support(video.num_frames, target, count, window=window, rng=rng)
+        place = int(np.searchsorted(labelled, target))
+        chosen = training_support(len(labelled), place, count, window=window, rng=rng)
+        return [int(labelled[index]) for index in chosen]
