@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml hatch_build.py $(wildcard src/trovid/ops/temporal_roi_a
 	  { echo "trovid needs Python's venv module: install it (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@echo "Installing trovid and what it needs into .venv (PyTorch is large: some minutes, 5 GB) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,oracles]"
 	@$(BIN)/python -c 'from trovid.ops import backends; reason = backends()["native"]; \
 	  reason and print("Note: the operator runs without its fast CPU library:", reason)'
 	@touch $(STAMP)

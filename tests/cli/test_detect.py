@@ -174,3 +174,17 @@ def test_nothing_done_is_one_line_and_status_2(
     assert message in error
     assert error.count("\n") == 1
     assert names(tmp_path) == {"a.mp4", "file"}
+
+
+def test_a_model_is_run_training_free(tmp_path, capsys, model):
+    source = video(tmp_path / "street.mp4")
+    found = {}
+    for name, words in (("own", []), ("free", ["--temporal", "training-free"])):
+        status, _, complaints = run(
+            capsys, model, source, "--out", tmp_path / name, "--no-video", *words
+        )
+        assert (status, complaints) == (0, [])
+        head, frames = read_predictions(tmp_path / name / "street.json")
+        found[head["model"]] = [frame.scores.tolist() for frame in frames["street"]]
+    assert list(found) == ["tiny", "tiny (training-free)"]
+    assert found["tiny"] != found["tiny (training-free)"]

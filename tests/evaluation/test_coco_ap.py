@@ -1,19 +1,9 @@
-import gzip
-import itertools
-import json
-
 import numpy as np
 import pytest
-import torch
 
-from tests import shared
 from tests.evaluation.oracle import figures, pycocotools_precision
-from trovid.evaluation import CocoEvaluation, evaluate, pool_frames
+from trovid.evaluation import coco_ap, evaluate, match_clips, pool_frames
 from trovid.evaluation.bootstrap import average_precision
-from trovid.evaluation.matching import match_clips
-from trovid.structures import Detections
-
-PARITY = shared.SHARED / "parity" / "evaluation"
 
 
 def _own(pool, active=None) -> tuple[float, float, float]:
@@ -28,13 +18,13 @@ def _own(pool, active=None) -> tuple[float, float, float]:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
 @pytest.mark.parametrize("ignored", [0.0, 0.3], ids=["", "crowds and ignored"])
-def test_both_codes_equal_pycocotools(random_case, seed, grouped, ignored):
+def test_equals_pycocotools(random_case, seed, grouped, ignored):
     predictions, labels = random_case(seed, ignored=ignored)
     pool = pool_frames(predictions, labels)
     active = np.random.default_rng(seed).random(len(pool.objects)) < 0.5 if grouped else None
     precision = pycocotools_precision(pool, active)
     expected = figures(precision)
-    result = CocoEvaluation(pool)(active)
+    result = coco_ap(pool, active=active)
     overall = result.overall
     assert (overall.ap50, overall.ap75, overall.ap) == pytest.approx(expected, abs=1e-12)
     assert _own(pool, active) == pytest.approx(expected, abs=1e-12)
@@ -64,7 +54,7 @@ def test_a_crowd_swallows_what_lies_within_and_an_ignored_object_one_detection(
         ([([60, 0, 120, 40], 0, 0.9), (alone, 0, 0.5)], 0.5),
     ):
         pool = pool_frames({"a": [make_frame(found)]}, make_labels({"a": [objects]}))
-        result = CocoEvaluation(pool)()
+        result = coco_ap(pool)
         assert result.overall.ap50 == pytest.approx(expected)
         assert _own(pool)[0] == pytest.approx(expected)
         assert figures(pycocotools_precision(pool))[0] == pytest.approx(expected)
@@ -72,22 +62,10 @@ def test_a_crowd_swallows_what_lies_within_and_an_ignored_object_one_detection(
         assert (pool.counts["objects"], pool.counts["ignored_objects"]) == (1, 2)
 
 
-def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
-    predictions, labels = random_case(3)
-    pool = pool_frames(predictions, labels)
-    half = np.arange(len(pool.objects)) % 2 == 0
-    evaluation = CocoEvaluation(pool)
-    before = evaluation()
-    assert evaluation(half) != before
-    assert evaluation() == before
-
-
-@pytest.mark.parametrize("grouped", [False, True], ids=["all", "group"])
-def test_class_by_class_gives_the_same(random_case, grouped):
+def test_active_objects_are_one_entry_each(random_case):
     pool = pool_frames(*random_case(4))
-    active = np.arange(len(pool.objects)) % 3 > 0 if grouped else None
-    at_once = CocoEvaluation(pool, class_by_class=False)(active)
-    assert CocoEvaluation(pool, class_by_class=True)(active) == at_once
+    with pytest.raises(ValueError, match="one entry an object"):
+        coco_ap(pool, active=np.ones(3, dtype=bool))
 
 
 @pytest.mark.parametrize("ignored_first", [True, False])
@@ -97,10 +75,10 @@ def test_only_the_best_100_of_a_frame_and_class_count(make_labels, make_frame, i
     hit = [([0, 0, 50, 50], 0, 0.5)]
     found = hit + junk if ignored_first else junk + hit
     pool = pool_frames({"a": [make_frame(found)]}, labels)
-    assert CocoEvaluation(pool)().overall.ap50 == 0.0
+    assert coco_ap(pool).overall.ap50 == 0.0
     assert _own(pool)[0] == 0.0
     pool = pool_frames({"a": [make_frame(hit + junk[1:])]}, labels)
-    assert CocoEvaluation(pool)().overall.ap50 == pytest.approx(0.01)
+    assert coco_ap(pool).overall.ap50 == pytest.approx(0.01)
     assert _own(pool)[0] == pytest.approx(0.01)
 
 
@@ -109,7 +87,7 @@ def test_of_equal_overlaps_the_last_object_is_taken(make_labels, make_frame):
     found = [([10, 0, 50, 40], 0, 0.9), ([20, 0, 60, 40], 0, 0.8)]
     pool = pool_frames({"a": [make_frame(found)]}, make_labels({"a": [objects]}))
     assert figures(pycocotools_precision(pool))[0] == pytest.approx(51 / 101)
-    assert CocoEvaluation(pool)().overall.ap50 == pytest.approx(51 / 101)
+    assert coco_ap(pool).overall.ap50 == pytest.approx(51 / 101)
     assert _own(pool)[0] == pytest.approx(51 / 101)
 
 
@@ -122,47 +100,3 @@ def test_no_detection_and_no_object(make_labels, make_frame):
     report = evaluate({"a": [make_frame([(box, 0, 0.5)], 1)]}, labels)
     assert np.isnan(report.overall.ap50)
     assert report.overall.num_objects == 0
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-def test_parity_with_the_stored_figures(make_labels, seed):
-    file = PARITY / f"vid_detection_seed{seed}.json.gz"
-    if not file.exists():
-        pytest.skip("the parity data (shared/parity/evaluation) is not beside this checkout")
-    case = json.loads(gzip.decompress(file.read_bytes()))
-    names = tuple(f"class {i}" for i in range(case["num_classes"]))
-    truth, found = case["ground_truth"], case["detections"]
-    starts = np.cumsum([0, *case["video_lengths"]])
-    videos, predictions = {}, {}
-    for number, (start, end) in enumerate(itertools.pairwise(starts)):
-        videos[f"video {number}"] = [
-            [
-                {"box": truth["box"][i], "label": truth["class"][i]}
-                for i in np.flatnonzero(np.array(truth["frame"]) == t)
-            ]
-            for t in range(start, end)
-        ]
-        predictions[f"video {number}"] = [
-            _stored_frame(found, t, t - start, names) for t in range(start, end)
-        ]
-    labels = make_labels(videos, class_names=names)
-    report = evaluate(predictions, labels)
-    expected = case["figures"]["coco"]
-    overall = report.overall
-    for ours, name in ((overall.ap, "AP"), (overall.ap50, "AP50"), (overall.ap75, "AP75")):
-        assert ours == pytest.approx(expected[name], abs=1e-9)
-    for name, column in (("ap", "AP"), ("ap50", "AP50"), ("ap75", "AP75")):
-        ours = [getattr(each, name) for each in report.per_class.values()]
-        theirs = [np.nan if v in (-1, None) else v for v in expected["per_class"][column]]
-        assert ours == pytest.approx(theirs, abs=1e-9, nan_ok=True)
-
-
-def _stored_frame(found: dict, frame: int, index: int, names: tuple[str, ...]) -> Detections:
-    rows = np.flatnonzero(np.array(found["frame"]) == frame)
-    return Detections(
-        boxes=torch.tensor([found["box"][i] for i in rows], dtype=torch.float64).reshape(-1, 4),
-        scores=torch.tensor([found["score"][i] for i in rows], dtype=torch.float64),
-        labels=torch.tensor([found["class"][i] for i in rows], dtype=torch.int64),
-        class_names=names,
-        frame_index=int(index),
-    )

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from trovid.errors import TrovidError
 from trovid.evaluation import Report, evaluate
+from trovid.evaluation.tables import report_tables
 
 
 @pytest.fixture
@@ -21,7 +22,6 @@ def test_round_trip(report, tmp_path):
     assert again == report
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["report.json"]
     assert again.head["model"] == "some model"
-    assert again.head["computed_by"].startswith("faster-coco-eval ")
 
 
 def test_a_missing_figure_is_null_in_json(make_labels, make_frame, tmp_path):
@@ -39,8 +39,8 @@ def test_a_missing_figure_is_null_in_json(make_labels, make_frame, tmp_path):
 
 def test_table_shows_per_cent(report):
     console = Console(width=100, record=True, file=io.StringIO())
-    for table in report.tables():
-        console.print(table)
+    for table in report_tables(report):
+        console.print(table.rich())
     text = console.export_text()
     assert f"{100 * report.overall.ap50:.1f}" in text
     for name in (*report.groups, *report.per_class):

@@ -112,6 +112,22 @@ def test_wrong_levels():
         pooler(searched="first")
 
 
+def test_proposals_of_other_levels_may_be_left_as_they_are():
+    x, support = levels(), levels(batch=2, frames=3, seed=1)
+    module = pooler(canonical_scale=60, searching=["c4"], searched="c5")
+    assert module.searched_levels == ("c5",)
+    whole = pooler(canonical_scale=60, searched="last")
+    whole.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        found, alone = (module(x, boxes(), IMAGES, maps) for maps in (support, None))
+        everywhere = whole(x, boxes(), IMAGES, support)
+    at_c4 = torch.cat(module.levels(boxes(), [1 / 8, 1 / 16, 1 / 32])) == 1
+    assert torch.equal(found[~at_c4], alone[~at_c4])
+    assert torch.equal(found[at_c4], everywhere[at_c4])
+    with pytest.raises(ValueError, match=r"`searching` must name levels of .* names 'c2'"):
+        pooler(searching=["c2"])
+
+
 class Doubled(RoIAlign):
     """An extractor of another kind: what it adds is what it found."""
 

@@ -14,6 +14,7 @@ import torch
 from trovid.detectors.building import build_detector
 from trovid.recipes import (
     RPNRecipe,
+    flat_values,
     load_recipe,
     parse_recipe,
     recipe_names,
@@ -21,6 +22,15 @@ from trovid.recipes import (
     recipe_values,
 )
 
+VARIANTS = [
+    "ms-average",
+    "md-average",
+    "md-attention",
+    "non-local",
+    "non-local-top-k",
+    *(f"troi-k{k}" for k in (1, 2, 3, 5, 6)),
+    *(f"troi-n{n}" for n in (1, 2, 8, 16, 32)),
+]
 HASHES = {
     "coco-mask-r50-fpn": "8a1ef18b21ee1202",
     "coco-mask-r50-fpn-v2": "17e5405fbd3fc930",
@@ -89,6 +99,21 @@ def test_a_key_added_later_changes_no_hash_until_it_is_used():
     rpn = load_recipe("paper/selsa-r50").model.rpn
     assert digest(later(**vars(rpn))) == digest(rpn)
     assert digest(later(**vars(rpn), jitter=0.2)) != digest(rpn)
+
+
+def test_a_variant_is_a_recipe_of_three_lines_and_differs_in_nothing_else():
+    """Tables 1 to 4: same data, schedule, backbone and head as Temporal RoI Align's."""
+    for family, end in (("synthvid-single-", ""), ("paper/single-", "-r101")):
+        whole = flat_values(load_recipe(f"{family}troi{end}"))
+        ends = [n for n in recipe_names() if n.startswith(family) and n.endswith(end)]
+        assert len(ends) >= 16
+        for name in [f"{family}{rest}{end}" for rest in VARIANTS]:
+            own = flat_values(load_recipe(name))
+            changed = {key for key in {*own, *whole} if own.get(key) != whole.get(key)}
+            assert all(
+                key in ("name", "published") or key.startswith("model.roi.temporal")
+                for key in changed
+            )
 
 
 @pytest.mark.parametrize("name", recipe_names())

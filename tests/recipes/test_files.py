@@ -13,7 +13,14 @@ import yaml
 from tests.detectors.candidates import CANDIDATES
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
-from trovid.recipes import TimmBackboneRecipe, load_recipe, parse_recipe, recipe_values
+from trovid.recipes import (
+    NonLocalRecipe,
+    TimmBackboneRecipe,
+    TrainingFreeRecipe,
+    load_recipe,
+    parse_recipe,
+    recipe_values,
+)
 from trovid.recipes.typed_values import Reading, convert
 
 OLD = Path(__file__).parent / "kitchen_at_919e246.yaml"
@@ -109,6 +116,22 @@ def test_another_kind_of_part_is_given_whole(tmp_path):
     assert load_recipe(resnet).model.backbone.reduction == (0, 512)
     coco = derived(tmp_path, base="coco-r50-fpn", model={"classes": ["cat"], "unused": []})
     assert load_recipe(coco).model.name == "fasterrcnn_resnet50_fpn"
+
+
+def test_a_rival_of_temporal_roi_align_has_its_name_and_a_name_may_stand_alone(tmp_path):
+    def temporal(value):
+        roi = {"roi": {"temporal": value}}
+        return load_recipe(derived(tmp_path, base="paper/single-r50", model=roi)).model.roi.temporal
+
+    assert temporal("training-free") == TrainingFreeRecipe()
+    assert temporal({"name": "training-free", "top_k": 1}) == TrainingFreeRecipe(top_k=1)
+    assert temporal({"name": "non-local", "top_k": None}) == NonLocalRecipe(top_k=None)
+    with pytest.raises(TrovidError, match="keys and values, or be training-free, but is 'non-loc"):
+        temporal("non-local")
+    with pytest.raises(TrovidError, match=r"temporal.attention must be one of mean, dot, cosine"):
+        temporal({"name": "training-free", "attention": "max"})
+    with pytest.raises(TrovidError, match=r"temporal.name must be one of deformable, non-local"):
+        temporal({"name": "flow"})
 
 
 @pytest.mark.parametrize(

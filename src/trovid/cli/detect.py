@@ -31,6 +31,7 @@ def detect(
     score: float | None = None,
     classes: str | None = None,
     support: str | None = None,
+    temporal: Literal["training-free"] | None = None,
     nms: float | None = None,
     class_agnostic_nms: Annotated[bool, OPTION] = False,
     max_detections: int | None = None,
@@ -77,6 +78,7 @@ def detect(
         trovid detect street.mp4
         trovid detect *.mp4 frames/ --out results --score 0.3 --classes star,sun
         trovid detect long.mkv --model mine.safetensors --support uniform:30
+        trovid detect holiday.mp4 --model coco-r50-fpn --temporal training-free
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
         trovid detect street.mp4 --side-by-side --labels labels.json
         trovid detect street.mp4 --beside other/street.json --timeline
@@ -94,6 +96,8 @@ def detect(
         classes: Names of the classes to keep, with commas between them.
         support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
             default the model's own.
+        temporal: training-free: Temporal RoI Align without trained weights, for a model of single
+            frames (or in place of the model's own).
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
         class_agnostic_nms: Let boxes of different classes suppress each other too.
         max_detections: Detections a frame at most; by default the model's own.
@@ -170,6 +174,7 @@ def detect(
                 precision=precision,
                 compile=compile,
                 deterministic=deterministic,
+                temporal=temporal,
             ),
             options=options,
             out=out,

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 import trovid
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.protocols import protocol_names
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def evaluate(
     data: Path | None = None,
     out: Path | None = None,
     support: str | None = None,
+    temporal: Literal["training-free"] | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float = 0.01,
@@ -37,6 +39,8 @@ def evaluate(
     class_agnostic_nms: Annotated[bool, FLAG] = False,
     max_detections: int | None = None,
     seq_nms: Annotated[bool, FLAG] = False,
+    protocols: str | None = None,
+    resamples: int = 0,
     batch: int = 1,
     device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
@@ -46,14 +50,16 @@ def evaluate(
 ) -> None:
     """Measure predictions, or a model, against labels.
 
-    COCO's AP50, AP75 and AP: of all objects, of each class, and of each group of objects that the
-    labels tell apart (clean and deteriorated, kind, strength, speed). Objects outside a group are
-    ignored, false positives anywhere count. Only frames that were predicted are evaluated.
+    COCO's AP50, AP75 and AP: of all objects, of each class, and of each group of objects: by size,
+    by speed, and what else the labels tell apart (clean and deteriorated, kind, strength). Objects
+    outside a group are ignored, false positives anywhere count. Only frames that were predicted
+    are evaluated. With ImageNet VID's classes also its two other AP50 (--protocols).
 
     Examples:
         trovid evaluate results/clip.json --labels labels.json --out report.json
         trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
+        trovid evaluate found.json --labels labels.json --protocols devkit,voc
 
     Args:
         predictions: JSON of `trovid detect`.
@@ -64,6 +70,8 @@ def evaluate(
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
+        temporal: training-free: Temporal RoI Align without trained weights, for a model of single
+            frames (or in place of the model's own).
         every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
         score: Lowest score of the model's detections.
@@ -72,6 +80,11 @@ def evaluate(
         max_detections: Detections a frame at most; by default the recipe's.
         seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS); with
             PREDICTIONS among those that the file holds.
+        protocols: Whose figures besides COCO's, with commas between: devkit and voc (ImageNet VID
+            as FGFA and as MEGA measure it, each also without its code's habits), epic; by default
+            those of ImageNet VID where the labels have its classes.
+        resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
+            none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
         device: Where the model runs: auto, cpu, cuda, mps.
         precision: Of the backbone's later convolutions; fp16 needs a GPU.
@@ -81,10 +94,14 @@ def evaluate(
     """
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
+    names = None if protocols is None else protocol_names(protocols)
+    if resamples < 0:
+        raise TrovidError("--resamples must not be negative")
+    measuring = {"protocols": names, "resamples": resamples}
     if predictions is not None:
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
-        _of_file(predictions, labels, seq_nms, out, json)
+        _of_file(predictions, labels, seq_nms, measuring, out, json)
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
@@ -105,12 +122,20 @@ def evaluate(
             "precision": precision,
             "compile": compile,
             "deterministic": deterministic,
+            "temporal": temporal,
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, running, options, out, json)
+        _of_model(str(model), data, frames, running, options, measuring, out, json)
 
 
-def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, json: bool) -> None:
+def _of_file(
+    predictions: Path,
+    labels: Path,
+    seq_nms: bool,
+    measuring: Mapping[str, Any],
+    out: Path | None,
+    json: bool,
+) -> None:
     from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.runs.predictions import read_predictions
@@ -125,7 +150,7 @@ def _of_file(predictions: Path, labels: Path, seq_nms: bool, out: Path | None, j
     if seq_nms:
         found = {name: suppress_along_sequences(frames) for name, frames in found.items()}
         facts["seq_nms"] = True
-    _print_report(found, truth, facts, predictions, out, json)
+    _print_report(found, truth, facts, measuring, predictions, out, json)
 
 
 def _of_model(
@@ -134,6 +159,7 @@ def _of_model(
     frames: dict[str, Any],
     running: dict[str, Any],
     options: dict[str, Any],
+    measuring: Mapping[str, Any],
     out: Path | None,
     json: bool,
 ) -> None:
@@ -157,13 +183,14 @@ def _of_model(
         "precision": predictor.precision,
         **chosen,
     }
-    _print_report(found, truth, facts, data, out, json)
+    _print_report(found, truth, facts, measuring, data, out, json)
 
 
 def _print_report(
     found: dict[str, list[Detections]],
     truth: Dataset,
     facts: Mapping[str, object],
+    measuring: Mapping[str, Any],
     source: Path,
     out: Path | None,
     json: bool,
@@ -171,7 +198,7 @@ def _print_report(
     from trovid.evaluation import evaluate as measure
 
     try:
-        report = measure(found, truth, head=facts)
+        report = measure(found, truth, head=facts, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
     if json:
@@ -187,9 +214,11 @@ def _print_report(
 def _print_tables(report: Report) -> None:
     from rich.console import Console
 
+    from trovid.evaluation.tables import report_tables
+
     console = Console()
-    for table in report.tables():
-        console.print(table)
+    for table in report_tables(report):
+        console.print(table.rich())
     for key, word in (
         ("predicted_classes_left_out", "predicted classes that the labels do not have"),
         ("unlabelled_frames_left_out", "predicted frames without labels"),

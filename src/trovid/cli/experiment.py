@@ -1,27 +1,44 @@
-"""`trovid experiment`: makes the measured tables of the README again."""
+"""`trovid experiment`: the measured tables, each by one command."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName
+from trovid.errors import TrovidError
 
 FLAG = Parameter(negative="")
+Name = Literal[
+    "synthvid",
+    "table1",
+    "table2",
+    "training-free",
+    "fig5",
+    "table5",
+    "table3",
+    "table4",
+    "table6",
+    "strength",
+    "all",
+]
+ORDER = get_args(Name)[1:-1]
+"""What "all" makes, in this order."""
 
 
 def experiment(
-    name: Literal["synthvid"] = "synthvid",
+    name: Name = "synthvid",
     /,
     *,
+    data: Path | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
-    clips: int = 300,
+    clips: int | None = None,
     first_clip: int = 300,
-    every: int = 3,
+    every: int | None = None,
     workers: int = 2,
     device: DeviceName = "cpu",
     resamples: int = 1000,
@@ -29,33 +46,136 @@ def experiment(
     embed: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
 ) -> None:
-    """Train the four detectors, run them and the controls over test clips, and report.
+    """Train what a table compares, run it over test clips, and report.
 
-    Everything that is in OUT already (clips, weights, scored boxes) is used as it is, so the
-    command can be stopped and called again. On 2 cores the whole takes about two hours.
+    `synthvid` compares the four detectors that come with trovid; table1 to table6 and fig5 are the
+    paper's, training-free is Temporal RoI Align without any training, strength goes over the
+    strength of the deteriorations, and all makes these one after the other. Every report has the
+    paper's figures beside its own, intervals, costs, and the weights' hashes.
+
+    Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
+    command can be stopped and called again, and tables share what they have in common. On 2 cores
+    `synthvid` takes about two hours, and so does a table of five rows.
 
     Examples:
         trovid experiment synthvid
-        trovid experiment synthvid --seeds 1 --clips 20 --out /tmp/quick
+        trovid experiment table1 --out runs --workers 2
+        trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
+        trovid experiment table5 --data ILSVRC2015 --device cuda --every 5
 
     Args:
         name: Which experiment.
-        out: Folder for data, weights, scored boxes and logs.
+        data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
+            without it SynthVID, which is made.
+        out: Folder for data, weights, results and logs.
         seeds: Trainings of each model, seeds 0, 1, ...
-        clips: Test clips.
-        first_clip: Number of the first test clip; those before 300 were read while the detectors
-            were made.
-        every: Every how many frames a clip is evaluated.
+        clips: Test clips; by default the experiment's number, 300 in most. Fewer are a try.
+        first_clip: Number of the first test clip of `synthvid`; those before 300 were read while
+            the detectors were made. The other experiments have their own.
+        every: Every how many frames is evaluated; of `synthvid` by default 3, of --data 1.
         workers: Processes at a time, each on one core.
-        device: Where to train.
+        device: Where to train and run; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report.
-        embed: Put the weights of seed 0, with their figures, into the package.
+        embed: With `synthvid`: put the weights of seed 0, with their figures, into the package.
         json: Print the figures as JSON.
     """
+    if min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
+        raise TrovidError("--seeds, --clips, --every, --workers and --resamples must be at least 1")
+    if embed and name != "synthvid":
+        raise TrovidError("--embed belongs to `trovid experiment synthvid`")
+    if data is not None and name in ("synthvid", "training-free", "strength"):
+        raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if every is not None and name != "synthvid" and data is None:
+        raise TrovidError("--every belongs to `synthvid` and to --data")
+
+    from trovid.inference.runtime.device import usable_device
+
+    usable_device(device)
+    folder = report or out / "report"
+    if name == "synthvid":
+        results = {
+            name: _synthvid(
+                out,
+                range(seeds),
+                clips=clips or 300,
+                first_clip=first_clip,
+                every=every or 3,
+                workers=workers,
+                device=device,
+                resamples=resamples,
+                folder=folder,
+                embed=embed,
+            )
+        }
+    else:
+        from trovid.experiments.running import Workplace
+
+        place = Workplace(
+            out=out,
+            data=data,
+            seeds=tuple(range(seeds)),
+            workers=workers,
+            device=device,
+            every=every or 1,
+        )
+        left = ("training-free", "strength") if data is not None else ()
+        names = [one for one in ORDER if one not in left] if name == "all" else [name]
+        results = {one: _table(one, place, clips, resamples, folder) for one in names}
+    if json:
+        records = {one: record for one, (record, _) in results.items()}
+        print_record(records.get(name, records))
+        return
+    _print_pages({one: page for one, (_, page) in results.items()}, folder)
+    for path in results.get("synthvid", ({}, ""))[0].get("embedded", ()):
+        print(f"embedded: {path}")
+
+
+Result = tuple[dict[str, Any], str]
+"""What is printed as JSON, and the page."""
+
+
+def _print_pages(pages: dict[str, str], folder: Path) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
+    for page in pages.values():
+        Console().print(Markdown(page))
+    print(f"report: {folder}")
+
+
+def _table(name: str, place: Any, clips: int | None, resamples: int, folder: Path) -> Result:
+    from trovid.experiments.pages import write_experiment
+    from trovid.experiments.results import experiment_result
+    from trovid.experiments.running import run_experiment
+    from trovid.experiments.tables import EXPERIMENTS
+    from trovid.experiments.training_free import choose
+
+    if name == "training-free":
+        wanted = choose(place, clips=clips, resamples=resamples, folder=folder)
+    else:
+        wanted = EXPERIMENTS[name]()
+    if clips is not None:
+        wanted = wanted.with_clips(clips)
+    run_experiment(wanted, place)
+    result = experiment_result(wanted, place, resamples=resamples)
+    page = write_experiment(result, folder)
+    return {"report": str(folder), **result}, page
+
+
+def _synthvid(
+    out: Path,
+    seeds: range,
+    *,
+    clips: int,
+    first_clip: int,
+    every: int,
+    workers: int,
+    device: str,
+    resamples: int,
+    folder: Path,
+    embed: bool,
+) -> Result:
     from trovid.experiments.embedding import embed_weights
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.experiments.synthvid_jobs import (
@@ -66,17 +186,14 @@ def experiment(
     )
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
-    from trovid.inference.runtime.device import usable_device
     from trovid.progress import bar
     from trovid.recipes import load_recipe
     from trovid.training.provenance import commit, machine
 
-    usable_device(device)
     train_videos = load_recipe("synthvid-start").training.videos
     data = synthvid_folder(out, train=train_videos, val=100, test=clips, first_test_clip=first_clip)
-    chosen = range(seeds)
-    run_trainings(out, data, chosen, workers=workers, device=device)
-    jobs = score_jobs(chosen, videos=clips, val_videos=40, every=every)
+    run_trainings(out, data, seeds, workers=workers, device=device)
+    jobs = score_jobs(seeds, videos=clips, val_videos=40, every=every)
     with bar("running models", unit="runs") as tick:
         run_scores(out, data, jobs, workers=workers, progress=tick)
     result = synthvid_report(out, data, jobs, resamples=resamples)
@@ -84,16 +201,9 @@ def experiment(
         "commit": commit(),
         "machine": machine(),
         "every": every,
-        "trainings": training_records(out, chosen),
+        "trainings": training_records(out, seeds),
         **result,
     }
-    folder = report or out / "report"
     markdown = write_report(result, folder)
     embedded = list(map(str, embed_weights(out, result))) if embed else []
-    if json:
-        print_record({"report": str(folder), "embedded": embedded, **result})
-        return
-    Console().print(Markdown(markdown))
-    print(f"report: {folder}")
-    for path in embedded:
-        print(f"embedded: {path}")
+    return {"report": str(folder), "embedded": embedded, **result}, markdown

@@ -26,6 +26,7 @@ SUMMARIES = {
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
     "evaluate": "Measure predictions, or a model, against labels.",
+    "compare": "Say whether predictions B are better than A, with an interval.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
     "data": "Labelled videos: check.",
@@ -43,7 +44,16 @@ COMPLETE = "__complete"
 EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-LONG = ("bench training", "bench video", "demo", "detect", "evaluate", "experiment", "train")
+LONG = (
+    "bench training",
+    "bench video",
+    "compare",
+    "demo",
+    "detect",
+    "evaluate",
+    "experiment",
+    "train",
+)
 """Commands that go through large tensors again and again."""
 EVERYWHERE = {"--debug": DEBUG_VARIABLE, "--quiet": QUIET_VARIABLE}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trovid.datasets import imagenet_vid, json_formats
+from trovid.datasets import imagenet_vid, imagenet_vid_truth, json_formats
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.splitting import split_videos
@@ -52,6 +52,13 @@ FORMATS = (
         lambda path, split, faults, progress: imagenet_vid.read_imagenet_vid(
             path, split or "train", progress=progress
         ),
+    ),
+    Format(
+        "ImageNet VID's ground truth",
+        "the folder of its official validation ground truth",
+        imagenet_vid_truth.is_imagenet_vid_truth,
+        lambda path: ("val",),
+        lambda path, split, faults, progress: imagenet_vid_truth.read_imagenet_vid_truth(path),
     ),
 )
 """In the order in which they are asked."""

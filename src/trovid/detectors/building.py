@@ -6,10 +6,11 @@ import dataclasses
 from typing import Any
 
 from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
+from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.torchvision.building import build_from_builder
 from trovid.errors import OptionError, TrovidError
-from trovid.nn import BoxHead, LevelPooler, RoIAlign, TemporalRoIAlign
+from trovid.nn import BoxHead, LevelPooler, RoIAlign, SimilarityAggregation
 from trovid.nn.rpn import ProposalNetwork
 from trovid.recipes import (
     BackboneRecipe,
@@ -46,16 +47,11 @@ def _build(recipe: Recipe) -> Detector:
     (rpn_channels,) = {_channels(channels, level) for level in parts.rpn.levels}
     plain = {name: getattr(roi, name) for name in ("output_size", "sampling_ratio", "aligned")}
     rpn = ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn))
-    extractor = (
-        RoIAlign(**plain)
-        if roi.temporal is None
-        else TemporalRoIAlign(**plain, channels=roi_channels, **_fields(roi.temporal))
-    )
     return Detector(
         class_names=parts.classes,
         backbone=backbone,
         rpn=rpn,
-        roi_features=LevelPooler(extractor, roi.levels),
+        roi_features=build_pooler(roi.temporal, roi.levels, roi_channels, pooling=plain),
         support_roi_features=LevelPooler(RoIAlign(**plain), roi.levels)
         if head.selsa_heads
         else None,
@@ -65,6 +61,11 @@ def _build(recipe: Recipe) -> Detector:
             num_classes=len(parts.classes),
             selsa_heads=head.selsa_heads,
             class_agnostic=head.class_agnostic,
+        ),
+        aggregation=None
+        if parts.aggregation is None
+        else SimilarityAggregation(
+            _channels(channels, parts.aggregation.level), parts.aggregation.level
         ),
         delta_stds=head.delta_stds,
         samples=head.samples,

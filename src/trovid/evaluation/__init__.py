@@ -2,10 +2,19 @@
 
 from trovid.evaluation.bootstrap import Bootstrap, Interval, bootstrap
 from trovid.evaluation.class_prior import apply_class_prior, choose_exponent
-from trovid.evaluation.coco_ap import CocoAP, CocoEvaluation, Figures
+from trovid.evaluation.clip_matches import ClipMatches, match_clips
 from trovid.evaluation.dataset_runner import by_video, run_dataset
+from trovid.evaluation.figures import (
+    CocoAP,
+    Figures,
+    GroupAP,
+    coco_ap,
+    coco_figures,
+    epic_figures,
+    vid_figures,
+)
 from trovid.evaluation.groups import object_groups
-from trovid.evaluation.matching import ClipMatches, match_clips
+from trovid.evaluation.motion import motion_iou
 from trovid.evaluation.pool import Pool, pool_frames
 from trovid.evaluation.report import Report, evaluate
 from trovid.evaluation.track_scores import (
@@ -18,8 +27,8 @@ __all__ = [
     "Bootstrap",
     "ClipMatches",
     "CocoAP",
-    "CocoEvaluation",
     "Figures",
+    "GroupAP",
     "Interval",
     "Pool",
     "Report",
@@ -30,9 +39,14 @@ __all__ = [
     "by_video",
     "choose_exponent",
     "choose_track_settings",
+    "coco_ap",
+    "coco_figures",
+    "epic_figures",
     "evaluate",
     "match_clips",
+    "motion_iou",
     "object_groups",
     "pool_frames",
     "run_dataset",
+    "vid_figures",
 ]

@@ -1,7 +1,7 @@
 """How sure a gain is: the paired bootstrap over clips.
 
 AP does not add up over clips, so each resample sorts and integrates anew; the matches of each clip
-do not change and are found once (`matching.py`).
+do not change and are found once (`clip_matches.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.evaluation.matching import ClassMatches, ClipMatches
+from trovid.evaluation.clip_matches import ClipMatches
+from trovid.evaluation.matching import RECALL_POINTS, ClassMatches
 
-_RECALLS = np.linspace(0.0, 1.0, 101)
 _CELLS_AT_ONCE = 4_000_000
 
 
@@ -97,7 +97,7 @@ def resample_weights(num_clips: int, *, resamples: int = 1000, seed: int = 0) ->
 
 
 def average_precision(matches: ClipMatches, weights: NDArray[np.int32]) -> NDArray[np.float64]:
-    """COCO's AP (101 points, mean over classes) where clip v occurs `weights[b, v]` times.
+    """AP (mean over classes that have an object) where clip v occurs `weights[b, v]` times.
 
     Args:
         matches: Of one model.
@@ -109,13 +109,21 @@ def average_precision(matches: ClipMatches, weights: NDArray[np.int32]) -> NDArr
     num_objects = weights @ matches.num_objects
     total = np.zeros(len(weights))
     for index, found in enumerate(matches.classes):
-        total += _class_precision(found, weights, num_objects[:, index])
+        clips = matches.clips[found.rows]
+        total += _class_precision(
+            found, clips, weights, num_objects[:, index], at_points=matches.at_points
+        )
     present = (num_objects > 0).sum(axis=1)
     return np.divide(total, present, out=np.full(len(weights), np.nan), where=present > 0)
 
 
 def _class_precision(
-    found: ClassMatches, weights: NDArray[np.int32], num_objects: NDArray[np.int64]
+    found: ClassMatches,
+    clips: NDArray[np.int64],
+    weights: NDArray[np.int32],
+    num_objects: NDArray[np.int64],
+    *,
+    at_points: bool,
 ) -> NDArray[np.float64]:
     """Array[B]: AP of one class, 0 where it has no object or no right detection.
 
@@ -126,16 +134,23 @@ def _class_precision(
     points = np.flatnonzero(found.right)
     if not len(points):
         return ap
-    clips = found.clips[: points[-1] + 1]
-    rows = max(1, _CELLS_AT_ONCE // len(clips))
+    last = points[-1] + 1
+    weigh = None if found.weights is None else np.where(found.right, 1.0, found.weights)[:last]
+    rows = max(1, _CELLS_AT_ONCE // last)
     for start in range(0, len(weights), rows):
         part = slice(start, start + rows)
-        times = weights[part][:, clips]
-        detections = np.cumsum(times, axis=1, dtype=np.int32)[:, points]
+        times = weights[part][:, clips[:last]]
+        counted = times if weigh is None else times * weigh
+        detections = np.cumsum(counted, axis=1)[:, points]
         right = np.cumsum(times[:, points], axis=1, dtype=np.int32)
         precision = right / (detections + np.spacing(1))
         ceiling = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        ap[part] = _mean_over_recalls(right, ceiling, num_objects[part])
+        if at_points:
+            ap[part] = _mean_over_recalls(right, ceiling, num_objects[part])
+        else:
+            area = (ceiling * times[:, points]).sum(axis=1)
+            own = num_objects[part]
+            ap[part] = np.divide(area, own, out=np.zeros_like(area), where=own > 0)
     return ap
 
 
@@ -145,9 +160,9 @@ def _mean_over_recalls(
     means = np.zeros(len(right))
     for row, total in enumerate(num_objects.tolist()):
         if total:
-            reached = np.searchsorted(right[row] / total, _RECALLS, side="left")
+            reached = np.searchsorted(right[row] / total, RECALL_POINTS, side="left")
             reached = reached[: np.searchsorted(reached, right.shape[1], side="left")]
-            means[row] = ceiling[row, reached].sum() / len(_RECALLS)
+            means[row] = ceiling[row, reached].sum() / len(RECALL_POINTS)
     return means
 
 

@@ -6,10 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trovid.datasets.objects import Attribute
+from trovid.evaluation.motion import motion_groups
 from trovid.evaluation.pool import CLEAN, Pool
-
-SLOW_ABOVE = 0.9
-FAST_BELOW = 0.7
 
 
 def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
@@ -35,8 +33,7 @@ def object_groups(pool: Pool) -> dict[str, NDArray[np.bool_]]:
             groups[f"kind: {kind}"] = kinds == kind
         groups |= _strength_groups(pool, kinds)
     if motion_iou is not None:
-        slow, fast = motion_iou > SLOW_ABOVE, motion_iou < FAST_BELOW
-        groups |= {"motion: slow": slow, "motion: medium": ~slow & ~fast, "motion: fast": fast}
+        groups |= motion_groups(motion_iou)
     counted = {name: active & pool.objects.counted for name, active in groups.items()}
     return {name: active for name, active in counted.items() if active.any()}
 

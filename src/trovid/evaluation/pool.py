@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from trovid.datasets.objects import Attribute, Objects, known
 from trovid.errors import TrovidError
-from trovid.structures import Detections
+from trovid.evaluation.motion import motion_iou, tracked
+from trovid.structures import Detections, Video, VideoDetections
 
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
@@ -25,18 +27,18 @@ CLEAN = "none"
 class Pool:
     """What every metric reads: G objects and D detections in I frames of V clips.
 
-    Frames stand in the order of the labels; detections keep the order they were given in. A
-    frame's `image` is its index in 0..I-1.
+    Frames stand in the order of the labels; the detections of a frame keep the order they were
+    given in. A frame's `image` is its index in 0..I-1.
 
     Attributes:
         class_names: Classes of the labels; the label arrays index into it.
         clip_names: Names of the V clips.
         clips: Array[I], clip of each frame.
-        boxes: Array[D, 4] float64, x1 y1 x2 y2 in pixels.
-        scores: Array[D] float64.
+        boxes: Array[D, 4] float32 or float64, x1 y1 x2 y2 in pixels.
+        scores: Array[D] float32 or float64.
         labels: Array[D].
         images: Array[D], frame of each detection.
-        objects: The G objects.
+        objects: The G objects; where the labels follow instances, each with its `motion_iou`.
         true_images: Array[G], frame of each object.
         strength_edges: For each kind of deterioration the two values that cut all its objects of
             the label file (not only the evaluated frames) into thirds; empty without strengths.
@@ -46,10 +48,10 @@ class Pool:
     class_names: tuple[str, ...]
     clip_names: tuple[str, ...]
     clips: NDArray[np.int64]
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    images: NDArray[np.int64]
+    boxes: NDArray[Any]
+    scores: NDArray[Any]
+    labels: NDArray[np.int32]
+    images: NDArray[np.int32]
     objects: Objects
     true_images: NDArray[np.int64]
     strength_edges: dict[str, tuple[float, float]]
@@ -61,14 +63,17 @@ class Pool:
         return column if column is not None and known(column).all() else None
 
 
-def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Dataset) -> Pool:
+def pool_frames(
+    predictions: Mapping[str, Sequence[Detections] | VideoDetections], dataset: Dataset
+) -> Pool:
     """Bring predictions and labels together, frame by frame and class by class.
 
     Only frames that occur in `predictions` count, a frame without any detection included; of
     these, frames that the labels do not list are left out. Classes are matched by name.
 
     Args:
-        predictions: For each video's name its frames, at most one entry a frame.
+        predictions: For each video's name its frames, at most one entry a frame. A video is asked
+            for once, so that a mapping may read it then.
         dataset: Ground truth of these videos; it may hold more.
 
     Raises:
@@ -79,40 +84,45 @@ def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Datase
         if name not in dataset:
             some = ", ".join(video.name for video in dataset.videos[:3])
             raise TrovidError(f"video '{name}' is not in the labels, which hold {some} ...")
-    if not any(predictions.values()):
-        raise TrovidError("the predictions hold no frame")
 
     classes = _ClassMap(dataset.class_names)
-    evaluated = [video for video in dataset.videos if predictions.get(video.name)]
-    clip_names = tuple(video.name for video in evaluated)
-    found: list[Detections] = []
+    clip_names: list[str] = []
     clips: list[int] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     rows, images = [], []
-    unlabelled = 0
-    for clip, video in enumerate(evaluated):
-        by_index = _by_index(video.name, predictions[video.name], video.num_frames)
-        for frame in by_index.values():
-            classes.add(frame.class_names)
-        labelled = np.intersect1d(dataset.labelled_frames(video.name), list(by_index))
-        unlabelled += len(by_index) - len(labelled)
+    predicted = 0
+    for video in dataset.videos:
+        found = predictions.get(video.name, ())
+        if not len(found):
+            continue
+        columns = _columns(video, found, classes)
+        predicted += len(columns)
+        labelled = np.intersect1d(dataset.labelled_frames(video.name), columns.frame_indices)
         own = dataset.rows(video.name)
         frames = dataset.objects.frames[own]
         among = np.flatnonzero(np.isin(frames, labelled))
         rows.append(own.start + among)
-        images.append(len(found) + np.searchsorted(labelled, frames[among]))
-        found += [by_index[index] for index in labelled.tolist()]
-        clips += [clip] * len(labelled)
+        images.append(len(clips) + np.searchsorted(labelled, frames[among]))
+        parts.append(_detections(columns, labelled, len(clips), classes))
+        clips += [len(clip_names)] * len(labelled)
+        clip_names.append(video.name)
+    if not predicted:
+        raise TrovidError("the predictions hold no frame")
     if not clips:
         raise TrovidError("none of the predicted frames is labelled")
-    boxes, scores, detected, detected_images = _flat_detections(found, classes, clip_names, clips)
-    objects = dataset.objects[np.concatenate(rows)]
+    boxes, scores, labels, detected_images = _joined(parts)
+    chosen = np.concatenate(rows)
+    objects = dataset.objects[chosen]
+    if "motion_iou" not in objects.attributes and tracked(dataset.objects):
+        speeds = {"motion_iou": motion_iou(dataset.objects)[chosen]}
+        objects = replace(objects, attributes={**objects.attributes, **speeds})
     return Pool(
         class_names=dataset.class_names,
-        clip_names=clip_names,
+        clip_names=tuple(clip_names),
         clips=np.array(clips),
         boxes=boxes,
         scores=scores,
-        labels=detected,
+        labels=labels,
         images=detected_images,
         objects=objects,
         true_images=np.concatenate(images),
@@ -125,7 +135,7 @@ def pool_frames(predictions: Mapping[str, Sequence[Detections]], dataset: Datase
             "objects": int(objects.counted.sum()),
             "ignored_objects": int((~objects.counted).sum()),
             "detections": len(boxes),
-            "unlabelled_frames_left_out": unlabelled,
+            "unlabelled_frames_left_out": predicted - len(clips),
             "predicted_classes_left_out": classes.strangers,
         },
     )
@@ -136,6 +146,7 @@ class _ClassMap:
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self._index = {name: i for i, name in enumerate(class_names)}
+        self.names = tuple(class_names)
         self._maps: dict[tuple[str, ...], NDArray[np.int64]] = {}
         self.strangers: list[str] = []
 
@@ -151,40 +162,74 @@ class _ClassMap:
         unknown = [name for name in names if name not in self._index]
         self.strangers += [name for name in unknown if name not in self.strangers]
 
+    def __contains__(self, names: object) -> bool:
+        return names in self._maps
+
     def __getitem__(self, names: tuple[str, ...]) -> NDArray[np.int64]:
         return self._maps[names]
 
 
-def _by_index(name: str, frames: Sequence[Detections], num_frames: int) -> dict[int, Detections]:
-    by_index: dict[int, Detections] = {}
-    for frame in frames:
-        if not 0 <= frame.frame_index < num_frames:
-            raise TrovidError(
-                f"frame {frame.frame_index} of video '{name}' does not exist: "
-                f"the labels give it {num_frames} frames"
-            )
-        if frame.frame_index in by_index:
-            raise TrovidError(f"frame {frame.frame_index} of video '{name}' was predicted twice")
-        by_index[frame.frame_index] = frame
-    return by_index
-
-
-def _flat_detections(
-    found: list[Detections], classes: _ClassMap, clip_names: tuple[str, ...], clips: list[int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    boxes = np.concatenate([frame.boxes.detach().cpu().double().numpy() for frame in found])
-    scores = np.concatenate([frame.scores.detach().cpu().double().numpy() for frame in found])
-    labels = np.concatenate([classes[f.class_names][f.labels.cpu().long().numpy()] for f in found])
-    images = np.repeat(np.arange(len(found)), [len(frame) for frame in found])
-    bad = ~(np.isfinite(boxes).all(axis=1) & np.isfinite(scores))
-    if bad.any():
-        image = int(images[bad.argmax()])
+def _columns(
+    video: Video, found: Sequence[Detections] | VideoDetections, classes: _ClassMap
+) -> VideoDetections:
+    """A video's frames in columns, checked, with the labels' classes; -1 for a class unknown."""
+    if isinstance(found, VideoDetections):
+        classes.add(found.class_names)
+        columns = found
+    else:
+        names = {frame.class_names for frame in found}
+        for own in sorted(names):
+            classes.add(own)
+        frames = [_renamed(frame, classes) for frame in found] if len(names) > 1 else found
+        columns = VideoDetections.from_frames(frames)
+    indices = columns.frame_indices
+    strange = indices[(indices < 0) | (indices >= video.num_frames)]
+    if len(strange):
         raise TrovidError(
-            f"a box or score in frame {found[image].frame_index} of video "
-            f"'{clip_names[clips[image]]}' is not finite"
+            f"frame {strange[0]} of video '{video.name}' does not exist: "
+            f"the labels give it {video.num_frames} frames"
         )
-    ours = labels >= 0
-    return boxes[ours], scores[ours], labels[ours], images[ours]
+    known_once, times = np.unique(indices, return_counts=True)
+    if len(known_once) < len(indices):
+        twice = known_once[times.argmax()]
+        raise TrovidError(f"frame {twice} of video '{video.name}' was predicted twice")
+    bad = ~(np.isfinite(columns.boxes).all(axis=1) & np.isfinite(columns.scores))
+    if bad.any():
+        frame = np.repeat(indices, columns.counts)[bad.argmax()]
+        raise TrovidError(f"a box or score in frame {frame} of video '{video.name}' is not finite")
+    return columns
+
+
+def _renamed(frame: Detections, classes: _ClassMap) -> Detections:
+    """A frame of a model that knows other classes than that of the frame before."""
+    labels = torch.from_numpy(classes[frame.class_names])[frame.labels.cpu()]
+    return replace(frame[labels >= 0], labels=labels[labels >= 0], class_names=classes.names)
+
+
+def _detections(
+    columns: VideoDetections, labelled: NDArray[np.int32], first: int, classes: _ClassMap
+) -> tuple[NDArray[Any], ...]:
+    """Boxes, scores, labels and images of those in labelled frames, of classes that are known."""
+    if columns.class_names not in classes:
+        classes.add(columns.class_names)
+    frames = np.repeat(columns.frame_indices, columns.counts)
+    labels = classes[columns.class_names][columns.labels].astype(np.int32)
+    images = np.searchsorted(labelled, frames).astype(np.int32)
+    ours = (labels >= 0) & np.isin(frames, labelled)
+    order = np.flatnonzero(ours)
+    order = order[np.argsort(images[order], kind="stable")]
+    return columns.boxes[order], columns.scores[order], labels[order], images[order] + first
+
+
+def _joined(parts: list[tuple[NDArray[Any], ...]]) -> list[NDArray[Any]]:
+    """Each column of all videos; what was joined is let go at once."""
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    parts.clear()
+    joined = []
+    for column in columns:
+        joined.append(np.concatenate(column))
+        column.clear()
+    return joined
 
 
 def _strength_edges(attributes: Mapping[str, Attribute]) -> dict[str, tuple[float, float]]:

@@ -1,46 +1,64 @@
-"""The figures of one set of predictions, as a table and as JSON."""
+"""The figures of one set of predictions, and their JSON."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from trovid.errors import TrovidError
-from trovid.evaluation.coco_ap import CocoEvaluation, Figures
+from trovid.datasets.contract import Dataset
+from trovid.datasets.imagenet_vid import CLASSES as VID_CLASSES
+from trovid.errors import OptionError, TrovidError, nearest
+from trovid.evaluation.bootstrap import Interval
+from trovid.evaluation.clip_matches import PROTOCOLS, ProtocolName
+from trovid.evaluation.figures import (
+    Figures,
+    GroupAP,
+    coco_figures,
+    epic_figures,
+    vid_figures,
+)
 from trovid.evaluation.groups import object_groups
+from trovid.evaluation.intervals import intervals
 from trovid.evaluation.pool import pool_frames
+from trovid.evaluation.protocols import coco
+from trovid.evaluation.stability import Gap, Stability, stability
 from trovid.files import replacing
-from trovid.structures import Detections
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from trovid.datasets.contract import Dataset
+from trovid.structures import Detections, VideoDetections
 
 PROTOCOL = "COCO AP: 101 recall points, 100 detections a frame and class, mean over classes"
-_FIGURES = ("AP50", "AP75", "AP")
+FIGURES = ("AP50", "AP75", "AP")
+CLEAN = " (clean)"
+"""What is added to a protocol's name where its code's habits are left out."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` found; figures are fractions of 1 here and in JSON, per cent in the table.
+    """What `evaluate` found; figures are fractions of 1 here and in JSON, per cent in tables.
 
     Attributes:
         head: Protocol, versions, how much was evaluated and what was left out.
-        overall: Mean over classes.
+        overall: COCO's AP, mean over classes.
         per_class: Each class.
-        groups: Each group of objects (`object_groups`), mean over classes; other objects are
-            ignored, false positives anywhere count.
+        groups: Each group of objects (`object_groups`) and size, mean over classes; other objects
+            are ignored, false positives anywhere count (with sizes those of another size do not).
+        recalls: COCO's AR with the best 1, 10 and 100 detections a frame and class.
+        protocols: The other protocols' figures, by name and group; each is AP at one overlap.
+        intervals: AP50 by protocol and group with its interval over the videos, where asked for.
+        stability: Flicker along tracks; None where the labels follow no instance.
     """
 
     head: dict[str, Any]
     overall: Figures
     per_class: dict[str, Figures]
     groups: dict[str, Figures]
+    recalls: dict[str, float] = field(default_factory=dict)
+    protocols: dict[str, dict[str, GroupAP]] = field(default_factory=dict)
+    intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    stability: Stability | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; a figure that does not exist is None."""
@@ -49,6 +67,16 @@ class Report:
             "overall": _to_json(self.overall),
             "groups": {name: _to_json(figures) for name, figures in self.groups.items()},
             "per_class": {name: _to_json(figures) for name, figures in self.per_class.items()},
+            "recalls": {name: _number(value) for name, value in self.recalls.items()},
+            "protocols": {
+                name: {group: _group_to_json(figures) for group, figures in groups.items()}
+                for name, groups in self.protocols.items()
+            },
+            "intervals": {
+                name: {group: asdict(interval) for group, interval in groups.items()}
+                for name, groups in self.intervals.items()
+            },
+            "stability": None if self.stability is None else _stability_to_json(self.stability),
         }
 
     def save(self, path: str | Path) -> None:
@@ -74,30 +102,30 @@ class Report:
                 overall=_from_json(data["overall"]),
                 per_class={name: _from_json(f) for name, f in data["per_class"].items()},
                 groups={name: _from_json(f) for name, f in data["groups"].items()},
+                recalls={name: _float(f) for name, f in data.get("recalls", {}).items()},
+                protocols={
+                    name: {group: _group_from_json(f) for group, f in groups.items()}
+                    for name, groups in data.get("protocols", {}).items()
+                },
+                intervals={
+                    name: {group: Interval(**own) for group, own in groups.items()}
+                    for name, groups in data.get("intervals", {}).items()
+                },
+                stability=_stability_from_json(data.get("stability")),
             )
         except OSError as error:
             raise TrovidError(f"cannot read {path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrovidError(f"{path} is not a report of `trovid evaluate`") from error
 
-    def tables(self) -> list[Table]:
-        """Groups and classes for a terminal (rich), in per cent."""
-        frames = f"{self.head['frames']} frames of {self.head['videos']} videos"
-        groups = _table(f"COCO average precision in per cent, {frames}", "objects of")
-        _add_row(groups, "all", self.overall)
-        for name, figures in self.groups.items():
-            _add_row(groups, name, figures)
-        classes = _table("", "class")
-        for name, figures in self.per_class.items():
-            _add_row(classes, name, figures)
-        return [groups, classes]
-
 
 def evaluate(
-    predictions: Mapping[str, Sequence[Detections]],
+    predictions: Mapping[str, Sequence[Detections] | VideoDetections],
     dataset: Dataset,
     *,
     head: Mapping[str, Any] | None = None,
+    protocols: Collection[ProtocolName] | None = None,
+    resamples: int = 0,
 ) -> Report:
     """AP50, AP75 and AP of predictions: of all objects, of each class and each group of objects.
 
@@ -107,6 +135,9 @@ def evaluate(
         predictions: For each video's name its frames.
         dataset: Ground truth.
         head: More to say in the report's head: the model, the files.
+        protocols: Whose figures besides COCO's: "devkit", "voc" (each also without its code's
+            habits), "epic"; None: those of ImageNet VID where the labels have its 30 classes.
+        resamples: How often the videos are drawn for the intervals of AP50; 0: no intervals.
 
     Raises:
         TrovidError: If predictions and labels do not fit (see `pool_frames`).
@@ -114,53 +145,98 @@ def evaluate(
     Example:
         >>> report = evaluate(predictions, dataset)  # doctest: +SKIP
         >>> report.overall.ap50, report.groups["deteriorated"].ap50  # doctest: +SKIP
+        >>> report.protocols["devkit"]["motion: fast"].mean  # doctest: +SKIP
     """
-    import faster_coco_eval
-
     from trovid import __version__
 
+    chosen = _chosen(protocols, dataset)
     pool = pool_frames(predictions, dataset)
-    evaluation = CocoEvaluation(pool)
-    result = evaluation()
+    groups = {name: coco.Group(active) for name, active in object_groups(pool).items()}
+    groups |= {name: own for name, own in coco.size_groups(pool).items() if own.active.any()}
+    found = coco_figures(pool, {"all": coco.Group(pool.objects.counted), **groups})
+    overall = found.pop("all")
     facts = {
         "trovid": __version__,
         "protocol": PROTOCOL,
-        "computed_by": f"faster-coco-eval {faster_coco_eval.__version__}",
         "strength_thirds": {kind: list(edges) for kind, edges in pool.strength_edges.items()},
     }
+    others: dict[str, dict[str, GroupAP]] = {}
+    for name in ("devkit", "voc"):
+        if name in chosen:
+            others[name] = vid_figures(pool, name)
+            others[name + CLEAN] = vid_figures(pool, name, clean=True)
+    if "epic" in chosen:
+        others["epic"] = epic_figures(pool)
     return Report(
         head={**facts, **pool.counts, **(head or {})},
-        overall=result.overall,
-        per_class=result.per_class,
-        groups={name: evaluation(active).overall for name, active in object_groups(pool).items()},
+        overall=overall.overall,
+        per_class=overall.per_class,
+        groups={name: own.overall for name, own in found.items()},
+        recalls={
+            f"AR{limit}": value for limit, value in zip(coco.LIMITS, overall.recalls, strict=True)
+        },
+        protocols=others,
+        intervals=intervals(pool, protocols=chosen, resamples=resamples) if resamples else {},
+        stability=stability(pool),
     )
+
+
+def _chosen(
+    protocols: Collection[ProtocolName] | None, dataset: Dataset
+) -> Collection[ProtocolName]:
+    if protocols is None:
+        vid = sorted(dataset.class_names) == sorted(VID_CLASSES.values())
+        return ("coco", "devkit", "voc") if vid else ("coco",)
+    for name in protocols:
+        if name not in PROTOCOLS:
+            raise OptionError(f"`protocols`: no protocol {name!r}{nearest(name, PROTOCOLS)}")
+    return tuple(dict.fromkeys(("coco", *protocols)))
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _to_json(figures: Figures) -> dict[str, float | int | None]:
     values = (figures.ap50, figures.ap75, figures.ap)
-    found = {
-        name: None if math.isnan(value) else value
-        for name, value in zip(_FIGURES, values, strict=True)
-    }
+    found = {name: _number(value) for name, value in zip(FIGURES, values, strict=True)}
     return {**found, "objects": figures.num_objects}
 
 
 def _from_json(data: Mapping[str, Any]) -> Figures:
-    ap50, ap75, ap = (math.nan if data[n] is None else float(data[n]) for n in _FIGURES)
+    ap50, ap75, ap = (_float(data[name]) for name in FIGURES)
     return Figures(ap50, ap75, ap, int(data["objects"]))
 
 
-def _table(title: str, first: str) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title or None, title_justify="left")
-    table.add_column(first)
-    for name in (*_FIGURES, "number"):
-        table.add_column(name, justify="right")
-    return table
+def _group_to_json(figures: GroupAP) -> dict[str, Any]:
+    return {
+        "mean": _number(figures.mean),
+        "objects": figures.num_objects,
+        "per_class": {name: _number(value) for name, value in figures.per_class.items()},
+    }
 
 
-def _add_row(table: Table, name: str, figures: Figures) -> None:
-    values = (figures.ap50, figures.ap75, figures.ap)
-    cells = ["-" if math.isnan(value) else f"{100 * value:.1f}" for value in values]
-    table.add_row(name, *cells, str(figures.num_objects))
+def _group_from_json(data: Mapping[str, Any]) -> GroupAP:
+    per_class = {name: _float(value) for name, value in data["per_class"].items()}
+    return GroupAP(_float(data["mean"]), per_class, int(data["objects"]))
+
+
+def _stability_to_json(figures: Stability) -> dict[str, Any]:
+    return {
+        name: _number(value) if isinstance(value, float) else value
+        for name, value in asdict(figures).items()
+    }
+
+
+def _stability_from_json(data: Mapping[str, Any] | None) -> Stability | None:
+    if data is None:
+        return None
+    gap = data["worst_gap"]
+    rates = ("recall", "appears", "vanishes", "class_changes")
+    figures: dict[str, Any] = {**data, **{name: _float(data[name]) for name in rates}}
+    figures["worst_gap"] = None if gap is None else Gap(**gap)
+    return Stability(**figures)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trovid.evaluation.matching import scored_matches
+from trovid.evaluation.clip_matches import match_clips
 from trovid.evaluation.pool import Pool
 
 
@@ -40,7 +40,10 @@ def best_score_threshold(pool: Pool, *, iou: float = 0.5) -> ScoreThreshold | No
     Returns:
         None where no detection is right.
     """
-    scores, right = scored_matches(pool, iou=iou)
+    classes = match_clips(pool, iou=iou).classes
+    rows = np.concatenate([own.rows for own in classes])
+    order = np.argsort(-pool.scores[rows], kind="stable")
+    scores, right = pool.scores[rows][order], np.concatenate([own.right for own in classes])[order]
     objects = int(pool.objects.counted.sum())
     found = np.cumsum(right)
     if not objects or not len(found) or not found[-1]:

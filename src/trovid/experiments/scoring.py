@@ -58,3 +58,44 @@ def to_detections(
     """The detections that a model's candidates lead to, as `Predictor.detect` selects them."""
     options = DetectOptions(score=score, nms=nms, max_detections=100)
     return {name: [frame.select(options) for frame in own] for name, own in videos.items()}
+
+
+def save_detections(path: Path, videos: Mapping[str, Sequence[Detections]], head: dict) -> None:
+    """Writes detections as one .npz, under a temporary name first."""
+    frames = [(number, frame) for number, own in enumerate(videos.values()) for frame in own]
+    nothing = torch.empty(0)
+    arrays: dict[str, Any] = {
+        "head": np.array(json.dumps({**head, "videos": list(videos)})),
+        "video": np.array([number for number, _ in frames], dtype=np.int32),
+        "frame": np.array([frame.frame_index for _, frame in frames], dtype=np.int32),
+        "count": np.array([len(frame) for _, frame in frames], dtype=np.int32),
+        "boxes": torch.cat([nothing.view(0, 4), *(frame.boxes for _, frame in frames)]).numpy(),
+        "scores": torch.cat([nothing, *(frame.scores for _, frame in frames)]).numpy(),
+        "labels": torch.cat([nothing.int(), *(f.labels.int() for _, f in frames)]).numpy(),
+    }
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **arrays)
+
+
+def load_detections(path: Path, dataset: Dataset) -> tuple[dict[str, list[Detections]], dict]:
+    """What `save_detections` wrote of videos of a data set: the detections and the head."""
+    with np.load(path, allow_pickle=False) as file:
+        head = json.loads(str(file["head"]))
+        counts = file["count"].tolist()
+        parts = [torch.from_numpy(file[name]).split(counts) for name in ("boxes", "scores")]
+        labels = torch.from_numpy(file["labels"]).long().split(counts)
+        keys = zip(file["video"].tolist(), file["frame"].tolist(), strict=True)
+        videos: dict[str, list[Detections]] = {name: [] for name in head["videos"]}
+        for (number, frame), boxes, scores, own in zip(keys, *parts, labels, strict=True):
+            video = dataset.video(head["videos"][number])
+            videos[video.name].append(
+                Detections(
+                    boxes,
+                    scores,
+                    own,
+                    dataset.class_names,
+                    frame,
+                    image_size=(video.height, video.width),
+                )
+            )
+    return videos, head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -13,6 +14,8 @@ from typing import Any
 from trovid.allocator import keep_freed_memory
 from trovid.evaluation.dataset_runner import SupportSource, by_video, run_dataset
 from trovid.experiments.scoring import save_scores
+from trovid.progress import bar
+from trovid.recipes import load_recipe
 from trovid.training.run import weights_file
 from trovid.zoo.weights import read_card
 
@@ -62,30 +65,67 @@ def score_jobs(seeds: Sequence[int], *, videos: int, val_videos: int, every: int
 
 
 def run_trainings(
-    out: Path, data: Path, seeds: Sequence[int], *, workers: int, device: str = "cpu"
+    out: Path,
+    data: Path,
+    seeds: Sequence[int],
+    *,
+    workers: int,
+    device: str = "cpu",
+    models: Sequence[str] = MODELS,
 ) -> None:
-    """Trains all models of all seeds, several processes at a time, each on one core.
+    """Trains all models of all seeds, several processes at a time, each on one core or GPU.
 
-    A weights file that exists is not made again; an interrupted training goes on.
+    A weights file that exists is not made again; an interrupted training goes on. The start that
+    several models share is trained before them.
     """
-    missing = missing_models(out, seeds)
-    with _pool(workers) as pool:
-        starts = {
-            pool.submit(_train, "synthvid-start", seed, out, data, device): seed for seed in missing
-        }
+    missing = missing_models(out, seeds, models)
+    turns = itertools.cycle(devices(device))
+    with process_pool(workers) as pool:
+        starts: dict[Future[None], tuple[int, list[str]]] = {}
         followers: list[Future[None]] = []
-        for start in as_completed(starts):
-            start.result()
-            job = (starts[start], out, data, device)
-            followers += [pool.submit(_train, model, *job) for model in missing[starts[start]]]
-        for future in as_completed(followers):
-            future.result()
+        for seed, names in missing.items():
+            for start, own in _by_start(names).items():
+                if start is None:
+                    jobs = [(model, seed, out, data, next(turns)) for model in own]
+                    followers += [pool.submit(_train, *job) for job in jobs]
+                else:
+                    job = pool.submit(_train, start, seed, out, data, next(turns))
+                    starts[job] = seed, own
+        with bar("training", unit="models") as tick:
+            total = len(followers) + sum(len(own) for _, own in starts.values())
+            for start in as_completed(starts):
+                start.result()
+                seed, own = starts[start]
+                jobs = [(model, seed, out, data, next(turns)) for model in own]
+                followers += [pool.submit(_train, *job) for job in jobs]
+            for done, future in enumerate(as_completed(followers), 1):
+                future.result()
+                tick(done, total)
 
 
-def missing_models(out: Path, seeds: Sequence[int]) -> dict[int, list[str]]:
+def _by_start(models: Sequence[str]) -> dict[str | None, list[str]]:
+    """The models by the recipe that their training starts from."""
+    found: dict[str | None, list[str]] = {}
+    for model in models:
+        found.setdefault(load_recipe(model).training.start, []).append(model)
+    return found
+
+
+def devices(device: str) -> list[str]:
+    """The devices that processes take in turns: all GPUs where "cuda" is asked for."""
+    if device != "cuda":
+        return [device]
+    import torch
+
+    return [f"cuda:{number}" for number in range(max(torch.cuda.device_count(), 1))]
+
+
+def missing_models(
+    out: Path, seeds: Sequence[int], models: Sequence[str] = MODELS
+) -> dict[int, list[str]]:
     """For each seed that lacks weights the models that lack them, the longest training first."""
     missing = {
-        seed: [model for model in reversed(MODELS) if not weights_file(out, model, seed).exists()]
+        seed: [model for model in reversed(models) if not weights_file(out, model, seed).exists()]
         for seed in seeds
     }
     return {seed: models for seed, models in missing.items() if models}
@@ -112,7 +152,7 @@ def run_scores(
 ) -> None:
     """Runs the models over the clips; a file of scored boxes that exists is not made again."""
     open_jobs = [job for job in jobs if not job.file(out).exists()]
-    with _pool(workers) as pool:
+    with process_pool(workers) as pool:
         futures = [pool.submit(_score, job, out, data) for job in open_jobs]
         for done, future in enumerate(futures, 1):
             future.result()
@@ -120,14 +160,19 @@ def run_scores(
                 progress(done, len(futures))
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
+def process_pool(workers: int, *, fresh: bool = False) -> ProcessPoolExecutor:
+    """Processes of one thread each; with `fresh` each job has one of its own."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=keep_freed_memory)
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=context,
+        initializer=keep_freed_memory,
+        max_tasks_per_child=1 if fresh else None,
+    )
 
 
 def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
-    from trovid.recipes import load_recipe
     from trovid.training.run import train_recipe
 
     train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device)

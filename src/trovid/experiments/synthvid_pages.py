@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trovid.experiments.markdown import figure_text, gain_text, table, written
 from trovid.files import replacing
 
 MAIN_GROUPS = ("all", "clean", "deteriorated")
@@ -18,8 +19,8 @@ def write_report(result: dict[str, Any], folder: Path) -> str:
     """Writes report.json, report.md and report.png into `folder`; returns the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     markdown = report_markdown(result)
-    _write(folder / "report.json", json.dumps(result, indent=1) + "\n")
-    _write(folder / "report.md", markdown)
+    written(folder / "report.json", json.dumps(result, indent=1) + "\n")
+    written(folder / "report.md", markdown)
     _plot(result, folder / "report.png")
     return markdown
 
@@ -53,10 +54,10 @@ def report_markdown(result: dict[str, Any]) -> str:
         "standard deviation. For a group the other objects are ignored; false positives anywhere "
         "count.",
         "",
-        *_table(
+        *table(
             ["model", *MAIN_GROUPS],
             [
-                [name, *(_figure(groups[group]) for group in MAIN_GROUPS)]
+                [name, *(figure_text(groups[group]) for group in MAIN_GROUPS)]
                 for name, groups in result["models"].items()
             ],
         ),
@@ -66,10 +67,10 @@ def report_markdown(result: dict[str, Any]) -> str:
         "Difference of the means over seeds, with the 95 % interval of a paired bootstrap over "
         f"clips ({result['resamples']} resamples).",
         "",
-        *_table(
+        *table(
             ["model", "over", *MAIN_GROUPS],
             [
-                [gain["model"], gain["over"], *(_gain(gain[group]) for group in MAIN_GROUPS)]
+                [gain["model"], gain["over"], *(gain_text(gain[group]) for group in MAIN_GROUPS)]
                 for gain in result["gains"]
             ],
         ),
@@ -82,7 +83,7 @@ def report_markdown(result: dict[str, Any]) -> str:
         "",
         "## By deterioration, strength and speed",
         "",
-        *_table(
+        *table(
             ["objects", "number", *result["models"]],
             [
                 [kind, str(objects[kind])]
@@ -124,21 +125,7 @@ def _trainings(records: Sequence[dict[str, Any]]) -> list[str]:
         [str(seed), "all" if len(own) == models else ", ".join(own), precision, commit]
         for (seed, precision, commit), own in seeds.items()
     ]
-    return _table(["trained with seed", "models", "computed in", "commit"], rows)
-
-
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    spread = "" if figure["spread"] is None else f" ± {100 * figure['spread']:.1f}"
-    return f"{100 * figure['mean']:.1f}{spread}"
-
-
-def _gain(gain: dict[str, float]) -> str:
-    return f"{100 * gain['value']:+.1f} [{100 * gain['low']:+.1f}, {100 * gain['high']:+.1f}]"
+    return table(["trained with seed", "models", "computed in", "commit"], rows)
 
 
 def _plot(result: dict[str, Any], path: Path) -> None:
@@ -168,8 +155,3 @@ def _plot(result: dict[str, Any], path: Path) -> None:
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110)
     plt.close(figure)
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as partial:
-        partial.write_text(text)

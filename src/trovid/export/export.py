@@ -76,6 +76,11 @@ def export(
     frame = torch.zeros(*size, 3, dtype=torch.uint8)
     if not (detector.uses_support and detector.temporal_trained):
         graphs = {"": (SingleFrame(*model), (frame,), ["frame"], OUTPUTS)}
+    elif not detector.roi_features.extractor.exportable:
+        raise TrovidError(
+            f"{predictor.name}: models with {type(detector.roi_features.extractor).__name__} "
+            "cannot be exported: their bins move with each support frame"
+        )
     elif len(detector.searched_levels) > 1:
         raise TrovidError(
             f"{predictor.name}: only models that search one level of the support frames can be "

@@ -96,8 +96,7 @@ def explain(
     support_images, _ = predictor.input(frames)
     maps = predictor.detector.backbone(support_images)[searched]
     stride = 1 / scales[pool.featmap_names.index(searched)]
-    roi_features = pool.extractor.align(features[level], rois, scales[number])
-    seen = pool.extractor.sight(roi_features, pack_support(maps))
+    seen = pool.extractor.sight(features[level], rois, scales[number], pack_support(maps))
     rows, columns = pool.output_size
     best = seen.cells[:, 0, row, column]
     places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -27,7 +27,7 @@ from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
-from trovid.recipes import Recipe, TorchvisionModelRecipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, TrainingFreeRecipe
 from trovid.structures import DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
@@ -57,6 +57,7 @@ def load(
     precision: str = "float32",
     compile: bool = False,
     deterministic: bool = False,
+    temporal: Literal["training-free"] | TrainingFreeRecipe | None = None,
 ) -> Predictor:
     """A trained model, ready for videos.
 
@@ -71,6 +72,8 @@ def load(
             each size: slow then, faster afterwards.
         deterministic: Whether only deterministic algorithms are used, so that another run on the
             same machine gives the same numbers, also on a GPU.
+        temporal: "training-free", or its recipe, for Temporal RoI Align without trained weights,
+            whatever the model takes from support frames otherwise.
 
     Raises:
         TrovidError: If there is no such model, or the file or the device cannot be used.
@@ -81,11 +84,13 @@ def load(
         ('aeroplane', 'anchor', 'club')
     """
     path = model_file(name_or_path)
-    detector, card = load_weights(path)
+    if temporal == "training-free":
+        temporal = TrainingFreeRecipe()
+    detector, card = load_weights(path, temporal=temporal)
     return Predictor(
         detector,
         card.recipe,
-        name=path.stem,
+        name=path.stem if temporal is None else f"{path.stem} ({temporal.name})",
         card=card,
         device=device,
         precision=precision,

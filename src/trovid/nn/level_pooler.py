@@ -32,8 +32,10 @@ class LevelPooler(nn.Module):
         featmap_names: The levels used, finest first; each is half as fine as the one before.
         canonical_scale: Size in pixels of a box that is pooled from `canonical_level`.
         canonical_level: See `canonical_scale`; level k has a stride of 2**k pixels.
-        searched: Which level of the support frames a proposal searches: its "own", or the "last"
-            of `featmap_names`, the coarsest.
+        searched: Which level of the support frames a proposal searches: its "own", the "last" of
+            `featmap_names`, the coarsest, or one of them by its name.
+        searching: The levels whose proposals search; those of the others are pooled as without
+            support frames. None for all.
 
     Example:
         >>> from trovid.nn import RoIAlign
@@ -51,15 +53,25 @@ class LevelPooler(nn.Module):
         canonical_scale: int = 224,
         canonical_level: int = 4,
         searched: str = "own",
+        searching: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        if searched not in ("own", "last"):
-            raise ValueError(f"`searched` must be 'own' or 'last', but is {searched!r}")
+        if searched not in ("own", "last", *featmap_names):
+            raise ValueError(
+                f"`searched` must be 'own' or 'last' or one of {list(featmap_names)}, "
+                f"but is {searched!r}"
+            )
+        unknown = [name for name in searching or () if name not in featmap_names]
+        if unknown:
+            raise ValueError(
+                f"`searching` must name levels of {list(featmap_names)}, but names {unknown[0]!r}"
+            )
         self.extractor = extractor
         self.featmap_names = list(featmap_names)
         self.canonical_scale = canonical_scale
         self.canonical_level = canonical_level
         self.searched = searched
+        self.searching = tuple(featmap_names if searching is None else searching)
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -69,12 +81,14 @@ class LevelPooler(nn.Module):
     @property
     def searched_levels(self) -> tuple[str, ...]:
         """The levels of the support frames that are searched; none without such a search."""
-        names = self.featmap_names if self.extractor.searches_support else []
+        names = self.searching if self.extractor.searches_support else ()
         return tuple(dict.fromkeys(map(self.searched_level, names)))
 
     def searched_level(self, name: str) -> str:
         """The level of the support frames that proposals of a level search."""
-        return name if self.searched == "own" else self.featmap_names[-1]
+        if self.searched == "own":
+            return name
+        return self.featmap_names[-1] if self.searched == "last" else self.searched
 
     def forward(
         self,
@@ -111,7 +125,7 @@ class LevelPooler(nn.Module):
                 x[name],
                 [part[of_box == level] for part, of_box in zip(boxes, levels, strict=True)],
                 scale,
-                maps.get(self.searched_level(name)),
+                maps.get(self.searched_level(name)) if name in self.searching else None,
             )
             for level, (name, scale) in enumerate(names)
         ]
@@ -139,7 +153,11 @@ class LevelPooler(nn.Module):
         if not support:
             return chosen
         (searched,) = support.values()
-        return self.extractor.aggregate(chosen, searched)
+        found = self.extractor.aggregate(chosen, searched)
+        for level, name in enumerate(self.featmap_names):
+            if name not in self.searching:
+                found = torch.where((level_of == level).view(-1, 1, 1, 1), chosen, found)
+        return found
 
     def scales(
         self, x: Mapping[str, Tensor], image_shapes: Sequence[tuple[int, int]]

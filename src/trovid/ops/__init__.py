@@ -1,6 +1,9 @@
-"""Pure functions of tensors: the operator of the paper, its backends, and RoIAlign."""
+"""Pure functions of tensors: the operator of the paper, its backends, and its rivals."""
 
+from trovid.ops.deform_roi_align import deform_roi_align
+from trovid.ops.non_local import non_local
 from trovid.ops.roi_align import roi_align
+from trovid.ops.similarity_aggregation import similarity_aggregation
 from trovid.ops.temporal_roi_align import (
     PackedSupport,
     backends,
@@ -13,9 +16,12 @@ from trovid.ops.temporal_roi_align import (
 __all__ = [
     "PackedSupport",
     "backends",
+    "deform_roi_align",
     "most_similar_roi_align",
+    "non_local",
     "pack_support",
     "roi_align",
+    "similarity_aggregation",
     "temporal_attention",
     "temporal_roi_align",
 ]

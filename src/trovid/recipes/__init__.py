@@ -1,42 +1,53 @@
 """Recipes: everything that makes a model, as typed values. Nothing here imports torch."""
 
 from trovid.recipes.changing import changed_recipe, differences, parse_changes
+from trovid.recipes.heads import with_temporal
 from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
+    AggregationRecipe,
     BackboneRecipe,
     BoxHeadRecipe,
+    DeformableRecipe,
     ImageRecipe,
     InferenceRecipe,
     ModelRecipe,
+    NonLocalRecipe,
     Recipe,
     ResNetBackboneRecipe,
     RoIRecipe,
     RPNRecipe,
     SmallBackboneRecipe,
+    SupportRecipe,
     TemporalRecipe,
     TimmBackboneRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
+    TrainingFreeRecipe,
     TrainingRecipe,
 )
 from trovid.recipes.values import flat_values, recipe_values
 
 __all__ = [
+    "AggregationRecipe",
     "BackboneRecipe",
     "BoxHeadRecipe",
+    "DeformableRecipe",
     "ImageRecipe",
     "InferenceRecipe",
     "ModelRecipe",
+    "NonLocalRecipe",
     "RPNRecipe",
     "Recipe",
     "ResNetBackboneRecipe",
     "RoIRecipe",
     "SmallBackboneRecipe",
+    "SupportRecipe",
     "TemporalRecipe",
     "TimmBackboneRecipe",
     "TorchvisionImageRecipe",
     "TorchvisionModelRecipe",
+    "TrainingFreeRecipe",
     "TrainingRecipe",
     "changed_recipe",
     "differences",
@@ -47,4 +58,5 @@ __all__ = [
     "recipe_names",
     "recipe_text",
     "recipe_values",
+    "with_temporal",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from trovid.recipes.heads import with_heads
 from trovid.recipes.schema import (
+    AggregationRecipe,
     BoxHeadRecipe,
     ImageRecipe,
     InferenceRecipe,
@@ -19,6 +21,7 @@ from trovid.recipes.schema import (
     TemporalRecipe,
     TrainingRecipe,
 )
+from trovid.recipes.variants import Variant, variants
 
 CLASSES = (
     "airplane antelope bear bicycle bird bus car cattle dog domestic_cat elephant fox giant_panda "
@@ -260,6 +263,33 @@ def _with_backbone(
     )
 
 
+def paper_fgfa() -> Recipe:
+    """The paper's single-frame detector with FGFA's aggregation, without flow, ResNet-101."""
+    base = paper_single()
+    recipe = with_heads(
+        base,
+        "paper/fgfa-r50",
+        title=f"FGFA's aggregation by similarity without flow, ResNet-50, {PAPER}",
+        aggregation=AggregationRecipe(level="conv5"),
+        inference=replace(base.inference, support="consecutive:30"),
+        training=replace(base.training, support_frames=2, support_window=9),
+    )
+    return r101(recipe)
+
+
+def paper_variant(end: str, own: Variant) -> Recipe:
+    """The paper's single-frame detector with a variant of Temporal RoI Align, ResNet-101."""
+    base = paper_single()
+    recipe = with_heads(
+        base,
+        f"paper/single-{end}-r50",
+        title=f"{own.title}, ResNet-50, {PAPER}",
+        temporal=own.temporal,
+        training=replace(base.training, support_frames=2),
+    )
+    return r101(recipe, own.published)
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper/single-r50": paper_single,
     "paper/single-r101": lambda: r101(paper_single(), 74.0),
@@ -273,6 +303,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper/selsa-troi-r50": lambda: paper("selsa-troi"),
     "paper/selsa-troi-r101": lambda: r101(paper("selsa-troi"), 82.0),
     "paper/selsa-troi-x101": lambda: x101(paper("selsa-troi"), 84.3),
+    "paper/fgfa-r101": paper_fgfa,
+    **{
+        f"paper/single-{end}-r101": partial(paper_variant, end, own)
+        for end, own in variants(PAPER_TEMPORAL, hidden=1024).items()
+    },
     "mmtracking/single-r50": mmtracking_single,
     "mmtracking/single-r101": lambda: r101(mmtracking_single()),
     "mmtracking/single-x101": lambda: x101(mmtracking_single()),

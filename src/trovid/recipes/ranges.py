@@ -77,6 +77,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.iou": (0, FEW),
     "tracking.label": (0, FEW),
     "patience": (0, MOST),
+    "gamma": (-FEW, FEW),
 }
 """Lowest and highest value by the last part of a recipe's key, or the last two; of a list, of each
 entry."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from trovid.recipes.heads import with_heads
 from trovid.recipes.schema import (
+    AggregationRecipe,
     BoxHeadRecipe,
     ImageRecipe,
     InferenceRecipe,
@@ -18,6 +21,7 @@ from trovid.recipes.schema import (
     TemporalRecipe,
     TrainingRecipe,
 )
+from trovid.recipes.variants import Variant, variants
 
 CLASSES = (
     "aeroplane anchor club cup envelope flag gear heart knight note pencil recycling rook "
@@ -95,7 +99,26 @@ def single() -> Recipe:
     )
 
 
-RECIPES = {
+def fgfa() -> Recipe:
+    """The single-frame detector with FGFA's aggregation, without flow."""
+    base = single()
+    return with_heads(
+        base,
+        "synthvid-fgfa",
+        title="SynthVID: FGFA's aggregation by similarity, without flow",
+        aggregation=AggregationRecipe(level="0"),
+        inference=replace(base.inference, support="consecutive:14"),
+        training=replace(base.training, support_window=9),
+    )
+
+
+def variant(name: str, own: Variant) -> Recipe:
+    """The single-frame detector with a variant of Temporal RoI Align."""
+    title = f"SynthVID: {own.title}"
+    return with_heads(single(), name, title=title, temporal=own.temporal)
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
     "synthvid-start": start,
     "synthvid-single": single,
     "synthvid-single-troi": lambda: with_heads(
@@ -114,5 +137,10 @@ RECIPES = {
         temporal=TEMPORAL,
         selsa_heads=8,
     ),
+    "synthvid-fgfa": fgfa,
+    **{
+        f"synthvid-single-{end}": partial(variant, f"synthvid-single-{end}", own)
+        for end, own in variants(TEMPORAL, hidden=192).items()
+    },
 }
 """Name and function of each."""

@@ -33,7 +33,8 @@ class Reading:
 def convert(value: Any, kind: Any, reading: Reading, *, base: Any = None, key: str = "") -> Any:
     """The value as the type says, nested dataclasses included.
 
-    Of several dataclasses (`A | B`) the one is taken whose `name` allows the value's `name`.
+    Of several dataclasses (`A | B`) the one is taken whose `name` allows the value's `name`; its
+    name alone stands for its defaults, where it has all.
     A dataclass's keys are its compared fields.
 
     Args:
@@ -52,6 +53,8 @@ def convert(value: Any, kind: Any, reading: Reading, *, base: Any = None, key: s
         if value is None and type(None) in arguments:
             return None
         kinds = [a for a in arguments if a is not type(None)]
+        if isinstance(value, str) and all(map(dataclasses.is_dataclass, kinds)):
+            value = _named_alone(value, kinds, where)
         return convert(value, _by_name(value, kinds, base, where), reading, base=base, key=key)
     if dataclasses.is_dataclass(kind):
         return _to_dataclass(value, kind, reading, base, key)
@@ -107,6 +110,24 @@ def _to_dataclass(value: Any, kind: Any, reading: Reading, base: Any, key: str) 
         for name, v in value.items()
     }
     return kind(**converted) if base is None else dataclasses.replace(base, **converted)
+
+
+def _named_alone(name: str, kinds: list[Any], where: str) -> dict[str, str]:
+    """The values that a name alone stands for."""
+    alone = [
+        own
+        for kind in kinds
+        if not any(_needed(field, Reading(where)) for field in _without_name(kind))
+        for own in typing.get_args(typing.get_type_hints(kind).get("name"))
+    ]
+    if name not in alone:
+        words = ", ".join(alone) or "keys and values"
+        raise TrovidError(f"{where} must hold keys and values, or be {words}, but is {name!r}")
+    return {"name": name}
+
+
+def _without_name(kind: Any) -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(kind) if field.name != "name"]
 
 
 def _needed(field: dataclasses.Field[Any], reading: Reading) -> bool:

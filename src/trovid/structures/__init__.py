@@ -7,6 +7,7 @@ from trovid.structures.masks import Masks
 from trovid.structures.support_sampling import SupportSampling
 from trovid.structures.training_batch import TrainingBatch
 from trovid.structures.video import Video
+from trovid.structures.video_detections import VideoDetections
 
 __all__ = [
     "DetectOptions",
@@ -16,4 +17,5 @@ __all__ = [
     "SupportSampling",
     "TrainingBatch",
     "Video",
+    "VideoDetections",
 ]

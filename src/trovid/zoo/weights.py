@@ -15,7 +15,13 @@ from torch import Tensor
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError, shortened
-from trovid.recipes import Recipe, parse_recipe, recipe_values
+from trovid.recipes import (
+    Recipe,
+    TrainingFreeRecipe,
+    parse_recipe,
+    recipe_values,
+    with_temporal,
+)
 from trovid.recipes.bounded_yaml import read_values
 from trovid.recipes.ranges import check_facts
 from trovid.storage.state import check_names_and_shapes, load_state
@@ -118,8 +124,15 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     return ModelCard(recipe, facts)
 
 
-def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
+def load_weights(
+    path: str | Path, *, temporal: TrainingFreeRecipe | None = None
+) -> tuple[Detector, ModelCard]:
     """The detector of a weights file, in float32 and in eval mode, and its card.
+
+    Args:
+        path: The file.
+        temporal: What RoI features take from support frames, in place of what the file's recipe
+            says.
 
     Raises:
         TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
@@ -127,10 +140,13 @@ def load_weights(path: str | Path) -> tuple[Detector, ModelCard]:
     path = Path(path)
     tensors, metadata = read_tensors(path)
     card = _card(path, metadata)
+    if temporal is not None:
+        card = ModelCard(with_temporal(card.recipe, temporal), card.facts)
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("roi_features.extractor.")}
     with torch.device("meta"):  # no more memory is asked for than the file has tensors
         own = build_detector(card.recipe).state_dict()
     check_names_and_shapes(tensors, own, str(path))
     detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
-    detector.temporal_trained = card.facts.get("temporal_trained", True)
+    detector.temporal_trained = temporal is not None or card.facts.get("temporal_trained", True)
     return detector.eval(), card

@@ -35,12 +35,12 @@ def test_labels_are_the_same_for_ever(split, index):
 
 def test_two_objects_of_a_class_hide_each_other_and_are_seen_again(clips):
     swapped = turned = 0
-    for actors, annotations in clips:
+    for actors, labels in clips:
         assert len(actors) in (2, 3)
         assert actors[0].label == actors[1].label
         assert len(actors) < 3 or actors[2].label != actors[0].label
         assert all(pose is not None for actor in actors[:2] for pose in actor.poses)
-        assert hidden(annotations) >= HIDDEN
+        assert hidden(labels) >= HIDDEN
         first, second = ([pose.centre for pose in actor.poses] for actor in actors[:2])
         apart = np.array(first) - np.array(second)
         along = (apart @ apart[np.linalg.norm(apart, axis=1).argmax()]) > 0

@@ -31,7 +31,7 @@ from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.detectors.torchvision.detector import COCO_UNUSED, from_torchvision
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
-from trovid.recipes import load_recipe
+from trovid.recipes import TrainingFreeRecipe, load_recipe
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 from trovid.training.loop import initial_detector, make_optimizer, training_step
 from trovid.video.transforms import make_transform
@@ -169,6 +169,21 @@ def test_it_runs_on_single_frames_until_it_is_trained_and_says_so(caplog):
     assert len(asked) != len(alone) or not torch.equal(asked.scores, alone.scores)
 
 
+def test_without_training_it_looks_at_support_frames_at_once(caplog):
+    clip = np.stack([np.roll(frame(), 5 * t, 1) for t in range(3)])
+    free = TrainingFreeRecipe(top_k=1, attention="cosine", searched="last", searching=("0",))
+    for temporal in ("training-free", free):
+        network_ = network("fasterrcnn_mobilenet_v3_large_320_fpn")
+        detector = from_torchvision(network_, temporal=temporal)
+        assert list(detector.roi_features.parameters()) == []
+        with caplog.at_level(logging.WARNING, "trovid"):
+            model = predictor(detector, "coco-mobilenet-v3-320-fpn", 80)
+        assert caplog.text == ""
+        helped = next(model.detect(clip, support="uniform:3"))
+        alone = next(model.detect(clip, support="uniform:0"))
+        assert len(helped) != len(alone) or not torch.equal(helped.scores, alone.scores)
+
+
 def test_what_cannot_be_taken_over_is_said():
     with pytest.raises(TypeError, match=r"must be a FasterRCNN of torchvision .* but is RetinaNet"):
         from_torchvision(detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None))
@@ -226,6 +241,9 @@ def test_a_name_becomes_a_detector_of_80_classes(coco, caplog):
     assert len(server.asked) == 1
     first, second = (m.detector.roi_features.extractor.embedding.weight for m in (model, again))
     assert torch.equal(first, second)
+    free = trovid.load(checkpoint.name, device="cpu", temporal="training-free")
+    assert (free.name, free.detector.uses_support) == (f"{checkpoint.name} (training-free)", True)
+    assert free.recipe.inference.support == "uniform:14"
 
 
 def test_torchvisions_own_download_is_used(coco, monkeypatch):

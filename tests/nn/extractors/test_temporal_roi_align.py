@@ -86,7 +86,7 @@ def test_what_a_position_sees_is_what_the_output_is_made_of(heads):
     x, maps = levels(["c4"])["c4"], levels(["c4"], frames=3, seed=1)["c4"]
     with torch.no_grad():
         roi_features = module.align(x[:1], boxes()[:1], 1 / 16)
-        seen = module.sight(roi_features, pack_support(maps))
+        seen = module.sight(x[:1], boxes()[:1], 1 / 16, pack_support(maps))
         output = module.aggregate(roi_features, pack_support(maps))
     assert seen.weights.shape == (4, len(roi_features), 5, 5)
     assert_close(seen.weights.sum(0), torch.ones(len(roi_features), 5, 5), 1e-5)

@@ -23,6 +23,7 @@ from trovid.nn.box_head import (
 from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork
+from trovid.nn.similarity_aggregation import SimilarityAggregation
 from trovid.ops import PackedSupport, pack_support
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 
@@ -47,6 +48,7 @@ class Detector(VideoDetector):
         support_roi_features: Pools the support frames' proposals (plain RoIAlign), where the box
             head uses them.
         box_head: RoI features to class logits and box deltas.
+        aggregation: Sums a level over target and support frames before the RPN sees it.
         delta_stds: Deviations of the deltas x, y, w, h; the box head predicts deltas divided by
             them.
         samples: RoIs an image in the box head's loss.
@@ -66,6 +68,7 @@ class Detector(VideoDetector):
         roi_features: LevelPooler,
         box_head: BoxHead,
         support_roi_features: LevelPooler | None = None,
+        aggregation: SimilarityAggregation | None = None,
         delta_stds: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2),
         samples: int = 256,
         positive_fraction: float = 0.25,
@@ -86,7 +89,9 @@ class Detector(VideoDetector):
         if box_head.uses_support != (support_roi_features is not None):
             raise ValueError("`support_roi_features` must be given exactly where SELSA is used")
         self.roi_features = roi_features
-        self.searched_levels = roi_features.searched_levels
+        self.aggregation = aggregation
+        levels = [] if aggregation is None else [aggregation.level]
+        self.searched_levels = tuple(dict.fromkeys([*roi_features.searched_levels, *levels]))
         self.support_roi_features = support_roi_features
         self.box_head = box_head
         x, y, width, height = delta_stds
@@ -157,7 +162,7 @@ class Detector(VideoDetector):
             For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels and class scores
             Tensor[R, num_classes].
         """
-        features = self.backbone(images)
+        features = self.aggregated(self.backbone(images), support)
         proposals, _ = self.rpn(images, features, image_sizes)
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
@@ -191,6 +196,7 @@ class Detector(VideoDetector):
                 for target in frames[: batch.targets_per_clip]
             ]
             features = {name: level[places] for name, level in features.items()}
+            features = self.aggregated(features, support)
         else:
             features = self.backbone(images)
         proposals, losses = self.rpn(images, features, own, batch.targets)
@@ -221,6 +227,14 @@ class Detector(VideoDetector):
         embeddings = None if support is None else [own.embedding or None for own in support]
         return self.box_head(roi_features, [boxes.shape[0] for boxes in proposals], embeddings)
 
+    def aggregated(
+        self, features: dict[str, Tensor], support: Sequence[Support] | None
+    ) -> dict[str, Tensor]:
+        """The target frames' levels, with one summed over the support frames where that is so."""
+        if self.aggregation is None or support is None:
+            return features
+        return self.aggregation(features, [own.maps[self.aggregation.level] for own in support])
+
     def pool(
         self,
         features: dict[str, Tensor],
@@ -230,10 +244,10 @@ class Detector(VideoDetector):
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
         maps = None
-        if support is not None and self.searched_levels:
+        levels = self.roi_features.searched_levels
+        if support is not None and levels:
             maps = {
-                name: PackedSupport.batch([own.maps[name] for own in support])
-                for name in self.searched_levels
+                name: PackedSupport.batch([own.maps[name] for own in support]) for name in levels
             }
         return self.roi_features(features, proposals, image_sizes, maps)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torchvision
 from torch import nn
 from torchvision.models.detection import FasterRCNN
@@ -28,18 +26,12 @@ def torchvision_network(recipe: TorchvisionModelRecipe) -> FasterRCNN:
 
 def take_over(network: FasterRCNN, recipe: TorchvisionModelRecipe) -> Detector:
     """The detector of a recipe with the parts of torchvision's network."""
-    temporal = recipe.temporal
-    options: dict[str, Any] = {"temporal": temporal is not None, "searched": recipe.searched}
-    if temporal is not None:
-        options |= {
-            "top_k": temporal.top_k,
-            "num_heads": temporal.num_heads,
-            "embedding": temporal.embedding,
-            "bias": temporal.bias,
-            "logit_scale": temporal.logit_scale,
-        }
     detector = from_torchvision(
-        network, class_names=recipe.classes, unused=recipe.unused, **options
+        network,
+        class_names=recipe.classes,
+        unused=recipe.unused,
+        temporal=recipe.temporal or False,
+        searched=recipe.searched,
     )
     detector.temporal_trained = True
     body = detector.backbone.get_submodule("network.body")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -14,11 +14,13 @@ from torchvision.models.detection.faster_rcnn import (
     TwoMLPHead,
 )
 
+from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.torchvision.backbone import TorchvisionBackbone
-from trovid.nn import BoxHead, LevelPooler, RoIAlign, TemporalRoIAlign
+from trovid.nn import BoxHead
 from trovid.nn.batch_norm import keep_statistics
 from trovid.nn.rpn import ProposalNetwork
+from trovid.recipes import SupportRecipe, TemporalRecipe, TrainingFreeRecipe
 
 COCO_OUTPUTS = 91
 COCO_UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
@@ -32,11 +34,11 @@ def from_torchvision(
     *,
     class_names: Sequence[str] | None = None,
     unused: Sequence[int] | None = None,
-    temporal: bool = True,
+    temporal: bool | Literal["training-free"] | SupportRecipe = True,
     searched: str = "own",
     top_k: int = 4,
     num_heads: int = 4,
-    embedding: str = "grouped",
+    embedding: Literal["grouped", "dense"] = "grouped",
     bias: bool = True,
     logit_scale: float = 1.0,
 ) -> Detector:
@@ -44,15 +46,18 @@ def from_torchvision(
 
     Without support frames it finds what torchvision's finds. With them it is the start of a
     fine-tuning: the embedding of the temporal attention is new, so until then a Predictor runs it
-    on single frames (`Detector.temporal_trained`). Modules are taken over, not copied; BatchNorm
-    keeps its statistics in training. Masks and keypoints are left behind.
+    on single frames (`Detector.temporal_trained`), unless it is "training-free". Modules are taken
+    over, not copied; BatchNorm keeps its statistics in training. Masks and keypoints are left
+    behind.
 
     Args:
         model: Faster R-CNN, or Mask or Keypoint R-CNN, of which the boxes are used.
         class_names: Names of the classes; None for "class 1" and so on.
         unused: torchvision's labels that stand for no class, whose probability goes to the
             background; None for those of COCO where the model has its 91 outputs, else none.
-        temporal: Whether to pool with Temporal RoI Align, or with plain RoIAlign.
+        temporal: Whether to pool with Temporal RoI Align, or with plain RoIAlign;
+            "training-free" for the form that has no weights to train, or a recipe of what RoI
+            features take from support frames (`trovid.recipes`), which then says the rest.
         searched: The level of the support frames that a proposal searches: its "own" or the
             "last".
         top_k: K, the most similar cells taken from each support frame.
@@ -81,26 +86,25 @@ def from_torchvision(
     backbone = TorchvisionBackbone(model.backbone)
     pool = heads.box_roi_pool
     levels = _pooled_levels(backbone, pool.featmap_names)
-    extractor = (
-        TemporalRoIAlign(
-            pool.output_size,
-            sampling_ratio=pool.sampling_ratio,
-            channels=backbone.level_channels[levels[0]],
+    if temporal is True:
+        temporal = TemporalRecipe(
             top_k=top_k,
             num_heads=num_heads,
             embedding=embedding,
             bias=bias,
             logit_scale=logit_scale,
         )
-        if temporal
-        else RoIAlign(pool.output_size, sampling_ratio=pool.sampling_ratio)
-    )
-    roi_features = LevelPooler(
-        extractor,
+    elif temporal == "training-free":
+        temporal = TrainingFreeRecipe()
+    recipe = temporal or None
+    roi_features = build_pooler(
+        recipe,
         levels,
+        backbone.level_channels[levels[0]],
+        pooling={"output_size": pool.output_size, "sampling_ratio": pool.sampling_ratio},
+        searched=searched,
         canonical_scale=pool.canonical_scale,
         canonical_level=pool.canonical_level,
-        searched=searched,
     )
     x, y, width, height = (1 / weight for weight in heads.box_coder.weights)
     box_head = _box_head(heads.box_head, heads.box_predictor, unused)
@@ -119,7 +123,7 @@ def from_torchvision(
         smooth_l1_beta=1 / 9,
         smallest_box=SMALLEST_BOX,
     )
-    detector.temporal_trained = not temporal
+    detector.temporal_trained = recipe is None or isinstance(recipe, TrainingFreeRecipe)
     return detector.eval()
 
 

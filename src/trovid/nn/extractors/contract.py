@@ -37,10 +37,12 @@ class Extractor(nn.Module):
     Attributes:
         output_size: (h, w) of the RoI grid.
         searches_support: Whether it looks at the maps of support frames.
+        exportable: Whether `aggregate` is all that it does with them, so that export can trace it.
     """
 
     output_size: tuple[int, int]
     searches_support: bool = False
+    exportable: bool = True
 
     @abstractmethod
     def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
@@ -85,8 +87,21 @@ class Extractor(nn.Module):
             ]
         )
 
-    def sight(self, roi_features: Tensor, support: PackedSupport) -> Sight:
-        """What the positions of Tensor[R, C, h, w] found in the support frames of their video."""
+    def sight(
+        self,
+        features: Tensor,
+        boxes: Sequence[Tensor],
+        spatial_scale: float,
+        support: PackedSupport,
+    ) -> Sight:
+        """What the RoI positions of one target frame found in the support frames of their video.
+
+        Args:
+            features: Tensor[1, C, H, W].
+            boxes: One Tensor[R, 4] in image pixels.
+            spatial_scale: Map pixels per image pixel of `features`.
+            support: The support maps of one video.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not search support frames")
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:

@@ -116,7 +116,7 @@ class TemporalRoIAlign(Extractor):
         self.num_heads = num_heads
         self.logit_scale = logit_scale
         self.backend = backend
-        self.embedding = _embedding(channels, num_heads, embedding, bias, logit_scale)
+        self.embedding = attention_embedding(channels, num_heads, embedding, bias, logit_scale)
 
     def forward(
         self,
@@ -184,16 +184,7 @@ class TemporalRoIAlign(Extractor):
 
     def aggregate(self, roi_features: Tensor, support: PackedSupport) -> Tensor:
         """Eq. 2 to 8 for all support frames at once; see `Extractor.aggregate`."""
-        rows = support.rows
-        frames, cells, channels = rows.shape
-        positions = reference.normalize(roi_features.flatten(2).transpose(1, 2))
-        directions = rows * support.inverse_norms.unsqueeze(-1)
-        similarity = torch.einsum("rpc,tqc->trpq", positions, directions)
-        scores, points = similarity.topk(self.top_k, dim=-1)
-        places = points + torch.arange(frames, device=rows.device).view(-1, 1, 1, 1) * cells
-        found = rows.reshape(-1, channels)[places]
-        similar = (scores.softmax(-1).unsqueeze(-1) * found).sum(-2)
-        similar = similar.transpose(2, 3).unflatten(3, self.output_size)
+        similar, _ = most_similar_sets(roi_features, support, self.top_k)
         if self.embedding is None:
             return reference.average(roi_features, similar)
         weight, bias = self.embedding.weight, self.embedding.bias
@@ -202,8 +193,15 @@ class TemporalRoIAlign(Extractor):
         )
         return output
 
-    def sight(self, roi_features: Tensor, support: PackedSupport) -> Sight:
+    def sight(
+        self,
+        features: Tensor,
+        boxes: Sequence[Tensor],
+        spatial_scale: float,
+        support: PackedSupport,
+    ) -> Sight:
         """See `Extractor.sight`; the weights are averaged over the N groups."""
+        roi_features = self.align(features, boxes, spatial_scale)
         similar, points, scores = most_similar_roi_align(roi_features, support, top_k=self.top_k)
         frames = support.num_frames + 1
         if self.embedding is None:
@@ -239,9 +237,30 @@ class TemporalRoIAlign(Extractor):
         )
 
 
-def _embedding(
+def most_similar_sets(
+    roi_features: Tensor, support: PackedSupport, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Eq. 2 to 4 for all support frames of one video at once, as export traces them.
+
+    Returns:
+        The sets Tensor[T, R, C, h, w], and the K cosines behind each, Tensor[T, R, h, w, K].
+    """
+    rows, grid = support.rows, roi_features.shape[2:]
+    frames, cells, channels = rows.shape
+    positions = reference.normalize(roi_features.flatten(2).transpose(1, 2))
+    directions = rows * support.inverse_norms.unsqueeze(-1)
+    similarity = torch.einsum("rpc,tqc->trpq", positions, directions)
+    scores, points = similarity.topk(top_k, dim=-1)
+    places = points + torch.arange(frames, device=rows.device).view(-1, 1, 1, 1) * cells
+    found = rows.reshape(-1, channels)[places]
+    similar = (scores.softmax(-1).unsqueeze(-1) * found).sum(-2)
+    return similar.transpose(2, 3).unflatten(3, grid), scores.unflatten(2, grid)
+
+
+def attention_embedding(
     channels: int | None, num_heads: int, embedding: str, bias: bool, logit_scale: float
 ) -> TemporalAttentionEmbedding | None:
+    """The embedding of a temporal attention of N = `num_heads`; None for the plain mean, N = 0."""
     if num_heads == 0:
         return None
     if channels is None:

@@ -1,0 +1,72 @@
+"""`trovid compare`: two sets of predictions against labels, on the same videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
+from trovid.errors import TrovidError
+
+FLAG = Parameter(negative="")
+
+
+def compare(
+    a: Path,
+    b: Path,
+    /,
+    *,
+    labels: Path,
+    protocols: str = "coco",
+    resamples: int = 1000,
+    out: Path | None = None,
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Say whether predictions B are better than A, with an interval.
+
+    AP50 of A and of B, and the gain of B over A with its 95 % interval: a paired bootstrap, in
+    which the same videos are drawn for both. An interval that holds 0 may be chance. It speaks of
+    other videos like these, not of another training; with few videos it is too narrow.
+
+    Examples:
+        trovid compare single/val.json temporal/val.json --labels val.json
+        trovid compare a.parquet b.parquet --labels ILSVRC2015 --protocols devkit,voc,coco
+
+    Args:
+        a: Predictions: JSON or Parquet of `trovid detect`, or a folder of Parquet files.
+        b: Predictions of the same frames.
+        labels: Ground truth, as `trovid evaluate` takes it.
+        protocols: Whose AP50, with commas between: coco (also of each group of objects), devkit,
+            voc, epic.
+        resamples: How often the videos are drawn.
+        out: File for the figures, as JSON; replaced where it exists.
+        json: Print the figures as JSON in place of the table.
+    """
+    from trovid.cli.protocols import protocol_names
+    from trovid.datasets.reading import read_dataset
+    from trovid.evaluation.comparison import compare as measure
+    from trovid.files import replacing
+    from trovid.runs.predictions import read_predictions
+
+    if resamples < 1:
+        raise TrovidError("--resamples must be at least 1")
+    names = protocol_names(protocols)
+    truth = read_dataset(labels)
+    (_, first), (_, second) = read_predictions(a), read_predictions(b)
+    titles = (a.stem, b.stem) if a.stem != b.stem else (str(a), str(b))
+    found = measure(first, second, truth, names=titles, protocols=names, resamples=resamples)
+    if json:
+        print_record(found.to_dict())
+    else:
+        from rich.console import Console
+
+        Console().print(found.table().rich())
+    if out is not None:
+        import json as document
+
+        with replacing(out) as partial:
+            partial.write_text(document.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
+        if not json:
+            print(f"figures: {out}")

@@ -1,0 +1,1 @@
+"""How detections are judged: one protocol a file, named as figures are."""

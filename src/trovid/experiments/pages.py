@@ -1,0 +1,199 @@
+"""An experiment's report as JSON, Markdown and a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.files import replacing
+
+GROUPS = ("all", "clean", "deteriorated")
+
+
+def write_experiment(result: dict[str, Any], folder: Path) -> str:
+    """Writes NAME.json, NAME.md and NAME.png into `folder`; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = result["experiment"]
+    page = experiment_page(result)
+    written(folder / f"{name}.json", json.dumps(result, indent=1) + "\n")
+    written(folder / f"{name}.md", page)
+    draw = _curves if any(row["x"] is not None for row in result["rows"]) else _bars
+    _plot(result, folder / f"{name}.png", draw)
+    return page
+
+
+def experiment_page(result: dict[str, Any]) -> str:
+    """The report as a page of tables, in per cent."""
+    rows = result["rows"]
+    groups = [group for group in GROUPS if group in rows[0]["figures"]]
+    seeds = ", ".join(map(str, result["seeds"]))
+    lines = [
+        f"# {result['title']}",
+        "",
+        *(_data(own) for own in result["data"]),
+        "",
+        f"Training seeds {seeds}, the same data, schedule and seeds for all rows. Commit "
+        f"{result['commit']}, {result['machine']}.",
+        *(line for note in result["notes"] for line in ("", note)),
+        "",
+        "AP50 in per cent (COCO, 101 points): mean over seeds ± their standard deviation; for a "
+        "group the other objects are ignored. The paper's figure is of ImageNet VID, with "
+        "ResNet-101.",
+        "",
+        *table(
+            ["row", *groups, "paper"],
+            [
+                [
+                    row["name"],
+                    *(figure_text(row["figures"][group]) for group in groups),
+                    "-" if row["published"] is None else f"{row['published']:.1f}",
+                ]
+                for row in rows
+            ],
+        ),
+        "",
+        *_gains(result, groups),
+        *_order(result),
+        "## Cost",
+        "",
+        "A frame with its support frames encoded, a support frame, and memory above the loaded "
+        "program, each row in a process of its own on one thread; operations by the equations as "
+        "written. Training after the start that all share, mean over seeds.",
+        "",
+        *table(
+            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame", "training, minutes"],
+            [[row["name"], *_cost(row)] for row in rows],
+        ),
+        "",
+        "## Weights",
+        "",
+        *table(
+            ["recipe", "seed", "computed in", "commit", "SHA-256"],
+            sorted({tuple(own) for row in rows for own in _weights(row)}),
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _data(own: dict[str, Any]) -> str:
+    objects = own["objects"]
+    kinds = ", ".join(f"{objects[g]} {g}" for g in GROUPS[1:] if g in objects)
+    return (
+        f"{own['clips']}: {own['videos']} videos, one frame in {own['every']}: {own['frames']} "
+        f"frames, {objects['all']} objects{f' ({kinds})' if kinds else ''}. "
+    )
+
+
+def _gains(result: dict[str, Any], groups: list[str]) -> list[str]:
+    if not result["gains"]:
+        return []
+    published = {row["name"]: row["published"] for row in result["rows"]}
+    rows = []
+    for gain in result["gains"]:
+        both = published[gain["row"]], published[gain["over"]]
+        paper = "-" if None in both else f"{both[0] - both[1]:+.1f}"
+        rows.append([gain["row"], gain["over"], *(gain_text(gain[g]) for g in groups), paper])
+    return [
+        "## Differences",
+        "",
+        "Of the means over seeds, with the 95 % interval of a paired bootstrap over videos "
+        f"({result['resamples']} resamples); their number was fixed before the first look.",
+        "",
+        *table(["row", "over", *groups, "paper"], rows),
+        "",
+    ]
+
+
+def _order(result: dict[str, Any]) -> list[str]:
+    order = result["order"]
+    if not order["pairs"]:
+        return []
+    same = order["pairs"] - len(order["otherwise"])
+    words = [
+        f"Of the {order['pairs']} pairs of rows that the paper tells apart {same} have its order."
+    ]
+    words += [f"Not so: {a} is not above {b}." for a, b in order["otherwise"]]
+    return [" ".join(words), ""]
+
+
+def _cost(row: dict[str, Any]) -> list[str]:
+    cost = row["cost"]
+    minutes = [own["minutes"] for own in row["trained"] if own["minutes"] is not None]
+    trained = f"{sum(minutes) / len(minutes):.0f}" if minutes else "-"
+    if not cost:
+        return ["-", "-", "-", "-", trained]
+    support = f"{cost['support_frame_ms']:.0f}" if cost["support_frames"] else "-"
+    numbers = f"{cost['frame_ms']:.0f}", support, f"{cost['memory_mb']:.0f}"
+    return [*numbers, f"{cost['gflop']:.3g}", trained]
+
+
+def _weights(row: dict[str, Any]) -> list[list[str]]:
+    return [
+        [
+            row["recipe"],
+            str(own["seed"]),
+            own["precision"],
+            own["commit"],
+            f"`{own['sha256'][:16]}`",
+        ]
+        for own in row["trained"]
+    ]
+
+
+def _plot(result: dict[str, Any], path: Path, draw: Any) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    draw(result, axes)
+    axes.grid(alpha=0.3)
+    axes.set_title(result["title"], fontsize=11)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
+    plt.close(figure)
+
+
+def _bars(result: dict[str, Any], axes: Any) -> None:
+    rows = result["rows"]
+    groups = [group for group in GROUPS if group in rows[0]["figures"]]
+    for place, group in enumerate(groups):
+        own = [row["figures"][group] for row in rows]
+        axes.barh(
+            [number + 0.27 * (place - (len(groups) - 1) / 2) for number in range(len(rows))],
+            [100 * figure["mean"] for figure in own],
+            xerr=[100 * (figure["spread"] or 0.0) for figure in own],
+            height=0.25,
+            label=group,
+        )
+    known = [(row["published"], n) for n, row in enumerate(rows) if row["published"] is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "k|", markersize=16, label="paper, ImageNet VID")
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("AP50 (%), mean and deviation over training seeds")
+    axes.legend(loc="lower left")
+
+
+def _curves(result: dict[str, Any], axes: Any) -> None:
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for row in result["rows"]:
+        if row["x"] is not None:
+            curves.setdefault(row["curve"], []).append(row)
+    for name, rows in curves.items():
+        places = [row["x"] for row in rows]
+        own = [row["figures"]["all"] for row in rows]
+        (line,) = axes.plot(places, [100 * figure["mean"] for figure in own], "o-", label=name)
+        low, high = ([100 * figure[end] for figure in own] for end in ("low", "high"))
+        axes.fill_between(places, low, high, alpha=0.12, color=line.get_color())
+        known = [(row["x"], row["published"]) for row in rows if row["published"] is not None]
+        if known:
+            label = f"{name}, paper on ImageNet VID"
+            axes.plot(*zip(*known, strict=True), "x:", color=line.get_color(), label=label)
+    axes.set_xlabel(result["axis"])
+    axes.set_ylabel("AP50 (%), mean over seeds, 95 % interval over videos")
+    axes.legend()

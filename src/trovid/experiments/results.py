@@ -1,0 +1,174 @@
+"""The figures of an experiment's rows: AP50, gains with intervals, order, costs."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trovid.datasets.contract import Dataset
+from trovid.datasets.reading import read_dataset
+from trovid.errors import TrovidError
+from trovid.evaluation import Bootstrap, bootstrap, match_clips, object_groups, pool_frames
+from trovid.evaluation.pool import Pool
+from trovid.experiments.description import Clips, Experiment, Row
+from trovid.experiments.running import Workplace, parts
+from trovid.experiments.scoring import load_detections
+from trovid.storage.hashes import sha256_of
+from trovid.structures import Detections
+from trovid.training.provenance import commit, machine
+from trovid.zoo.weights import read_card
+
+
+def experiment_result(
+    experiment: Experiment, place: Workplace, *, resamples: int = 1000
+) -> dict[str, Any]:
+    """What the report's JSON holds; figures are fractions of 1.
+
+    Raises:
+        TrovidError: If a row was run with other weights than those that are there.
+    """
+    by_clips: dict[Clips, list[Row]] = {}
+    for row in experiment.rows:
+        by_clips.setdefault(experiment.clips_of(row), []).append(row)
+    figures: dict[str, dict[str, Any]] = {}
+    gains: list[dict[str, Any]] = []
+    data: list[dict[str, Any]] = []
+    for clips, rows in by_clips.items():
+        dataset = read_dataset(place.labels(clips), split="val")
+        pools = {row.name: _pools(row, clips, place, dataset) for row in rows}
+        first = pools[rows[0].name][0]
+        groups = {"all": first.objects.counted, **object_groups(first)}
+        found = {name: _bootstrap(pools, active, resamples) for name, active in groups.items()}
+        figures |= {
+            row.name: {group: _figure(found[group], row.name) for group in groups} for row in rows
+        }
+        gains += [
+            {"row": row, "over": over, **{g: _gain(found[g], row, over) for g in groups}}
+            for row, over in experiment.comparisons
+            if row in pools and over in pools
+        ]
+        data.append(
+            {
+                "clips": clips.key if place.data is None else dataset.info or "videos",
+                "videos": len(first.clip_names),
+                "every": place.distance(clips),
+                "frames": len(first.clips),
+                "objects": {name: int(active.sum()) for name, active in groups.items()},
+            }
+        )
+    return {
+        "experiment": experiment.name,
+        "title": experiment.title,
+        "commit": commit(),
+        "machine": machine(place.device),
+        "seeds": list(place.seeds),
+        "resamples": resamples,
+        "data": data,
+        "axis": experiment.axis,
+        "notes": list(experiment.notes),
+        "rows": [_row(row, figures[row.name], place) for row in experiment.rows],
+        "gains": gains,
+        "order": order(
+            {r.name: figures[r.name]["all"]["mean"] for r in experiment.rows}, experiment
+        ),
+    }
+
+
+def order(means: Mapping[str, float], experiment: Experiment) -> dict[str, Any]:
+    """Pairs of rows whose order is not the paper's.
+
+    Args:
+        means: For each row its figure.
+        experiment: Says the paper's.
+    """
+    published = {row.name: row.published for row in experiment.rows if row.published is not None}
+    pairs = [(a, b) for a in published for b in published if published[a] > published[b]]
+    return {
+        "pairs": len(pairs),
+        "otherwise": [[a, b] for a, b in pairs if not means[a] > means[b]],
+    }
+
+
+def _pools(row: Row, clips: Clips, place: Workplace, dataset: Dataset) -> list[Pool]:
+    return [
+        pool_frames(_detections(row, clips, seed, place, dataset), dataset) for seed in place.seeds
+    ]
+
+
+def _detections(
+    row: Row, clips: Clips, seed: int, place: Workplace, dataset: Dataset
+) -> dict[str, list[Detections]]:
+    weights = sha256_of(place.weights(row, seed))
+    videos: dict[str, list[Detections]] = {}
+    for file in parts(place.scores(row, seed, clips), len(dataset.videos)):
+        own, head = load_detections(file, dataset)
+        if head["weights"] != weights or head["every"] != place.distance(clips):
+            raise TrovidError(
+                f"{file} was made with other weights or other frames than are asked for: delete "
+                f"{file.parent} and run the experiment again"
+            )
+        videos |= own
+    return videos
+
+
+def _bootstrap(
+    pools: Mapping[str, Sequence[Pool]], active: NDArray[np.bool_], resamples: int
+) -> Bootstrap:
+    matches = {
+        name: [match_clips(pool, active=active) for pool in own] for name, own in pools.items()
+    }
+    return bootstrap(matches, resamples=resamples)
+
+
+def _figure(result: Bootstrap, name: str) -> dict[str, Any]:
+    seeds = result.seeds[name]
+    spread = float(seeds.std(ddof=1)) if len(seeds) > 1 else math.nan
+    interval = result.figure(name)
+    return {
+        "mean": float(seeds.mean()),
+        "spread": None if math.isnan(spread) else spread,
+        "seeds": seeds.tolist(),
+        "low": interval.low,
+        "high": interval.high,
+    }
+
+
+def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:
+    gain = result.gain(row, over)
+    each = (result.seeds[row] - result.seeds[over]).tolist()
+    return {"value": gain.value, "low": gain.low, "high": gain.high, "seeds": each}
+
+
+def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
+    cards = {seed: read_card(place.weights(row, seed)) for seed in place.seeds}
+    trained = [
+        {
+            "seed": seed,
+            "minutes": card.facts.get("minutes"),
+            "precision": card.facts.get("precision", "unknown"),
+            "commit": card.facts.get("commit", "unknown"),
+            "sha256": sha256_of(place.weights(row, seed)),
+        }
+        for seed, card in cards.items()
+    ]
+    return {
+        "name": row.name,
+        "recipe": place.family.recipe(row).name,
+        "options": row.options(),
+        "published": row.published,
+        "curve": row.curve,
+        "x": row.x,
+        "figures": figures,
+        "trained": trained,
+        "cost": _read_json(place.cost_file(row)),
+    }
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

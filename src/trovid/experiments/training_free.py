@@ -1,0 +1,147 @@
+"""Temporal RoI Align without training: chosen on validation clips, then reported once.
+
+The grid is small and said beforehand, and so is the rule: of the settings whose AP50 of clean
+objects is at most `CLEAN_LOSS` below the single-frame detector's, the one of the highest AP50 of
+all objects; each stage keeps what the stage before chose.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from trovid.experiments.description import Clips, Experiment, Row
+from trovid.experiments.markdown import written
+from trovid.experiments.pages import write_experiment
+from trovid.experiments.results import experiment_result
+from trovid.experiments.running import Workplace, run_experiment
+from trovid.experiments.tables import SINGLE, TROI
+from trovid.recipes import TrainingFreeRecipe
+
+VALIDATION = Clips(split="val", first=0, count=60)
+TEST = Clips(first=1000)
+CLEAN_LOSS = 0.003
+"""Of AP50, that clean frames may lose."""
+FREE = TrainingFreeRecipe()
+
+
+def stages(chosen: TrainingFreeRecipe, stage: int) -> list[TrainingFreeRecipe]:
+    """The settings of a stage, which all differ from what was chosen before in one respect."""
+    if stage == 0:
+        kinds: list[TrainingFreeRecipe] = [replace(chosen, attention="mean", scale=1.0)]
+        kinds += [replace(chosen, attention="dot", scale=scale) for scale in (0.03, 0.1, 0.3)]
+        kinds += [replace(chosen, attention="cosine", scale=scale) for scale in (3.0, 10.0)]
+        kinds += [replace(chosen, attention="projection", scale=s) for s in (1.0, 3.0)]
+        return kinds
+    if stage == 1:
+        return [replace(chosen, num_heads=heads) for heads in (1, 4)]
+    if stage == 2:
+        return [replace(chosen, top_k=top_k) for top_k in (1, 2, 4, 6)]
+    return [
+        chosen,
+        *(replace(chosen, own_weight=weight) for weight in (2.0, 5.0)),
+        *(replace(chosen, similarity_power=power) for power in (2.0, 8.0)),
+        *(replace(chosen, sharpness_power=power) for power in (2.0, 8.0)),
+    ]
+
+
+STAGES = 4
+SUPPORT = (2, 6, 14, 20)
+"""T, looked at in the end; not chosen, since more frames cost more."""
+
+
+def row_of(setting: TrainingFreeRecipe, *, support: str | None = None) -> Row:
+    """The row of a setting, named by what is not the default."""
+    changed = {k: v for k, v in asdict(setting).items() if v != getattr(FREE, k)}
+    words = [f"{name} {value}" for name, value in changed.items()]
+    words += [support] if support else []
+    name = f"training-free: {', '.join(words) or 'dot 0.1, K = 4'}"
+    return Row(name=name, recipe="single", temporal=setting, support=support)
+
+
+def choose(
+    place: Workplace, *, clips: int | None = None, resamples: int = 1000, folder: Path
+) -> Experiment:
+    """Goes through the stages on validation clips and returns the experiment to be reported.
+
+    Writes training-free-val.* with all that was looked at, and training-free-choice.json.
+
+    Args:
+        place: Where and how.
+        clips: So many clips at most; for a try.
+        resamples: Of the bootstrap.
+        folder: Of the reports.
+    """
+    chosen, seen = FREE, dict[str, Row]()
+    for stage in range(STAGES):
+        rows = [row_of(setting) for setting in stages(chosen, stage)]
+        seen |= {row.key: row for row in rows}
+        figures = _figures(_validation("training-free-val", rows, clips), place)
+        chosen = _best(rows, figures)
+    counts = [row_of(chosen, support=f"uniform:{count}") for count in SUPPORT]
+    seen |= {row.key: row for row in counts}
+    everything = _validation("training-free-val", list(seen.values()), clips)
+    run_experiment(everything, place)
+    result = experiment_result(everything, place, resamples=resamples)
+    write_experiment(result, folder)
+    facts = {
+        "chosen": asdict(chosen),
+        "rule": f"clean AP50 at most {CLEAN_LOSS} below single-frame",
+    }
+    written(folder / "training-free-choice.json", json.dumps(facts, indent=1) + "\n")
+    return reported(chosen)
+
+
+def reported(chosen: TrainingFreeRecipe) -> Experiment:
+    """What is reported of a choice, once, on test clips that nobody looked at before."""
+    best = replace(row_of(chosen), name="training-free, chosen")
+    mean = replace(row_of(replace(FREE, attention="mean")), name="training-free, mean, K = 4")
+    plain = replace(row_of(FREE), name="training-free, dot 0.1, K = 4")
+    troi = replace(TROI, name="Temporal RoI Align, trained", published=None)
+    rows = [replace(SINGLE, published=None), mean, plain, best, troi]
+    if best.key == plain.key:
+        rows.remove(plain)
+    pairs = [(row.name, SINGLE.name) for row in rows[1:]]
+    return Experiment(
+        name="training-free",
+        title="Temporal RoI Align without training",
+        clips=TEST,
+        rows=tuple(rows),
+        comparisons=(*pairs, (troi.name, best.name)),
+        notes=(
+            "The setting was chosen on validation clips (training-free-val.md, "
+            "training-free-choice.json) and reported once.",
+        ),
+    )
+
+
+def _validation(name: str, rows: Sequence[Row], clips: int | None) -> Experiment:
+    single = replace(SINGLE, published=None)
+    whole = Experiment(
+        name=name,
+        title="Temporal RoI Align without training: what was looked at to choose",
+        clips=VALIDATION,
+        rows=(single, *rows),
+        comparisons=tuple((row.name, single.name) for row in rows),
+    )
+    return whole if clips is None else whole.with_clips(clips)
+
+
+def _figures(experiment: Experiment, place: Workplace) -> dict[str, dict[str, float]]:
+    """By row and group the mean over seeds."""
+    run_experiment(experiment, place)
+    result = experiment_result(experiment, place, resamples=1)
+    return {
+        row["name"]: {group: own["mean"] for group, own in row["figures"].items()}
+        for row in result["rows"]
+    }
+
+
+def _best(rows: Sequence[Row], figures: dict[str, dict[str, float]]) -> TrainingFreeRecipe:
+    lowest = figures[SINGLE.name]["clean"] - CLEAN_LOSS
+    allowed = [row for row in rows if figures[row.name]["clean"] >= lowest] or rows
+    best: Any = max(allowed, key=lambda row: figures[row.name]["all"])
+    return best.temporal

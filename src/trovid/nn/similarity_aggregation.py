@@ -1,0 +1,50 @@
+"""Image-level aggregation over a window of frames, in the place of RoI-level aggregation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from trovid.ops import PackedSupport, similarity_aggregation
+
+
+class SimilarityAggregation(nn.Module):
+    """One level of the target frame's map replaced by a sum over it and the support frames' maps.
+
+    FGFA without flow: maps are compared and summed at the same place. The embedding is one 3x3
+    convolution with bias and no activation (published code); the sum includes the current frame
+    (in FGFA's training it does not).
+
+    Args:
+        channels: C of the level.
+        level: Its name.
+    """
+
+    def __init__(self, channels: int, level: str) -> None:
+        super().__init__()
+        self.level = level
+        self.embedding = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(
+        self, features: dict[str, Tensor], support: Sequence[PackedSupport]
+    ) -> dict[str, Tensor]:
+        """The levels with the aggregated one among them.
+
+        Args:
+            features: Tensor[B, C, H, W] for each level, the target frames.
+            support: For each of them the maps of its support frames at the level.
+        """
+        maps = []
+        for own, packed in zip(features[self.level], support, strict=True):
+            with torch.autocast(own.device.type, enabled=False):
+                own = own.to(packed.rows.dtype)
+                everything = torch.cat([own[None], packed.maps()])
+                embedded = self.embedding(everything)
+                maps.append(similarity_aggregation(everything, embedded, embedded[0]))
+        return {**features, self.level: torch.stack(maps)}
+
+    def extra_repr(self) -> str:
+        """What `print(module)` shows."""
+        return f"level={self.level!r}"

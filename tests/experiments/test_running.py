@@ -1,0 +1,258 @@
+"""Rows over clips, their costs and their report, with small models and made detections."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.cli.command import trovid_command
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.synthvid import write_split
+from trovid.detectors.building import build_detector
+from trovid.errors import TrovidError
+from trovid.experiments.clips import clips_file, written_clips
+from trovid.experiments.costs import measure_row
+from trovid.experiments.description import Clips, Row
+from trovid.experiments.results import experiment_result, order
+from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
+from trovid.experiments.running import Workplace, missing_jobs
+from trovid.experiments.scoring import load_detections, save_detections
+from trovid.experiments.tables import table1
+from trovid.recipes import TrainingFreeRecipe, load_recipe
+from trovid.storage.hashes import sha256_of
+from trovid.structures import Detections
+from trovid.zoo.weights import save_weights
+
+ROWS = {
+    "single-troi": (
+        Row(name="as trained", recipe="single-troi", support="uniform:3"),
+        Row(name="near", recipe="single-troi", support="consecutive:4"),
+        Row(name="alone", recipe="single-troi", support="uniform:0"),
+        Row(name="K = 1", recipe="single-troi", support="uniform:3", top_k=1),
+    ),
+    "single": (
+        Row(name="single", recipe="single"),
+        Row(
+            name="free", recipe="single", support="uniform:3", temporal=TrainingFreeRecipe(top_k=1)
+        ),
+        Row(name="sequences", recipe="single", seq_nms=True),
+    ),
+}
+
+
+def small_weights(path, name):
+    """A model of small input that finds something everywhere."""
+    recipe = load_recipe(f"synthvid-{name}")
+    recipe = replace(recipe, image=replace(recipe.image, shorter=64, longer=96))
+    torch.manual_seed(0)
+    detector = build_detector(recipe)
+    with torch.no_grad():
+        detector.box_head.class_logits.weight.normal_(std=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, detector, recipe, facts={})
+    return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("clip"), split="test", videos=1)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_that_share_encoded_frames_find_what_each_finds_alone(tmp_path, clip, name):
+    weights, rows = small_weights(tmp_path / "small.safetensors", name), ROWS[name]
+    files = tuple(tmp_path / f"{number}.npz" for number in range(len(rows)))
+    job = RowsJob(weights=weights, data=clip, rows=rows, files=files, first=0, count=9, every=10)
+    run_rows(job)
+    dataset = read_coco_vid(clip)
+    (video,) = dataset.videos
+    found = []
+    for row, file in zip(rows, files, strict=True):
+        videos, head = load_detections(file, dataset)
+        assert head["weights"] == sha256_of(weights)
+        predictor, options = row_model(weights, row)
+        if row.seq_nms:
+            everything = predictor.detect(dataset.path(video.name), options=options)
+            expected = [own for own in everything if own.frame_index % 10 == 0]
+        else:
+            path = dataset.path(video.name)
+            expected = list(predictor.detect(path, frames=[0, 10, 20], options=options))
+        assert [own.frame_index for own in videos[video.name]] == [0, 10, 20]
+        for own, alone in zip(videos[video.name], expected, strict=True):
+            assert len(own) == len(alone) > 0
+            torch.testing.assert_close(own.scores, alone.scores, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(own.boxes, alone.boxes, rtol=1e-3, atol=1e-2)
+        found.append(torch.cat([own.scores for own in videos[video.name]]))
+    assert len({tuple(scores.tolist()) for scores in found}) == len(rows)
+
+
+def test_a_long_video_is_run_row_by_row(tmp_path, clip, monkeypatch):
+    weights = small_weights(tmp_path / "small.safetensors", "single-troi")
+    models = [row_model(weights, ROWS["single-troi"][0])]
+    dataset = read_coco_vid(clip)
+    with dataset.open(dataset.videos[0].name) as reader:
+        (together,) = run_video(models, reader, [0, 10])
+        monkeypatch.setattr("trovid.experiments.row_runs.FRAMES_AT_ONCE", 1)
+        (alone,) = run_video(models, reader, [0, 10])
+    for one, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(one.scores, other.scores)
+
+
+def test_the_cost_of_a_row(tmp_path, clip):
+    weights = small_weights(tmp_path / "small.safetensors", "single-troi")
+    costs = {}
+    for row in ROWS["single-troi"][::2]:
+        file = tmp_path / "costs" / f"{row.key}.json"
+        measure_row(file, weights, row, clip)
+        costs[row.name] = json.loads(file.read_text())
+    helped, alone = costs.values()
+    assert (helped["support_frames"], alone["support_frames"]) == (3, 0)
+    assert helped["frame_ms"] > 0
+    assert helped["gflop"] > alone["gflop"] > 0
+    assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
+
+
+CLIPS = 3
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Table 1 as if it had been run: weights nobody trained, detections made from labels.
+
+    Single-frame misses every third object, MD + averaging calls all by another name.
+    """
+    place = Workplace(out=tmp_path_factory.mktemp("out"), seeds=(0, 1), workers=1)
+    experiment = table1().with_clips(CLIPS)
+    labels = written_clips(place.out, experiment.clips)
+    for split in ("train", "val"):
+        write_split(place.out / "data", split=split, videos=1)
+    dataset = read_coco_vid(labels)
+    for row in experiment.rows:
+        recipe = place.family.recipe(row)
+        detector = build_detector(recipe)
+        for seed in place.seeds:
+            weights = place.weights(row, seed)
+            save_weights(weights, detector, recipe, facts={"minutes": 2.0, "seed": seed})
+            folder = place.scores(row, seed, experiment.clips)
+            folder.mkdir(parents=True)
+            found = {
+                video.name: [
+                    made(truth, row.name)
+                    for truth in dataset.ground_truth(video.name)[:: experiment.clips.every]
+                ]
+                for video in dataset.videos
+            }
+            head = {"weights": sha256_of(weights), "every": experiment.clips.every}
+            save_detections(folder / "00000.npz", found, head)
+        place.cost_file(row).parent.mkdir(parents=True, exist_ok=True)
+        figures = {"frame_ms": 8, "support_frame_ms": 2, "support_frames": 14}
+        place.cost_file(row).write_text(
+            json.dumps({**figures, "memory_mb": 3, "gflop": 1.5, "parameters": 9})
+        )
+    return place
+
+
+def made(truth, name) -> Detections:
+    labels, classes = truth.labels.clone(), len(truth.class_names)
+    wrong = (
+        torch.arange(len(labels)) % 3 == 0 if name == "single-frame" else name == "MD + averaging"
+    )
+    labels = torch.where(torch.as_tensor(wrong), (labels + 1) % classes, labels)
+    return Detections(
+        truth.boxes,
+        torch.full((len(labels),), 0.9),
+        labels,
+        truth.class_names,
+        truth.frame_index,
+        image_size=truth.image_size,
+    )
+
+
+def test_a_finished_table_is_reported_by_the_command(capsys, place):
+    words = ["--out", place.out, "--seeds", "2", "--clips", CLIPS, "--resamples", "20"]
+    status, out, complaints = trovid_command(
+        capsys, "experiment", "table1", *map(str, words), "--json"
+    )
+    assert (status, complaints) == (0, [])
+    result = json.loads(out)
+    figures = {row["name"]: row["figures"]["all"]["mean"] for row in result["rows"]}
+    assert figures["MS + attention"] == figures["MD + attention"] == pytest.approx(1)
+    assert 0.2 < figures["single-frame"] < 0.9
+    assert figures["MD + averaging"] < 0.1
+    gain = result["gains"][0]
+    assert (gain["row"], gain["over"]) == ("MS + attention", "single-frame")
+    assert gain["all"]["low"] <= gain["all"]["value"] <= gain["all"]["high"]
+    assert len(gain["all"]["seeds"]) == 2
+    page = (place.out / "report" / "table1.md").read_text()
+    assert "| MS + attention | 100.0 ± 0.0 |" in page
+    assert "| 80.5 |" in page
+    assert "Not so: MS + attention is not above MD + attention." in page
+    assert "| MD + averaging | 8 | 2 | 3 | 1.5 | 2 |" in page
+    assert sha256_of(place.weights(table1().rows[0], 0))[:16] in page
+    assert (place.out / "report" / "table1.png").stat().st_size > 5000
+    assert json.loads((place.out / "report" / "table1.json").read_text())["seeds"] == [0, 1]
+
+
+def test_only_what_is_missing_is_run_and_rows_of_a_model_go_together(place):
+    experiment = table1().with_clips(CLIPS)
+    assert missing_jobs(experiment, place) == []
+    row = experiment.rows[-1]
+    file = place.scores(row, 1, experiment.clips) / "00000.npz"
+    kept = file.read_bytes()
+    file.unlink()
+    other = replace(row, name="K = 2", top_k=2)
+    jobs = missing_jobs(replace(experiment, rows=(*experiment.rows, other)), place)
+    file.write_bytes(kept)
+    assert [(len(job.rows), job.weights.stem[-1]) for job in jobs] == [(1, "0"), (2, "1")]
+
+
+def test_results_of_other_weights_are_refused(place):
+    experiment = table1().with_clips(CLIPS)
+    weights = place.weights(experiment.rows[0], 0)
+    kept = weights.read_bytes()
+    recipe = place.family.recipe(experiment.rows[0])
+    save_weights(weights, build_detector(recipe), recipe, facts={})
+    with pytest.raises(TrovidError, match="was made with other weights"):
+        experiment_result(experiment, place, resamples=2)
+    weights.write_bytes(kept)
+
+
+def test_order_counts_what_the_paper_tells_apart():
+    experiment = table1()
+    means = {row.name: row.published for row in experiment.rows}
+    assert order(means, experiment) == {"pairs": 10, "otherwise": []}
+    means["MD + averaging"] = 99.0
+    assert len(order(means, experiment)["otherwise"]) == 4
+
+
+def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
+    clips = Clips(first=600, count=1)
+    path = written_clips(tmp_path, clips)
+    before = path.stat().st_mtime_ns
+    assert written_clips(tmp_path, clips) == path == clips_file(tmp_path, clips)
+    assert path.stat().st_mtime_ns == before
+    assert read_coco_vid(path).info["first"] == 600
+    labels = json.loads(path.read_text())
+    labels["info"]["version"] = "1"
+    path.write_text(json.dumps(labels))
+    with pytest.raises(TrovidError, match="is of SynthVID 1, but this is SynthVID 2"):
+        written_clips(tmp_path, clips)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["table1", "--seeds", "0"], "must be at least 1"),
+        (["table1", "--embed"], "--embed belongs to"),
+        (["table1", "--every", "2"], "--every belongs to"),
+        (["training-free", "--data", "x"], "training-free is of SynthVID alone"),
+    ],
+)
+def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):
+    status, _, complaints = trovid_command(capsys, "experiment", *words, "--out", tmp_path / "o")
+    assert status == 2
+    assert message in complaints[0]
+    assert list(tmp_path.iterdir()) == []

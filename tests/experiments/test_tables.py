@@ -1,0 +1,95 @@
+"""The paper's experiments: what they compare, and that they can be run."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from trovid.cli.experiment import ORDER
+from trovid.experiments.description import IMAGENET_VID, SYNTHVID, Row
+from trovid.experiments.tables import EXPERIMENTS
+from trovid.experiments.training_free import (
+    CLEAN_LOSS,
+    FREE,
+    STAGES,
+    _best,
+    reported,
+    row_of,
+    stages,
+)
+from trovid.recipes import TrainingFreeRecipe
+
+WHOLE = {**{name: make() for name, make in EXPERIMENTS.items()}, "training-free": reported(FREE)}
+OF_SYNTHVID = ("strength", "training-free")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_rows_have_recipes_and_comparisons_have_rows(name):
+    experiment = WHOLE[name]
+    names = [row.name for row in experiment.rows]
+    assert len(set(names)) == len(names)
+    assert {word for pair in experiment.comparisons for word in pair} <= set(names)
+    for family in (SYNTHVID,) if name in OF_SYNTHVID else (SYNTHVID, IMAGENET_VID):
+        for row in experiment.rows:
+            assert family.recipe(row).training.steps > 0
+            if name.startswith("table") and row.recipe != "fgfa" and family is IMAGENET_VID:
+                assert row.published in (None, family.recipe(row).published)
+
+
+def test_the_command_knows_every_experiment():
+    assert set(ORDER) == set(WHOLE)
+    assert ORDER.index("table1") < ORDER.index("table2") < ORDER.index("training-free")
+
+
+def test_no_clip_is_one_that_was_looked_at_before():
+    """Test clips before 600 were; those of two experiments either are the same or differ."""
+    spans = {e.clips_of(row) for e in WHOLE.values() for row in e.rows}
+    for clips in spans:
+        assert (clips.split, clips.first >= 600) == ("test", True)
+    starts = sorted({(clips.first, clips.first + clips.count) for clips in spans})
+    for (_, end), (first, _) in itertools.pairwise(starts):
+        assert end <= first
+    assert WHOLE["fig5"].clips.frames >= 208
+    assert WHOLE["fig5"].clips.count >= 100
+    assert WHOLE["table1"].clips.count >= 300
+
+
+def test_rows_of_the_same_model_and_options_share_results_and_no_others_do():
+    rows = [row for e in WHOLE.values() for row in e.rows]
+    keys: dict[tuple, dict] = {}
+    for row in rows:
+        assert keys.setdefault((row.recipe, row.key), row.options()) == row.options()
+    assert Row(name="a", recipe="x").key == Row(name="b", recipe="x", published=1.0).key
+    assert Row(name="a", recipe="x", top_k=2).key != Row(name="a", recipe="x", top_k=3).key
+
+
+def test_a_try_takes_the_first_clips():
+    smaller = WHOLE["strength"].with_clips(5)
+    assert {smaller.clips_of(row).count for row in smaller.rows} == {5}
+    assert smaller.clips.first == WHOLE["strength"].clips.first
+
+
+def test_each_stage_changes_one_thing_and_the_best_harmless_setting_is_chosen():
+    for stage in range(STAGES):
+        rows = [row_of(setting) for setting in stages(FREE, stage)]
+        assert len({row.name for row in rows}) == len(rows) >= 2
+    one, other = stages(FREE, 2)[:2]
+    rows = [row_of(one), row_of(other)]
+    single = {"clean": 0.9, "all": 0.5}
+    figures = {
+        "single-frame": single,
+        rows[0].name: {"clean": 0.9 - 2 * CLEAN_LOSS, "all": 0.8},
+        rows[1].name: {"clean": 0.9, "all": 0.7},
+    }
+    assert _best(rows, figures) == other
+    figures[rows[1].name]["clean"] = 0.8
+    assert _best(rows, figures) == one  # none is harmless
+
+
+def test_what_is_reported_has_the_choice_and_the_usual_forms():
+    chosen = TrainingFreeRecipe(top_k=1, attention="cosine", scale=10.0)
+    names = [row.name for row in reported(chosen).rows]
+    assert len(names) == 5
+    assert len(reported(FREE).rows) == 4
+    assert names[0] == "single-frame"

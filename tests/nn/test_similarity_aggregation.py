@@ -1,0 +1,77 @@
+"""FGFA's aggregation without flow: the published sum and gradients, and a detector with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests import shared
+from tests.detectors.candidates import CANDIDATES
+from tests.ops.compare import assert_close
+from trovid.detectors.building import build_detector
+from trovid.nn import SimilarityAggregation
+from trovid.ops import pack_support, similarity_aggregation
+from trovid.recipes import load_recipe
+from trovid.structures import TrainingBatch
+
+CASE = shared.SHARED / "parity" / "fgfa" / "aggregate_gradients.npz"
+
+
+def test_the_published_sum_and_its_gradients():
+    if not CASE.exists():
+        pytest.skip(f"{CASE} is absent")
+    with np.load(CASE) as arrays:
+        case = {key: torch.from_numpy(arrays[key]) for key in arrays}
+    names = ("current", "warped", "weight", "bias")
+    leaves = [case[key].requires_grad_() for key in names]
+    current, warped, weight, bias = leaves
+
+    def embed(maps):
+        return torch.nn.functional.conv2d(maps, weight, bias, padding=1)
+
+    output = similarity_aggregation(warped, embed(warped), embed(current)[0])
+    assert_close(output, case["output"][0], 1e-12)
+    output.backward(case["grad_output"][0])
+    for name, leaf in zip(names, leaves, strict=True):
+        assert_close(leaf.grad, case[f"grad_{name}"], 1e-12, name)
+
+
+def test_the_sum_includes_the_current_frame_and_goes_place_by_place():
+    torch.manual_seed(0)
+    stage = SimilarityAggregation(4, "c4")
+    target, support = torch.rand(2, 4, 5, 6), torch.rand(2, 3, 4, 5, 6)
+    packed = [pack_support(support[0]), pack_support(support[1, :0])]
+    levels = {"c3": torch.rand(2, 4, 10, 12), "c4": target}
+    found = stage(levels, packed)
+    assert found["c3"] is levels["c3"]
+    assert_close(found["c4"][1], target[1], 1e-6)  # no support frame
+    everything = torch.cat([target[:1], support[0]])
+    embedded = stage.embedding(everything)
+    for y, x in ((0, 0), (2, 5)):
+        cosines = torch.cosine_similarity(embedded[:, :, y, x], embedded[:1, :, y, x], dim=1)
+        expected = cosines.softmax(0) @ everything[:, :, y, x]
+        assert_close(found["c4"][0, :, y, x], expected, 1e-5)
+
+
+def test_wrong_shapes():
+    maps = torch.rand(3, 4, 5, 6)
+    with pytest.raises(ValueError, match=r"must have shapes \[3, 4, 5, 6\] and \[4, 5, 6\]"):
+        similarity_aggregation(maps, maps[:2], maps[0])
+
+
+def test_a_detector_with_it_trains_and_detects():
+    torch.manual_seed(0)
+    detector = build_detector(load_recipe("synthvid-fgfa"))
+    assert (detector.searched_levels, detector.roi_features.searched_levels) == (("0",), ())
+    images = torch.rand(3, 3, 64, 96)
+    target = {"boxes": torch.tensor([[20.0, 10.0, 70.0, 50.0]]), "labels": torch.tensor([3])}
+    losses = detector.train()(TrainingBatch(images, [[0, 1, 2]], 1, [target]))
+    sum(losses.values()).backward()
+    assert detector.aggregation.embedding.weight.grad.abs().max() > 0
+    detector.eval()
+    with torch.no_grad():
+        support = detector.encode(images[1:])
+        (alone,) = detector.detect(images[:1], options=CANDIDATES)
+        (helped,) = detector.detect(images[:1], [support], options=CANDIDATES)
+    assert alone.boxes.shape != helped.boxes.shape or not torch.equal(alone.boxes, helped.boxes)
