@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trovid.datasets import imagenet_vid, imagenet_vid_truth, json_formats
+from trovid.datasets import (
+    davis,
+    imagenet_vid,
+    imagenet_vid_truth,
+    json_formats,
+    mot,
+    youtube_vis,
+)
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.splitting import split_videos
@@ -38,6 +45,15 @@ class Format:
 
 FORMATS = (
     Format(
+        "YouTube-VIS",
+        "train.json or train/instances.json (OVIS: annotations_train.json) and train/JPEGImages",
+        youtube_vis.is_youtube_vis,
+        youtube_vis.youtube_vis_splits,
+        lambda path, split, faults, progress: youtube_vis.read_youtube_vis(
+            path, split, faults=faults
+        ),
+    ),
+    Format(
         "JSON",
         "a JSON file, or a folder with train.json and val.json, or with one JSON file",
         json_formats.recognises,
@@ -52,6 +68,20 @@ FORMATS = (
         lambda path, split, faults, progress: imagenet_vid.read_imagenet_vid(
             path, split or "train", progress=progress
         ),
+    ),
+    Format(
+        "DAVIS",
+        "JPEGImages and Annotations with a folder for each sequence, maybe ImageSets",
+        davis.is_davis,
+        davis.davis_splits,
+        lambda path, split, faults, progress: davis.read_davis(path, split, progress=progress),
+    ),
+    Format(
+        "MOT Challenge",
+        "train with a folder for each sequence: img1, gt/gt.txt, seqinfo.ini",
+        mot.is_mot,
+        mot.mot_splits,
+        lambda path, split, faults, progress: mot.read_mot(path, split, progress=progress),
     ),
     Format(
         "ImageNet VID's ground truth",
@@ -111,7 +141,8 @@ def read_dataset(
     there = known.splits(path)
     if not there and not path.is_dir():
         return known.read(path, None, faults, progress)
-    if split is None or split in there or split == "test" or (there and "train" not in there):
+    undivided = "val" not in there and (not there or "train" in there)
+    if split in (None, "test") or not undivided:
         return known.read(path, split, faults, progress)
     whole = known.read(path, "train" if there else None, faults, progress)
     train, val = split_videos(whole)

@@ -286,7 +286,11 @@ def _code(segmentation: Any, size: tuple[int, int]) -> bytes:
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("must have run lengths that are whole and not negative")
         lengths = run_lengths.checked(np.array(counts, dtype=np.float64), size).astype(np.int64)
-        return _encoded(_drawn(lengths, size))
+        if not lengths[1:].all():
+            return _encoded(_drawn(lengths, size))
+        code = mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        assert isinstance(code, dict)
+        return code["counts"]
     if isinstance(counts, str):
         counts = counts.encode("utf-8")
     if not isinstance(counts, bytes):

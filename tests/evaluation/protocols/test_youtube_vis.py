@@ -12,8 +12,8 @@ import pytest
 
 from tests import shared
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
-from trovid.evaluation.tracks import Tracks, track_overlaps
 from trovid.structures import Masks
+from trovid.structures.tracks import Tracks, track_overlaps
 
 SIZE = (12, 15)
 PARITY = shared.SHARED / "parity" / "evaluation" / "video_instances_seed1.json.gz"

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.evaluation.tracks import Tracks, track_overlaps
+from trovid.structures.tracks import Tracks, track_overlaps
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)

@@ -9,9 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
-from trovid.structures import Detections, Masks
+from trovid.structures.detections import Detections
+from trovid.structures.masks import Masks
 
 Shapes = Masks | NDArray[np.float64]
 """Masks of a frame, or boxes [N, 4] x1 y1 x2 y2."""
@@ -122,49 +122,6 @@ class Tracks:
             self.crowd[chosen],
             self.sizes[chosen],
         )
-
-
-def true_tracks(
-    dataset: Dataset, name: str, frames: Sequence[int] | None = None, *, masks: bool = True
-) -> Tracks:
-    """The labelled tracks of a video.
-
-    A track is a crowd where one of its labels is a crowd or ignored. Its size is that which the
-    labels state (attribute `area`), else it is measured.
-
-    Args:
-        dataset: The data set.
-        name: Name of the video.
-        frames: Indices of the frames that count; None for the labelled ones.
-        masks: Whether the tracks are of masks; else they are of boxes.
-
-    Raises:
-        TrovidError: If masks are wanted and an object has none.
-    """
-    own = dataset.objects[dataset.rows(name)]
-    wanted = dataset.labelled_frames(name) if frames is None else np.asarray(frames)
-    video = dataset.video(name)
-    own = own[np.flatnonzero(np.isin(own.frames, wanted))]
-    if masks and len(own) and (own.masks is None or not all(own.masks)):
-        raise TrovidError(f"the labels of video '{name}' have no masks for all objects")
-    ids, first, tracks = np.unique(own.instance_ids, return_index=True, return_inverse=True)
-    parts: list[tuple[NDArray[np.int64], Shapes]] = []
-    for index in wanted.tolist():
-        rows = np.flatnonzero(own.frames == index)
-        seen, kept = np.unique(tracks[rows], return_index=True)
-        rows = rows[kept]
-        codes = () if own.masks is None else own.masks[rows]
-        shapes = Masks((video.height, video.width), tuple(codes)) if masks else own.boxes[rows]
-        parts.append((seen, shapes))
-    crowd = np.zeros(len(ids), dtype=np.bool_)
-    np.logical_or.at(crowd, tracks, ~own.counted)
-    sizes = None
-    areas = own.attributes.get("area")
-    if masks and areas is not None and not np.isnan(areas).any():
-        sums = np.bincount(tracks, areas.astype(np.float64), len(ids))
-        sizes = sums / np.maximum(np.bincount(tracks, areas > 0, len(ids)), 1)
-    labels = own.labels[first].astype(np.int64)
-    return Tracks.make(labels, np.ones(len(ids)), parts, crowd=crowd, sizes=sizes)
 
 
 def track_overlaps(found: Tracks, true: Tracks) -> NDArray[np.float64]:

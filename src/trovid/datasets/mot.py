@@ -1,0 +1,269 @@
+"""MOT Challenge (MOT15, 16, 17, 20) as it is distributed, and results in its form."""
+
+from __future__ import annotations
+
+import configparser
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.imagenet_vid import Progress
+from trovid.datasets.objects import ObjectRows
+from trovid.errors import TrovidError
+from trovid.files import replacing
+from trovid.structures import Detections, Video
+from trovid.video.images import images_in, read_size
+
+log = logging.getLogger("trovid")
+CLASSES = (
+    "pedestrian",
+    "person on vehicle",
+    "car",
+    "bicycle",
+    "motorbike",
+    "non motorized vehicle",
+    "static person",
+    "distractor",
+    "occluder",
+    "occluder on the ground",
+    "occluder full",
+    "reflection",
+    "crowd",
+)
+"""MOT16's numbers from 1."""
+DISTRACTORS = frozenset(("person on vehicle", "static person", "distractor", "reflection"))
+"""What the protocol forgives: detections on these are taken away before anything is counted."""
+DETECTORS = ("-FRCNN", "-SDP", "-DPM")
+"""Endings by which MOT17 tells apart copies of one sequence; the first that is there is read."""
+BOX_DECIMALS, SCORE_DECIMALS = 2, 5
+
+
+def is_mot(path: Path) -> bool:
+    """Whether a folder is a sequence (gt/gt.txt), or holds some, directly or in train."""
+    return path.is_dir() and bool(_sequences(path) or _sequences(path / "train"))
+
+
+def mot_splits(path: Path) -> tuple[str, ...]:
+    """The splits that are folders of labelled sequences (the labels of test are not published)."""
+    return tuple(split for split in ("train", "val", "test") if _sequences(path / split))
+
+
+def read_mot(path: Path, split: str | None = None, *, progress: Progress | None = None) -> Dataset:
+    """The labelled sequences of a folder.
+
+    Every frame is labelled. Rows whose flag (the seventh field) is 0 are ignored: they need not be
+    found. MOT17's copies of a sequence (one for each public detector) are read once. Visibility
+    becomes an attribute. The class is the eighth field, and pedestrian where there is none
+    (MOT15); classes that do not occur are left out.
+
+    Args:
+        path: A sequence (gt/gt.txt, img1, maybe seqinfo.ini), a folder of sequences, or a folder
+            with train.
+        split: "train", "val" or "test" of a folder that has them; None: all sequences.
+        progress: Called with (sequences done, sequences in all).
+
+    Raises:
+        TrovidError: If a file cannot be read or a row does not fit; the message names file and
+            line.
+    """
+    folders = _sequences(path / split) if split else _sequences(path) or _sequences(path / "train")
+    if not folders:
+        raise TrovidError(f"{path / (split or '.')}: holds no sequence (a folder with gt/gt.txt)")
+    chosen = _without_copies(folders)
+    entries, found = [], []
+    for done, folder in enumerate(chosen, 1):
+        entry, measures = _entry(folder)
+        entries.append(entry)
+        for where, row in _rows(folder / "gt/gt.txt", 6):
+            if not 1 <= row[0] <= measures.num_frames:
+                raise TrovidError(
+                    f"{where}: frame must lie in 1..{measures.num_frames}, but is {row[0]:.0f}"
+                )
+            label = int(row[7]) if len(row) > 7 and row[7] >= 1 else 1
+            if label > len(CLASSES):
+                raise TrovidError(f"{where}: class must lie in 1..{len(CLASSES)}, but is {label}")
+            if row[4] > 0 and row[5] > 0:
+                found.append((done - 1, row, label))
+        if progress:
+            progress(done, len(chosen))
+    used = sorted({label for *_, label in found} | {1})
+    rows = ObjectRows()
+    for number, row, label in found:
+        rows.add(
+            number,
+            int(row[0]) - 1,
+            used.index(label),
+            (row[2], row[3], row[2] + row[4], row[3] + row[5]),
+            instance_id=int(row[1]) if row[1] >= 0 else None,
+            ignore=len(row) > 6 and row[6] == 0,
+            attributes={"visibility": row[8]} if len(row) > 8 else {},
+        )
+    names = [CLASSES[label - 1] for label in used]
+    info = {"name": "MOT Challenge", **({"split": split} if split else {})}
+    return Dataset(names, entries, rows.objects(), info=info)
+
+
+def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detections]]]) -> None:
+    """Writes FOLDER/NAME.txt for each video: frame from 1, identity, x, y, width, height, score.
+
+    Args:
+        folder: Made where absent.
+        videos: Name and frames of each video; classes are not written, the form has no place for
+            them.
+
+    Raises:
+        TrovidError: If a file cannot be written, or detections have no `track_ids`.
+    """
+    for name, frames in videos:
+        lines = []
+        for frame in frames:
+            if frame.track_ids is None and len(frame):
+                raise TrovidError(
+                    f"the detections of frame {frame.frame_index} of video '{name}' have no "
+                    "identities: predict with `trovid detect --track`"
+                )
+            ids = [] if frame.track_ids is None else frame.track_ids.tolist()
+            rows = zip(ids, frame.boxes.double().tolist(), frame.scores.tolist(), strict=True)
+            for track, (x1, y1, x2, y2), score in rows:
+                box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
+                fields = (frame.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
+                lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
+        with replacing(folder / f"{name}.txt") as partial:
+            partial.write_text("".join(lines), encoding="ascii")
+
+
+def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]]:
+    """Reads results of any program in this form; every detection is of the first class.
+
+    Args:
+        path: A folder with NAME.txt for each sequence, or one such file.
+        dataset: The data set that they are of; a sequence without a file has no detections.
+
+    Returns:
+        By the video's name all its frames.
+
+    Raises:
+        TrovidError: If a file cannot be read, is of no video, or a row does not fit.
+    """
+    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    if not files:
+        raise TrovidError(f"{path}: holds no results (NAME.txt for each sequence)")
+    of: dict[str, Path] = {}
+    for file in files:
+        name = file.stem if file.stem in dataset else _known(file.stem, dataset)
+        if name is None:
+            raise TrovidError(f"{file}: the labels have no video '{file.stem}'")
+        of[name] = file
+    return {v.name: _detections(of.get(v.name), v, dataset.class_names) for v in dataset.videos}
+
+
+def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -> list[Detections]:
+    rows: dict[int, list[list[float]]] = {}
+    for where, row in _rows(file, 6) if file else ():
+        if not 1 <= row[0] <= video.num_frames:
+            raise TrovidError(
+                f"{where}: frame must lie in 1..{video.num_frames}, but is {row[0]:.0f}"
+            )
+        rows.setdefault(int(row[0]) - 1, []).append(row)
+    frames = []
+    for index in range(video.num_frames):
+        own = rows.get(index, [])
+        boxes = torch.tensor([row[2:6] for row in own], dtype=torch.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        frames.append(
+            Detections(
+                boxes,
+                torch.tensor([row[6] if len(row) > 6 else 1.0 for row in own]),
+                torch.zeros(len(own), dtype=torch.int64),
+                class_names,
+                index,
+                image_size=(video.height, video.width),
+                track_ids=torch.tensor([int(row[1]) for row in own], dtype=torch.int64),
+            )
+        )
+    return frames
+
+
+def _known(stem: str, dataset: Dataset) -> str | None:
+    """The video that is the same sequence with another public detector."""
+    base = _base(stem)
+    return next((video.name for video in dataset.videos if _base(video.name) == base), None)
+
+
+def _base(name: str) -> str:
+    return next((name.removesuffix(end) for end in DETECTORS if name.endswith(end)), name)
+
+
+def _without_copies(folders: Sequence[Path]) -> list[Path]:
+    copies: dict[str, list[Path]] = {}
+    for folder in folders:
+        copies.setdefault(_base(folder.name), []).append(folder)
+    chosen = [
+        min(own, key=lambda p: next((i for i, e in enumerate(DETECTORS) if p.name.endswith(e)), 9))
+        for own in copies.values()
+    ]
+    if len(chosen) < len(folders):
+        log.warning(
+            "%s: %d sequences are copies with other public detections, and are read once",
+            folders[0].parent,
+            len(folders) - len(chosen),
+        )
+    return chosen
+
+
+def _sequences(path: Path) -> list[Path]:
+    if (path / "gt/gt.txt").is_file():
+        return [path]
+    return sorted(file.parent.parent for file in path.glob("*/gt/gt.txt"))
+
+
+def _entry(folder: Path) -> tuple[VideoEntry, Video]:
+    facts: Mapping[str, str] = {}
+    if (folder / "seqinfo.ini").is_file():
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(folder / "seqinfo.ini", encoding="utf-8")
+            facts = dict(parser["Sequence"])
+        except (configparser.Error, KeyError, UnicodeDecodeError) as error:
+            reason = str(error).replace("\n", " ")
+            raise TrovidError(f"{folder / 'seqinfo.ini'}: cannot be read: {reason}") from error
+    images = folder / re.sub(r"[^\w.-]", "", facts.get("imdir", "img1"))
+    try:
+        measures = [int(facts[name]) for name in ("seqlength", "imheight", "imwidth")]
+        rate = float(facts.get("framerate", 0))
+    except KeyError:
+        files = images_in(images)
+        measures, rate = [len(files), *read_size(files[0])], 0.0
+    except ValueError as error:
+        raise TrovidError(f"{folder / 'seqinfo.ini'}: holds no number: {error}") from error
+    if min(measures) < 1 or not 0 <= rate < 1e6:
+        raise TrovidError(
+            f"{folder / 'seqinfo.ini'}: a measure is out of range: {measures}, {rate}"
+        )
+    video = Video(folder.name, *measures, rate)
+    return VideoEntry(video, str(images), range(video.num_frames)), video
+
+
+def _rows(path: Path, fewest: int) -> Iterator[tuple[str, list[float]]]:
+    """The rows of a file, each with its place."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrovidError(f"{path}: cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = [float(field) for field in re.split(r"[,\s]+", line.strip().rstrip(","))]
+        except ValueError as error:
+            raise TrovidError(f"{where}: must hold numbers, but is {line[:60]!r}") from error
+        if len(row) < fewest or not all(abs(field) < 1e9 for field in row):
+            raise TrovidError(
+                f"{where}: must hold frame, identity, x, y, width, height, but is {line[:60]!r}"
+            )
+        yield where, row

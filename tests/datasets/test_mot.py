@@ -1,0 +1,137 @@
+"""MOT Challenge in and out: a small tree in the layout of MOT17, results there and back."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+from PIL import Image
+
+from trovid.datasets.mot import read_mot, read_mot_results, write_mot_results
+from trovid.datasets.reading import read_dataset, splits_of
+from trovid.errors import TrovidError
+from trovid.structures import Detections
+
+ROWS = """1,1,10,5,8,20,1,1,1
+1,2,30,5,8,20,0,7,0.25
+2,1,11,5,8,20,1,1,0.5
+2,2,31,5,8,20,0,1,1
+"""
+INFO = """[Sequence]
+name=MOT17-02-FRCNN
+imDir=img1
+frameRate=30
+seqLength=2
+imWidth=64
+imHeight=48
+imExt=.jpg
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("MOT17-02-DPM", "MOT17-02-FRCNN", "MOT17-04-SDP"):
+        folder = tmp_path / "train" / name
+        (folder / "gt").mkdir(parents=True)
+        (folder / "img1").mkdir()
+        (folder / "gt/gt.txt").write_text(ROWS)
+        (folder / "seqinfo.ini").write_text(INFO)
+        for frame in (1, 2):
+            Image.new("RGB", (64, 48)).save(folder / "img1" / f"{frame:06d}.jpg")
+    (tmp_path / "test/MOT17-01-DPM/img1").mkdir(parents=True)
+    return tmp_path
+
+
+def test_a_tree_in_the_real_layout(root, caplog):
+    assert splits_of(root) == ("train",)
+    with caplog.at_level(logging.WARNING):
+        labels = read_dataset(root, split=None)
+    assert "1 sequences are copies" in caplog.text
+    assert [video.name for video in labels.videos] == ["MOT17-02-FRCNN", "MOT17-04-SDP"]
+    assert labels.class_names == ("pedestrian", "static person")
+    assert labels.videos[0].frame_rate == 30
+    first, second = labels.ground_truth("MOT17-02-FRCNN")
+    assert first.boxes.tolist() == [[10, 5, 18, 25], [30, 5, 38, 25]]
+    assert first.labels.tolist() == [0, 1]
+    assert first.instance_ids.tolist() == [1, 2]
+    assert first.ignore.tolist() == [False, True]
+    assert second.ignore.tolist() == [False, True]
+    assert second.attributes["visibility"].tolist() == [0.5, 1]
+    assert labels.open("MOT17-04-SDP").video.num_frames == 2
+
+
+def test_a_single_sequence_without_its_information(root):
+    folder = root / "train/MOT17-04-SDP"
+    (folder / "seqinfo.ini").unlink()
+    (folder / "gt/gt.txt").write_text("1 3 1 2 3 4 1 -1 -1 -1\n")
+    labels = read_mot(folder)
+    assert labels.class_names == ("pedestrian",)
+    assert (labels.videos[0].num_frames, labels.videos[0].width) == (2, 64)
+    assert labels.ground_truth("MOT17-04-SDP")[0].boxes.tolist() == [[1, 2, 4, 6]]
+
+
+def test_results_there_and_back(root, tmp_path):
+    labels = read_mot(root / "train")
+    frames = [
+        Detections(
+            torch.tensor([[1.25, 2, 11.5, 12], [3, 4, 5, 6]])[:count],
+            torch.tensor([0.9, 0.5])[:count],
+            torch.zeros(count, dtype=torch.long),
+            labels.class_names,
+            index,
+            image_size=(48, 64),
+            track_ids=torch.tensor([7, 3])[:count],
+        )
+        for index, count in enumerate((2, 0))
+    ]
+    out = tmp_path / "out"
+    write_mot_results(out, [("MOT17-02-DPM", frames)])
+    lines = (out / "MOT17-02-DPM.txt").read_text().splitlines()
+    assert lines[0] == "1,7,1.25,2.0,10.25,10.0,0.9,-1,-1,-1"
+    found = read_mot_results(out, labels)
+    assert [len(frame) for frame in found["MOT17-02-FRCNN"]] == [2, 0]
+    assert [len(frame) for frame in found["MOT17-04-SDP"]] == [0, 0]
+    again = found["MOT17-02-FRCNN"][0]
+    assert torch.equal(again.boxes, frames[0].boxes)
+    assert again.track_ids.tolist() == [7, 3]
+    nameless = Detections(frames[0].boxes, frames[0].scores, frames[0].labels, ("a", "b"))
+    with pytest.raises(TrovidError, match="frame 0 of video 'x' have no identities"):
+        write_mot_results(out, [("x", [nameless])])
+    assert not (out / "x.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,1,10,5,eight,20,1,1,1", "must hold numbers"),
+        ("1,1,10,5", "must hold frame, identity, x, y, width, height"),
+        ("3,1,10,5,8,20,1,1,1", r"frame must lie in 1\.\.2, but is 3"),
+        ("0,1,10,5,8,20,1,1,1", r"frame must lie in 1\.\.2, but is 0"),
+        ("1,1,nan,5,8,20,1,1,1", "must hold frame"),
+        ("1,1,10,5,8,20,1,14,1", r"class must lie in 1\.\.13, but is 14"),
+    ],
+)
+def test_damaged_rows_are_named(root, row, message):
+    path = root / "train/MOT17-04-SDP/gt/gt.txt"
+    path.write_text(ROWS + row + "\n")
+    with pytest.raises(TrovidError, match=rf"gt\.txt:5: {message}"):
+        read_mot(root)
+
+
+def test_damaged_information_and_results_are_named(root, tmp_path):
+    labels = read_mot(root)
+    (root / "x.txt").write_text("1,1,1,1,1,1,1\n")
+    with pytest.raises(TrovidError, match="the labels have no video 'x'"):
+        read_mot_results(root / "x.txt", labels)
+    with pytest.raises(TrovidError, match="holds no results"):
+        read_mot_results(root / "train", labels)
+    info = root / "train/MOT17-04-SDP/seqinfo.ini"
+    info.write_text(INFO.replace("seqLength=2", "seqLength=two"))
+    with pytest.raises(TrovidError, match="holds no number"):
+        read_mot(root)
+    info.write_text("nothing")
+    with pytest.raises(TrovidError, match=r"seqinfo\.ini: cannot be read"):
+        read_mot(root)
+    with pytest.raises(TrovidError, match="holds no sequence"):
+        read_mot(root, "test")
