@@ -51,7 +51,7 @@ def train(
 
     Examples:
         trovid train --data my-videos
-        trovid train --data my-videos --steps 3000 --set model.rpn.nms=0.6 --set image.shorter=256
+        trovid train --data my-videos --steps 3000 --set image.shorter=256
         trovid train synthvid-selsa-troi
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -128,7 +129,7 @@ def _add(
     except ValueError as error:
         faults.add("unreadable-labels", str(error), place=where)
         return
-    for before, after in zip(keys, keys[1:], strict=False):
+    for before, after in pairwise(keys):
         if before.frame == after.frame:
             faults.add("repeated-id", f"frame {after.frame} comes twice", place=where)
     keys = list({key.frame: key for key in keys}.values())

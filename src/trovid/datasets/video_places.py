@@ -10,7 +10,7 @@ from trovid.structures import Video
 from trovid.video.glance import glance
 from trovid.video.images import images_in, read_size
 
-PLACES = (".", "videos", "data", "images", "..", "../videos", "../data", "../images")
+PLACES = (".", "videos", "data", "images", "..", "../videos", "../data", "../images", "../..")
 UPLOAD = re.compile(r"^[0-9a-f]{6,}-")
 """What Label Studio puts before the name of an uploaded file."""
 
@@ -25,8 +25,8 @@ def find_video(folder: Path, stated: str) -> Path | None:
     name = re.split(r"[?#]", stated)[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
     names = [name, UPLOAD.sub("", name)]
     names += [other.rpartition(".")[0] for other in names]
-    for place in PLACES:
-        for word in dict.fromkeys(names):
+    for word in dict.fromkeys(names):
+        for place in PLACES:
             if word not in ("", ".", "..") and (folder / place / word).exists():
                 return folder / place / word
     return None

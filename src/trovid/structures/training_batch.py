@@ -16,7 +16,8 @@ class TrainingBatch:
         frame_indices: For each clip the indices of its T + 1 frames in the video; negative ones
             stand for copies of the target in a video that has no other frame.
         targets_per_clip: How many of them are target frames: 1, or all T + 1.
-        targets: For each target frame `boxes` Tensor[N, 4] and `labels` Tensor[N].
+        targets: For each target frame `boxes` Tensor[N, 4] and `labels` Tensor[N]; where crowds or
+            ignored objects are there, `ignored` Tensor[M, 4]: their boxes.
         image_sizes: Height and width of each image before padding; None where there is none.
     """
 

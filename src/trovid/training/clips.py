@@ -36,6 +36,7 @@ class DrawnClips:
         labels: For each target frame [N].
         colours: Source of chance for the exchange of colours; None for none.
         videos: For each clip the name of its video.
+        ignored: For each target frame [M, 4], boxes of crowds and ignored objects.
     """
 
     frames: list[np.ndarray]
@@ -45,6 +46,7 @@ class DrawnClips:
     labels: list[NDArray[np.int64]]
     colours: np.random.RandomState | None
     videos: tuple[str, ...] = ()
+    ignored: tuple[NDArray[np.float32], ...] = ()
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
@@ -55,6 +57,9 @@ class DrawnClips:
             }
             for boxes, labels in zip(self.boxes, self.labels, strict=True)
         ]
+        for target, ignored in zip(targets, self.ignored, strict=False):
+            if len(ignored):
+                target["ignored"] = torch.from_numpy(ignored).to(device)
         sizes = [frames.shape[1:3] for frames in self.frames for _ in frames]
         images = self._images(transform, device)
         return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
@@ -133,7 +138,7 @@ class TrainingClips:
         rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
-        frames, indices, boxes, labels, names = [], [], [], [], []
+        frames, indices, boxes, labels, names, ignored = [], [], [], [], [], []
         for _ in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
             support = self._draw_support(video, target, settings, rng)
@@ -146,13 +151,15 @@ class TrainingClips:
             size = (clip.shape[1], clip.shape[2])
             for truth in self.dataset.ground_truth(video.name, frames=chosen[:per_clip]):
                 scale = torch.tensor(size) / torch.tensor(truth.image_size)
-                own = truth.boxes[truth.counted] * scale.flip(0).repeat(2)
+                every = truth.boxes * scale.flip(0).repeat(2)
                 if mirrored:
-                    own[:, [0, 2]] = size[1] - own[:, [2, 0]]
-                boxes.append(own.numpy())
+                    every[:, [0, 2]] = size[1] - every[:, [2, 0]]
+                boxes.append(every[truth.counted].numpy())
                 labels.append(truth.labels[truth.counted].numpy())
+                ignored.append(every[~truth.counted].numpy())
         source = colours if settings.colour_augmentation else None
-        return DrawnClips(frames, indices, per_clip, boxes, labels, source, tuple(names))
+        apart = (tuple(names), tuple(ignored))
+        return DrawnClips(frames, indices, per_clip, boxes, labels, source, *apart)
 
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video, and one of its labelled frames."""

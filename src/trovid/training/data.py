@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trovid.datasets.check import check_data
 from trovid.datasets.contract import Dataset
-from trovid.datasets.reading import division, read_dataset, splits_of
+from trovid.datasets.reading import division, format_of, read_dataset, splits_of
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
@@ -91,6 +91,7 @@ def check(path: Path, *, splits: Sequence[str], say: Say) -> None:
     Raises:
         TrovidError: If there is an error; all of them were said.
     """
+    format_of(path)
     with bar("checking data", unit="videos") as tick:
         report = check_data(path, splits=splits, cache=cache_folder() / "checks", progress=tick)
     for finding in report.findings:
