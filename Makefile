@@ -60,8 +60,9 @@ lint: $(STAMP)
 	@TY_MAX_PARALLELISM=1 $(BIN)/ty check --quiet src/trovid  # with several threads its findings vary
 
 slow: $(STAMP)
-	@echo "Running the long tests ..."
-	@$(BIN)/python -m pytest -q -n 2 -m slow
+	@seed=$${TROVID_FUZZ_SEED:-$$(date +%s)}; \
+	  echo "Running the long tests, the fuzz with TROVID_FUZZ_SEED=$$seed ..."; \
+	  TROVID_FUZZ_SEED=$$seed $(BIN)/python -m pytest -q -n 2 -m slow
 
 weights: $(STAMP)
 	@echo "Training, evaluating and embedding the four models; call again to go on after a stop ..."

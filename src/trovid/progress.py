@@ -9,6 +9,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from trovid.errors import printable
+
 QUIET_VARIABLE = "TROVID_QUIET"
 """Environment variable that hides all progress; `--quiet` sets it."""
 
@@ -35,6 +37,7 @@ def bar(
     Yields:
         A function to call with (done, total) or (done, total, detail); a total of 0 is unknown.
     """
+    title = printable(title)
     if not shown or os.environ.get(QUIET_VARIABLE):
         yield lambda done, total, detail="": None
     elif sys.stderr.isatty():

@@ -101,6 +101,7 @@ def test_a_wrong_backend_is_one_line(place):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_noted_first(number, capsys):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the back ignores it
     wish = StopWish()
     with wish.noting() as stop:
         assert not stop()

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.cli.tiny_model import save_tiny_model
+from tests.external import need_package
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
 from trovid.evaluation import Report
@@ -128,6 +130,8 @@ def test_broken_labels_are_named(labels, failure):
         (["found.json"], "need --labels"),
         (["found.json", "--model", "m"], "either a PREDICTIONS file"),
         (["--model", "m"], "needs --data"),
+        (["--model", "m", "--data", "d.json", "--shard", "0/2"], "needs --out"),
+        (["f.json", "--labels", "d.json", "--shard", "0/2"], "goes with --model"),
         (["--model", "m", "--data", "d.json", "--every", "0"], "at least 1"),
         (["--model", "m", "--data", "d.json", "--support", "all"], "support"),
     ],
@@ -150,6 +154,27 @@ def test_a_model_over_videos(write_labels, tmp_path):
     head = Report.load(file).head
     assert (head["model"], head["videos"], head["frames"], head["objects"]) == ("random", 1, 3, 3)
     assert head["labelled_frames"] == 10
+
+
+def test_shards_write_the_same_bytes_as_one_process(write_labels, tmp_path):
+    need_package("pyarrow")
+    weights = save_tiny_model(tmp_path / "tiny.safetensors")
+    recipe = load_recipe("synthvid-selsa-troi")
+    labels = _write_clips(write_labels, tmp_path, recipe)
+    words = ["--model", weights, "--data", labels, "--device", "cpu"]
+    one, many = tmp_path / "one" / "r.json", tmp_path / "many" / "r.json"
+    assert _run(*words, "--out", one).returncode == 0
+    first = _run(*words, "--out", many, "--shard", "1/3")
+    assert first.returncode == 0, first.stderr
+    assert "videos of other shards are missing" in first.stdout
+    assert not many.exists()
+    second = _run(*words, "--out", many, "--shard", "2/3")
+    assert second.returncode == 0, second.stderr
+    assert many.read_bytes() == one.read_bytes()
+    assert json.loads(one.read_text())["head"]["detections"] > 0
+    many.unlink()
+    assert _run(*words, "--out", many, "--shard", "0/3").returncode == 0  # all is there already
+    assert many.read_bytes() == one.read_bytes()
 
 
 def _write_clips(write_labels, tmp_path, recipe: Recipe):

@@ -52,6 +52,15 @@ def exported(predictors, tmp_path_factory):
     return graphs
 
 
+@needs_newer_torch
+def test_what_is_there_is_not_replaced_unless_told(predictors, tmp_path):
+    file = tmp_path / "synthvid-selsa-encode.onnx"
+    file.write_text("mine")
+    with pytest.raises(TrovidError, match=f"{file}: exists; give `overwrite` or another `out`"):
+        export(predictors["synthvid-selsa"], tmp_path, frame_size=(256, 256))
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
 @pytest.fixture(scope="module")
 def frames(predictors) -> list[Frame]:
     """A clip in the size that the graphs take, so that both sides see the same pixels."""

@@ -141,7 +141,8 @@ class Evil:
         (lambda s: s | {"bn1.bias": torch.ones(3)}, r"bn1.bias must be a tensor of shape \[64\]"),
         (lambda s: s | {"bn1.bias": torch.full((64,), torch.nan)}, "bn1.bias holds values that"),
         (lambda s: s | {"bn1.bias": Evil()}, "not a checkpoint of tensors alone"),
-        (lambda s: {"epoch": 3}, "another network .missing"),
+        (lambda s: {"epoch": 3}, "must hold tensors by name, but 'epoch' is a int"),
+        (lambda s: {}, "another network .missing"),
     ],
 )
 def test_another_file_is_refused_and_changes_nothing(change, message, tmp_path, capsys):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from trovid.errors import printable
+
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows of equally many cells as lines; the first row is the heading.
@@ -20,4 +22,4 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
 
 def print_columns(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints a heading and rows of equally many cells in aligned columns."""
-    print(columns([heading, *rows]))
+    print(columns([[printable(cell) for cell in row] for row in (heading, *rows)]))

@@ -31,8 +31,8 @@ def compare(
     other videos like these, not of another training; with few videos it is too narrow.
 
     Examples:
-        trovid compare single/val.json temporal/val.json --labels val.json
-        trovid compare a.parquet b.parquet --labels ILSVRC2015 --protocols devkit,voc,coco
+        trovid compare single.json temporal.json --labels val.json
+        trovid compare a.parquet b.parquet --labels val.json --protocols coco,voc
 
     Args:
         a: Predictions: JSON or Parquet of `trovid detect`, or a folder of Parquet files.

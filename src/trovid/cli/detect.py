@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 import trovid
+from trovid.cli.detect_shard import check_alone, detect_shard
 from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain
@@ -19,6 +20,7 @@ from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
+    from trovid.inference import Predictor
     from trovid.structures import Detections
 
 OPTION = Parameter(negative="")
@@ -26,7 +28,7 @@ OPTION = Parameter(negative="")
 
 def detect(
     *videos: str | Path,
-    out: Path = Path("trovid-detect"),
+    out: str | Path = Path("trovid-detect"),
     model: ModelName = "synthvid-selsa-troi",
     score: float | None = None,
     classes: str | None = None,
@@ -44,6 +46,7 @@ def detect(
     video: bool = True,
     csv: bool = True,
     coco: Annotated[bool, OPTION] = False,
+    parquet: Annotated[bool, OPTION] = False,
     sheet: Annotated[bool, OPTION] = False,
     timeline: Annotated[bool, OPTION] = False,
     side_by_side: Annotated[bool, OPTION] = False,
@@ -51,7 +54,9 @@ def detect(
     labels: Path | None = None,
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
+    shard: str | None = None,
     frame_rate: float = FALLBACK_RATE,
+    allow_playlist: Annotated[bool, OPTION] = False,
     batch: int = 1,
     device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
@@ -68,8 +73,8 @@ def detect(
 
     The default model knows the 20 pictograms of the built-in benchmark SynthVID and nothing else.
 
-    Results that exist are kept: say --overwrite or --resume. Ctrl-C and SIGTERM complete the files
-    with what was done; the same command with --resume goes on there.
+    Results that exist are kept: say --overwrite or --resume. Ctrl-C, SIGTERM and SIGHUP
+    complete the files with what was done; the same command with --resume goes on there.
 
     Exit status: 0 all done; 1 done with losses (a line names each: a video failed, is damaged or
     was interrupted); 2 nothing done.
@@ -84,12 +89,13 @@ def detect(
         trovid detect street.mp4 --beside other/street.json --timeline
         trovid detect webcam --online --out live
         trovid detect rtsp://192.0.2.7/door --online --lookahead 5 --end 60
+        trovid detect videos/ --shard 0/4 --out results
 
     Args:
         videos: Video files, folders of images (in the order of the numbers in their names),
             folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
             and stream addresses.
-        out: Folder for the results; made where absent.
+        out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.
         score: Lowest score that is kept; by default the one that was best in the model's own
             validation where its card says it (models trained on one's own data), else 0.5.
@@ -112,6 +118,7 @@ def detect(
         video: Whether to write the annotated video.
         csv: Whether to write the CSV file.
         coco: Write NAME.coco.json too, a list of COCO results.
+        parquet: Write NAME.parquet too, one row a detection.
         sheet: Write NAME.png too, evenly spaced frames on one picture.
         timeline: Draw the score of each object over time under the video.
         side_by_side: Show the source beside the detections in the annotated video.
@@ -121,7 +128,13 @@ def detect(
             drawn in thin white dashes.
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
+        shard: This process's part of the videos below one folder (or address, such as s3://...),
+            as i/n with i from 0, or auto in a Slurm array or under torchrun. For each video OUT
+            receives PATH.parquet and nothing else; the same command again does what is missing,
+            and `trovid merge` makes one file of all.
         frame_rate: Frames per second of folders, which do not know it.
+        allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
+            names are read.
         batch: Videos that are run at once and share the batch; faster on a GPU.
         device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
@@ -158,31 +171,58 @@ def detect(
         online=online,
         lookahead=lookahead,
     )
+
+    def load() -> Predictor:
+        return trovid.load(
+            model,
+            device=device,
+            precision=precision,
+            compile=compile,
+            deterministic=deterministic,
+            temporal=temporal,
+        )
+
+    if shard is not None:
+        other = {
+            "--resume": resume,
+            "--online": online,
+            "--coco": coco,
+            "--sheet": sheet,
+            "--timeline": timeline,
+            "--side-by-side": side_by_side,
+            "--beside": beside,
+            "--labels": labels,
+            "--batch": batch > 1,
+            "--allow-playlist": allow_playlist,
+        }
+        check_alone([name for name, given in other.items() if given], videos)
+        return detect_shard(load, options, videos[0], out, shard, overwrite, frame_rate, json)
     pictures = Pictures(
         timeline=timeline,
         side_by_side=side_by_side,
         labels=_labels(labels),
         beside=_beside(beside),
     )
-    kinds = {"video": video, "csv": csv, "coco": coco, "sheet": sheet, "json": True}
+    kinds = {
+        "video": video,
+        "csv": csv,
+        "coco": coco,
+        "sheet": sheet,
+        "parquet": parquet,
+        "json": True,
+    }
     results = []
     with stop_wish() as stop:
         runs = Batch(
-            load=lambda: trovid.load(
-                model,
-                device=device,
-                precision=precision,
-                compile=compile,
-                deterministic=deterministic,
-                temporal=temporal,
-            ),
+            load=load,
             options=options,
-            out=out,
+            out=Path(out),
             kinds={kind for kind, wanted in kinds.items() if wanted},
             pictures=pictures,
             overwrite=overwrite,
             resume=resume,
             frame_rate=frame_rate,
+            allow_playlist=allow_playlist,
             at_once=batch,
             stop=stop,
             show_progress=not json,
@@ -209,11 +249,11 @@ def _labels(path: Path | None) -> Dataset | None:
 
 def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:
     """By the name of its model (numbered where it repeats) what each run found."""
-    from trovid.runs.predictions import read_predictions
+    from trovid.runs.predictions import read_frames
 
     results: dict[str, dict[str, list[Detections]]] = {}
     for path in paths:
-        head, found = read_predictions(path)
+        head, found = read_frames(path)
         title = str(head.get("model", path.stem))
         same = sum(known == title or known.startswith(f"{title} (") for known in results)
         results[f"{title} ({same + 1})" if same else title] = found

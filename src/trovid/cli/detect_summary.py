@@ -8,6 +8,7 @@ from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from trovid.cli.messages import print_record
+from trovid.errors import printable
 
 if TYPE_CHECKING:
     from trovid.runs.batch import Result
@@ -57,6 +58,7 @@ def print_table(results: Sequence[Result]) -> None:
     """A table of the inputs, and the files that were written."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
@@ -68,12 +70,12 @@ def print_table(results: Sequence[Result]) -> None:
     if any(result.outcome and result.outcome.latencies for result in results):
         table.add_column("latency, ms", justify="right")
     for result in results:
-        table.add_row(result.source, *_figures(result.outcome, result.state))
+        table.add_row(escape(printable(result.source)), *_figures(result.outcome, result.state))
     console.print(table)
     for result in results:
         if result.job is not None and result.outcome is not None:
             for file in result.job.files.values():
-                print(f"  {file}")
+                print(printable(f"  {file}"))
 
 
 def _figures(outcome: Outcome | None, state: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,7 +17,9 @@ from trovid.errors import TrovidError
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.evaluation.report import Report
-    from trovid.structures import Detections
+    from trovid.inference import Predictor
+    from trovid.progress import Tick
+    from trovid.structures import Detections, DetectOptions, VideoDetections
 
 FLAG = Parameter(negative="")
 
@@ -42,6 +44,7 @@ def evaluate(
     protocols: str | None = None,
     resamples: int = 0,
     batch: int = 1,
+    shard: str | None = None,
     device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
     compile: Annotated[bool, FLAG] = False,
@@ -60,6 +63,7 @@ def evaluate(
         trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
         trovid evaluate found.json --labels labels.json --protocols devkit,voc
+        trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
     Args:
         predictions: JSON of `trovid detect`.
@@ -86,6 +90,9 @@ def evaluate(
         resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
             none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
+        shard: This process's part of the videos of --data, as i/n with i from 0, or auto in a Slurm
+            array or under torchrun. What each finds is kept beside OUT (OUT.shards); the process
+            that finds all of it there writes OUT, the same as one process alone.
         device: Where the model runs: auto, cpu, cuda, mps.
         precision: Of the backbone's later convolutions; fp16 needs a GPU.
         compile: Let torch.compile make the backbone: slow at the first frame, faster then.
@@ -99,6 +106,8 @@ def evaluate(
         raise TrovidError("--resamples must not be negative")
     measuring = {"protocols": names, "resamples": resamples}
     if predictions is not None:
+        if shard is not None:
+            raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
         _of_file(predictions, labels, seq_nms, measuring, out, json)
@@ -107,6 +116,8 @@ def evaluate(
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
         if every < 1 or batch < 1 or (videos is not None and videos < 1):
             raise TrovidError("--every, --videos and --batch must be at least 1")
+        if shard is not None and out is None:
+            raise TrovidError("--shard needs --out REPORT.json, beside which the parts are kept")
         if batch > 1 and seq_nms:
             raise TrovidError("--seq-nms goes through one video at a time: leave out --batch")
         options = {
@@ -125,7 +136,7 @@ def evaluate(
             "temporal": temporal,
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, running, options, measuring, out, json)
+        _of_model(str(model), data, frames, running, options, measuring, shard, out, json)
 
 
 def _of_file(
@@ -138,7 +149,7 @@ def _of_file(
 ) -> None:
     from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
-    from trovid.runs.predictions import read_predictions
+    from trovid.runs.predictions import read_frames, read_predictions
 
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)
@@ -148,7 +159,8 @@ def _of_file(
         "labels": labels.name,
     }
     if seq_nms:
-        found = {name: suppress_along_sequences(frames) for name, frames in found.items()}
+        _, frames = read_frames(predictions)
+        found = {name: suppress_along_sequences(own) for name, own in frames.items()}
         facts["seq_nms"] = True
     _print_report(found, truth, facts, measuring, predictions, out, json)
 
@@ -160,6 +172,7 @@ def _of_model(
     running: dict[str, Any],
     options: dict[str, Any],
     measuring: Mapping[str, Any],
+    shard: str | None,
     out: Path | None,
     json: bool,
 ) -> None:
@@ -172,8 +185,15 @@ def _of_model(
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)
     predictor = trovid.load(model, **running)
+    found: Mapping[str, Sequence[Detections] | VideoDetections] | None
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
-        found = by_video(run_dataset(predictor, truth, **frames, progress=tick, options=wanted))
+        if shard is None:
+            found = by_video(run_dataset(predictor, truth, **frames, progress=tick, options=wanted))
+        else:
+            assert out is not None
+            found = _of_shards(predictor, truth, wanted, frames, shard, out, tick)
+    if found is None:
+        return
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     facts = {
         "model": predictor.name,
@@ -186,8 +206,32 @@ def _of_model(
     _print_report(found, truth, facts, measuring, data, out, json)
 
 
+def _of_shards(
+    predictor: Predictor,
+    truth: Dataset,
+    options: DetectOptions,
+    frames: dict[str, Any],
+    shard: str,
+    out: Path,
+    tick: Tick,
+) -> Mapping[str, VideoDetections] | None:
+    """What all shards have found; None, and a word, where some is missing yet."""
+    from trovid.runs.dataset_shards import DatasetShards
+    from trovid.runs.shard import Shard
+
+    own = Shard.parse(shard)
+    folder = out.with_suffix(".shards")
+    shards = DatasetShards(folder, predictor, truth, options, **frames)
+    shards.run(own, progress=tick)
+    missing = shards.missing
+    if missing:
+        print(f"shard {own} is done; {len(missing)} videos of other shards are missing: {folder}")
+        return None
+    return shards.predictions()
+
+
 def _print_report(
-    found: dict[str, list[Detections]],
+    found: Mapping[str, Sequence[Detections] | VideoDetections],
     truth: Dataset,
     facts: Mapping[str, object],
     measuring: Mapping[str, Any],

@@ -23,10 +23,13 @@ Name = Literal[
     "table4",
     "table6",
     "strength",
+    "unseen",
+    "correspondence",
     "all",
 ]
 ORDER = get_args(Name)[1:-1]
 """What "all" makes, in this order."""
+SYNTHVID_ALONE = ("training-free", "strength", "unseen", "correspondence")
 
 
 def experiment(
@@ -49,9 +52,11 @@ def experiment(
     """Train what a table compares, run it over test clips, and report.
 
     `synthvid` compares the four detectors that come with trovid; table1 to table6 and fig5 are the
-    paper's, training-free is Temporal RoI Align without any training, strength goes over the
-    strength of the deteriorations, and all makes these one after the other. Every report has the
-    paper's figures beside its own, intervals, costs, and the weights' hashes.
+    paper's; training-free is Temporal RoI Align without any training; strength goes over the
+    strength of the deteriorations, unseen over conditions that training has not; correspondence
+    asks how often the most similar cell lies on the same object; all makes these one after the
+    other. Every report has the paper's figures beside its own, intervals, costs, and the weights'
+    hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
     command can be stopped and called again, and tables share what they have in common. On 2 cores
@@ -84,7 +89,7 @@ def experiment(
         raise TrovidError("--seeds, --clips, --every, --workers and --resamples must be at least 1")
     if embed and name != "synthvid":
         raise TrovidError("--embed belongs to `trovid experiment synthvid`")
-    if data is not None and name in ("synthvid", "training-free", "strength"):
+    if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
     if every is not None and name != "synthvid" and data is None:
         raise TrovidError("--every belongs to `synthvid` and to --data")
@@ -119,7 +124,7 @@ def experiment(
             device=device,
             every=every or 1,
         )
-        left = ("training-free", "strength") if data is not None else ()
+        left = SYNTHVID_ALONE if data is not None else ()
         names = [one for one in ORDER if one not in left] if name == "all" else [name]
         results = {one: _table(one, place, clips, resamples, folder) for one in names}
     if json:
@@ -151,6 +156,10 @@ def _table(name: str, place: Any, clips: int | None, resamples: int, folder: Pat
     from trovid.experiments.tables import EXPERIMENTS
     from trovid.experiments.training_free import choose
 
+    if name == "correspondence":
+        from trovid.experiments.correspondence_report import run_correspondence
+
+        return run_correspondence(place, clips=clips, resamples=resamples, folder=folder)
     if name == "training-free":
         wanted = choose(place, clips=clips, resamples=resamples, folder=folder)
     else:

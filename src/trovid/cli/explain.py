@@ -38,6 +38,7 @@ def explain(
     out: Path | None = None,
     overwrite: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
+    allow_playlist: Annotated[bool, FLAG] = False,
     device: DeviceName = "auto",
     json: Annotated[bool, FLAG] = False,
 ) -> None:
@@ -66,6 +67,8 @@ def explain(
         out: The PNG file; by default VIDEO-explained.png in the current folder.
         overwrite: Replace the file where it exists.
         frame_rate: Frames per second of folders of images, which do not know it.
+        allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
+            names are read.
         device: Where to run: auto, cpu, cuda, cuda:1, mps.
         json: Print box, points, cosines and weights as JSON.
     """
@@ -86,7 +89,7 @@ def explain(
         raise TrovidError(f"{target}: exists; give --overwrite or another --out")
 
     predictor = trovid.load(model, device=device)
-    with open_video(video, frame_rate=frame_rate) as reader:
+    with open_video(video, frame_rate=frame_rate, allow_playlist=allow_playlist) as reader:
         index = _index(reader, frame, time)
         if place is None:
             found = explanations.surest_detection(

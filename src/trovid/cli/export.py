@@ -26,6 +26,7 @@ def export(
     score: float = 0.05,
     nms: float | None = None,
     max_detections: int | None = None,
+    overwrite: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Write a model as a file that other programs run: ONNX or torch.export.
@@ -49,6 +50,7 @@ def export(
         score: Lowest score that is kept.
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
         max_detections: Detections at most; by default the model's own.
+        overwrite: Replace files that exist.
         json: Print the files as JSON.
     """
     match = re.fullmatch(r"(\d+)x(\d+)", frame_size)
@@ -66,6 +68,7 @@ def export(
         frame_size=(int(match[1]), int(match[2])),
         support=support,
         support_frames=support_frames,
+        overwrite=overwrite,
         options=DetectOptions(score=score, nms=nms, max_detections=max_detections),
     )
     if json:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from trovid.cli.detect_summary import DONE, DONE_WITH_LOSSES, NOTHING_DONE
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain, print_record
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, printable
 
 if TYPE_CHECKING:
     from trovid.video.info import VideoFacts
@@ -22,6 +22,7 @@ MEGABYTE = 1e6
 def info(
     *videos: str | Path,
     frame_rate: float = FALLBACK_RATE,
+    allow_playlist: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Say what videos really hold: streams, size, rotation, frame rate, frames, damage.
@@ -38,6 +39,8 @@ def info(
     Args:
         videos: Video files, folders of images, folders of videos, patterns in quotes.
         frame_rate: Frames per second of folders of images, which do not know it.
+        allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
+            names are read.
         json: Print everything as JSON.
     """
     from trovid.runs.jobs import find_inputs
@@ -54,9 +57,10 @@ def info(
             for source in find_inputs(word):
                 if is_live(source):
                     raise TrovidError(f"{source}: a stream has no end; name a file")
-                found.append(video_facts(source, frame_rate=frame_rate))
+                facts = video_facts(source, frame_rate=frame_rate, allow_playlist=allow_playlist)
+                found.append(facts)
                 if not json:
-                    print(_page(found[-1]))
+                    print(_page(facts))
         except BrokenPipeError:
             raise
         except (TrovidError, OSError) as error:
@@ -82,7 +86,8 @@ def _page(facts: VideoFacts) -> str:
         *(("damage", problem) for problem in facts.problems or ("none",)),
     ]
     width = max(len(name) for name, _ in rows)
-    return "\n".join([facts.source, *(f"  {name.ljust(width)}  {text}" for name, text in rows)])
+    lines = [facts.source, *(f"  {name.ljust(width)}  {text}" for name, text in rows)]
+    return "\n".join(map(printable, lines))
 
 
 def _stream(stream: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from trovid.progress import QUIET_VARIABLE
 
 SUMMARIES = {
     "detect": "Find objects in videos: annotated MP4, JSON and CSV.",
+    "merge": "Make one file of the results of all shards.",
     "info": "Say what a video really holds: streams, frame rate, frames, damage.",
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",

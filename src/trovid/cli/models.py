@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
 from trovid.cli.names import ModelName
+from trovid.errors import printable
 
 if TYPE_CHECKING:
     from trovid.zoo.catalogue import CatalogueEntry
@@ -79,6 +80,7 @@ def show(name: ModelName, /, *, json: Annotated[bool, Parameter(negative="")] = 
         "weights": entry.place + file,
     }
     for key, value in rows.items():
+        value = printable(value)
         lines = textwrap.wrap(value, 88, break_long_words=False, break_on_hyphens=False)
         print(f"{key:9}" + f"\n{'':9}".join(lines))
 

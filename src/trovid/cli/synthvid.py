@@ -23,7 +23,7 @@ def synthvid(
     strength: float | None = None,
     frames: int = 24,
     size: int = 256,
-    setting: Literal["classes", "twins"] = "classes",
+    setting: Literal["classes", "twins", "unseen"] = "classes",
     format: Literal["mp4", "png"] = "mp4",
     workers: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
@@ -49,7 +49,8 @@ def synthvid(
         frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
         setting: The benchmark (classes), or clips in which two objects of one class hide each
-            other (twins), for figures of identity; give it a folder of its own.
+            other (twins), for figures of identity, or backgrounds and sizes that training has not
+            (unseen); give it a folder of its own.
         format: H.264 video, or a folder of PNG images a clip (exact, about ten times as large).
         workers: Processes; the number of cores by default.
         json: Print the file of labels as JSON.

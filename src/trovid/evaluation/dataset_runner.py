@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from trovid.datasets.contract import Dataset
@@ -22,6 +22,7 @@ def run_dataset(
     *,
     every: int = 1,
     videos: int | None = None,
+    names: Collection[str] | None = None,
     at_once: int = 1,
     support_source: SupportSource = "clip",
     progress: Tick | None = None,
@@ -38,6 +39,7 @@ def run_dataset(
         dataset: The data set.
         every: Take every `every`-th labelled frame.
         videos: How many of the first videos; None for all.
+        names: Only these of them; None for all.
         at_once: Videos that are run at once and share the batch; their frames then come in turns.
         support_source: Where support frames come from; with another than "clip" videos are run one
             by one.
@@ -53,8 +55,9 @@ def run_dataset(
         TrovidError: If a video cannot be read, or an option does not fit.
     """
     wanted = predictor.options(options, **changes)
-    frames = {v.name: _frames(dataset, v, every, wanted) for v in dataset.videos[:videos]}
-    chosen = [video for video in dataset.videos[:videos] if frames[video.name]]
+    asked = [v for v in dataset.videos[:videos] if names is None or v.name in names]
+    frames = {video.name: _frames(dataset, video, every, wanted) for video in asked}
+    chosen = [video for video in asked if frames[video.name]]
     at_once = at_once if support_source == "clip" else 1
     for start in range(0, len(chosen), at_once):
         group = chosen[start : start + at_once]

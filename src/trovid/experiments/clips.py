@@ -39,6 +39,7 @@ def written_clips(out: Path, clips: Clips, *, workers: int = 1) -> Path:
             first=clips.first,
             strength=clips.strength,
             num_frames=clips.frames,
+            setting=clips.setting,
             workers=workers,
             progress=lambda done: tick(done, clips.count),
         )

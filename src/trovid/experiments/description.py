@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from trovid.recipes import Recipe, TrainingFreeRecipe, load_recipe
 
@@ -22,7 +22,7 @@ class Clips:
         frames: Frames of each.
         every: Every how many frames is evaluated.
         strength: Factor on all deteriorations; None for the benchmark's own.
-        unseen: Whether backgrounds, textures and sizes are others than in training.
+        setting: The benchmark's "classes", or "unseen" backgrounds and sizes.
     """
 
     split: str = "test"
@@ -31,7 +31,7 @@ class Clips:
     frames: int = 24
     every: int = 3
     strength: float | None = None
-    unseen: bool = False
+    setting: Literal["classes", "unseen"] = "classes"
 
     @property
     def key(self) -> str:
@@ -39,7 +39,7 @@ class Clips:
         parts = [self.split, f"{self.first}+{self.count}"]
         parts += [] if self.frames == 24 else [f"{self.frames}-frames"]
         parts += [] if self.strength is None else [f"strength-{self.strength:g}"]
-        parts += ["unseen"] if self.unseen else []
+        parts += [] if self.setting == "classes" else [self.setting]
         return "-".join(parts)
 
 

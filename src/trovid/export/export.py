@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from trovid import __version__
 from trovid.errors import TrovidError
 from trovid.export.graphs import Encoder, FromBank, FromFrames, SingleFrame, bank_names
-from trovid.files import replacing
+from trovid.files import below, replacing
 from trovid.inference.predictor import Predictor
 from trovid.structures import DetectOptions, SupportSampling
 
@@ -39,6 +39,7 @@ def export(
     frame_size: tuple[int, int],
     support: Literal["bank", "frames"] = "bank",
     support_frames: int | None = None,
+    overwrite: bool = False,
     options: DetectOptions = EXPORTED,
 ) -> list[Path]:
     """Writes a detector as one or two graphs.
@@ -55,6 +56,7 @@ def export(
         format: "onnx" or "torch-export".
         frame_size: Height and width of the videos' frames before resizing.
         support: How support frames come in.
+        overwrite: Whether files that exist are replaced.
         support_frames: Their number with `support="frames"`; None for the recipe's.
         options: The choice of detections: `score`, `nms`, `class_agnostic_nms`, `classes` and
             `max_detections`.
@@ -64,9 +66,16 @@ def export(
 
     Raises:
         TrovidError: If the model has a form that cannot be exported, or a package is missing or
-            too old.
+            too old, or a file exists.
     """
+
+    def target(suffix: str) -> Path:
+        return below(folder, f"{predictor.name}{suffix}{SUFFIXES[format]}")
+
     _need_torch()
+    there = [file for suffix in ("", "-encode") if (file := target(suffix)).exists()]
+    if there and not overwrite:
+        raise TrovidError(f"{there[0]}: exists; give `overwrite` or another `out`")
     if format == "onnx":
         _need("onnx", "onnxscript")
     options = predictor.options(options, target_among_support=False)
@@ -119,7 +128,7 @@ def export(
     }
     files = []
     for suffix, (module, inputs, names, outputs) in graphs.items():
-        path = folder / f"{predictor.name}{suffix}{SUFFIXES[format]}"
+        path = target(suffix)
         _write(path, module.eval(), inputs, names, outputs, format, facts)
         files.append(path)
     return files

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 _FAR = -6e4
+MOST_SAMPLES = 128
+"""Of `sampling_ratio`."""
+MOST_ADAPTIVE_SAMPLES = 1024
+"""Of a bin's side where the RoI's size decides; a RoI that asks for more pools zeros."""
 
 
 def check_maps(name: str, value: Tensor, shape: str) -> None:
@@ -26,6 +32,59 @@ def check_size(output_size: int | Sequence[int]) -> tuple[int, int]:
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"`output_size` must be (h, w) of at least 1, but got {output_size}")
     return size[0], size[1]
+
+
+def check_pooling(spatial_scale: float, sampling_ratio: int) -> None:
+    """The scale is a number; there is an upper bound of samples."""
+    if isinstance(spatial_scale, int | float) and not math.isfinite(spatial_scale):
+        raise ValueError(f"`spatial_scale` must be finite, but is {spatial_scale}")
+    if sampling_ratio > MOST_SAMPLES:
+        raise ValueError(
+            f"`sampling_ratio` must be at most {MOST_SAMPLES}, but is {sampling_ratio}; 2 is usual"
+        )
+
+
+def check_range(name: str, values: Tensor, channels: int) -> None:
+    """The squared lengths of vectors of so many channels stay within float32 (or float64)."""
+    if torch.compiler.is_compiling() or values.is_meta or not values.numel():
+        return
+    compute = torch.float64 if values.dtype == torch.float64 else torch.float32
+    limit = math.sqrt(torch.finfo(compute).max / max(channels, 1))
+    reach = float(torch.linalg.vector_norm(values.detach(), math.inf))
+    if limit < reach < math.inf:  # infinities and NaN are not hidden: they propagate
+        raise ValueError(
+            f"`{name}` must lie within {limit:.1e}, where the squared length of {channels} "
+            f"channels leaves {str(compute).removeprefix('torch.')}, but reach {reach:.1e}: "
+            "scale them"
+        )
+
+
+def refuse_forward_mode(*values: object) -> None:
+    """No tensor carries a tangent, which would be lost on the way."""
+    if torch.compiler.is_compiling():
+        return
+    for value in values:
+        for tensor in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(tensor, Tensor) and unpack_dual(tensor).tangent is not None:
+                raise NotImplementedError(
+                    "trovid's operators have no forward-mode derivatives (torch.func.jvp): use "
+                    "backward() or torch.func.vjp"
+                )
+
+
+def near_rois(
+    rois: Tensor, output_size: Sequence[int], spatial_scale: float, sampling_ratio: int
+) -> Tensor:
+    """The same RoIs; one that asks for more adaptive samples than there may be lies far outside.
+
+    The backends' numbers of samples would differ, and torchvision's need memory without bound.
+    """
+    if sampling_ratio > 0:
+        return rois
+    height, width = output_size
+    bins = (rois[:, 3:] - rois[:, 1:3]) * (spatial_scale / rois.new_tensor([width, height]))
+    near = (bins <= MOST_ADAPTIVE_SAMPLES).all(dim=1, keepdim=True)
+    return torch.where(near, rois, _far(rois))
 
 
 def check_boxes(boxes: Tensor | Sequence[Tensor], num_images: int) -> Tensor:
@@ -67,9 +126,11 @@ def finite_rois(rois: Tensor) -> Tensor:
     """
     rois = rois.detach()
     finite = rois.isfinite().all(dim=1, keepdim=True)
-    return torch.where(
-        finite, rois, torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], _FAR)], 1)
-    )
+    return torch.where(finite, rois, _far(rois))
+
+
+def _far(rois: Tensor) -> Tensor:
+    return torch.cat([rois[:, :1], torch.full_like(rois[:, 1:], _FAR)], 1)
 
 
 def check_indices(rois: Tensor, num_images: int) -> None:

@@ -11,7 +11,13 @@ from torch import Tensor
 from torch.fx import Proxy
 from torch.overrides import handle_torch_function
 
-from trovid.ops.checks import boxes_to_rois, finite_rois
+from trovid.ops.checks import (
+    boxes_to_rois,
+    check_pooling,
+    finite_rois,
+    near_rois,
+    refuse_forward_mode,
+)
 
 _WORKSPACE_BYTES = 64 * 2**20
 
@@ -37,7 +43,8 @@ def roi_align(
             in image pixels.
         output_size: (h, w) of the RoI grid, or one number for both.
         spatial_scale: Map pixels per image pixel, e.g. 1/16.
-        sampling_ratio: Samples per bin and axis; <= 0: as many as the RoI's size asks for.
+        sampling_ratio: Samples per bin and axis, at most 128; <= 0: as many as the RoI's size asks
+            for (of a RoI that asks for more than 1024 the features are zero).
         aligned: Shift by half a pixel, as Detectron2 does.
 
     Returns:
@@ -52,8 +59,11 @@ def roi_align(
     if isinstance(features, Proxy) or isinstance(boxes, Proxy):  # torch.fx: one node
         settings = output_size, spatial_scale, sampling_ratio, aligned
         return handle_torch_function(roi_align, (features, boxes), features, boxes, *settings)
+    refuse_forward_mode(features)
+    check_pooling(spatial_scale, sampling_ratio)
     height, width = (output_size,) * 2 if isinstance(output_size, int) else output_size
     rois = finite_rois(boxes if isinstance(boxes, Tensor) else boxes_to_rois(boxes))
+    rois = near_rois(rois, (height, width), spatial_scale, sampling_ratio)
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):
         pooled = _roi_align(

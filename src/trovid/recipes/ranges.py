@@ -114,10 +114,9 @@ def check_recipe(recipe: Any, origin: str) -> None:
             f"{shortened(recipe.name)}"
         ) from error
     names = recipe.model.classes
-    if not names or len(set(names)) < len(names) or not all(name.strip() for name in names):
+    if not names or not all(name.strip() for name in names):
         raise TrovidError(
-            f"{origin}: model.classes must name each class once, and at least one, but is "
-            f"{shortened(names)}"
+            f"{origin}: model.classes must name at least one class, but is {shortened(names)}"
         )
 
 
@@ -127,14 +126,14 @@ def check_facts(facts: Mapping[str, Any], origin: str) -> None:
     Raises:
         TrovidError: If a value that trovid reads is another kind of value, or out of its range.
     """
-    for key in ("data", "published"):
-        value = facts.get(key)
+    for key in ("data", "published", "test_ap50"):
+        value = facts.get(key, {})
         if value is not None and not isinstance(value, dict):
             raise TrovidError(f"{origin}: {key} must be an object, but is {shortened(value)}")
     flat = {**facts, **{f"published.{k}": v for k, v in (facts.get("published") or {}).items()}}
     for key, bounds in FACTS.items():
-        if flat.get(key) is not None:
-            held = flat[key]
+        held = flat.get(key)
+        if held is not None:
             for value in held.values() if isinstance(held, dict) else [held]:
                 _check_number(value, bounds, origin, key)
     if not isinstance(facts.get("temporal_trained", True), bool):
@@ -147,6 +146,8 @@ def _check_part(value: Any, origin: str, key: str) -> None:
             if field.compare:
                 _check_part(getattr(value, field.name), origin, f"{key}.{field.name}".strip("."))
     elif isinstance(value, tuple):
+        if len(set(value)) < len(value) and all(isinstance(entry, str) for entry in value):
+            raise TrovidError(f"{origin}: {key} must hold each once, but is {shortened(value)}")
         for index, entry in enumerate(value):
             _check_part(entry, origin, f"{key}[{index}]")
     elif isinstance(value, str):

@@ -69,6 +69,7 @@ class Batch:
         overwrite: Whether results that exist are replaced.
         resume: Whether they are gone on from.
         frame_rate: Frames per second of folders of images.
+        allow_playlist: See `open_video`.
         at_once: How many videos are run at once and share the batch.
         stop: Is asked whether to stop.
         show_progress: Whether bars are shown.
@@ -82,6 +83,7 @@ class Batch:
     overwrite: bool = False
     resume: bool = False
     frame_rate: float = 0.0
+    allow_playlist: bool = False
     at_once: int = 1
     stop: Callable[[], bool] = lambda: False
     show_progress: bool = False
@@ -139,7 +141,7 @@ class Batch:
 
     def _open(self, word: str) -> Source:
         if not is_live(word):
-            return open_video(word, frame_rate=self.frame_rate)
+            return open_video(word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist)
         if not self.options.online:
             raise TrovidError(f"{word}: a stream has no end to look ahead to; give `online`")
         if self.options.start:

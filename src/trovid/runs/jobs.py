@@ -16,7 +16,14 @@ from trovid.video.live import is_live, stream_name
 VIDEO_NAME = re.compile(
     r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
-ENDINGS = {"video": ".mp4", "csv": ".csv", "coco": ".coco.json", "sheet": ".png", "json": ".json"}
+ENDINGS = {
+    "video": ".mp4",
+    "csv": ".csv",
+    "coco": ".coco.json",
+    "sheet": ".png",
+    "parquet": ".parquet",
+    "json": ".json",
+}
 
 
 @dataclass(frozen=True)

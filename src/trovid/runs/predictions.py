@@ -1,15 +1,20 @@
-"""Predictions read back from JSON, with every check."""
+"""Predictions read back from JSON, with every check, or from Parquet."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trovid.errors import TrovidError
-from trovid.structures import Detections, Masks
+from trovid.errors import TrovidError, shortened
+from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
+from trovid.structures import Detections, Masks, VideoDetections
+
+SIDE, FRAMES, PIXEL, TRACK = (1, 10**6), (0, 10**8), (-1e9, 1e9), (-(2**62), 2**62)
+"""Lowest and highest height or width, index of a frame, edge of a box, number of a track."""
 
 
 def read_document(path: str | Path) -> dict[str, Any]:
@@ -24,23 +29,42 @@ def read_document(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise TrovidError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise TrovidError(f"{path} is not JSON ({error})") from error
+        raise TrovidError(f"{path} is not JSON ({str(error)[:200]})") from error
     if not isinstance(data, dict):
         raise TrovidError(f"{path} must hold an object, but holds {type(data).__name__}")
     return data
 
 
-def read_predictions(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
-    """Reads what `JsonWriter` wrote.
+def read_predictions(
+    path: str | Path,
+) -> tuple[dict[str, Any], Mapping[str, Sequence[Detections] | VideoDetections]]:
+    """Reads what `trovid detect` and `trovid merge` write.
+
+    Args:
+        path: A JSON file, a Parquet file, or a folder of Parquet files, which are read when a video
+            is asked for.
 
     Returns:
         The head, and for each video's name its frames.
 
     Raises:
-        TrovidError: If the file is missing or no JSON, or a field is missing or wrong; the message
+        TrovidError: If the file is missing or damaged, or a field is missing or wrong; the message
             names file, field and index.
     """
-    return parse_predictions(read_document(path), Path(path))
+    path = Path(path)
+    if is_parquet(path):
+        found = ParquetPredictions(path)
+        return found.head, found
+    return parse_predictions(read_document(path), path)
+
+
+def read_frames(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
+    """The same, frame by frame, with all that a file holds; everything is in memory then."""
+    path = Path(path)
+    if not is_parquet(path):
+        return parse_predictions(read_document(path), path)
+    found = ParquetPredictions(path)
+    return found.head, {name: list(own.frames()) for name, own in found.records.items()}
 
 
 def parse_predictions(
@@ -49,13 +73,16 @@ def parse_predictions(
     """`read_predictions` from the JSON object on; `path` names the file in errors."""
     head = _field(data, "head", dict, path, "")
     class_names = tuple(_field(head, "class_names", list, path, "head."))
-    if not all(isinstance(name, str) for name in class_names):
-        raise TrovidError(f"{path}: head.class_names must be texts, but are {class_names}"[:300])
+    if not all(isinstance(name, str) and name.isprintable() for name in class_names):
+        raise TrovidError(
+            f"{path}: head.class_names must be printable texts, but are {shortened(class_names)}"
+        )
     predictions: dict[str, list[Detections]] = {}
     for number, video in enumerate(_field(data, "videos", list, path, "")):
         where = f"videos[{number}]."
         name = _field(video, "name", str, path, where)
-        size = (_field(video, "height", int, path, where), _field(video, "width", int, path, where))
+        height, width = (_number(video, side, SIDE, path, where) for side in ("height", "width"))
+        size = int(height), int(width)
         predictions[name] = [
             _read_frame(frame, class_names, size, path, f"{where}frames[{index}].")
             for index, frame in enumerate(_field(video, "frames", list, path, where))
@@ -71,25 +98,25 @@ def _read_frame(
     tracks, codes = [], []
     for index, row in enumerate(rows):
         place = f"{where}detections[{index}]."
-        labels.append(_field(row, "label", int, path, place))
-        scores.append(_field(row, "score", (int, float), path, place))
+        labels.append(_number(row, "label", (0, len(class_names) - 1), path, place))
+        scores.append(_number(row, "score", (0.0, 1.0), path, place))
         boxes.append(_field(row, "box", list, path, place))
         if "track" in row:
-            tracks.append(_field(row, "track", int, path, place))
+            tracks.append(_number(row, "track", TRACK, path, place))
         if "segmentation" in row:
             codes.append(_mask(row, size, path, place))
-        if len(boxes[-1]) != 4 or not all(isinstance(edge, int | float) for edge in boxes[-1]):
-            raise TrovidError(f"{path}: {place}box must be four numbers, but is {boxes[-1]}")
-        if not 0 <= labels[-1] < len(class_names):
-            last = len(class_names) - 1
-            raise TrovidError(f"{path}: {place}label must lie in 0..{last}, but is {labels[-1]}")
+        edges = boxes[-1]
+        if len(edges) != 4 or not all(
+            isinstance(edge, int | float) and PIXEL[0] <= edge <= PIXEL[1] for edge in edges
+        ):
+            raise TrovidError(f"{path}: {place}box must be four numbers, but is {shortened(edges)}")
     return Detections(
         boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
         scores=torch.tensor(scores, dtype=torch.float32),
         labels=torch.tensor(labels, dtype=torch.long),
         class_names=class_names,
-        frame_index=_field(frame, "index", int, path, where),
-        time=float(_field(frame, "time", (int, float), path, where)),
+        frame_index=int(_number(frame, "index", FRAMES, path, where)),
+        time=float(_number(frame, "time", (-1e18, 1e18), path, where)),
         image_size=size,
         track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(rows) else None,
         masks=Masks(size, tuple(codes)) if codes and len(codes) == len(rows) else None,
@@ -105,11 +132,26 @@ def _mask(row: dict[str, Any], size: tuple[int, int], path: Path, where: str) ->
         raise TrovidError(f"{path}: {where}segmentation {reason}") from error
 
 
+def _number(
+    holder: Any, name: str, bounds: tuple[float, float], path: Path, where: str
+) -> int | float:
+    """A number within bounds; an integer where these are."""
+    kinds = (int, float) if isinstance(bounds[0], float) else int
+    value = _field(holder, name, kinds, path, where)
+    if not bounds[0] <= value <= bounds[1]:  # NaN is in none
+        lowest, highest = bounds
+        what = f"must lie in {lowest:g}..{highest:g}, but is {shortened(value)}"
+        raise TrovidError(f"{path}: {where}{name} {what}")
+    return value
+
+
 def _field(holder: Any, name: str, kind: type | tuple[type, ...], path: Path, where: str) -> Any:
     if not isinstance(holder, dict) or name not in holder:
         raise TrovidError(f"{path}: {where}{name} is missing")
     value = holder[name]
     if not isinstance(value, kind) or isinstance(value, bool):
         names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise TrovidError(f"{path}: {where}{name} must be of type {names}, but is {value!r}"[:300])
+        raise TrovidError(
+            f"{path}: {where}{name} must be of type {names}, but is {shortened(value)}"
+        )
     return value

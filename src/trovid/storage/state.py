@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
+from trovid.storage.torch_checkpoints import REAL
 
 
 def load_state(
@@ -66,7 +67,7 @@ def check_names_and_shapes(
     unknown = sorted(tensors.keys() - own.keys())
     missing = [] if partial else sorted(own.keys() - tensors.keys())
     if unknown or missing:
-        what = f"unknown: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
+        what = f"unknown: {shortened(unknown[:3])}" if unknown else f"missing: {missing[:3]}"
         raise TrovidError(
             f"{origin} holds the weights of another architecture ({what}); "
             "name the weights of this recipe, or the recipe of these weights"
@@ -77,3 +78,5 @@ def check_names_and_shapes(
                 f"{origin}: {key} must have shape {list(own[key].shape)}, "
                 f"but has {list(value.shape)}"
             )
+        if own[key].is_floating_point() and value.dtype not in REAL:
+            raise TrovidError(f"{origin}: {key} must be floating-point, but is {value.dtype}")

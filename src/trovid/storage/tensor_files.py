@@ -71,8 +71,8 @@ def opened(path: Path) -> Generator[Any]:
     try:
         with safe_open(str(path), "pt") as file:
             yield file
-    except (SafetensorError, OSError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise TrovidError(
-            f"{path} is not a safetensors file ({error}); `trovid weights convert` makes one of a "
-            "checkpoint of PyTorch"
+            f"{path} is not a safetensors file ({str(error)[:200]}); `trovid weights convert` "
+            "makes one of a checkpoint of PyTorch"
         ) from error

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.video.damage import missing_between, usual_step
+from trovid.video.protocols import open_file
 
 TEXT_FORMATS = frozenset(("adf", "bin", "idf", "tty", "xbin"))
 SHORTEST_LOSS = 0.5
@@ -90,8 +91,12 @@ class Pass:
         return self.lost_packets > 0 or self.damaged > 0
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, *, allow_playlist: bool = False) -> InputContainer:
     """Opens a file.
+
+    Args:
+        path: The file.
+        allow_playlist: See `open_file`.
 
     Raises:
         TrovidError: If it is empty, damaged at its beginning or no video.
@@ -99,7 +104,7 @@ def open_container(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise TrovidError(f"{path}: the file is empty (0 bytes); copy or download it again")
-        container = av.open(str(path))
+        container = open_file(path, allow_playlist=allow_playlist)
     except FFmpegError as error:
         if _begins_as_mp4(path):
             cause = "an MP4 without a readable index, cut off while being recorded or copied"

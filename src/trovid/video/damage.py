@@ -11,6 +11,8 @@ import av.logging
 import numpy as np
 from av.error import FFmpegError
 
+from trovid.video.protocols import open_file
+
 EVEN_SHARE, EVEN_WITHIN = 0.8, 0.1
 
 
@@ -40,7 +42,7 @@ def missing_between(times: Sequence[float]) -> int:
     return int(np.sum(np.round(steps[steps > 1.5]) - 1))
 
 
-def demuxer_complains(path: Path, index: int) -> bool:
+def demuxer_complains(path: Path, index: int, *, allow_playlist: bool = False) -> bool:
     """Whether the demuxer calls a file broken.
 
     It goes on behind a broken place and says so to FFmpeg's log alone.
@@ -48,12 +50,17 @@ def demuxer_complains(path: Path, index: int) -> bool:
     Args:
         path: The file.
         index: Of the stream to read.
+        allow_playlist: See `open_file`.
     """
     level, skipping = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)  # else a file is called broken only the first time
     try:
-        with av.logging.Capture() as said, suppress(FFmpegError), av.open(str(path)) as container:
+        with (
+            av.logging.Capture() as said,
+            suppress(FFmpegError),
+            open_file(path, allow_playlist=allow_playlist) as container,
+        ):
             for _ in container.demux(container.streams[index]):
                 pass
     finally:

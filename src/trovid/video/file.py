@@ -60,13 +60,15 @@ class FileReader(VideoReader):
 
     Args:
         path: The file.
+        allow_playlist: Whether it may be a playlist, for which other files are read.
 
     Raises:
         TrovidError: If no frame can be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allow_playlist: bool = False) -> None:
         self._path = path
+        self.allow_playlist = allow_playlist
         self.source = str(path)
         self.problems = []
         first = self._first_frame(careful=False) or self._first_frame(careful=True)
@@ -76,6 +78,9 @@ class FileReader(VideoReader):
             )
         self._quarter_turns = round(first.rotation / 90) % 4
         self._coded_size = (first.height, first.width)
+
+    def _container(self) -> InputContainer:
+        return open_container(self._path, allow_playlist=self.allow_playlist)
 
     @property
     def rotation(self) -> int:
@@ -183,9 +188,9 @@ class FileReader(VideoReader):
         return index
 
     def _demuxer_complains(self) -> bool:
-        with open_container(self._path) as container:
+        with self._container() as container:
             number = video_stream(container, self._path).index
-        return demuxer_complains(self._path, number)
+        return demuxer_complains(self._path, number, allow_playlist=self.allow_playlist)
 
     def _scan(self, seen: Pass, *, careful: bool) -> _Index:
         index = _Index(careful=careful)
@@ -206,7 +211,7 @@ class FileReader(VideoReader):
 
     @cached_property
     def _stated_rate(self) -> float:
-        with open_container(self._path) as container:
+        with self._container() as container:
             return float(video_stream(container, self._path).average_rate or 0)
 
     def _first_frame(self, *, careful: bool) -> VideoFrame | None:
@@ -227,7 +232,7 @@ class FileReader(VideoReader):
     @contextmanager
     def _decoder(self) -> Generator[tuple[InputContainer, VideoStream]]:
         with (
-            open_container(self._path) as container,
+            self._container() as container,
             decoding(video_stream(container, self._path)) as stream,
         ):
             yield container, stream

@@ -85,19 +85,22 @@ class VideoFacts:
     problems: tuple[str, ...]
 
 
-def video_facts(path: str | Path, *, frame_rate: float = 0.0) -> VideoFacts:
+def video_facts(
+    path: str | Path, *, frame_rate: float = 0.0, allow_playlist: bool = False
+) -> VideoFacts:
     """Opens a file or folder of images and decodes it once.
 
     Args:
         path: The file or folder.
         frame_rate: Frames per second of a folder (0: unknown).
+        allow_playlist: See `open_video`.
 
     Raises:
         TrovidError: If there is nothing to read.
     """
-    reader = open_video(path, frame_rate=frame_rate)
+    reader = open_video(path, frame_rate=frame_rate, allow_playlist=allow_playlist)
     if isinstance(reader, FileReader):
-        with open_container(Path(path)) as container:
+        with open_container(Path(path), allow_playlist=allow_playlist) as container:
             return _file_facts(reader, container, Path(path))
     assert isinstance(reader, ImageReader)
     video = reader.video

@@ -18,7 +18,9 @@ __all__ = ["Frame", "VideoReader", "VideoSource", "VideoWriter", "as_frames", "o
 VideoSource = str | PathLike[str] | Iterable[object]
 
 
-def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
+def open_video(
+    source: VideoSource, *, frame_rate: float = 0.0, allow_playlist: bool = False
+) -> VideoReader:
     """Opens anything that holds the frames of one video.
 
     Args:
@@ -28,6 +30,8 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
             PIL images). A generator is taken to its end and its pictures stay in memory.
         frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
             every frame's time is 0). A video file knows its own and ignores this.
+        allow_playlist: Whether a file may be a playlist (.m3u8, ffconcat, SDP), for which the
+            files and addresses that it names are read.
 
     Returns:
         A reader: iterate over it for all frames, or `read` some.
@@ -48,7 +52,7 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
     if isinstance(source, str | PathLike):
         if not str(source):
             raise TrovidError("an empty name names no video; the current folder is called .")
-        return _open_path(Path(source), frame_rate)
+        return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
         return ArrayReader(as_pictures(source), frame_rate=frame_rate)
     if not isinstance(source, Iterable):
@@ -64,12 +68,12 @@ def open_video(source: VideoSource, *, frame_rate: float = 0.0) -> VideoReader:
     return ArrayReader([as_picture(item) for item in items], frame_rate=frame_rate)
 
 
-def _open_path(path: Path, frame_rate: float) -> VideoReader:
+def _open_path(path: Path, frame_rate: float, allow_playlist: bool) -> VideoReader:
     if not path.exists():
         raise TrovidError(f"{path}: no such file or folder; check the name")
     if path.is_dir():
         return ImageReader(images_in(path), name=path.resolve().name, frame_rate=frame_rate)
-    return FileReader(path)
+    return FileReader(path, allow_playlist=allow_playlist)
 
 
 def as_frames(source: VideoSource) -> Iterator[Frame]:

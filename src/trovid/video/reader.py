@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from trovid.errors import OptionError
 from trovid.structures import Video
 
 
@@ -91,7 +92,7 @@ class VideoReader(ABC):
             One Frame an index; repeated indices share one.
 
         Raises:
-            ValueError: If an index is not in 0..num_frames - 1.
+            OptionError: If an index is not in 0..num_frames - 1.
         """
         wanted = [int(index) for index in indices]
         if not wanted:
@@ -104,8 +105,9 @@ class VideoReader(ABC):
         last = self.video.num_frames - 1
         wrong = next((index for index in indices if not 0 <= index <= last), None)
         if wrong is not None:
-            raise ValueError(
-                f"frames of {self.source} lie in 0..{last}, but one asked for is {wrong}"
+            raise OptionError(
+                f"frames of {self.source} lie in 0..{last}, but one asked for is {wrong}: labels "
+                "that ask for it are of another video"
             )
 
     def __enter__(self) -> Self:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+
+from trovid.video.protocols import open_file
 
 PLAYABLE_IN_MP4 = frozenset(("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"))
 PLAIN_RATE = 48_000
@@ -27,14 +28,15 @@ class Sound:
 
     Args:
         path: The file.
+        allow_playlist: See `FileReader`.
 
     Attributes:
         problem: One sentence where the sound cannot be read to its end, else empty.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, allow_playlist: bool = False) -> None:
         self.problem = ""
-        self._container = av.open(str(path))
+        self._container = open_file(path, allow_playlist=allow_playlist)
         self._source: AudioStream | None = None
         best = self._container.streams.best("audio")
         if isinstance(best, AudioStream) and best.codec_context is not None and best.rate:

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.files import partial_name, publish, unwritable
+from trovid.video.protocols import ffmpeg_name
 from trovid.video.sound import Sound
 
 FEWEST_TICKS_A_SECOND = 90_000
@@ -89,7 +90,9 @@ class VideoWriter:
         self._sound = sound if sound is not None and sound.present else None
         try:
             self._partial.touch()
-            self._container = av.open(str(self._partial), "w", options=self._container_options())
+            self._container = av.open(
+                ffmpeg_name(self._partial), "w", options=self._container_options()
+            )
             self._stream = self._add_stream(rate, crf, threads)
         except (FFmpegError, OSError, ValueError) as error:
             self._partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
 from trovid.storage.tensor_files import read_tensors
-from trovid.storage.torch_checkpoints import read_checkpoint
+from trovid.storage.torch_checkpoints import plain_state, read_checkpoint
 
 COUNTER = "num_batches_tracked"
 
@@ -67,10 +67,10 @@ def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
     missing = sorted(own.keys() - set(pairs.values()))
     if unknown or missing:
         what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
-        raise TrovidError(f"{path} holds the weights of another network ({what})")
+        raise TrovidError(f"{path} holds the weights of another network ({what})"[:300])
     for key, name in pairs.items():
         value = state[key]
-        if not isinstance(value, Tensor) or value.shape != own[name].shape:
+        if value.shape != own[name].shape:
             raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[name].shape)}")
         if not torch.isfinite(value).all():
             raise TrovidError(f"{path}: {key} holds values that are not finite")
@@ -80,12 +80,13 @@ def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
     return BackboneAccount(path, tuple(sorted(pairs)), tuple(sorted(rest)))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        state: dict[str, Any] = dict(read_tensors(path)[0])
+        state = plain_state(read_tensors(path)[0], path)
     else:
-        state = read_checkpoint(path)
+        checkpoint: Any = read_checkpoint(path)
         for key in ("state_dict", "model"):
-            if isinstance(state.get(key), dict):
-                state = state[key]
+            if isinstance(checkpoint.get(key), dict):
+                checkpoint = checkpoint[key]
+        state = plain_state(checkpoint, path)
     return {key: value for key, value in state.items() if not key.endswith(COUNTER)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trovid.errors import TrovidError, nearest
+from trovid.errors import TrovidError, nearest, printable, shortened
 from trovid.recipes import load_recipe, recipe_names
 from trovid.zoo.published import place_of
 from trovid.zoo.registry import Checkpoint, checkpoints
@@ -66,7 +66,9 @@ def _of_file(path: Path, place: str) -> CatalogueEntry:
         classes=card.recipe.model.classes,
         recipe=card.recipe.name,
         figures=_figures(card.facts),
-        licence=card.facts.get("licence", "Apache-2.0" if place == "embedded" else "not stated"),
+        licence=_text(
+            card.facts.get("licence", "Apache-2.0" if place == "embedded" else "not stated")
+        ),
         source=_source(card.facts),
         place=place,
         file=path,
@@ -91,28 +93,34 @@ def _of_checkpoint(checkpoint: Checkpoint) -> CatalogueEntry:
 def _figures(facts: dict[str, Any]) -> str:
     if "test_ap50" in facts:
         groups = ", ".join(
-            f"{name} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
+            f"{_text(name)} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
         )
         return f"AP50 {groups} ({facts.get('test_clips')} test clips of {_data(facts)})"
     if "val_ap50" in facts:
         return f"AP50 {100 * facts['val_ap50']:.1f} (validation clips of {_data(facts)})"
     published = facts.get("published")
     if published:
-        return f"{published['metric']} {published['value']} ({published['data']}), published"
+        metric, value, data = (_text(published.get(k, "?")) for k in ("metric", "value", "data"))
+        return f"{metric} {value} ({data}), published"
     return "none stated"
 
 
 def _data(facts: dict[str, Any]) -> str:
-    return str(facts.get("data", {}).get("name", "its data"))
+    return _text((facts.get("data") or {}).get("name", "its data"))
 
 
 def _source(facts: dict[str, Any]) -> str:
     if "source" in facts:
-        digest = facts.get("source_sha256", "")
-        return f"{facts['source']} (SHA-256 {digest})" if digest else facts["source"]
+        digest, source = _text(facts.get("source_sha256", "")), _text(facts["source"])
+        return f"{source} (SHA-256 {digest})" if digest else source
     if "seed" in facts:
         return (
             f"trained by `trovid train`, seed {facts['seed']}, {facts.get('minutes')} minutes on "
-            f"{facts.get('machine')}, commit {facts.get('commit')}"
+            f"{_text(facts.get('machine'))}, commit {_text(facts.get('commit'))}"
         )
     return "not stated"
+
+
+def _text(value: Any) -> str:
+    """What a card says, as text that can be shown."""
+    return printable(value[:300]) if isinstance(value, str) else shortened(value)

@@ -52,18 +52,69 @@ RPN_BIAS = "detector.rpn_head.rpn_conv.bias"
         (lambda c: c["state_dict"][CLASS_BIAS].fill_(torch.nan), "not finite"),
         (lambda c: c["meta"].update(CLASSES=("cat", "dog")), "2 classes which are not the 30"),
         (lambda c: c.pop("state_dict"), "no `state_dict` of tensors"),
-        (lambda c: c["state_dict"].update({CLASS_BIAS: 3}), "no `state_dict` of tensors"),
+        (lambda c: c["state_dict"].update({CLASS_BIAS: 3}), "must hold tensors by name"),
+        (lambda c: c["state_dict"].update({5: torch.zeros(1)}), "must hold tensors by name, but 5"),
+        (lambda c: c.update(meta=[1]), None),
+        (lambda c: c["meta"].update(CLASSES=5), "`CLASSES` must be a list of names"),
+        (
+            lambda c: c["state_dict"].update({CLASS_BIAS: torch.zeros(31, dtype=torch.complex64)}),
+            "must be an ordinary tensor",
+        ),
+        (
+            lambda c: c["state_dict"].update({CLASS_BIAS: torch.zeros(31).to_sparse()}),
+            "must be an ordinary tensor",
+        ),
+        (
+            lambda c: c["state_dict"].update({CLASS_BIAS: torch.zeros(1).expand(2**40)}),
+            "must have shape",
+        ),
     ],
-    ids=["unknown", "missing", "shape", "nan", "classes", "no-state", "no-tensor"],
+    ids=[
+        *("unknown", "missing", "shape", "nan", "classes", "no-state", "no-tensor", "no-name"),
+        *("no-meta", "no-classes", "complex", "sparse", "huge"),
+    ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path, change, message):
     path, recipe = tmp_path / "published.pth", small_recipe("selsa")
     save_published(path, recipe)
     changed(path, change)
+    if message is None:
+        assert convert_published(path, recipe)
+        return
     with pytest.raises(TrovidError, match=message) as error:
         convert_published(path, recipe)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "detector.backbone.layer1.{level0:>3000000000}",
+        "detector.backbone.layer1.{level0.__class__.__mro__}",
+        "detector.backbone.layer1.{nothing}",
+        "detector.neck.convs.99999999999999999999.conv.weight",
+        "detector.backbone.layer1.\\1\\g<0>",
+    ],
+)
+def test_text_of_a_key_is_only_copied(tmp_path, key):
+    path, recipe = tmp_path / "published.pth", small_recipe("selsa")
+    save_published(path, recipe)
+    changed(path, lambda c: c["state_dict"].update({key: torch.zeros(1)}))
+    with pytest.raises(TrovidError, match=r"unknown: |1 unexpected keys") as error:
+        convert_published(path, recipe)
+    text = key.removeprefix("detector.")
+    assert text[-20:] in str(error.value).replace("\\\\", "\\")
+
+
+def test_a_program_is_refused_without_advice_to_run_it(tmp_path):
+    path = tmp_path / "program.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    with pytest.raises(
+        TrovidError, match=r"is a program \(TorchScript\), which is not exec"
+    ) as error:
+        convert_published(path, small_recipe("selsa"))
+    assert "weights_only" not in str(error.value)
 
 
 def test_weights_of_another_kind_are_refused(tmp_path):

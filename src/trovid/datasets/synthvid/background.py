@@ -34,6 +34,28 @@ def draw_background(numbers: Numbers, height: int, width: int) -> np.ndarray:
     return np.clip(image, 0, 1)
 
 
+def draw_unseen_background(numbers: Numbers, height: int, width: int) -> np.ndarray:
+    """A scene such as no clip of the benchmark has; see `draw_background`.
+
+    Checks or rings of hard edges in two colours in place of noise and grating, and three times the
+    clutter.
+    """
+    height, width = height + DRIFT, width + DRIFT
+    low, high = draw_colour(numbers), draw_colour(numbers)
+    angle, period = numbers.uniform(0, math.pi), numbers.uniform(14, 48)
+    cosine, sine = np.float32(math.cos(angle) / period), np.float32(math.sin(angle) / period)
+    x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    if numbers.chance(0.5):
+        odd = (np.floor(x * cosine + y * sine) + np.floor(y * cosine - x * sine)) % 2
+    else:
+        middle = numbers.uniform(0, width), numbers.uniform(0, height)
+        odd = np.floor(np.hypot(x - middle[0], y - middle[1]) / np.float32(period)) % 2
+    image = low + (high - low) * odd[..., None].astype(np.float32)
+    for _ in range(3 * numbers.integer(*_CLUTTER)):
+        _add_clutter(numbers, image)
+    return np.clip(image, 0, 1)
+
+
 def _smooth(numbers: Numbers, height: int, width: int, cell: int, channels: int) -> np.ndarray:
     """Noise interpolated between cells: float32 [height, width, channels], deviation below 1."""
     rows, columns = height // cell + 2, width // cell + 2

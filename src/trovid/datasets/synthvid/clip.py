@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
 
-from trovid.datasets.synthvid.background import DRIFT, draw_background
+from trovid.datasets.synthvid.background import DRIFT, draw_background, draw_unseen_background
 from trovid.datasets.synthvid.deteriorations import Look, Manner, draw_colour, draw_object
 from trovid.datasets.synthvid.numbers import Numbers
 from trovid.datasets.synthvid.script import Actor, Annotation, draw_script, drawing_order
@@ -22,10 +23,10 @@ SPLITS = {"train": 0, "val": 1, "test": 2}
 COUNTS = {"train": (1, 2, 2, 3, 3), "val": (2, 3), "test": (2, 3)}
 NUM_FRAMES, SIDE, FRAME_RATE = 24, 256, 12
 SMALLEST_SIDE = 64
-Setting = Literal["classes", "twins"]
+Setting = Literal["classes", "twins", "unseen"]
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
-_LABELS: dict[Setting, int] = {"classes": 0, "twins": 2}
-_FRAMES: dict[Setting, int] = {"classes": 1, "twins": 3}
+_LABELS: dict[Setting, int] = {"classes": 0, "twins": 2, "unseen": 4}
+_FRAMES: dict[Setting, int] = {"classes": 1, "twins": 3, "unseen": 5}
 _GRAIN = 0.006
 
 
@@ -76,7 +77,8 @@ def make_clip(
         height: Height H in pixels, even, at least 64.
         width: Width W in pixels, even, at least 64.
         setting: "classes", the benchmark: objects of different classes that jump about; "twins":
-            two objects of one class that hide each other (`draw_twins`), for figures of identity.
+            two objects of one class that hide each other (`draw_twins`), for figures of identity;
+            "unseen": the benchmark with backgrounds and sizes that training has not.
 
     Returns:
         The clip.
@@ -96,7 +98,8 @@ def make_clip(
         setting=setting,
     )
     numbers = Numbers(*_key(split, index, seed), _FRAMES[setting])
-    frames, manners = _render(numbers, actors, num_frames, height, width)
+    background = draw_unseen_background if setting == "unseen" else draw_background
+    frames, manners = _render(numbers, actors, background(numbers, height, width), num_frames)
     visible = visible_parts(actors, annotations, manners, height=height, width=width)
     return Clip(clip_name(split, index), frames, annotations, visible, strength)
 
@@ -119,7 +122,7 @@ def clip_labels(
     strength = split_strength(split, strength)
     check_options(split, seed, strength, num_frames, height, width, setting)
     numbers = Numbers(*_key(split, index, seed), _LABELS[setting])
-    draw = draw_script if setting == "classes" else draw_twins
+    draw = draw_twins if setting == "twins" else partial(draw_script, unseen=setting == "unseen")
     return draw(
         numbers,
         counts=COUNTS[split],
@@ -168,10 +171,10 @@ def check_options(
 
 
 def _render(
-    numbers: Numbers, actors: list[Actor], num_frames: int, height: int, width: int
+    numbers: Numbers, actors: list[Actor], scene: np.ndarray, num_frames: int
 ) -> tuple[np.ndarray, list[list[Manner]]]:
-    """The frames, and for each object the manner of each of its stretches."""
-    scene = draw_background(numbers, height, width)
+    """The frames over a scene, and for each object the manner of each of its stretches."""
+    height, width = (side - DRIFT for side in scene.shape[:2])
     looks = _draw_looks(numbers, len(actors))
     manners = [[Manner.draw(numbers) for _ in actor.stretches] for actor in actors]
     grain = _GRAIN * numbers.field(2 * height, 2 * width, 1)

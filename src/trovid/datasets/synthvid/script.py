@@ -15,6 +15,9 @@ from trovid.datasets.synthvid.timeline import CLEAR_SHARE, Stretch, appearances,
 SIZES = (45 / 256, 102 / 256)
 """Shortest and longest longer side of an object, in units of the picture's shorter side."""
 
+UNSEEN_SIZES = ((30 / 256, 44 / 256), (104 / 256, 140 / 256))
+"""Sizes that no object of the benchmark has, in the same units: smaller ones and larger ones."""
+
 FAMILIES = (
     ("anchor", "club", "cup", "skull"),
     ("envelope", "pencil", "scissors", "telephone"),
@@ -92,8 +95,9 @@ def draw_script(
     num_frames: int,
     height: int,
     width: int,
+    unseen: bool = False,
 ) -> tuple[list[Actor], list[Annotation]]:
-    """The objects of a clip and their labels.
+    """The objects of a clip and their labels; with `unseen` of other sizes than in training.
 
     Drawn again until every object is labelled clear in at least CLEAR_SHARE of the frames.
     """
@@ -104,7 +108,8 @@ def draw_script(
             label = class_names().index(name)
             calm = numbers.chance(CALM)
             stretches = draw_timeline(numbers, num_frames, strength, calm=calm, training=training)
-            size = min(height, width) * numbers.uniform(*SIZES)
+            span = numbers.choice(UNSEEN_SIZES) if unseen else SIZES
+            size = min(height, width) * numbers.uniform(*span)
             path = draw_path(
                 numbers,
                 appearances(stretches),
@@ -115,7 +120,7 @@ def draw_script(
                 others=paths,
                 calm=calm,
             )
-            sizes = tuple(side * min(height, width) for side in SIZES)
+            sizes = tuple(side * min(height, width) for side in span)
             poses = draw_poses(numbers, glyphs()[label], path, size, sizes, calm)
             actors.append(Actor(label, stretches, poses))
             paths.append(path)

@@ -71,8 +71,8 @@ def write_split(
         num_frames: Frames in a clip, at least 24.
         size: Height and width in pixels, even, at least 64.
         format: "mp4" (H.264) or "png" (a folder of images a clip, exact).
-        setting: "classes" (the benchmark) or "twins", see `make_clip`; another setting belongs
-            into another folder, since its clips have the same names.
+        setting: "classes" (the benchmark), "twins" or "unseen", see `make_clip`; another setting
+            belongs into another folder, since its clips have the same names.
         workers: Processes; a script that asks for more than one needs the usual
             `if __name__ == "__main__":` around what it does.
         progress: Called with the number of finished clips.

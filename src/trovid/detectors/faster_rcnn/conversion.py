@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,11 @@ from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes import ModelRecipe, Recipe, recipe_values
 from trovid.storage.hashes import sha256_of
-from trovid.storage.state import check_state
-from trovid.storage.torch_checkpoints import read_checkpoint
+from trovid.storage.state import check_names_and_shapes, check_state
+from trovid.storage.torch_checkpoints import plain_state, read_checkpoint
 
 RULES: tuple[tuple[str, str], ...] = (
     (r"detector\.backbone\.(conv1|bn1|layer\d)\.(.+)", r"backbone.\1.\2"),
-    (r"detector\.neck\.convs\.(\d+)\.conv\.(\w+)", r"backbone.reduction.{level\1}.\2"),
     (r"detector\.rpn_head\.rpn_conv\.(\w+)", r"rpn.head.conv.0.0.\1"),
     (r"detector\.rpn_head\.rpn_cls\.(\w+)", r"rpn.head.cls_logits.\1"),
     (r"detector\.rpn_head\.rpn_reg\.(\w+)", r"rpn.head.bbox_pred.\1"),
@@ -50,7 +50,8 @@ RULES: tuple[tuple[str, str], ...] = (
         r"box_head.attention.\1.output.\2",
     ),
 )
-"""Pattern of a published key and the key of trovid's state; `{level0}` is a level's name."""
+"""Pattern of a published key and the key of trovid's state."""
+REDUCTION = re.compile(r"detector\.neck\.convs\.(\d+)\.conv\.(\w+)")
 
 
 def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -74,17 +75,19 @@ def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tenso
             f"recipe {recipe.name} is of one of torchvision's detectors, not of these"
         )
     checkpoint = read_checkpoint(path)
-    state = checkpoint.get("state_dict")
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise TrovidError(f"{path} has no `state_dict` of tensors: not the published layout")
-    meta = checkpoint.get("meta") or {}
+    state = plain_state(checkpoint.get("state_dict"), path)
+    meta = checkpoint.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
     _check_classes(path, meta.get("CLASSES"), recipe)
     tensors = _rename(path, state, list(recipe.model.rpn.levels))
-    check_state(build_detector(recipe), tensors, str(path))
+    detector = build_detector(recipe)
+    check_names_and_shapes(tensors, detector.state_dict(), str(path))
+    tensors = {key: value.float() for key, value in tensors.items()}
+    check_state(detector, tensors, str(path))
     facts = {
         "source": path.name,
         "source_sha256": sha256_of(path),
-        "layout": f"mmtracking {meta.get('mmtrack_version', '(version not stated)')}",
+        "layout": f"mmtracking {str(meta.get('mmtrack_version', '(version not stated)'))[:60]}",
     }
     metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
     return tensors, metadata
@@ -93,10 +96,14 @@ def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tenso
 def _check_classes(path: Path, classes: Any, recipe: Recipe) -> None:
     if classes is None:
         return
+    if not isinstance(classes, list | tuple) or not all(isinstance(c, str) for c in classes):
+        raise TrovidError(f"{path}: its `CLASSES` must be a list of names")
     own, theirs = recipe.model.classes, tuple(classes)
     if own != theirs:
         first = next((p for p in zip(theirs, own, strict=False) if p[0] != p[1]), None)
-        detail = f"first other one: {first[0]!r} for {first[1]!r}" if first else "a longer list"
+        detail = (
+            f"first other one: {first[0][:60]!r} for {first[1]!r}" if first else "a longer list"
+        )
         raise TrovidError(
             f"{path} has {len(theirs)} classes which are not the {len(own)} of recipe "
             f"{recipe.name} ({detail})"
@@ -104,21 +111,33 @@ def _check_classes(path: Path, classes: Any, recipe: Recipe) -> None:
 
 
 def _rename(path: Path, state: dict[str, Tensor], levels: list[str]) -> dict[str, Tensor]:
-    names = {f"level{i}": level for i, level in enumerate(levels)}
     tensors, unknown = {}, []
     for key, value in state.items():
         if key.endswith("num_batches_tracked"):
             continue
-        for pattern, replacement in RULES:
-            match = re.fullmatch(pattern, key)
-            if match:
-                tensors[match.expand(replacement).format(**names)] = value.float()
-                break
-        else:
+        name = _new_name(key, levels)
+        if name is None:
             unknown.append(key)
+        else:
+            tensors[name] = value
     if unknown:
         raise TrovidError(
             f"{path} is not of the published layout: {len(unknown)} unexpected keys, "
-            f"first {', '.join(unknown[:3])}"
+            f"first {', '.join(key[:100] for key in unknown[:3])}"
         )
     return tensors
+
+
+def _new_name(key: str, levels: Sequence[str]) -> str | None:
+    """The name in trovid of a published key, whose text is only copied; None without a rule."""
+    reduction = REDUCTION.fullmatch(key)
+    if reduction:
+        number = int(reduction[1]) if len(reduction[1]) < 4 else len(levels)
+        return (
+            f"backbone.reduction.{levels[number]}.{reduction[2]}" if number < len(levels) else None
+        )
+    for pattern, replacement in RULES:
+        match = re.fullmatch(pattern, key)
+        if match:
+            return match.expand(replacement)
+    return None

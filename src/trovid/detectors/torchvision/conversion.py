@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trovid.detectors.torchvision.building import take_over, torchvision_network
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
 from trovid.recipes import Recipe, TorchvisionModelRecipe, recipe_values
 from trovid.storage.hashes import sha256_of
-from trovid.storage.torch_checkpoints import read_checkpoint
+from trovid.storage.torch_checkpoints import plain_state, read_checkpoint
 
 
 def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -30,7 +29,7 @@ def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], 
         TrovidError: If the file holds anything but tensors, or they do not fit the builder.
     """
     assert isinstance(recipe.model, TorchvisionModelRecipe)
-    state = read_checkpoint(path)
+    state = plain_state(read_checkpoint(path), path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = torchvision_network(recipe.model)
@@ -47,14 +46,16 @@ def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], 
     return kept, metadata
 
 
-def _fill(network: nn.Module, state: dict[str, Any], path: Path) -> None:
+def _fill(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
     own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
     given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
     unknown, missing = sorted(given.keys() - own.keys()), sorted(own.keys() - given.keys())
     if unknown or missing:
-        what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
+        what = f"unexpected: {shortened(unknown[:3])}" if unknown else f"missing: {missing[:3]}"
         raise TrovidError(f"{path} is not of the published layout ({what})")
     for key, value in given.items():
-        if not isinstance(value, Tensor) or value.shape != own[key].shape:
+        if value.shape != own[key].shape:
             raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[key].shape)}")
+        if not torch.isfinite(value).all():
+            raise TrovidError(f"{path}: {key} holds values that are not finite")
     network.load_state_dict(given, strict=False)

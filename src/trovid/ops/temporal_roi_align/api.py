@@ -20,8 +20,12 @@ from trovid.ops.checks import (
     check_boxes,
     check_indices,
     check_maps,
+    check_pooling,
+    check_range,
     check_size,
     check_top_k,
+    near_rois,
+    refuse_forward_mode,
 )
 from trovid.ops.roi_align import roi_align
 from trovid.ops.temporal_roi_align import reference
@@ -66,7 +70,8 @@ def temporal_roi_align(
             the index in the batch in front.
         output_size: (h, w) of the RoI grid, or one number for both.
         spatial_scale: Map pixels per image pixel, e.g. 1/16.
-        sampling_ratio: RoIAlign's samples per bin and axis; <= 0: adaptive.
+        sampling_ratio: RoIAlign's samples per bin and axis, at most 128; <= 0: adaptive (a RoI
+            that asks for more than 1024 pools zeros).
         aligned: RoIAlign's shift by half a pixel.
         top_k: K, the number of most similar cells in each support frame (4 in the paper).
         num_heads: N, the number of groups of channels in the attention (4 in the paper); 0
@@ -83,7 +88,9 @@ def temporal_roi_align(
         softmax are computed in float32 (float64 for float64 input).
 
     Raises:
-        ValueError: If a shape does not fit or `top_k` exceeds H * W.
+        ValueError: If a shape does not fit, `top_k` exceeds H * W, or squared lengths of features
+            leave float32 (values from about 1e18 on).
+        NotImplementedError: Under torch.func.jvp.
         TypeError: If maps are not floating point.
 
     Example:
@@ -114,8 +121,12 @@ def temporal_roi_align(
     if torch.jit.is_tracing():
         raise NotImplementedError(NO_TORCHSCRIPT)
     check_maps("features", features, "[B, C, H, W]")
+    packed = support_features.rows if isinstance(support_features, PackedSupport) else None
+    refuse_forward_mode(features, packed if packed is not None else support_features, weight, bias)
     size = check_size(output_size)
-    rois = check_boxes(boxes, len(features))
+    check_pooling(spatial_scale, sampling_ratio)
+    check_range("features", features, features.shape[1])
+    rois = near_rois(check_boxes(boxes, len(features)), size, spatial_scale, sampling_ratio)
     support = check_support(support_features, len(features), features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
     check_attention(num_heads, weight, bias, features.shape[1])

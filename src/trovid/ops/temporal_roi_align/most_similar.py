@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops.checks import check_maps, check_top_k
+from trovid.ops.checks import check_maps, check_range, check_top_k, refuse_forward_mode
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.ops.temporal_roi_align.cpp import backend as native
@@ -47,6 +47,9 @@ def most_similar_roi_align(
         (torch.Size([2, 3, 8, 7, 7]), torch.Size([2, 3, 4, 7, 7]))
     """
     check_maps("roi_features", roi_features, "[R, C, h, w]")
+    packed = isinstance(support_features, PackedSupport)
+    refuse_forward_mode(roi_features, support_features.rows if packed else support_features)
+    check_range("roi_features", roi_features, roi_features.shape[1])
     support = check_support(support_features, 1, roi_features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
     dtype = compute_dtype(roi_features.dtype)

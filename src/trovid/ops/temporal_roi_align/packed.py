@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trovid.ops.checks import check_range
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SMALLEST_NORM = 1e-12
@@ -75,7 +76,10 @@ class PackedSupport:
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
         height, width = maps.shape[2:]
         rows = _rows_of_maps(maps)
-        return cls(rows, inverse_norms(rows), (height, width), lengths)
+        norms = inverse_norms(rows)
+        if not torch.compiler.is_compiling() and not norms.is_meta and bool((norms == 0).any()):
+            check_range("support_features", rows, rows.shape[2])  # zero, or too long for a float
+        return cls(rows, norms, (height, width), lengths)
 
     @staticmethod
     def cat(parts: Sequence[PackedSupport]) -> PackedSupport:
@@ -189,6 +193,7 @@ def check_support(
     """The support maps in packed form, one video for each of `num_videos` target frames."""
     if isinstance(support_features, PackedSupport):
         packed = support_features
+        _check_packed(packed)
     else:
         packed = pack_support(support_features)
     if packed.num_videos != num_videos:
@@ -202,6 +207,22 @@ def check_support(
             f"but has {packed.channels}"
         )
     return packed
+
+
+def _check_packed(packed: PackedSupport) -> None:
+    """Its parts belong together: a kernel reads as many norms as there are rows."""
+    rows, norms, (height, width) = packed.rows, packed.inverse_norms, packed.size
+    shape = (sum(packed.lengths), height * width)
+    if rows.dim() != 3 or rows.shape[:2] != shape or min(packed.lengths, default=0) < 0:
+        raise ValueError(
+            f"a PackedSupport of lengths {packed.lengths} on maps of {packed.size} must have rows "
+            f"of shape {[*shape, 'C']}, but has {list(rows.shape)}"
+        )
+    if norms.shape != rows.shape[:2] or norms.device != rows.device:
+        raise ValueError(
+            f"`inverse_norms` of a PackedSupport must have shape {list(rows.shape[:2])} on "
+            f"{rows.device}, but have {list(norms.shape)} on {norms.device}"
+        )
 
 
 def _rows_of_maps(maps: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops.checks import check_attention, check_maps
+from trovid.ops.checks import check_attention, check_maps, refuse_forward_mode
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.ops.temporal_roi_align.direct.attention import attention
@@ -55,6 +55,7 @@ def temporal_attention(
     """
     check_maps("features", features, "[R, C, h, w]")
     check_maps("support_features", support_features, "[T, R, C, h, w]")
+    refuse_forward_mode(features, support_features, weight, bias)
     if support_features.shape[1:] != features.shape:
         raise ValueError(
             f"`support_features` must have shape {['T', *features.shape]}, "

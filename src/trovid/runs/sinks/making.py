@@ -12,6 +12,7 @@ from trovid.runs.jobs import Job
 from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
 from trovid.runs.sinks.json import JsonSink
+from trovid.runs.sinks.parquet import ParquetSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.sinks.video import VideoSink
@@ -19,6 +20,7 @@ from trovid.structures import Detections, DetectOptions, GroundTruth
 from trovid.video.file import FileReader
 from trovid.video.live import LiveStream
 from trovid.video.opening import VideoReader
+from trovid.video.sound import Sound
 from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 
@@ -93,6 +95,10 @@ def _json(path: Path, subject: Subject) -> Sink:
     return JsonSink(path, subject.source.video, subject.job.source, subject.head)
 
 
+def _parquet(path: Path, subject: Subject) -> Sink:
+    return ParquetSink(path, subject.source.video, subject.job.source, subject.head)
+
+
 def _video(path: Path, subject: Subject) -> Sink:
     """A stream, whose end is not known, has no timeline."""
     panels, measures, strip = subject.panels, subject.source.video, None
@@ -102,7 +108,9 @@ def _video(path: Path, subject: Subject) -> Sink:
         height, width = panels.size(measures.height, measures.width)
         assert options.score is not None
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
-    sound = Path(subject.job.source) if isinstance(subject.source, FileReader) else None
+    sound = None
+    if isinstance(subject.source, FileReader):
+        sound = Sound(Path(subject.job.source), allow_playlist=subject.source.allow_playlist)
     return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
 
 
@@ -111,6 +119,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
     "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
+    "parquet": _parquet,
     "json": _json,
 }
 """What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""

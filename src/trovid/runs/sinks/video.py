@@ -24,7 +24,7 @@ class VideoSink:
     Args:
         path: The file.
         video: Measures of the pictures.
-        sound: File whose sound goes along; None for none.
+        sound: What goes along; None for none.
         panels: How a picture is put together; by default the frame alone.
         timeline: Is drawn under each picture.
     """
@@ -36,7 +36,7 @@ class VideoSink:
         path: Path,
         video: Video,
         *,
-        sound: Path | None = None,
+        sound: Sound | None = None,
         panels: Panels | None = None,
         timeline: Timeline | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class VideoSink:
         self._panels = panels or Panels()
         self._timeline = timeline
         self._shown_at: float | None = None
-        self._sound = None if sound is None else Sound(sound)
+        self._sound = sound
         height, width = self._panels.size(video.height, video.width)
         self._writer = VideoWriter(
             path,

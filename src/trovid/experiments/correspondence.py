@@ -1,0 +1,235 @@
+"""Whether the most similar cell lies on the same object, and which frames the attention prefers.
+
+SynthVID's masks are known: of every labelled object of a target frame the RoI positions whose
+centre lies within its mask are followed into every support frame in which it is labelled too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Tensor
+
+from trovid.datasets.reading import read_dataset
+from trovid.detectors.building import build_detector
+from trovid.experiments.markdown import written
+from trovid.inference.predictor import Predictor, load
+from trovid.nn import LevelPooler
+from trovid.ops import most_similar_roi_align, pack_support
+from trovid.structures import GroundTruth, SupportSampling
+from trovid.video.opening import Frame
+
+CONTROLS = ("random weights", "colour alone")
+DISTANCES = ((1, 4), (5, 9), (10, 15), (16, 10**6))
+"""Frames between target and support frame, first and last of each group."""
+
+
+class Followed(NamedTuple):
+    """One object of a target frame in one support frame.
+
+    Attributes:
+        deterioration: Of the target's object.
+        distance: Frames between the two.
+        positions: RoI positions within the object.
+        hits: Of them those whose most similar cell lies on the same object.
+        chance: Share of all cells that lie on it.
+        weight: Mean temporal weight of the support frame over these positions; NaN if unknown.
+        support_strength: Strength of the deterioration in the support frame; 0: clean.
+    """
+
+    deterioration: str
+    distance: int
+    positions: int
+    hits: int
+    chance: float
+    weight: float
+    support_strength: float
+
+
+def follow_clips(
+    file: Path, weights: Path, data: Path, *, every: int, control: str | None = None
+) -> None:
+    """Follows the objects of all clips and writes one list of records a clip.
+
+    Args:
+        file: Where to.
+        weights: A model with Temporal RoI Align.
+        data: Labels of the clips.
+        every: Every how many frames is a target frame.
+        control: One of CONTROLS in place of the trained features.
+    """
+    predictor = load(weights, device="cpu")
+    if control == "random weights":
+        torch.manual_seed(0)
+        predictor = Predictor(build_detector(predictor.recipe), predictor.recipe, device="cpu")
+    dataset = read_dataset(data, split="val")
+    clips: dict[str, list[Followed]] = {}
+    for video in dataset.videos:
+        with dataset.open(video.name) as reader:
+            frames = reader.read(range(video.num_frames))
+        truths = dataset.ground_truth(video.name, masks=True)
+        followed = follow(predictor, frames, truths, every=every, colour=control == "colour alone")
+        clips[video.name] = list(followed)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written(file, json.dumps({name: list(map(list, own)) for name, own in clips.items()}) + "\n")
+
+
+@torch.inference_mode()
+def follow(
+    predictor: Predictor,
+    frames: Sequence[Frame],
+    truths: Sequence[GroundTruth],
+    *,
+    every: int = 4,
+    colour: bool = False,
+) -> Iterator[Followed]:
+    """Follows the objects of a clip's target frames into its support frames.
+
+    Args:
+        predictor: A model with Temporal RoI Align that searches the level it pools from.
+        frames: All frames of the clip.
+        truths: Their labels, with masks.
+        every: Every how many frames is a target frame.
+        colour: Whether cells are compared by their mean colour alone.
+    """
+    pool: LevelPooler = predictor.running.roi_features
+    images, size = predictor.input(frames)
+    features = predictor.running.backbone(images)
+    (name,) = pool.featmap_names
+    maps = features[name]
+    (scale,) = pool.scales(features, [size])
+    if colour:
+        maps = F.adaptive_avg_pool2d(images, maps.shape[-2:])
+    source = frames[0].image.shape[:2]
+    sampling = SupportSampling.parse(predictor.recipe.inference.support)
+    for target in range(0, len(frames), every):
+        truth = truths[target]
+        others = [i for i in sampling.indices(len(frames), target) if i != target]
+        if not len(truth) or not others:
+            continue
+        boxes = truth.boxes * torch.tensor([size[1] / source[1], size[0] / source[0]]).repeat(2)
+        support = pack_support(maps[others])
+        own = maps[target : target + 1]
+        found = most_similar_roi_align(pool.extractor.align(own, [boxes], scale), support, top_k=1)
+        weights = None
+        if not colour:
+            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:]
+        yield from _records(truths, target, others, found[1][:, :, 0], weights, maps.shape[-2:])
+
+
+def _records(
+    truths: Sequence[GroundTruth],
+    target: int,
+    others: Sequence[int],
+    cells: Tensor,
+    weights: Tensor | None,
+    map_size: Sequence[int],
+) -> Iterator[Followed]:
+    """One record an object and support frame; cells and weights are Tensor[T, R, h, w]."""
+    truth = truths[target]
+    assert truth.masks is not None
+    own_masks = truth.masks.dense()
+    for number, instance in enumerate(truth.instance_ids.tolist()):
+        inside = _inside(own_masks[number], truth.boxes[number], cells.shape[2:])
+        if not inside.any():
+            continue
+        for place, frame in enumerate(others):
+            there = truths[frame]
+            same = (there.instance_ids == instance).nonzero().flatten().tolist()
+            if not same or there.masks is None:
+                continue
+            on_it = _cells_on(there.masks.dense(same)[0], map_size)
+            hits = on_it.flatten()[cells[place, number]][inside]
+            weight = weights[place, number][inside].mean() if weights is not None else np.nan
+            strength = there.attributes["strength"]
+            yield Followed(
+                str(truth.attributes["deterioration"][number]),
+                abs(frame - target),
+                int(inside.sum()),
+                int(hits.sum()),
+                float(on_it.float().mean()),
+                float(weight),
+                float(strength[same[0]]),
+            )
+
+
+def _inside(mask: Tensor, box: Tensor, grid: Sequence[int]) -> Tensor:
+    """Tensor[h, w]: whether the centre of each RoI position lies within the mask."""
+    x1, y1, x2, y2 = box.tolist()
+    rows, columns = (
+        (start + (torch.arange(n) + 0.5) / n * (end - start)).long().clamp(0, bound - 1)
+        for start, end, n, bound in zip((y1, x1), (y2, x2), grid, mask.shape, strict=True)
+    )
+    return mask[rows][:, columns]
+
+
+def _cells_on(mask: Tensor, map_size: Sequence[int]) -> Tensor:
+    """Tensor[H, W]: whether the centre of each cell of a map lies within the mask."""
+    rows, columns = (
+        ((torch.arange(n) + 0.5) / n * bound).long()
+        for n, bound in zip(map_size, mask.shape, strict=True)
+    )
+    return mask[rows][:, columns]
+
+
+def read_followed(file: Path) -> dict[str, list[Followed]]:
+    """What `follow_clips` wrote."""
+    clips = json.loads(file.read_text(encoding="utf-8"))
+    return {name: [Followed(*own) for own in records] for name, records in clips.items()}
+
+
+def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """For each group of records hits, positions and chance of each clip, Array[clips]."""
+    groups = {"all": lambda r: True, "clean": lambda r: r.deterioration == "none"}
+    groups["deteriorated"] = lambda r: r.deterioration != "none"
+    kinds = sorted({r.deterioration for own in clips.values() for r in own} - {"none"})
+    groups |= {f"kind: {kind}": lambda r, k=kind: r.deterioration == k for kind in kinds}
+    for low, high in DISTANCES:
+        name = f"distance: {low} to {high}" if high < 10**6 else f"distance: {low} and more"
+        groups[name] = lambda r, a=low, b=high: a <= r.distance <= b
+    found = {}
+    for name, wanted in groups.items():
+        rows = [[r for r in own if wanted(r)] for own in clips.values()]
+        found[name] = {
+            "hits": np.array([sum(r.hits for r in own) for own in rows], float),
+            "positions": np.array([sum(r.positions for r in own) for own in rows], float),
+            "chance": np.array([sum(r.chance * r.positions for r in own) for own in rows], float),
+        }
+    return {name: own for name, own in found.items() if own["positions"].any()}
+
+
+def preferences(clips: dict[str, list[Followed]]) -> dict[str, NDArray[np.float64]]:
+    """Which support frames the attention prefers, by clip (NaN where a clip cannot tell).
+
+    Returns:
+        "clean" and "deteriorated": mean weight of support frames in which the object is so, and
+        "rank": rank correlation of weight and clearness (minus the strength), Array[clips].
+    """
+    found: dict[str, list[float]] = {"clean": [], "deteriorated": [], "rank": []}
+    for own in clips.values():
+        weights = np.array([record.weight for record in own])
+        strengths = np.array([record.support_strength for record in own])
+        for name, chosen in (("clean", strengths == 0), ("deteriorated", strengths > 0)):
+            found[name].append(float(weights[chosen].mean()) if chosen.any() else np.nan)
+        differ = len(set(weights)) > 1 and len(set(strengths)) > 1
+        rank = stats.spearmanr(weights, -strengths).statistic if differ else np.nan
+        found["rank"].append(float(rank))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def ratio_interval(
+    over: NDArray[np.float64], under: NDArray[np.float64], weights: NDArray[np.int32]
+) -> dict[str, Any]:
+    """sum(over) / sum(under) with the 95 % interval of resampled clips, weights Array[B, clips]."""
+    value = over.sum() / under.sum()
+    drawn = (weights @ over) / np.maximum(weights @ under, 1e-12)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {"value": float(value), "low": float(low), "high": float(high)}

@@ -1,0 +1,206 @@
+"""`trovid experiment correspondence`: clips, models, controls, intervals, page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.correspondence import (
+    CONTROLS,
+    Followed,
+    accuracies,
+    follow_clips,
+    preferences,
+    ratio_interval,
+    read_followed,
+)
+from trovid.experiments.description import Clips, Experiment, Row
+from trovid.experiments.markdown import table, written
+from trovid.experiments.running import Workplace, train
+from trovid.experiments.synthvid_jobs import process_pool
+from trovid.progress import bar
+from trovid.training.provenance import commit, machine
+
+CLIPS = Clips(first=1700, count=100, every=5)
+MODELS = (
+    Row(name="TROI", recipe="single-troi"),
+    Row(name="SELSA + TROI", recipe="selsa-troi"),
+)
+NAME = "correspondence"
+TITLE = "Is the most similar cell on the same object?"
+
+
+def run_correspondence(
+    place: Workplace, *, clips: int | None = None, resamples: int = 1000, folder: Path
+) -> tuple[dict[str, Any], str]:
+    """Computes what is missing and writes correspondence.json and .md; returns both.
+
+    Args:
+        place: Where and how.
+        clips: So many clips at most; for a try.
+        resamples: Of the bootstrap over clips.
+        folder: Of the report.
+    """
+    experiment = Experiment(name=NAME, title=TITLE, clips=CLIPS, rows=MODELS)
+    if clips is not None:
+        experiment = experiment.with_clips(clips)
+    train(experiment, place)
+    data = place.labels(experiment.clips)
+    files = _files(experiment, place)
+    missing = {file: job for file, job in files.items() if not file.exists()}
+    if missing:
+        with process_pool(place.workers) as pool, bar(NAME, unit="runs") as tick:
+            futures = [
+                pool.submit(
+                    follow_clips,
+                    file,
+                    place.weights(row, seed),
+                    data,
+                    every=experiment.clips.every,
+                    control=control,
+                )
+                for file, (row, seed, control) in missing.items()
+            ]
+            for done, future in enumerate(futures, 1):
+                future.result()
+                tick(done, len(futures))
+    result = _result(experiment, place, files, resamples)
+    page = correspondence_page(result)
+    folder.mkdir(parents=True, exist_ok=True)
+    written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
+    written(folder / f"{NAME}.md", page)
+    return result, page
+
+
+Job = tuple[Row, int, str | None]
+"""A model, its seed, and a control in place of its features."""
+
+
+def _files(experiment: Experiment, place: Workplace) -> dict[Path, Job]:
+    folder = place.out / "scores" / experiment.clips.key / NAME
+    jobs: list[Job] = [(row, seed, None) for row in MODELS for seed in place.seeds]
+    jobs += [(MODELS[0], place.seeds[0], control) for control in CONTROLS]
+    return {
+        folder / f"{place.weights(row, seed).stem}{f'-{c}'.replace(' ', '-') if c else ''}.json": (
+            row,
+            seed,
+            c,
+        )
+        for row, seed, c in jobs
+    }
+
+
+def _result(
+    experiment: Experiment, place: Workplace, files: dict[Path, Job], resamples: int
+) -> dict[str, Any]:
+    by_row: dict[str, list[dict[str, list[Followed]]]] = {}
+    for file, (row, _, control) in files.items():
+        by_row.setdefault(control or row.name, []).append(read_followed(file))
+    number = len(next(iter(by_row.values()))[0])
+    drawn = resample_weights(number, resamples=resamples)
+    return {
+        "experiment": NAME,
+        "title": TITLE,
+        "clips": experiment.clips.key,
+        "every": experiment.clips.every,
+        "seeds": list(place.seeds),
+        "resamples": resamples,
+        "commit": commit(),
+        "machine": machine(),
+        "accuracy": {name: _accuracy(runs, drawn) for name, runs in by_row.items()},
+        "attention": {row.name: _attention(by_row[row.name], drawn) for row in experiment.rows},
+    }
+
+
+def _accuracy(
+    runs: list[dict[str, list[Followed]]], drawn: NDArray[np.int32]
+) -> dict[str, dict[str, Any]]:
+    """By group the share of positions that hit, and chance; seeds are put together."""
+    each = [accuracies(run) for run in runs]
+    found = {}
+    for group in each[0]:
+        hits, positions, chance = (
+            np.sum([own[group][name] for own in each if group in own], axis=0)
+            for name in ("hits", "positions", "chance")
+        )
+        found[group] = {
+            **ratio_interval(hits, positions, drawn),
+            "chance": float(chance.sum() / positions.sum()),
+            "positions": int(positions.sum()),
+        }
+    return found
+
+
+def _attention(
+    runs: list[dict[str, list[Followed]]], drawn: NDArray[np.int32]
+) -> dict[str, dict[str, Any]]:
+    each = [preferences(run) for run in runs]
+    found = {}
+    for name in each[0]:
+        values = np.stack([own[name] for own in each])
+        known = ~np.isnan(values)
+        counts, sums = known.sum(0).astype(float), np.where(known, values, 0.0).sum(0)
+        found[name] = ratio_interval(sums, counts, drawn) if counts.any() else {}
+    return found
+
+
+def correspondence_page(result: dict[str, Any]) -> str:
+    """The report as a page of tables, in per cent."""
+    accuracy = result["accuracy"]
+    groups = list(next(iter(accuracy.values())))
+    chance = next(iter(accuracy.values()))
+    seeds = ", ".join(map(str, result["seeds"]))
+    lines = [
+        f"# {result['title']}",
+        "",
+        f"{result['clips']}, one frame in {result['every']} as target; seeds {seeds}. Commit "
+        f"{result['commit']}, {result['machine']}.",
+        "",
+        "RoI positions whose centre lies within the object's mask, in every support frame in which "
+        "the object is labelled: how often the most similar cell's centre lies within its mask "
+        f"there (per cent), with the 95 % interval over clips ({result['resamples']} resamples). "
+        "Chance: the share of cells that lie on it.",
+        "",
+        *table(
+            ["target's object", "positions", *accuracy, "chance"],
+            [
+                [
+                    group,
+                    str(chance[group]["positions"]),
+                    *(_interval(own.get(group), 100) for own in accuracy.values()),
+                    f"{100 * chance[group]['chance']:.1f}",
+                ]
+                for group in groups
+            ],
+        ),
+        "",
+        "## Attention and clearness",
+        "",
+        "Mean temporal weight of support frames in which the object is clean and deteriorated, and "
+        "Spearman's rank correlation of weight and clearness within a clip.",
+        "",
+        *table(
+            ["model", "clean", "deteriorated", "rank correlation"],
+            [
+                [
+                    name,
+                    *(_interval(own[kind], 1, 3) for kind in ("clean", "deteriorated", "rank")),
+                ]
+                for name, own in result["attention"].items()
+            ],
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _interval(own: dict[str, Any] | None, factor: float, digits: int = 1) -> str:
+    if not own:
+        return "-"
+    value, low, high = (factor * own[name] for name in ("value", "low", "high"))
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -1,0 +1,251 @@
+"""Files as nobody would write them: damaged bytes, values out of every range, tricks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from trovid.storage.tensor_files import read_tensors, save_tensors
+
+DIGITS, DEEP, HUGE = "@digits@", "@deep@", "@huge@"
+"""Stand for what json.dumps would not write."""
+WRITTEN = {DIGITS: "9" * 5000, DEEP: "[" * 200_000, HUGE: "1e400"}
+VALUES = (
+    *(0, 1, -1, -5, 2, 0.5, -0.5, 1e-30, 1e9, 1e19, 1e308, float("nan"), float("inf")),
+    *(2**31, 2**63, 10**7, 10**9, 10**30, -(10**30), 10**400, DIGITS, DEEP, HUGE),
+    *(True, False, None, "", " ", "x", "../../../../../../x", "ABSOLUTE/x", "a/../../../x", "-x"),
+    *(
+        "\x1b[31mred\x1b[0m",
+        "\x00",
+        "\udcff",
+        "\u202e",
+        "a\nb",
+        "{level0:>3000000000}",
+        "a" * 10**5,
+    ),
+    *("{level0.__class__}", "%s%n", "1e400", "*", "!!python/object:os.system", "\U0001f6f8"),
+    *([], {}, [[]], [0], [1, 2, 3, 4], [float("nan")] * 4, {"a": 1}, [[1, 2], [3]], [None]),
+)
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
+    for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+Change = Callable[[Path, random.Random], None]
+
+
+def damage(path: Path, rng: random.Random) -> None:
+    """Some bytes are lost, added or others."""
+    data = bytearray(path.read_bytes())
+    for _ in range(rng.randint(1, 4)):
+        at, size = rng.randrange(len(data) + 1), rng.choice([1, 2, 4, 16, 100, 1000])
+        kind = rng.choice(["cut", "remove", "insert", "digit", "zero", "ones", "noise"])
+        if kind == "cut":
+            del data[at:]
+        elif kind == "remove":
+            del data[at : at + size]
+        elif kind == "insert":
+            data[at:at] = rng.randbytes(size)
+        elif kind == "digit":
+            data[at : at + 1] = b"9"
+        else:
+            size = min(size, len(data) - at)
+            new = {"zero": bytes(size), "ones": b"\xff" * size, "noise": rng.randbytes(size)}
+            data[at : at + size] = new[kind]
+    path.write_bytes(data)
+
+
+def places(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (holder, key) of nested dicts and lists; of a long list the ends alone."""
+    if isinstance(document, dict):
+        keys: list[Any] = list(document)
+    elif isinstance(document, list):
+        keys = sorted(
+            {*range(min(3, len(document))), *range(max(0, len(document) - 2), len(document))}
+        )
+    else:
+        return
+    for key in keys:
+        yield document, key
+        yield from places(document[key])
+
+
+def changed(document: Any, rng: random.Random) -> Any:
+    """The document with one to three values replaced, removed, added or doubled."""
+    document = copy.deepcopy(document)
+    for _ in range(rng.choice([1, 1, 1, 2, 3])):
+        found = list(places(document))
+        if not found:
+            return rng.choice(VALUES)
+        holder, key = rng.choice(found)
+        kind = rng.choice(["value"] * 6 + ["remove", "add", "double", "rename"])
+        if kind == "value":
+            holder[key] = copy.deepcopy(rng.choice(VALUES))
+        elif kind == "remove":
+            del holder[key]
+        elif isinstance(holder, list):
+            holder.insert(key, copy.deepcopy(holder[key]))
+        elif kind == "add":
+            holder[rng.choice(["x", "\x1b[31m", "base", "1"])] = rng.choice(VALUES)
+        elif kind == "rename":
+            holder[f"{key}_"[:40]] = holder.pop(key)
+        else:
+            holder[key] = [holder[key], holder[key]]
+    return rng.choice(VALUES) if rng.random() < 0.02 else document
+
+
+def text_of(document: Any, folder: Path) -> str:
+    text = json.dumps(document).replace("ABSOLUTE", str(folder))
+    for word, written in WRITTEN.items():
+        text = text.replace(f'"{word}"', written)
+    return text
+
+
+def change_json(path: Path, rng: random.Random) -> None:
+    """One in four damaged, else changed."""
+    if rng.random() < 0.25:
+        return damage(path, rng)
+    document = json.loads(path.read_text())
+    return path.write_text(text_of(changed(document, rng), path.parent))
+
+
+def change_yaml(path: Path, rng: random.Random) -> None:
+    if rng.random() < 0.25:
+        return damage(path, rng)
+    if rng.random() < 0.1:
+        tricks = (
+            BOMB + "name: *i\n",
+            "name: &a [*a]\n",
+            "&a : *a\n",
+            "- " * 3000,
+            "!!binary x",
+            "---\n---\n",
+        )
+        return path.write_text(rng.choice(tricks))
+    document = yaml.safe_load(path.read_text())
+    if isinstance(document.get("model"), dict) and rng.random() < 0.2:
+        document = {
+            "base": rng.choice(["paper/selsa-r50", "recipe.yaml", 5]),
+            "training": document["training"],
+        }
+    return path.write_text(text_of(changed(document, rng), path.parent))
+
+
+def change_tensors(path: Path, rng: random.Random) -> None:
+    """A safetensors file: its bytes, its texts or its tensors."""
+    if rng.random() < 0.25:
+        return damage(path, rng)
+    tensors, metadata = read_tensors(path)
+    if rng.random() < 0.6 and metadata:
+        key = rng.choice(sorted(metadata))
+        if rng.random() < 0.15:
+            metadata[key] = rng.choice(
+                ["", "x", BOMB, "[" * 200_000, "\x1b[31m", "{", "null", "[1]"]
+            )
+        else:
+            metadata[key] = text_of(changed(json.loads(metadata[key]), rng), path.parent)
+    else:
+        change_state(tensors, rng)
+    tensors = {key: value.contiguous() for key, value in tensors.items()}
+    return save_tensors(path, tensors, metadata)
+
+
+def change_state(tensors: dict[str, Any], rng: random.Random) -> None:
+    key = rng.choice(sorted(tensors))
+    value = tensors[key]
+    kind = rng.randrange(8)
+    if kind == 0:
+        del tensors[key]
+    elif kind == 1:
+        tensors[rng.choice(["x", "{level0:>3000000000}", "\x1b[31m", f"{key}.x"])] = tensors.pop(
+            key
+        )
+    elif kind == 2:
+        tensors[key] = value.new_full(value.shape, rng.choice([float("nan"), float("inf"), 6e4]))
+    elif kind == 3:
+        tensors[key] = torch.zeros(rng.choice([(), (0,), (7,), (1, 1, 1, 1, 1, 1)]))
+    elif kind == 4:
+        tensors[key] = value.to(rng.choice([torch.int64, torch.bool, torch.complex64, torch.uint8]))
+    elif kind == 5:
+        tensors[key] = value.to(torch.float8_e4m3fn)
+    elif kind == 6:
+        tensors["x"] = torch.zeros(1)
+    else:
+        for name in sorted(tensors)[: len(tensors) // 2]:
+            del tensors[name]
+
+
+class Trap:
+    """What would be executed while it is unpickled."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.place / "executed",))
+
+
+def change_pickle(path: Path, rng: random.Random) -> None:
+    """A file of torch.save."""
+    kind = rng.random()
+    if kind < 0.25:
+        return damage(path, rng)
+    if kind < 0.3:
+        return torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    checkpoint = torch.load(path, weights_only=True)
+    state = checkpoint.get("state_dict", checkpoint)
+    if kind < 0.35:
+        checkpoint["hook"] = Trap(path.parent)
+    elif kind < 0.5:
+        checkpoint = rng.choice([None, [], 5, state, {"state_dict": None}, {1: 2}, {"model": {}}])
+    elif kind < 0.7 and "meta" in checkpoint:
+        checkpoint["meta"] = changed(
+            {**checkpoint["meta"], "CLASSES": [*checkpoint["meta"]["CLASSES"]]}, rng
+        )
+    elif kind < 0.8:
+        key = rng.choice(sorted(state))
+        value = state[key]
+        odd = (
+            value.to_sparse(),
+            value.tolist(),
+            None,
+            torch.zeros(1).expand(2**40),
+            value.half(),
+            {},
+        )
+        state[key] = rng.choice(odd)
+    else:
+        change_state(state, rng)
+    return torch.save(checkpoint, path)
+
+
+def playlist(path: Path, rng: random.Random) -> None:
+    """A text in the place of a video, which names other files or addresses."""
+    other = rng.choice(
+        [
+            *("street.mp4", "../street.mp4", "/etc/passwd", "http://127.0.0.1:9/x", "data:,x", ""),
+            *("concat:street.mp4|a", "subfile,,start,0,end,99,,:street.mp4", "file:street.mp4"),
+        ]
+    )
+    text = rng.choice(
+        [
+            "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n",
+            '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI="{}"\n#EXTINF:1,\n{}\n',
+            '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="{}"\n#EXTINF:1,\n{}\n',
+            "ffconcat version 1.0\nfile '{}'\n",
+            "ffconcat version 1.0\nstream\nfile {}\nduration 1e400\n",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+            '<?xml version="1.0"?><MPD><Period><BaseURL>{}</BaseURL></Period></MPD>',
+            "[playlist]\nFile1={}\n",
+        ]
+    ).format(*[other] * 2)
+    before = rng.choice(["", "", "\ufeff", "\n" * 80, " ", "\x00", "RIFF"])
+    path.write_text(before + text)
+    if rng.random() < 0.3:
+        damage(path, rng)

@@ -1,0 +1,105 @@
+"""Following objects by their most similar cells, where masks are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.experiments.test_running import small_weights
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.synthvid import write_split
+from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.correspondence import (
+    Followed,
+    accuracies,
+    follow,
+    follow_clips,
+    preferences,
+    ratio_interval,
+    read_followed,
+)
+from trovid.experiments.correspondence_report import run_correspondence
+from trovid.experiments.running import Workplace
+from trovid.inference.predictor import load
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return write_split(tmp_path_factory.mktemp("clip"), split="test", videos=2)
+
+
+def record(**changes) -> Followed:
+    usual = Followed("none", 3, 10, 5, 0.1, 0.2, 0.0)
+    return usual._replace(**changes)
+
+
+def test_accuracies_and_preferences_are_counted():
+    clips = {
+        "a": [record(), record(deterioration="noise", hits=1, distance=12, weight=0.1)],
+        "b": [record(hits=10, weight=0.3), record(support_strength=0.7, weight=0.1)],
+    }
+    found = accuracies(clips)
+    assert found["all"]["hits"].tolist() == [6, 15]
+    assert found["clean"]["positions"].tolist() == [10, 20]
+    assert found["kind: noise"]["hits"].tolist() == [1, 0]
+    assert found["distance: 10 to 15"]["positions"].tolist() == [10, 0]
+    assert found["all"]["chance"] == pytest.approx([2, 2])
+    assert "distance: 16 and more" not in found
+    prefers = preferences(clips)
+    assert prefers["rank"][1] == pytest.approx(1)
+    assert np.isnan(prefers["rank"][0])
+    assert prefers["clean"].tolist() == pytest.approx([0.15, 0.3])
+    whole = ratio_interval(found["all"]["hits"], found["all"]["positions"], resample_weights(2))
+    assert whole["low"] <= whole["value"] == 21 / 40 <= whole["high"]
+
+
+def test_a_frame_that_is_still_is_found_again_at_the_same_place(tmp_path, clip):
+    """Every frame the same picture; at 8 by 8 cells the edges of objects are coarse."""
+    predictor = load(small_weights(tmp_path / "small.safetensors", "single-troi"), device="cpu")
+    dataset = read_coco_vid(clip)
+    name = dataset.videos[0].name
+    with dataset.open(name) as reader:
+        (frame,) = reader.read([0])
+    (truth,) = dataset.ground_truth(name, frames=[0], masks=True)
+    for colour in (False, True):
+        records = list(follow(predictor, [frame] * 4, [truth] * 4, every=4, colour=colour))
+        assert len(records) == 3 * len(truth)
+        hits, positions = (sum(getattr(r, n) for r in records) for n in ("hits", "positions"))
+        chance = np.mean([r.chance for r in records])
+        assert hits > 3 * chance * positions
+        area = truth.masks.areas.float() / (truth.image_size[0] * truth.image_size[1])
+        assert chance == pytest.approx(float(area.mean()), abs=0.05)
+        assert all(np.isnan(r.weight) == colour for r in records)
+    assert {r.distance for r in records} == {1, 2, 3}
+
+
+def test_clips_are_followed_into_a_file(tmp_path, clip):
+    weights = small_weights(tmp_path / "small.safetensors", "single-troi")
+    found = {}
+    for control in (None, "random weights"):
+        file = tmp_path / f"{control}.json"
+        follow_clips(file, weights, clip, every=12, control=control)
+        found[control] = read_followed(file)
+    assert list(found[None]) == [video.name for video in read_coco_vid(clip).videos]
+    assert all(0 <= r.hits <= r.positions for own in found[None].values() for r in own)
+
+
+def test_the_report_of_finished_runs(tmp_path, monkeypatch):
+    place = Workplace(out=tmp_path, seeds=(0,), workers=1)
+    monkeypatch.setattr("trovid.experiments.correspondence_report.train", lambda *_: None)
+    folder = tmp_path / "scores" / "test-1700+1" / "correspondence"
+    folder.mkdir(parents=True)
+    lines = (
+        '{"test_01700": [["none", 3, 10, 9, 0.1, 0.2, 0.0], ["noise", 3, 10, 4, 0.1, 0.1, 0.5]]}'
+    )
+    for name in ("single-troi-seed0", "selsa-troi-seed0"):
+        (folder / f"synthvid-{name}.json").write_text(lines)
+    for control in ("random-weights", "colour-alone"):
+        (folder / f"synthvid-single-troi-seed0-{control}.json").write_text(lines)
+    result, page = run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")
+    assert result["accuracy"]["TROI"]["all"]["value"] == 0.65
+    assert result["attention"]["TROI"]["rank"]["value"] == pytest.approx(1)
+    assert "| deteriorated | 10 | 40.0 [40.0, 40.0] |" in page
+    assert (tmp_path / "report" / "correspondence.md").read_text() == page
+    assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)
