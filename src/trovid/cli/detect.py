@@ -27,7 +27,7 @@ def detect(
     *videos: str | Path,
     out: str | Path = Path("trovid-detect"),
     model: ModelName = "synthvid-selsa-troi",
-    score: float = 0.5,
+    score: float | None = None,
     classes: str | None = None,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
@@ -96,7 +96,8 @@ def detect(
             and stream addresses.
         out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.
-        score: Lowest score that is kept.
+        score: Lowest score that is kept; by default the one that was best in the model's own
+            validation where its card says it (models trained on one's own data), else 0.5.
         classes: Names of the classes to keep, with commas between them.
         support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
             default the model's own.

@@ -31,7 +31,7 @@ SUMMARIES = {
     "compare": "Say whether predictions B are better than A, with an interval.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
-    "data": "Labelled videos: check.",
+    "data": "Labelled videos: check, stats, split, convert, view.",
     "models": "Models: list, show.",
     "recipes": "Recipes: list, show, diff.",
     "weights": "Published weights: list, download, convert, verify, where.",

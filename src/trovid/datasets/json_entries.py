@@ -113,8 +113,13 @@ class Entries:
             given = entry.get(name, _ABSENT)
             if given is _ABSENT:
                 continue
-            if not isinstance(given, wanted) or (isinstance(given, bool) and wanted is not bool):
+            odd = isinstance(given, bool) and not _allows_bool(wanted)
+            if odd or not isinstance(given, wanted):
                 raise Misfit(f"{where}.{name} must be {_WORDS[wanted]}, but is {kind_of(given)}")
+
+
+def _allows_bool(wanted: type | tuple[type, ...]) -> bool:
+    return wanted is bool or (isinstance(wanted, tuple) and bool in wanted)
 
 
 def kind_of(value: object) -> str:

@@ -52,7 +52,7 @@ def json_kind(path: Path) -> str | None:
     except TrovidError:
         return None
     if text[:HEAD].lstrip().startswith("["):
-        return "label-studio"
+        return "label-studio" if '"data"' in text and '"annotations"' in text else None
     videos = re.search(r'"videos"\s*:\s*([\[{])', text)
     if videos is None:
         return "coco" if re.search(r'"images"\s*:\s*\[', text) else None

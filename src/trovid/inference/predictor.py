@@ -40,6 +40,7 @@ from trovid.zoo.weights import ModelCard, load_weights
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
 
+USUAL_SCORE = 0.5
 LESS_MEMORY = (
     "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
     "of smaller image size; `device` cpu uses the computer's own memory"
@@ -148,6 +149,12 @@ class Predictor:
         self.card = card
         self.transform = make_transform(**dataclasses.asdict(recipe.image))
         self.notice = Notice(self.name, len(self.class_names), card)
+
+    @property
+    def usual_score(self) -> float:
+        """The lowest score worth showing: where the card says it, the best on validation."""
+        known = self.card.facts.get("score_threshold") if self.card else None
+        return USUAL_SCORE if known is None else float(known)
 
     @property
     def class_names(self) -> tuple[str, ...]:

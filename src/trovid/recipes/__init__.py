@@ -6,6 +6,7 @@ from trovid.recipes.backbone_schema import (
     SmallBackboneRecipe,
     TimmBackboneRecipe,
 )
+from trovid.recipes.changing import changed_recipe, differences, parse_changes
 from trovid.recipes.heads import with_temporal
 from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
@@ -54,8 +55,11 @@ __all__ = [
     "TrackingRecipe",
     "TrainingFreeRecipe",
     "TrainingRecipe",
+    "changed_recipe",
+    "differences",
     "flat_values",
     "load_recipe",
+    "parse_changes",
     "parse_recipe",
     "recipe_names",
     "recipe_text",

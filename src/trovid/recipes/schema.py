@@ -321,7 +321,7 @@ class TrainingRecipe:
         batch: clips of a step
         support_frames: of a clip, beside the target frame
         support_window: frames around the target frame; null: any frames of the video
-        mutual_support: support frames are target frames too
+        mutual_support: support frames are target frames too, and labelled ones
         draw: clips: each clip as often; frames: each labelled frame
         flip: probability, alike within a clip
         momentum: AdamW's first, SGD's only one
@@ -330,6 +330,8 @@ class TrainingRecipe:
         drops: steps from which it is a tenth; none: half a cosine
         clip_norm: bound of the gradients' norm
         reference_window: frames around the target frame of which one trains the track head; 0: none
+        own_data: the classes are the data's; it begins with the best weights at hand
+        validate_every: steps from one validation on the way to the next; 0: at the end alone
     """
 
     start: str | None
@@ -352,6 +354,8 @@ class TrainingRecipe:
     colour_augmentation: bool
     bfloat16: bool
     reference_window: int = field(default=0, metadata={"since": "0.2"})
+    own_data: bool = field(default=False, metadata={"since": "0.2.0"})
+    validate_every: int = field(default=0, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)

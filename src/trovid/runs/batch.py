@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trovid.errors import TrovidError
@@ -122,8 +122,11 @@ class Batch:
         if not ready:
             return
         predictor = self.load()
+        usual = self.options
+        if usual.score is None:
+            usual = replace(usual, score=predictor.usual_score)
         segmenting = predictor.segmenting if self.segment else predictor.options
-        options = segmenting(self.options)
+        options = segmenting(usual)
         self._make_folder()
         head = results_head(predictor, options)
         subjects = [

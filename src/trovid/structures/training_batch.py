@@ -18,7 +18,8 @@ class TrainingBatch:
             stand for copies of the target in a video that has no other frame.
         targets_per_clip: How many of them are target frames: 1, or all T + 1.
         targets: For each target frame `boxes` Tensor[N, 4], `labels` Tensor[N], `instance_ids`
-            Tensor[N] and, where masks are trained, `masks` Tensor[N, H, W] of bool.
+            Tensor[N] and, where masks are trained, `masks` Tensor[N, H, W] of bool; where crowds
+            or ignored objects are there, `ignored` Tensor[M, 4]: their boxes.
         image_sizes: Height and width of each image before padding; None where there is none.
         references: For each target frame the place in `images` of another frame of its clip, whose
             objects its own are matched with; empty where none are.

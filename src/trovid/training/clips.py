@@ -42,6 +42,8 @@ class DrawnClips:
         references: See TrainingBatch.
         reference_boxes: Of each reference frame [N, 4].
         reference_ids: Of each reference frame [N].
+        videos: For each clip the name of its video.
+        ignored: For each target frame [M, 4], boxes of crowds and ignored objects.
     """
 
     frames: list[np.ndarray]
@@ -55,11 +57,16 @@ class DrawnClips:
     references: list[int] = field(default_factory=list)
     reference_boxes: list[NDArray[np.float32]] = field(default_factory=list)
     reference_ids: list[NDArray[np.int64]] = field(default_factory=list)
+    videos: Sequence[str] = ()
+    ignored: list[NDArray[np.float32]] = field(default_factory=list)
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
         columns = {"boxes": self.boxes, "labels": self.labels, "instance_ids": self.instance_ids}
         targets = _rows(columns, device)
+        for target, ignored in zip(targets, self.ignored, strict=False):
+            if len(ignored):
+                target["ignored"] = torch.from_numpy(ignored).to(device)
         images = self._images(transform, device)
         for target, masks in zip(targets, self.masks or (), strict=self.masks is not None):
             height, width = images.shape[2] - masks.shape[1], images.shape[3] - masks.shape[2]
@@ -156,28 +163,19 @@ class TrainingClips:
                 what an uninterrupted one sees.
             rank: Number of the process among those that share a step.
 
-        Raises:
-            TrovidError: If support frames shall be target frames, but not all are labelled.
         """
         rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
-        frames, indices, parts = [], [], _Parts(self.masks)
+        frames, indices, names, parts = [], [], [], _Parts(self.masks)
         for _ in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
-            if settings.mutual_support:
-                self._check_all_labelled(video)
-            support = training_support(
-                video.num_frames,
-                target,
-                settings.support_frames,
-                window=settings.support_window,
-                rng=rng,
-            )
+            support = self._draw_support(video, target, settings, rng)
             others = self._references(video, target, support, settings, rng)
             known = [target, *(others if per_clip == 1 else support)]
             chosen = [*known, *(support if per_clip == 1 else ())]
             clip = self.frames.read(video.name, chosen)
+            names.append(video.name)
             mirrored = settings.flip > 0 and rng.random() < settings.flip
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
@@ -186,7 +184,7 @@ class TrainingClips:
             first = sum(map(len, frames[:-1]))
             parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
-        return DrawnClips(frames, indices, per_clip, colours=source, **vars(parts))
+        return DrawnClips(frames, indices, per_clip, colours=source, videos=names, **vars(parts))
 
     def _references(
         self,
@@ -224,13 +222,19 @@ class TrainingClips:
         video = self.videos[place]
         return video, int(self.dataset.labelled_frames(video.name)[number - self.ends[place]])
 
-    def _check_all_labelled(self, video: Video) -> None:
-        labelled = len(self.dataset.labelled_frames(video.name))
-        if labelled < video.num_frames:
-            raise TrovidError(
-                f"{video.name}: training.mutual_support needs labels in every frame, but only "
-                f"{labelled} of {video.num_frames} have any: set it to false"
-            )
+    def _draw_support(
+        self, video: Video, target: int, settings: TrainingRecipe, rng: random.Random
+    ) -> list[int]:
+        """Support frames; those that are targets too come from the labelled frames alone."""
+        count, window = settings.support_frames, settings.support_window
+        if not settings.mutual_support:
+            return training_support(video.num_frames, target, count, window=window, rng=rng)
+        labelled = self.dataset.labelled_frames(video.name)
+        if len(labelled) == video.num_frames:
+            return training_support(video.num_frames, target, count, window=window, rng=rng)
+        place = int(np.searchsorted(labelled, target))
+        chosen = training_support(len(labelled), place, count, window=window, rng=rng)
+        return [int(labelled[index]) for index in chosen]
 
 
 class _Parts:
@@ -244,6 +248,7 @@ class _Parts:
         self.references: list[int] = []
         self.reference_boxes: list[NDArray[np.float32]] = []
         self.reference_ids: list[NDArray[np.int64]] = []
+        self.ignored: list[NDArray[np.float32]] = []
 
     def add(
         self,
@@ -264,9 +269,12 @@ class _Parts:
             first: Number of the clip's first frame among all.
             references: For each target frame the place in the clip of its reference frame.
         """
-        boxes = [_boxes(truth, size, mirrored) for truth in truths]
+        boxes = [_boxes(truth, truth.counted, size, mirrored) for truth in truths]
         ids = [truth.instance_ids[truth.counted].numpy() for truth in truths]
         self.boxes += boxes[:targets]
+        self.ignored += [
+            _boxes(truth, ~truth.counted, size, mirrored) for truth in truths[:targets]
+        ]
         self.instance_ids += ids[:targets]
         self.labels += [truth.labels[truth.counted].numpy() for truth in truths[:targets]]
         if self.masks is not None:
@@ -276,10 +284,12 @@ class _Parts:
         self.reference_ids += [ids[place] for place in references]
 
 
-def _boxes(truth: GroundTruth, size: tuple[int, int], mirrored: bool) -> NDArray[np.float32]:
-    """The objects that count, [N, 4] in pixels of the resized frame."""
+def _boxes(
+    truth: GroundTruth, which: Tensor, size: tuple[int, int], mirrored: bool
+) -> NDArray[np.float32]:
+    """Some of the objects, [N, 4] in pixels of the resized frame."""
     scale = torch.tensor(size) / torch.tensor(truth.image_size)
-    own = truth.boxes[truth.counted] * scale.flip(0).repeat(2)
+    own = truth.boxes[which] * scale.flip(0).repeat(2)
     if mirrored:
         own[:, [0, 2]] = size[1] - own[:, [2, 0]]
     return own.numpy()

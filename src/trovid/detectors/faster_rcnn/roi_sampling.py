@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from trovid.nn.box_head import BoxCoder
-from trovid.nn.box_sampling import match_boxes, sample_boxes
+from trovid.nn.box_sampling import in_ignored, match_boxes, sample_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,8 @@ class RoISampler:
 
         Args:
             proposals: For each image Tensor[R_i, 4].
-            targets: For each image `boxes` Tensor[N, 4] and `labels` Tensor[N].
+            targets: For each image `boxes` Tensor[N, 4] and `labels` Tensor[N], and maybe
+                `ignored` Tensor[M, 4]: proposals in these regions are no background.
         """
         chosen, labels, box_targets, objects = [], [], [], []
         for boxes, target in zip(proposals, targets, strict=True):
@@ -75,9 +76,11 @@ class RoISampler:
             else:
                 label = candidates.new_full((len(candidates),), -1, dtype=torch.long)
                 match, wanted = label, candidates
-            keep = torch.cat(
-                sample_boxes((label >= 0).long(), self.samples, self.positive_fraction)
-            )
+            kinds = (label >= 0).long()
+            ignored = in_ignored(candidates, target)
+            if ignored is not None:
+                kinds[ignored & (label < 0)] = -1
+            keep = torch.cat(sample_boxes(kinds, self.samples, self.positive_fraction))
             chosen.append(candidates[keep])
             labels.append(torch.where(label[keep] < 0, self.num_classes, label[keep]))
             box_targets.append(self.box_coder.encode(wanted[keep], candidates[keep]))
