@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -32,6 +33,7 @@ def evaluate(
     model: ModelName | None = None,
     data: Path | None = None,
     out: Path | None = None,
+    report: Path | None = None,
     support: str | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
@@ -61,6 +63,7 @@ def evaluate(
         trovid evaluate results/clip.json --labels labels.json --out report.json
         trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
+        trovid evaluate found.json --labels labels.json --report report
         trovid evaluate found.json --labels labels.json --protocols devkit,voc
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
@@ -72,6 +75,8 @@ def evaluate(
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
+        report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
+            frames with most errors as pictures, where the videos are beside the labels.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
         every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
@@ -101,13 +106,14 @@ def evaluate(
     names = None if protocols is None else protocol_names(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
+    files = Files(out, report)
     measuring = {"protocols": names, "resamples": resamples}
     if predictions is not None:
         if shard is not None:
             raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
-        _of_file(predictions, labels, seq_nms, measuring, out, json)
+        _of_file(predictions, labels, seq_nms, measuring, files, json)
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
@@ -132,7 +138,15 @@ def evaluate(
             "deterministic": deterministic,
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, running, options, measuring, shard, out, json)
+        _of_model(str(model), data, frames, running, options, measuring, shard, files, json)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the figures go: a JSON file, a folder with a page."""
+
+    out: Path | None
+    report: Path | None
 
 
 def _of_file(
@@ -140,7 +154,7 @@ def _of_file(
     labels: Path,
     seq_nms: bool,
     measuring: Mapping[str, Any],
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
@@ -158,7 +172,7 @@ def _of_file(
         _, frames = read_frames(predictions)
         found = {name: suppress_along_sequences(own) for name, own in frames.items()}
         facts["seq_nms"] = True
-    _print_report(found, truth, facts, measuring, predictions, out, json)
+    _print_report(found, truth, facts, measuring, predictions, files, json)
 
 
 def _of_model(
@@ -169,7 +183,7 @@ def _of_model(
     options: dict[str, Any],
     measuring: Mapping[str, Any],
     shard: str | None,
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
@@ -186,8 +200,8 @@ def _of_model(
         if shard is None:
             found = by_video(run_dataset(predictor, truth, **frames, progress=tick, options=wanted))
         else:
-            assert out is not None
-            found = _of_shards(predictor, truth, wanted, frames, shard, out, tick)
+            assert files.out is not None
+            found = _of_shards(predictor, truth, wanted, frames, shard, files.out, tick)
     if found is None:
         return
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
@@ -199,7 +213,7 @@ def _of_model(
         "precision": predictor.precision,
         **chosen,
     }
-    _print_report(found, truth, facts, measuring, data, out, json)
+    _print_report(found, truth, facts, measuring, data, files, json)
 
 
 def _of_shards(
@@ -232,7 +246,7 @@ def _print_report(
     facts: Mapping[str, object],
     measuring: Mapping[str, Any],
     source: Path,
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
     from trovid.evaluation import evaluate as measure
@@ -245,10 +259,16 @@ def _print_report(
         print_record(report.to_dict())
     else:
         _print_tables(report)
-    if out is not None:
-        report.save(out)
-        if not json:
-            print(f"figures: {out}")
+    if files.out is not None:
+        report.save(files.out)
+    if files.report is not None:
+        from trovid.cli.evaluate_report import write_report
+
+        write_report(files.report, report, found, truth)
+    if not json:
+        for path in (files.out, files.report and files.report / "report.html"):
+            if path is not None:
+                print(f"figures: {path}")
 
 
 def _print_tables(report: Report) -> None:
