@@ -22,13 +22,13 @@ from trovid.progress import QUIET_VARIABLE
 
 SUMMARIES = {
     "detect": "Find objects in videos: annotated MP4, JSON and CSV.",
-    "merge": "Make one file of the results of all shards.",
     "info": "Say what a video really holds: streams, frame rate, frames, damage.",
     "segment": "Give every object in videos a mask and an identity: overlay MP4, JSON, PNG.",
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
     "evaluate": "Measure predictions, or a model, against labels.",
     "compare": "Say whether predictions B are better than A, with an interval.",
+    "merge": "Make one file of the results of all shards.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
     "data": "Labelled videos: check, stats, split, convert, view.",
