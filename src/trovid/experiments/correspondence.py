@@ -121,7 +121,7 @@ def follow(
         found = most_similar_roi_align(pool.extractor.align(own, [boxes], scale), support, top_k=1)
         weights = None
         if not colour:
-            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:]
+            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:].mean(2)
         yield from _records(truths, target, others, found[1][:, :, 0], weights, maps.shape[-2:])
 
 

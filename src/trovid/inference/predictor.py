@@ -8,7 +8,7 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -36,6 +36,9 @@ from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
 from trovid.zoo.published import model_file
 from trovid.zoo.weights import ModelCard, load_weights
+
+if TYPE_CHECKING:
+    from trovid.inference.explanation import FrameExplanation
 
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
@@ -329,6 +332,13 @@ class Predictor:
             single_frames=not self.detector.uses_support,
             tracker=tracker,
         )
+
+    def explain(self, source: Any, **wanted: Any) -> FrameExplanation:
+        """What RoI positions found in support frames, as arrays; see `explain_frame`."""
+        from trovid.inference.explanation import explain_frame
+
+        reader = source if isinstance(source, VideoReader) else open_video(source)
+        return explain_frame(self, reader, **wanted)
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
         """Looks at the frames of several sessions together, with resolved options."""
