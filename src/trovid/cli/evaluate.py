@@ -180,7 +180,7 @@ def _of_file(
 
     if "tracks" in measuring:
         everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
-        _print_report(everything, truth, facts, measuring, predictions, out, json)
+        _print_report(everything, truth, facts, measuring, predictions, files, json)
         return
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)
@@ -288,7 +288,7 @@ def _print_report(
         _print_tables(report)
     if files.out is not None:
         report.save(files.out)
-    if files.report is not None:
+    if files.report is not None and not isinstance(report, TrackReport):
         from trovid.cli.evaluate_report import write_report
 
         write_report(files.report, report, found, truth)

@@ -21,7 +21,8 @@ from torch import Tensor
 from trovid.datasets.reading import read_dataset
 from trovid.detectors.building import build_detector
 from trovid.experiments.markdown import written
-from trovid.inference.predictor import Predictor, load
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
 from trovid.nn import LevelPooler
 from trovid.ops import most_similar_roi_align, pack_support
 from trovid.structures import GroundTruth, SupportSampling

@@ -7,8 +7,7 @@ import logging
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,12 +29,11 @@ from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
 from trovid.inference.together import detect_together
-from trovid.recipes import Recipe, TorchvisionModelRecipe, TrainingFreeRecipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe
 from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
-from trovid.zoo.published import model_file
-from trovid.zoo.weights import ModelCard, load_weights
+from trovid.zoo.weights import ModelCard
 
 if TYPE_CHECKING:
     from trovid.inference.explanation import FrameExplanation
@@ -49,55 +47,6 @@ LESS_MEMORY = (
     "of smaller image size; `device` cpu uses the computer's own memory"
 )
 log = logging.getLogger("trovid")
-
-
-def load(
-    name_or_path: str | Path,
-    *,
-    device: str = "auto",
-    precision: str = "float32",
-    compile: bool = False,
-    deterministic: bool = False,
-    temporal: Literal["training-free"] | TrainingFreeRecipe | None = None,
-) -> Predictor:
-    """A trained model, ready for videos.
-
-    Args:
-        name_or_path: Name of an embedded model (`synthvid-selsa-troi`, ...), of published weights
-            (`selsa-troi-r101-vid`, ...: downloaded once, verified and converted), or a weights
-            file.
-        device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
-        precision: Of the backbone's later convolutions and of the first fully connected layer:
-            "float32", "bf16", or "fp16" on a GPU; the rest is computed in float32.
-        compile: Whether torch.compile makes the backbone and the RPN's head, at the first frame of
-            each size: slow then, faster afterwards.
-        deterministic: Whether only deterministic algorithms are used, so that another run on the
-            same machine gives the same numbers, also on a GPU.
-        temporal: "training-free", or its recipe, for Temporal RoI Align without trained weights,
-            whatever the model takes from support frames otherwise.
-
-    Raises:
-        TrovidError: If there is no such model, or the file or the device cannot be used.
-
-    Example:
-        >>> model = load("synthvid-selsa-troi")
-        >>> model.class_names[:3]
-        ('aeroplane', 'anchor', 'club')
-    """
-    path = model_file(name_or_path)
-    if temporal == "training-free":
-        temporal = TrainingFreeRecipe()
-    detector, card = load_weights(path, temporal=temporal)
-    return Predictor(
-        detector,
-        card.recipe,
-        name=path.stem if temporal is None else f"{path.stem} ({temporal.name})",
-        card=card,
-        device=device,
-        precision=precision,
-        compile=compile,
-        deterministic=deterministic,
-    )
 
 
 class Predictor:
