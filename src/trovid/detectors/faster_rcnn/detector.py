@@ -138,8 +138,8 @@ class Detector(VideoDetector):
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
         sizes = _sizes(images, image_sizes)
-        features = self.aggregated(self.backbone(images), support)
-        scored = self._scored(images, features, support, options, sizes)
+        features = self.levels(images, support)
+        scored = self.scored_rois(images, features, support, options=options, image_sizes=sizes)
         if options.selection == "candidates":
             return [
                 Candidates(boxes, scores, self.class_names, image_size=size)
@@ -170,34 +170,51 @@ class Detector(VideoDetector):
         """
         return found
 
-    def scored_boxes(
+    def levels(self, images: Tensor, support: Sequence[Support] | None) -> dict[str, Tensor]:
+        """What all heads read of target frames."""
+        return self.aggregated(self.backbone(images), support)
+
+    def further_outputs(
         self,
-        images: Tensor,
-        support: Sequence[Support] | None,
-        *,
-        options: DetectOptions,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        labels: Tensor,
         image_sizes: Sizes,
-    ) -> list[tuple[Tensor, Tensor]]:
-        """What `detect` chooses from, as tensors alone; export traces it.
+        support: Sequence[Support] | None,
+    ) -> dict[str, Tensor]:
+        """What further heads say of chosen boxes, by name; export traces it.
 
-        Returns:
-            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels and class scores
-            Tensor[R, num_classes].
+        Args:
+            features: `levels`.
+            boxes: For each image Tensor[N_i, 4].
+            labels: Tensor[sum N_i].
+            image_sizes: See `detect`.
+            support: See `detect`.
         """
-        scored = self._scored(
-            images, self.aggregated(self.backbone(images), support), support, options, image_sizes
-        )
-        return [(boxes, scores) for boxes, scores, _ in scored]
+        return {}
 
-    def _scored(
+    def scored_rois(
         self,
         images: Tensor,
         features: dict[str, Tensor],
         support: Sequence[Support] | None,
+        *,
         options: DetectOptions,
         image_sizes: Sizes,
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """As `scored_boxes`, with the last layer's Tensor[R, D] of the box head besides."""
+        """What `detect` chooses from, as tensors alone; export traces it.
+
+        Args:
+            images: See `detect`.
+            features: `levels`.
+            support: See `detect`.
+            options: See `detect`.
+            image_sizes: See `detect`.
+
+        Returns:
+            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels, class scores
+            Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
+        """
         proposals, _ = self.rpn(images, features, image_sizes)
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
