@@ -109,7 +109,8 @@ def test_commands_in_the_pages_exist_with_their_options(capsys):
     for line in lines:
         words = line.partition("  #")[0].split()[1:]
         assert words[0] in SUMMARIES, line
-        command = words[:2] if words[0] in ("models", "recipes", "weights", "bench") else words[:1]
+        grouped = words[0] in ("models", "recipes", "weights", "bench", "data")
+        command = words[:2] if grouped else words[:1]
         key = " ".join(command)
         if key not in helps:
             with pytest.raises(SystemExit):

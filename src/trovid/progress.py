@@ -73,6 +73,18 @@ class Parts:
         del self._done[name], self._totals[name]
 
 
+def _speed(speed: float, unit: str) -> str:
+    """Units a second, or the time of one where that is easier to read.
+
+    Example:
+        >>> _speed(12.34, "frames"), _speed(0.05, "steps")
+        ('12.3 frames/s', '20 s a step')
+    """
+    if speed >= 1 or not speed:
+        return f"{speed:.1f} {unit}/s"
+    return f"{1 / speed:.3g} s a {unit.removesuffix('s')}"
+
+
 def _rich_bar(title: str, unit: str) -> Generator[Tick]:
     from rich.console import Console
     from rich.progress import (
@@ -100,7 +112,7 @@ def _rich_bar(title: str, unit: str) -> Generator[Tick]:
             nonlocal first
             first = done - 1 if first is None else first
             speed = (done - first) / max(time.monotonic() - began, 1e-9)
-            text = f"{speed:.1f} {unit}/s  {detail}"
+            text = f"{_speed(speed, unit)}  {detail}"
             progress.update(task, completed=done, total=total or None, detail=text)
 
         yield tick
@@ -120,7 +132,7 @@ def _plain_lines(title: str, unit: str, pause: float) -> Tick:
         speed = (done - first) / max(now - began, 1e-9)
         state = f"{done}/{total} {unit}" if total else f"{done} {unit}"
         if speed:
-            state += f", {speed:.1f} {unit}/s"
+            state += f", {_speed(speed, unit)}"
         if speed and total > done:
             state += f", {(total - done) / speed / 60:.1f} minutes left"
         print(f"{title}: {state}  {detail}".rstrip(), file=sys.stderr)

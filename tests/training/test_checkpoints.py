@@ -63,7 +63,7 @@ def test_a_checkpoint_of_another_training_is_refused(saved, change):
     seed = 1 if change == "seed" else 0
     if change == "recipe":
         recipe = replace(recipe, training=replace(recipe.training, steps=5))
-    with pytest.raises(TrovidError, match=r"of another recipe or seed: .*delete it"):
+    with pytest.raises(TrovidError, match=r"of another recipe or seed .*: .*delete it"):
         load_checkpoint(path, detector, optimizer, seed=seed, recipe=recipe)
 
 

@@ -198,10 +198,13 @@ def test_mirrored_boxes_of_clips_of_several_sizes(imagenet, tmp_path):
     assert torch.equal(mirrored.targets[0]["boxes"][:, [2, 0]], w - boxes[:, [0, 2]])
 
 
-def test_mutual_support_needs_labels_everywhere(imagenet, tmp_path):
-    clips = TrainingClips(read_dataset(imagenet, split="train"), PLAIN, cache=tmp_path)
-    with pytest.raises(TrovidError, match="mutual_support needs labels in every frame"):
-        clips.draw(settings(batch=40, mutual_support=True), seed=0, step=0)
+def test_mutual_support_takes_labelled_frames_alone(imagenet, tmp_path):
+    dataset = read_dataset(imagenet, split="train")
+    clips = TrainingClips(dataset, PLAIN, cache=tmp_path)
+    drawn = clips.draw(settings(batch=40, mutual_support=True), seed=0, step=0)
+    for name, indices in zip(drawn.videos, drawn.frame_indices, strict=True):
+        labelled = dataset.labelled_frames(name).tolist()
+        assert all(index in labelled or index < 0 for index in indices)
 
 
 def test_padding_lies_right_and_below(clips):

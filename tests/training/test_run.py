@@ -36,7 +36,7 @@ def test_what_a_training_leaves(trained):
     file, recipe = trained
     assert file == weights_file(file.parent, "tiny", 1)
     names = {path.name for path in file.parent.iterdir()}
-    assert names == {"tiny-seed1.safetensors", "tiny-seed1.jsonl", "frames"}
+    assert names == {"frames", *(f"tiny-seed1.{end}" for end in ("safetensors", "jsonl", "png"))}
     card = read_card(file)
     assert card.recipe == recipe
     assert (card.facts["seed"], card.facts["precision"]) == (1, "float32")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import cyclopts
 from cyclopts import Parameter
 
+from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
 from trovid.progress import bar
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 data = cyclopts.App(
     name="data",
-    help="Labelled videos: check.",
-    help_epilogue="Examples:\n    trovid data check my-videos\n",
+    help="Labelled videos: check, stats, split, convert, view.",
+    help_epilogue="Examples:\n"
+    "    trovid data check my-videos\n"
+    "    trovid data stats my-videos --plots stats.png\n"
+    "    trovid data convert my-videos tasks.json --to label-studio",
     help_format="plaintext",
 )
 FLAG = Parameter(negative="")
@@ -72,6 +76,207 @@ def check(
         if sheet is not None:
             print(f"labels drawn: {sheet}")
     return FAULTS_FOUND if report.errors else 0
+
+
+@data.command
+def stats(
+    path: Path,
+    /,
+    *,
+    split: str | None = None,
+    plots: Path | None = None,
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Say what labels hold: boxes, objects, videos, sizes, speeds and lengths of each class.
+
+    Size is the root of a box's area, speed the way of its middle to the next frame as a share of
+    its size, length the labelled frames of an object; all three are medians. Crowds and ignored
+    objects do not count.
+
+    Examples:
+        trovid data stats my-videos
+        trovid data stats ILSVRC2015 --split val --plots stats.png --json
+
+    Args:
+        path: A file of labels, or a folder of any format that trovid reads.
+        split: Of a folder, where it has several: train, val or test; by default the first.
+        plots: PNG to write.
+        json: Print counts and quartiles as JSON in place of the table.
+    """
+    from trovid.datasets.statistics import statistics
+    from trovid.viz.label_statistics import draw_statistics
+
+    found = statistics(_read(path, split))
+    if plots is not None:
+        draw_statistics(found, plots)
+    if json:
+        print_record({name: own.to_dict() for name, own in found.items()})
+        return
+    rows = []
+    for name, own in found.items():
+        figures = own.to_dict()
+        middle = [figures[key][1] if key in figures else "-" for key in ("sizes", "speeds")]
+        length = figures["lengths"][1] if "lengths" in figures else "-"
+        counts = [str(figures[key]) for key in ("objects", "instances", "videos")]
+        rows.append([name, *counts, *(f"{m:.3g}" if m != "-" else m for m in (*middle, length))])
+    heading = ["class", "boxes", "objects", "videos", "size", "speed", "length"]
+    print_columns(heading, rows)
+    if plots is not None:
+        print(f"plots: {plots}")
+
+
+@data.command
+def split(
+    path: Path,
+    /,
+    *,
+    out: Path | None = None,
+    share: float = 0.2,
+    seed: int = 0,
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Divide videos into training and validation, and write that down.
+
+    A video is wholly in one part, and every class stays in training. Which videos are taken depends
+    on their names alone.
+
+    Examples:
+        trovid data split my-videos
+        trovid data split my-videos/labels.json --share 0.3 --out divided
+
+    Args:
+        path: A file of labels or a folder without a split of its own.
+        out: Folder for train.json and val.json; by default that of the labels.
+        share: Of the videos, about, for validation.
+        seed: Another one gives another division.
+        json: Print the files and their videos as JSON.
+    """
+    from trovid.datasets.splitting import split_videos
+    from trovid.datasets.writing import write_dataset
+    from trovid.errors import TrovidError
+
+    if not 0 < share < 1:
+        raise TrovidError(f"`share` must lie between 0 and 1, but is {share}")
+    folder = out or (path if path.is_dir() else path.parent)
+    targets = {name: folder / f"{name}.json" for name in ("train", "val")}
+    for target in targets.values():
+        if target.exists():
+            raise TrovidError(f"{target}: is there already: choose another `out`")
+    dataset = _read(path, None)
+    train, val = split_videos(dataset, share=share, seed=seed)
+    if not val:
+        raise TrovidError(
+            f"{path}: no video can be spared for validation: each class must be in two videos"
+        )
+    for target, names in zip(targets.values(), (train, val), strict=True):
+        write_dataset(target, dataset.subset(names), "coco-vid")
+        if not json:
+            print(f"{target}: {len(names)} videos")
+    if json:
+        print_record({str(targets["train"]): train, str(targets["val"]): val})
+
+
+@data.command
+def convert(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    to: str | None = None,
+    split: str | None = None,
+    score: float = 0.3,
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Write labels in another form, and say what that form cannot hold.
+
+    Forms: own (labels.json as it is written by hand), coco-vid, yolo (a folder; the labelled frames
+    are written as pictures), cvat (CVAT for video; a folder, or one .xml), label-studio (a JSON of
+    tasks). Videos stay where they are. Predictions of `trovid detect` become labels too, to be
+    corrected in CVAT or Label Studio.
+
+    Examples:
+        trovid data convert my-videos converted/labels.json --to coco-vid
+        trovid data convert results/street.json tasks.json --to label-studio
+
+    Args:
+        source: A file of labels, a folder of any format that trovid reads, or predictions.
+        target: The file or folder to write.
+        to: The form; by default cvat for .xml, else own for .json.
+        split: Of a folder, where it has several: train, val or test; by default the first.
+        score: Lowest score of predictions that become labels.
+        json: Print what was written and what is lost as JSON.
+    """
+    from trovid.datasets.writing import write_dataset
+    from trovid.errors import TrovidError
+    from trovid.runs.predicted_labels import is_predictions, predicted_labels
+
+    form = to or {".xml": "cvat", ".json": "own"}.get(target.suffix.lower())
+    if form is None:
+        raise TrovidError(f"{target}: name the form by `to`: own, coco-vid, yolo, cvat, ...")
+    predicted = is_predictions(source)
+    dataset = predicted_labels(source, score=score) if predicted else _read(source, split)
+    lost = write_dataset(target, dataset, form)
+    counts = {"videos": len(dataset.videos), "boxes": len(dataset.objects)}
+    if json:
+        print_record({"file": str(target), "form": form, **counts, "lost": lost})
+        return
+    for kind in lost:
+        print(f"lost: {kind}")
+    print(f"{target}: {counts['videos']} videos, {counts['boxes']} boxes as {form}")
+
+
+@data.command
+def view(
+    path: Path,
+    video: str | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    split: str | None = None,
+    pictures: int = 12,
+    json: Annotated[bool, FLAG] = False,
+) -> None:
+    """Draw labels: a video with them, or a sheet of frames of several videos.
+
+    Examples:
+        trovid data view my-videos
+        trovid data view my-videos street.mp4 --out street-labels.mp4
+
+    Args:
+        path: A file of labels, or a folder of any format that trovid reads.
+        video: Name of a video, which is written whole with its labels.
+        out: The file to write: by default labels.png, or labels.mp4 with VIDEO.
+        split: Of a folder, where it has several: train, val or test; by default the first.
+        pictures: Frames on the sheet.
+        json: Print the file as JSON.
+    """
+    from trovid.errors import TrovidError, nearest
+    from trovid.viz.label_sheet import write_label_sheet, write_label_video
+
+    dataset = _read(path, split)
+    if video is None:
+        target = out or Path("labels.png")
+        write_label_sheet(target, dataset, count=pictures)
+    else:
+        if video not in dataset:
+            names = [known.name for known in dataset.videos]
+            raise TrovidError(f"{path}: no video {video!r}{nearest(video, names)}")
+        target = out or Path("labels.mp4")
+        with bar(video, unit="frames") as tick:
+            write_label_video(target, dataset, video, progress=tick)
+    if json:
+        print_record({"file": str(target)})
+    else:
+        print(target)
+
+
+def _read(path: Path, split: str | None) -> Dataset:
+    """A split, by default the first; everything where there are none."""
+    from trovid.datasets.reading import read_dataset, splits_of
+
+    there = splits_of(path)
+    with bar("reading labels", unit="videos") as tick:
+        return read_dataset(path, split=split or (there[0] if there else None), progress=tick)
 
 
 def _print_report(report: CheckReport) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from trovid.cli.messages import complain, print_record
+from trovid.cli.messages import complain, print_record, say
 from trovid.cli.names import BackboneName, DeviceName, RecipeName, StartName
 from trovid.cli.signals import StopWish
 from trovid.errors import TrovidError
+from trovid.progress import QUIET_VARIABLE
 
 
 def train(
-    recipe: RecipeName,
+    recipe: RecipeName | None = None,
     /,
     *,
     data: Path | None = None,
+    classes: str | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     out: Path = Path("runs"),
     seed: int = 0,
     start: StartName | None = None,
@@ -29,23 +36,38 @@ def train(
 ) -> int:
     """Train a detector; an interrupted training goes on where it was when called again.
 
+    With --data alone the recipe is `own`: the classes are those of the data, and it begins with the
+    best weights at hand. The data are looked at first (`trovid data check`): an error stops the
+    training before it begins. Where no videos are named for validation, some of the others are
+    taken.
+
     Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
-    learning rate, seconds) and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe that starts
-    from another recipe's weights trains that one first where they are not in OUT.
+    learning rate, seconds, validations), OUT/RECIPE-seedN.png (the curves), with validations on the
+    way OUT/RECIPE-seedN.best.safetensors and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe
+    that starts from another recipe's weights trains that one first where they are not in OUT.
 
     Ctrl-C, SIGTERM and SIGHUP write the checkpoint after the step that is being done; a second one
     ends at once.
 
     Examples:
+        trovid train --data my-videos
+        trovid train --data my-videos --steps 3000 --set image.shorter=256
         trovid train synthvid-selsa-troi
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
         trovid train paper/selsa-r50 --data ILSVRC2015 --backbone resnet50-imagenet
 
     Args:
-        recipe: Name of a recipe, or a YAML file.
-        data: Folder with train.json and val.json, or ILSVRC2015 of ImageNet VID; by default
-            OUT/data, where SynthVID is written first if it is not there.
+        recipe: Name of a recipe, or a YAML file; `own` where --data alone is given.
+        data: Labelled videos in any format that trovid reads, such as a folder of videos with
+            labels.json; by default OUT/data, where SynthVID is written first if it is not there.
+        classes: Names of the classes to train, with commas between them, or `all` for those of the
+            data; by default the recipe's.
+        steps: Steps of the training, in place of the recipe's.
+        batch: Clips of a step, in place of the recipe's.
+        lr: Learning rate, in place of the recipe's.
+        set: Any value of the recipe (`trovid recipes show`): KEY=VALUE, such as model.rpn.nms=0.6;
+            may be given several times.
         out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start: a file or the name of a
@@ -60,9 +82,9 @@ def train(
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
-    from trovid.recipes import load_recipe
+    from trovid.recipes import changed_recipe, load_recipe, parse_changes
     from trovid.training.loop import Stopped
-    from trovid.training.run import train_recipe, weights_file
+    from trovid.training.run import best_file, train_recipe, weights_file
     from trovid.training.start import check_names
     from trovid.zoo.published import backbone_file, model_file
     from trovid.zoo.weights import read_card
@@ -72,7 +94,13 @@ def train(
     if workers is not None and workers < 0:
         raise TrovidError(f"--workers must be at least 0, but is {workers}")
     usable_device(device)
-    chosen = load_recipe(recipe)
+    if recipe is None and data is None:
+        raise TrovidError("name a RECIPE (`trovid recipes`), or --data with your labelled videos")
+    short = {"training.steps": steps, "training.batch": batch, "training.learning_rate": lr}
+    changes = {key: value for key, value in short.items() if value is not None}
+    chosen = changed_recipe(load_recipe(recipe or "own"), {**parse_changes(set), **changes})
+    if chosen.training.own_data and data is None:
+        raise TrovidError(f"recipe {chosen.name} is for your own videos: give --data")
     file = weights_file(out, chosen.name, seed)
     if file.exists():
         if json:
@@ -92,10 +120,12 @@ def train(
             seed=seed,
             start=start_file,
             backbone=backbone_path,
+            classes=None if classes is None else [name.strip() for name in classes.split(",")],
             validate=validate,
             workers=workers,
             device=device,
             stopping=wish.noting,
+            say=_tell,
         )
     except Stopped as stopped:
         complain(str(stopped))
@@ -107,7 +137,23 @@ def train(
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
     if "val_ap50" in facts:
         print(f"AP50 on {validate} validation clips: {100 * facts['val_ap50']:.1f}")
+    if "score_threshold" in facts:
+        print(
+            f"best F1 on them: {100 * facts['val_f1']:.1f} from score "
+            f"{facts['score_threshold']:.2f} on, which `trovid detect` takes"
+        )
+    best = best_file(file)
+    if best.exists() and read_card(best).facts["val_ap50"] > facts.get("val_ap50", 0):
+        told = read_card(best).facts
+        print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f} after step {told['step']}")
+    print(f"losses: {file.with_suffix('.jsonl')}, {file.with_suffix('.png')}")
     return 0
+
+
+def _tell(message: str) -> None:
+    """A line on stderr, unless only what went wrong is wanted."""
+    if not os.environ.get(QUIET_VARIABLE) or message.startswith("error"):
+        say(message)
 
 
 def _record(file: Path) -> dict[str, Any]:

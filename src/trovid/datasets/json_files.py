@@ -37,6 +37,8 @@ def read_json(path: Path, faults: Faults) -> Any:
         faults.add("unreadable-labels", f"{path}:{error.lineno}: is no JSON: {error.msg}")
     except RecursionError:
         faults.add("unreadable-labels", f"{path}: is no JSON: too deeply nested")
+    except ValueError as error:  # a number of thousands of digits
+        faults.add("unreadable-labels", f"{path}: is no JSON: {error}")
     return None
 
 
@@ -52,7 +54,7 @@ def json_kind(path: Path) -> str | None:
     except TrovidError:
         return None
     if text[:HEAD].lstrip().startswith("["):
-        return "label-studio"
+        return "label-studio" if '"data"' in text and '"annotations"' in text else None
     videos = re.search(r'"videos"\s*:\s*([\[{])', text)
     if videos is None:
         return "coco" if re.search(r'"images"\s*:\s*\[', text) else None

@@ -10,6 +10,7 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import json_kind
+from trovid.datasets.label_studio import read_label_studio
 from trovid.datasets.own import own_splits, read_own
 from trovid.errors import TrovidError
 
@@ -84,6 +85,8 @@ def _read_file(path: Path, split: str | None, faults: Faults, progress: Progress
     kind = json_kind(path)
     if kind == "own":
         return read_own(path, split=split, faults=faults, progress=progress)
+    if kind == "label-studio":
+        return read_label_studio(path, faults=faults)
     if kind == "coco":
         return read_coco(path, faults=faults)
     return read_coco_vid(path, faults=faults)

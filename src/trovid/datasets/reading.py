@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trovid.datasets import (
+    cvat,
     davis,
+    epic_kitchens,
     imagenet_vid,
     imagenet_vid_truth,
     json_formats,
     mot,
+    voc,
+    yolo,
     youtube_vis,
 )
 from trovid.datasets.contract import Dataset
@@ -67,6 +71,42 @@ FORMATS = (
         imagenet_vid.imagenet_splits,
         lambda path, split, faults, progress: imagenet_vid.read_imagenet_vid(
             path, split or "train", progress=progress
+        ),
+    ),
+    Format(
+        "Pascal VOC",
+        "Annotations/*.xml and JPEGImages, maybe ImageSets/Main",
+        voc.is_voc,
+        voc.voc_splits,
+        lambda path, split, faults, progress: voc.read_voc(
+            path, split=split, faults=faults, progress=progress
+        ),
+    ),
+    Format(
+        "EPIC-KITCHENS-55",
+        "EPIC_train_object_labels.csv (maybe in annotations) and object_detection_images",
+        epic_kitchens.is_epic_kitchens,
+        epic_kitchens.epic_splits,
+        lambda path, split, faults, progress: epic_kitchens.read_epic_kitchens(
+            path, split=split, faults=faults, progress=progress
+        ),
+    ),
+    Format(
+        "YOLO",
+        "data.yaml, or images, labels and classes.txt",
+        yolo.is_yolo,
+        yolo.yolo_splits,
+        lambda path, split, faults, progress: yolo.read_yolo(
+            path, split=split, faults=faults, progress=progress
+        ),
+    ),
+    Format(
+        "CVAT for video",
+        "annotations.xml, or a folder of such files, beside the videos",
+        cvat.is_cvat,
+        cvat.cvat_splits,
+        lambda path, split, faults, progress: cvat.read_cvat(
+            path, faults=faults, progress=progress
         ),
     ),
     Format(
@@ -142,7 +182,7 @@ def read_dataset(
     if not there and not path.is_dir():
         return known.read(path, None, faults, progress)
     undivided = "val" not in there and (not there or "train" in there)
-    if split in (None, "test") or not undivided:
+    if split in (None, "test", *there) or not undivided:
         return known.read(path, split, faults, progress)
     whole = known.read(path, "train" if there else None, faults, progress)
     train, val = split_videos(whole)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from trovid.nn.box_head import BoxCoder
-from trovid.nn.box_sampling import BELOW, match_boxes, sample_boxes
+from trovid.nn.box_sampling import BELOW, in_ignored, match_boxes, sample_boxes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,15 @@ class AnchorLoss:
             deltas: Tensor[B, A, 4].
             anchors: Tensor[A, 4].
             image_sizes: Height and width of each image.
-            targets: For each image `boxes` Tensor[N, 4].
+            targets: For each image `boxes` Tensor[N, 4], and maybe `ignored` Tensor[M, 4]: anchors
+                in these regions are no background.
         """
         labels, wanted, positive, negative = [], [], [], []
         for image, (size, target) in enumerate(zip(image_sizes, targets, strict=True)):
             label, delta = self.wanted(anchors, size, target["boxes"])
+            ignored = in_ignored(anchors, target)
+            if ignored is not None:
+                label[ignored & (label == 0)] = -1.0
             chosen = sample_boxes(label, self.samples, self.positive_fraction)
             positive.append(chosen[0] + image * len(anchors))
             negative.append(chosen[1] + image * len(anchors))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,29 @@ def match_boxes(
         favourite = (reached == reached.amax(1, keepdim=True)).any(0)
         matches = torch.where(favourite, objects, matches)
     return matches
+
+
+IGNORED_SHARE = 0.5
+"""Part of a box that lies in an ignored region from which the box is no background."""
+
+
+def in_ignored(boxes: Tensor, target: Mapping[str, Tensor]) -> Tensor | None:
+    """Which boxes lie for a good part in a region that was not labelled object by object.
+
+    Args:
+        boxes: Tensor[A, 4].
+        target: Of an image; `ignored`, if there, is Tensor[M, 4]: crowds and ignored objects.
+
+    Returns:
+        Tensor[A] of bool; None where nothing is ignored.
+    """
+    regions = target.get("ignored")
+    if regions is None or not len(regions):
+        return None
+    first, last = boxes[:, None, :2], boxes[:, None, 2:]
+    shared = torch.minimum(last, regions[:, 2:]) - torch.maximum(first, regions[:, :2])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1).clamp(min=1e-9)
+    return shared.clamp(min=0).prod(2).amax(1) >= IGNORED_SHARE * areas
 
 
 def sample_boxes(labels: Tensor, count: int, positive_fraction: float) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.errors import TrovidError
-from trovid.recipes import Recipe, parse_recipe, recipe_values
+from trovid.recipes import Recipe, differences, parse_recipe, recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
 
 STATE: dict[type[torch.optim.Optimizer], frozenset[str]] = {
@@ -94,8 +94,15 @@ def load_checkpoint(
     tensors, metadata = read_tensors(path)
     head = _head(path, metadata)
     own = parse_recipe(json.dumps(head.get("recipe")), str(path), complete=False)
-    if head.get("seed") != seed or own != recipe:
-        raise TrovidError(f"{path} is a checkpoint of another recipe or seed: {CURE}")
+    if head.get("seed") != seed:
+        raise TrovidError(
+            f"{path} is a checkpoint of another recipe or seed (seed {head.get('seed')}): {CURE}"
+        )
+    if own != recipe:
+        found = differences(own, recipe).items()
+        changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in found]
+        words = "; ".join(changed[:3]) + (f"; {len(changed) - 3} more" if len(changed) > 3 else "")
+        raise TrovidError(f"{path} is a checkpoint of another recipe or seed ({words}): {CURE}")
     before = head.get("origin", {})
     if not isinstance(before, dict):
         raise _broken(path, "its origin is none")

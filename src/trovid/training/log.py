@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,8 @@ from trovid.training.loop import Progress
 
 class TrainingLog:
     """Adds lines {"step", "learning_rate", "seconds", "loss", and each loss by name} to a file.
+
+    Validations on the way have lines of their own {"step", "val_ap50", ...}.
 
     Losses are means over the steps since the line before, and are read from the device for a line
     alone. A training that goes on from a checkpoint writes its lines in place of those that were
@@ -56,6 +60,17 @@ class TrainingLog:
             "loss": sum(means),
             **self.losses,
         }
+        self._append(line)
+
+    def note(self, step: int, facts: Mapping[str, float]) -> None:
+        """A line of its own: a validation after so many steps.
+
+        Raises:
+            TrovidError: If the file cannot be written.
+        """
+        self._append({"step": step, **facts})
+
+    def _append(self, line: Mapping[str, Any]) -> None:
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

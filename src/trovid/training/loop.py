@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -18,10 +19,15 @@ from trovid.recipes import Recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
+from trovid.training.failed_step import save_what_failed
 from trovid.training.loader import drawn_clips
 from trovid.training.optimizer import learning_rate, make_optimizer
 from trovid.training.start import initial_detector
 from trovid.training.step import training_precision, training_step
+
+log = logging.getLogger("trovid")
+SECONDS_UNSAVED = 300.0
+"""A checkpoint is written at the latest after so long."""
 
 Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
 """Is entered while steps are done, and then tells whether somebody wants them to stop."""
@@ -90,6 +96,8 @@ def train(
     device: str = "auto",
     report: Callable[[Progress], None] | None = None,
     stopping: Stopping = never,
+    on_the_way: Callable[[Detector, int], None] | None = None,
+    say: Callable[[str], None] = log.info,
 ) -> Trained:
     """Trains a detector, going on from the checkpoint where there is one.
 
@@ -103,12 +111,16 @@ def train(
         checkpoint: File of the checkpoint.
         start: Weights to begin from; parameters they lack begin at random.
         backbone: A network's weights to begin the backbone with (`start_backbone`).
-        save_every: Steps between two checkpoints.
+        save_every: Steps between two checkpoints; a checkpoint is also written where
+            SECONDS_UNSAVED have passed since the last.
         workers: Processes that draw clips ahead (`drawn_clips`); the result is the same.
         device: Where to train; "auto": on the GPU where there is one.
         report: Called after every step.
         stopping: Is asked after every step; when it says so, the checkpoint is written and the
             training ends with `Stopped`.
+        on_the_way: Called with the detector and the steps done every `training.validate_every`
+            steps, but not after the last; may put the detector into eval mode.
+        say: Is told where a training goes on, and what it begins with.
 
     Returns:
         The trained detector, and what is to be told of its training.
@@ -119,7 +131,10 @@ def train(
         Stopped: If it was asked to stop.
     """
     settings, place = recipe.training, usable_device(device)
-    detector = initial_detector(recipe, seed=seed, start=start, backbone=backbone)
+    resumed = checkpoint.exists()
+    detector = initial_detector(
+        recipe, seed=seed, start=start, backbone=backbone, say=log.debug if resumed else say
+    )
     detector = detector.to(place).train()
     optimizer = make_optimizer(detector, settings)
     origin = {
@@ -128,11 +143,13 @@ def train(
         "backbone": "none" if backbone is None else sha256_of(backbone),
     }
     own = {"seed": seed, "recipe": recipe, "origin": origin}
-    if checkpoint.exists():
+    if resumed:
         at = load_checkpoint(checkpoint, detector, optimizer, **own)
+        say(f"goes on after step {at.step} of {settings.steps}, which {checkpoint} holds")
     else:
         at = Position(step=0, seconds=0.0, precision=training_precision(settings, place))
     began = time.monotonic() - at.seconds
+    saved = time.monotonic()
     steps = range(at.step, settings.steps)
     drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers)
     with closing(drawing) as drawn, stopping() as stop:
@@ -141,13 +158,14 @@ def train(
             rate = learning_rate(settings, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            losses = training_step(
-                detector,
-                optimizer,
-                frames.batch(clips.transform, place),
-                settings,
-                precision=at.precision,
-            )
+            batch = frames.batch(clips.transform, place)
+            try:
+                losses = training_step(detector, optimizer, batch, settings, precision=at.precision)
+            except FloatingPointError as error:
+                seen = save_what_failed(checkpoint, frames, clips, step=step + 1)
+                raise TrovidError(
+                    f"step {step + 1}: {error}; what it looked at is in {seen}"
+                ) from error
             seconds = time.monotonic() - began
             if report:
                 values = torch.stack(list(losses.values()))
@@ -155,7 +173,9 @@ def train(
                 report(Progress(*told))
             done = step + 1 == settings.steps
             stopped = stop() and not done
-            if (step + 1) % save_every == 0 or done or stopped:
+            overdue = time.monotonic() - saved > SECONDS_UNSAVED
+            if (step + 1) % save_every == 0 or done or stopped or overdue:
+                saved = time.monotonic()
                 now = Position(step + 1, seconds, at.precision)
                 save_checkpoint(checkpoint, detector, optimizer, now, **own)
             if stopped:
@@ -163,4 +183,8 @@ def train(
                     f"stopped after step {step + 1} of {settings.steps}, which {checkpoint} holds: "
                     "the same call goes on there"
                 )
+            pause = settings.validate_every
+            if on_the_way and pause and (step + 1) % pause == 0 and not done:
+                on_the_way(detector, step + 1)
+                detector.train()
     return Trained(detector.eval(), time.monotonic() - began, at.precision)

@@ -1,27 +1,37 @@
-"""One training from beginning to end: start, clips, loop, validation, weights file."""
+"""One training from beginning to end: data, start, loop, validation, weights file."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from trovid.datasets.reading import read_dataset
-from trovid.errors import TrovidError
+from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, load_recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, load_recipe
 from trovid.storage.hashes import sha256_of
+from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
+from trovid.training.data import TrainingData, training_data
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
 from trovid.training.provenance import provenance
 from trovid.training.start import initial_detector
-from trovid.training.validation import validation_ap50
+from trovid.training.validation import Validation, frames_apart, validation
 from trovid.video.transforms import make_transform
-from trovid.zoo.weights import load_weights, save_weights
+from trovid.viz.curves import draw_curves
+from trovid.zoo.weights import load_weights, read_card, save_weights
+
+log = logging.getLogger("trovid")
+EVERY = 4
+"""Of validation clips every so many labelled frames are looked at."""
 
 
 def weights_file(out: Path, name: str, seed: int) -> Path:
@@ -33,6 +43,11 @@ def weights_file(out: Path, name: str, seed: int) -> Path:
     return below(out, f"{name}-seed{seed}.safetensors")
 
 
+def best_file(file: Path) -> Path:
+    """Where a training that is validated on the way leaves its best weights."""
+    return file.with_name(f"{file.stem}.best{file.suffix}")
+
+
 def train_recipe(
     recipe: Recipe,
     *,
@@ -41,36 +56,43 @@ def train_recipe(
     seed: int,
     start: Path | None = None,
     backbone: Path | None = None,
+    classes: Sequence[str] | None = None,
     validate: int = 20,
     workers: int | None = None,
     device: str = "auto",
     stopping: Stopping = never,
+    say: Callable[[str], None] = log.info,
 ) -> Path:
     """Trains a recipe, and before it the recipe that it starts from.
 
     What is there already is not made again; an interrupted training goes on from its checkpoint.
-    Losses and learning rate go to a log beside the weights (`TrainingLog`).
+    The data are checked first. Losses and learning rate go to a log beside the weights
+    (`TrainingLog`) and are drawn as curves; with `training.validate_every` the best weights on the
+    way stay beside the last ones.
 
     Args:
         recipe: The recipe.
-        data: Folder with train.json and val.json, or ImageNet VID's (see `read_dataset`).
+        data: See `read_dataset`.
         out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start.
         backbone: A network's weights to begin the backbone with (`start_backbone`); where the
             recipe starts from another one, that one's.
-        validate: Validation clips looked at in the end; 0 for none.
+        classes: See `training_data`.
+        validate: Validation clips looked at; 0 for none.
         workers: Processes that read frames ahead; None for as many as are of use
             (`usual_workers`). The result is the same.
         device: Where to train; "auto": on the GPU where there is one.
         stopping: See `train`.
+        say: Is told what is worth a line.
 
     Returns:
         The weights file.
 
     Raises:
         Stopped: See `train`.
-        TrovidError: If the data's classes are not the recipe's, or a checkpoint does not fit.
+        TrovidError: If something is wrong with the data, their classes are not the recipe's, or a
+            checkpoint does not fit.
     """
     file = weights_file(out, recipe.name, seed)
     if file.exists():
@@ -84,22 +106,31 @@ def train_recipe(
             out=out,
             seed=seed,
             backbone=backbone,
+            classes=classes,
             validate=validate,
             workers=workers,
             device=device,
             stopping=stopping,
+            say=say,
         )
         backbone = None
-    if start is not None or backbone is not None:  # what does not fit is said before the work
-        initial_detector(recipe, seed=seed, start=start, backbone=backbone)
-    clips = _clips(recipe, data, out / "frames")
+    if not recipe.training.own_data and (start is not None or backbone is not None):
+        # what does not fit is said before the work
+        initial_detector(recipe, seed=seed, start=start, backbone=backbone, say=log.debug)
+    found = training_data(recipe, data, classes=classes, validation=validate > 0, say=say)
+    recipe = found.recipe
+    if recipe.training.own_data and start is None and backbone is None:
+        start = best_start(recipe)
+        if start is None:
+            say("no weights at hand fit: everything begins at random")
+    clips = _clips(recipe, found, out / "frames")
+    run = _Run(file, found, validate, device, TrainingLog(file.with_suffix(".jsonl")))
     checkpoint = file.with_suffix(".checkpoint")
-    log = TrainingLog(file.with_suffix(".jsonl"))
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
 
         def report(progress: Progress) -> None:
-            log.add(progress)
-            losses = "  ".join(f"{name} {value:.3f}" for name, value in log.losses.items())
+            run.log.add(progress)
+            losses = "  ".join(f"{name} {value:.3f}" for name, value in run.log.losses.items())
             tick(progress.step, progress.steps, losses)
 
         trained = train(
@@ -113,36 +144,104 @@ def train_recipe(
             device=device,
             report=report,
             stopping=stopping,
+            on_the_way=run.on_the_way,
+            say=say,
         )
     facts = provenance(seed=seed, seconds=trained.seconds, device=device)
     facts["precision"] = trained.precision
     facts["data"] = clips.dataset.info
+    if recipe.training.own_data and start is not None:
+        facts["start"] = {"source": start.name, "sha256": sha256_of(start)}
     if backbone is not None:
         facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
-    if validate:
-        val = read_dataset(data, split="val")
-        with bar("validation", unit="clips") as tick:
-            facts["val_ap50"] = validation_ap50(
-                trained.detector, recipe, val, videos=validate, device=device, progress=tick
-            )
-    save_weights(file, trained.detector, recipe, facts=facts)
+    run.finish(trained.detector, facts)
     load_weights(file)  # what cannot be read back is no end of a training
+    draw_curves(run.log.path, file.with_suffix(".png"))
     checkpoint.unlink(missing_ok=True)
     return file
 
 
-def _clips(recipe: Recipe, data: Path, cache: Path) -> TrainingClips:
-    """The training clips of a recipe.
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """The files of a training and how it is measured.
 
-    Raises:
-        TrovidError: If the data's classes are not the recipe's.
+    Attributes:
+        file: The weights in the end.
+        data: What is learned and measured.
+        clips: Validation clips looked at.
+        device: Where.
+        log: The log.
     """
-    with bar("reading labels", unit="videos") as tick:
-        dataset = read_dataset(data, split="train", progress=tick)
-    if dataset.class_names != recipe.model.classes:
-        raise TrovidError(f"{data}: the labels have other classes than recipe {recipe.name}")
+
+    file: Path
+    data: TrainingData
+    clips: int
+    device: str
+    log: TrainingLog
+
+    def on_the_way(self, detector: Detector, step: int) -> None:
+        """Measures the detector, draws the curves, and keeps it where it is the best so far."""
+        found = self._measure(detector)
+        if found is None:
+            return
+        self.log.note(step, _known(found.facts))
+        draw_curves(self.log.path, self.file.with_suffix(".png"))
+        self._keep_if_best(detector, found, {"step": step})
+
+    def finish(self, detector: Detector, facts: dict[str, Any]) -> None:
+        """Measures the trained detector and writes its weights."""
+        found = self._measure(detector)
+        if found is not None:
+            facts = {**facts, **_known(found.facts)}
+            if self.data.recipe.training.validate_every:
+                self.log.note(self.data.recipe.training.steps, _known(found.facts))
+                self._keep_if_best(detector, found, facts)
+        save_weights(self.file, detector, self.data.recipe, facts=facts)
+
+    def _measure(self, detector: Detector) -> Validation | None:
+        val = self.data.val
+        if val is None or not self.clips:
+            return None
+        every = frames_apart(val, self.clips) if self.data.recipe.training.own_data else EVERY
+        with bar("validation", unit="clips") as tick:
+            return validation(
+                detector,
+                self.data.recipe,
+                val,
+                videos=self.clips,
+                device=self.device,
+                every=every,
+                progress=tick,
+            )
+
+    def _keep_if_best(self, detector: Detector, found: Validation, facts: dict[str, Any]) -> None:
+        best = best_file(self.file)
+        before = read_card(best).facts.get("val_ap50", -1.0) if best.exists() else -1.0
+        if found.ap50 > before:
+            facts = {**facts, **_known(found.facts)}
+            save_weights(best, detector, self.data.recipe, facts=facts)
+
+
+def _known(facts: dict[str, float]) -> dict[str, float]:
+    """Without what is not a number, which JSON does not know."""
+    return {name: value for name, value in facts.items() if math.isfinite(value)}
+
+
+def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
     transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         return TrainingClips(
-            dataset, transform, cache=cache, videos=recipe.training.videos, progress=tick
+            data.train,
+            transform,
+            cache=cache,
+            videos=recipe.training.videos,
+            masks=_trains_masks(recipe),
+            progress=tick,
         )
+
+
+def _trains_masks(recipe: Recipe) -> bool:
+    model = recipe.model
+    if isinstance(model, TorchvisionModelRecipe):
+        return model.masks
+    return model.mask_head is not None

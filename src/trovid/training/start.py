@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from trovid.errors import TrovidError
 from trovid.recipes import ModelRecipe, Recipe, load_recipe, recipe_names
 from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import read_tensors
+from trovid.training.best_start import account, fitting
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.class_transfer import transfer_classes
 from trovid.zoo.registry import backbone_checkpoints, checkpoints
@@ -54,11 +56,18 @@ def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> N
 
 
 def initial_detector(
-    recipe: Recipe, *, seed: int, start: Path | None, backbone: Path | None = None
+    recipe: Recipe,
+    *,
+    seed: int,
+    start: Path | None,
+    backbone: Path | None = None,
+    say: Callable[[str], None] = log.info,
 ) -> Detector:
     """The detector of a recipe with random weights by seed, or with those of another detector.
 
-    Of a detector of other classes the rows of the classes with the same name are taken. With
+    Of a detector of other classes the rows of the classes with the same name are taken. For one's
+    own data (`training.own_data`) what fits of another architecture is taken, and `say` is told
+    what begins at random. With
     `backbone` its backbone alone begins with the weights of a file (`start_backbone`).
     """
     torch.manual_seed(seed)
@@ -68,7 +77,10 @@ def initial_detector(
         classes = read_card(start).recipe.model.classes
         own = detector.state_dict()
         tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
+        if recipe.training.own_data:
+            say(str(account(start, recipe, tensors, own)))
+            tensors, _ = fitting(tensors, own)
         load_state(detector, tensors, str(start), partial=True)
     if backbone is not None:
-        log.info("%s", start_backbone(detector, backbone))
+        say(str(start_backbone(detector, backbone)))
     return detector.to(memory_format=torch.channels_last)

@@ -1,16 +1,43 @@
-"""AP50 of a detector on some validation clips."""
+"""How good a detector is on some validation clips."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from trovid.datasets.contract import Dataset
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.evaluation import by_video, evaluate, run_dataset
+from trovid.evaluation.pool import pool_frames
+from trovid.evaluation.score_threshold import ScoreThreshold, best_score_threshold
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
 from trovid.recipes import Recipe
 
+FRAMES_ENOUGH = 400
 
-def validation_ap50(
+
+@dataclass(frozen=True)
+class Validation:
+    """Figures of a validation.
+
+    Attributes:
+        ap50: AP50, 0..1; NaN where no object is there to be found.
+        threshold: The score that gives the best F1; None where nothing was found.
+    """
+
+    ap50: float
+    threshold: ScoreThreshold | None
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """What a card says of it."""
+        found = {"val_ap50": self.ap50}
+        if self.threshold is not None:
+            found |= {"score_threshold": self.threshold.score, "val_f1": self.threshold.f1}
+        return found
+
+
+def validation(
     detector: Detector,
     recipe: Recipe,
     dataset: Dataset,
@@ -19,10 +46,18 @@ def validation_ap50(
     device: str = "auto",
     every: int = 4,
     progress: Tick | None = None,
-) -> float:
-    """AP50 (0..1) over every `every`-th labelled frame of the first clips."""
+) -> Validation:
+    """AP50 and the best score over every `every`-th labelled frame of the first clips."""
     predictor = Predictor(detector, recipe, device=device)
-    found = run_dataset(
-        predictor, dataset, every=every, videos=videos, progress=progress, score=0.01
+    found = by_video(
+        run_dataset(predictor, dataset, every=every, videos=videos, progress=progress, score=0.01)
     )
-    return evaluate(by_video(found), dataset).overall.ap50
+    ap50 = evaluate(found, dataset).overall.ap50
+    return Validation(ap50, best_score_threshold(pool_frames(found, dataset)))
+
+
+def frames_apart(dataset: Dataset, videos: int) -> int:
+    """Every how many labelled frames are enough to look at, of sparsely labelled videos all."""
+    names = [video.name for video in dataset.videos[:videos]]
+    frames = sum(len(dataset.labelled_frames(name)) for name in names)
+    return max(1, -(-frames // FRAMES_ENOUGH))

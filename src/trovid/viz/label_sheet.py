@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.structures.support_sampling import evenly_thinned
+from trovid.video.writer import VideoWriter
 from trovid.viz.drawing import draw_labels, grid
 
 PICTURES = 12
 COLUMNS = 4
 PANEL = 480
+FALLBACK_RATE = 25.0
 
 
 def label_sheet(dataset: Dataset, *, count: int = PICTURES) -> np.ndarray:
@@ -58,6 +61,28 @@ def write_label_sheet(path: Path, dataset: Dataset, *, count: int = PICTURES) ->
     sheet = Image.fromarray(label_sheet(dataset, count=count))
     with replacing(path) as partial:
         sheet.save(partial, format="PNG")
+
+
+def write_label_video(
+    path: Path, dataset: Dataset, name: str, *, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Writes a video with its labels drawn; frames that nobody looked at stay bare.
+
+    Raises:
+        TrovidError: If the video cannot be read or written.
+    """
+    reader = dataset.open(name)
+    video, labelled = reader.video, set(dataset.labelled_frames(name).tolist())
+    rate = video.frame_rate or FALLBACK_RATE
+    with VideoWriter(path, height=video.height, width=video.width, frame_rate=rate) as writer:
+        for frame in reader:
+            image = frame.image
+            if frame.index in labelled:
+                (truth,) = dataset.ground_truth(name, frames=[frame.index])
+                image = draw_labels(image, truth)
+            writer.write(image)
+            if progress:
+                progress(frame.index + 1, video.num_frames)
 
 
 def _frames(dataset: Dataset, name: str, count: int) -> list[int]:

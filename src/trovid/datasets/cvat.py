@@ -1,0 +1,162 @@
+"""CVAT for video 1.1: an XML file with tracks, beside its video."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.findings import Faults
+from trovid.datasets.keyframes import KeyFrame, track_boxes
+from trovid.datasets.objects import ObjectRows
+from trovid.datasets.video_places import find_video, measured
+from trovid.datasets.xml_files import number, read_xml, root_tag
+from trovid.errors import TrovidError, nearest
+from trovid.structures import Video
+
+Progress = Callable[[int, int], None]
+
+
+def is_cvat(path: Path) -> bool:
+    """Whether it is a file of CVAT's with tracks, or a folder with such files."""
+    files = _files(path)
+    return bool(files) and root_tag(files[0]) == "annotations"
+
+
+def cvat_splits(path: Path) -> tuple[str, ...]:
+    """None: CVAT's files say nothing of splits."""
+    return ()
+
+
+def read_cvat(
+    path: Path, *, faults: Faults | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The tracks of one or more videos.
+
+    Between two boxes of a track, which CVAT's key frames are, each side moves evenly, as in CVAT;
+    a box that is `outside` is not there, and the last one stays to the end of the task. Every frame
+    of the task is labelled. Polygons are taken by the box around them.
+
+    Args:
+        path: annotations.xml, or a folder of such files; the video of each (`source`) is looked for
+            beside it.
+        faults: What to do about what does not fit; None raises.
+        progress: Called with (files done, files in all).
+
+    Raises:
+        TrovidError: If a file is no XML of this kind, or its video is not there.
+    """
+    faults = faults or Faults()
+    files = _files(path)
+    roots = [(file, root) for file in files if (root := read_xml(file, faults)) is not None]
+    names = _classes(roots)
+    labels = {name: label for label, name in enumerate(names)}
+    rows = ObjectRows()
+    entries: list[VideoEntry] = []
+    for done, (file, root) in enumerate(roots, 1):
+        try:
+            entry, first, size = _entry(file, root, taken={e.video.name for e in entries})
+        except (TrovidError, ValueError) as error:
+            faults.add(_fault(error), str(error), place=str(file))
+            continue
+        for track in root.iterfind("track"):
+            _add(rows, len(entries), track, labels, entry.video, (first, size), faults, file)
+        entries.append(entry)
+        if progress:
+            progress(done, len(roots))
+    return Dataset(names, entries, rows.objects(), info={"name": "CVAT"}, box_layout="xyxy")
+
+
+def _fault(error: Exception) -> str:
+    return "missing-video" if "is not there" in str(error) else "unreadable-labels"
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".xml" else []
+    return sorted(path.glob("*.xml")) or sorted(path.glob("*/annotations.xml"))
+
+
+def _classes(roots: list[tuple[Path, ElementTree.Element]]) -> list[str]:
+    """The labels of the tasks, in their order; where the files do not say, those of the tracks."""
+    stated = [
+        name.text or "" for _, root in roots for name in root.iterfind("meta//labels/label/name")
+    ]
+    used = {track.get("label", "") for _, root in roots for track in root.iterfind("track")}
+    return list(dict.fromkeys(stated or sorted(used)))
+
+
+def _entry(
+    file: Path, root: ElementTree.Element, *, taken: set[str]
+) -> tuple[VideoEntry, int, int]:
+    """The video, its first frame in the task, and the number of frames of the task."""
+    source = root.findtext("meta//source") or root.findtext("meta//task/name") or file.parent.name
+    place = find_video(file.parent, source)
+    if place is None:
+        raise TrovidError(f"its video {source!r} is not there: put it beside the file")
+    name = place.name if place.name not in taken else f"{file.parent.name}/{place.name}"
+    video, files = measured(place, name)
+    size = root.findtext("meta//size")
+    count = int(number(root, "meta//size")) if size else video.num_frames
+    start = root.findtext("meta//start_frame")
+    first = int(number(root, "meta//start_frame")) if start else 0
+    last = min(video.num_frames, first + count)
+    return VideoEntry(video, str(place), range(first, last), files), first, count
+
+
+def _add(
+    rows: ObjectRows,
+    video: int,
+    track: ElementTree.Element,
+    labels: dict[str, int],
+    measures: Video,
+    span: tuple[int, int],
+    faults: Faults,
+    file: Path,
+) -> None:
+    where = f"{file}: track {track.get('id')}"
+    name = track.get("label", "")
+    if name not in labels:
+        text = f"{name!r} is no class{nearest(name, labels)}"
+        faults.add("unknown-class", text, place=where)
+        return
+    try:
+        keys = sorted((_key(shape, span[0]) for shape in track), key=lambda key: key.frame)
+        identity = int(number(track, "@id"))
+    except ValueError as error:
+        faults.add("unreadable-labels", str(error), place=where)
+        return
+    for before, after in pairwise(keys):
+        if before.frame == after.frame:
+            faults.add("repeated-id", f"frame {after.frame} comes twice", place=where)
+    keys = list({key.frame: key for key in keys}.values())
+    end = min(span[0] + span[1], measures.num_frames)
+    for frame, box in track_boxes(keys, end):
+        if frame < measures.num_frames:
+            rows.add(video, frame, labels[name], box, instance_id=max(0, identity))
+        else:
+            faults.add("frame-outside", f"frame {frame} lies behind the video's end", place=where)
+            break
+
+
+def _key(shape: ElementTree.Element, first: int) -> KeyFrame:
+    outside = shape.get("outside") == "1"
+    points = shape.get("points")
+    if points is None:
+        x1, y1, x2, y2 = (number(shape, f"@{side}") for side in ("xtl", "ytl", "xbr", "ybr"))
+    else:
+        try:
+            pairs = [tuple(map(float, point.split(","))) for point in points.split(";")]
+            xs, ys = zip(*pairs, strict=True)
+        except ValueError:
+            raise ValueError(f"points must be x,y;x,y;..., but are {points!r:.40}") from None
+        x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
+        if not all(map(math.isfinite, (x1, y1, x2, y2))):
+            raise ValueError("points must be finite")
+    frame = int(number(shape, "@frame"))
+    if frame < 0:
+        raise ValueError(f"frame must be 0 or more, but is {frame}")
+    return KeyFrame(first + frame, (x1, y1, x2, y2), shown=not outside, goes_on=not outside)

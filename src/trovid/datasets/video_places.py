@@ -1,0 +1,47 @@
+"""Where the video of a labelling tool's task lies, and its measures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from trovid.errors import TrovidError
+from trovid.structures import Video
+from trovid.video.glance import glance
+from trovid.video.images import images_in, read_size
+
+PLACES = (".", "videos", "data", "images", "..", "../videos", "../data", "../images", "../..")
+UPLOAD = re.compile(r"^[0-9a-f]{6,}-")
+"""What Label Studio puts before the name of an uploaded file."""
+
+
+def find_video(folder: Path, stated: str) -> Path | None:
+    """The video file, or the folder of its frames, of a name that a tool states.
+
+    Args:
+        folder: Where the labels lie.
+        stated: A file name, a path on the tool's server, or an address; its last part counts.
+    """
+    name = re.split(r"[?#]", stated)[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
+    names = [name, UPLOAD.sub("", name)]
+    names += [other.rpartition(".")[0] for other in names]
+    for word in dict.fromkeys(names):
+        for place in PLACES:
+            if word not in ("", ".", "..") and (folder / place / word).exists():
+                return folder / place / word
+    return None
+
+
+def measured(path: Path, name: str) -> tuple[Video, list[str] | None]:
+    """A video's measures under a name, and the names of its frames' files where it is a folder.
+
+    Raises:
+        TrovidError: If it cannot be read.
+    """
+    if path.is_dir():
+        files = images_in(path)
+        return Video(name, len(files), *read_size(files[0])), [file.name for file in files]
+    seen = glance(path)
+    if not seen.num_frames:
+        raise TrovidError(f"{path}: has no frames; get the file again")
+    return Video(name, seen.num_frames, seen.height, seen.width, seen.frame_rate), None

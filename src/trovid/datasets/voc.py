@@ -1,0 +1,137 @@
+"""Pascal VOC: a folder of pictures and one XML file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from trovid.datasets.contract import Dataset
+from trovid.datasets.findings import Faults
+from trovid.datasets.stills import Stills
+from trovid.datasets.xml_files import number, read_xml, root_tag
+from trovid.errors import nearest
+from trovid.video.images import SUFFIXES
+
+SPLITS = ("train", "val", "test")
+Progress = Callable[[int, int], None]
+
+
+def is_voc(path: Path) -> bool:
+    """Whether a folder holds Annotations/*.xml and JPEGImages, or XML files beside pictures."""
+    if not path.is_dir():
+        return False
+    first = next(iter(_annotations(path).glob("*.xml")), None)
+    return first is not None and root_tag(first) == "annotation"
+
+
+def voc_splits(path: Path) -> tuple[str, ...]:
+    """Those with a list in ImageSets/Main."""
+    return tuple(s for s in SPLITS if (path / "ImageSets/Main" / f"{s}.txt").is_file())
+
+
+def read_voc(
+    path: Path,
+    *,
+    split: str | None = None,
+    faults: Faults | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """The labelled pictures, each a video of one frame.
+
+    Pixels are counted from 1 to the last one, so a box begins at xmin - 1, ymin - 1. What is
+    `difficult` need not be found.
+
+    Args:
+        path: The folder (VOCdevkit/VOC2012).
+        split: A list in ImageSets/Main; None for every XML file.
+        faults: What to do about what does not fit; None raises.
+        progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        TrovidError: If a file is missing, or no XML of this kind.
+    """
+    faults, folder = faults or Faults(), _annotations(path)
+    if split is None:
+        files = sorted(folder.glob("*.xml"))
+    else:
+        listed = (path / "ImageSets/Main" / f"{split}.txt").read_text(encoding="utf-8")
+        files = [folder / f"{line.split()[0]}.xml" for line in listed.splitlines() if line.strip()]
+    parsed: list[tuple[Path, ElementTree.Element]] = []
+    for file in files:
+        root = read_xml(file, faults)
+        if root is not None:
+            parsed.append((file, root))
+    found = sorted({name.text or "" for _, root in parsed for name in root.iterfind("object/name")})
+    if split is not None and len(files) < len(list(folder.glob("*.xml"))):
+        found = _every_class(folder)
+    stills = Stills()
+    for done, (file, root) in enumerate(parsed, 1):
+        _add(stills, path, file, root, {name: label for label, name in enumerate(found)}, faults)
+        if progress:
+            progress(done, len(parsed))
+    return stills.dataset(found, name="Pascal VOC")
+
+
+def _annotations(path: Path) -> Path:
+    return path / "Annotations" if (path / "Annotations").is_dir() else path
+
+
+def _every_class(folder: Path) -> list[str]:
+    """The classes of all splits, so that they are the same in each."""
+    names = set()
+    for file in folder.glob("*.xml"):
+        root = read_xml(file, Faults(collect=True))
+        if root is not None:
+            names |= {name.text or "" for name in root.iterfind("object/name")}
+    return sorted(names)
+
+
+def _add(
+    stills: Stills,
+    path: Path,
+    file: Path,
+    root: ElementTree.Element,
+    labels: dict[str, int],
+    faults: Faults,
+) -> None:
+    try:
+        width, height = int(number(root, "size/width")), int(number(root, "size/height"))
+    except ValueError as error:
+        faults.add("unreadable-labels", str(error), place=str(file))
+        return
+    for position, thing in enumerate(root.iterfind("object")):
+        try:
+            x1, y1, x2, y2 = (
+                number(thing, f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")
+            )
+        except ValueError as error:
+            faults.add("unreadable-labels", f"object {position}: {error}", place=str(file))
+            continue
+        name = thing.findtext("name") or ""
+        if name not in labels:
+            text = f"object {position}: {name!r} is no class{nearest(name, labels)}"
+            faults.add("unknown-class", text, place=str(file))
+            continue
+        if not faults.collect and (x2 < x1 or y2 < y1):
+            faults.add(
+                "box-degenerate", f"object {position} has no width or height", place=str(file)
+            )
+        difficult = (thing.findtext("difficult") or "0").strip() == "1"
+        box = (x1 - 1, y1 - 1, x2, y2)
+        stills.rows.add(stills.number, 0, labels[name], box, ignore=difficult)
+    picture = _picture(path, file, root)
+    stills.add(picture, picture.name, height=height, width=width)
+
+
+def _picture(path: Path, file: Path, root: ElementTree.Element) -> Path:
+    """The picture of an XML file: of the name that it states, or of its own."""
+    stated = Path((root.findtext("filename") or "").replace("\\", "/")).name
+    folders = (path / "JPEGImages", path / "images", file.parent, path)
+    names = [stated] if stated else []
+    names += [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
+    for folder in folders:
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    return folders[0] / (stated or f"{file.stem}.jpg")

@@ -1,0 +1,38 @@
+"""YOLO's layout: data.yaml, the labelled frames as pictures, a text file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from trovid.datasets.contract import Dataset
+from trovid.datasets.writing.places import write_frames
+from trovid.files import replacing
+
+
+def write(path: Path, dataset: Dataset) -> None:
+    """Writes a folder with data.yaml, images/train and labels/train."""
+    objects = dataset.objects
+    for video in dataset.videos:
+        files = write_frames(path / "images/train", dataset, video.name)
+        rows = dataset.rows(video.name)
+        lines: dict[int, list[str]] = {frame: [] for frame in files}
+        for row in range(rows.start, rows.stop):
+            if objects.counted[row]:
+                x1, y1, x2, y2 = objects.boxes[row].tolist()
+                shares = (
+                    (x1 + x2) / 2 / video.width,
+                    (y1 + y2) / 2 / video.height,
+                    (x2 - x1) / video.width,
+                    (y2 - y1) / video.height,
+                )
+                words = [str(int(objects.labels[row])), *(f"{share:.6f}" for share in shares)]
+                lines[int(objects.frames[row])].append(" ".join(words))
+        for frame, file in files.items():
+            text = path / "labels/train" / f"{file.stem}.txt"
+            with replacing(text) as partial:
+                partial.write_text("".join(f"{line}\n" for line in lines[frame]), "utf-8")
+    values = {"path": ".", "train": "images/train", "names": dict(enumerate(dataset.class_names))}
+    with replacing(path / "data.yaml") as partial:
+        partial.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")

@@ -1,0 +1,55 @@
+"""The recipe for one's own videos."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from trovid.recipes import synthvid
+from trovid.recipes.schema import ModelRecipe, Origin, Recipe
+
+PLACEHOLDER = ("object",)
+
+
+def own() -> Recipe:
+    """SELSA with Temporal RoI Align, small enough for two cores, with anchors for real videos."""
+    base = synthvid.RECIPES["synthvid-selsa-troi"]()
+    parts = base.model
+    assert isinstance(parts, ModelRecipe)
+    return replace(
+        base,
+        name="own",
+        model=replace(
+            parts,
+            classes=PLACEHOLDER,
+            backbone=replace(parts.backbone, frozen_stages=0),
+            rpn=replace(
+                parts.rpn,
+                anchor_sizes=((16, 32, 64, 128),),
+                aspect_ratios=(0.5, 1.0, 2.0),
+                post_nms=(64, 64),
+            ),
+        ),
+        image=replace(base.image, shorter=192, longer=352),
+        training=replace(
+            base.training,
+            start=None,
+            own_data=True,
+            videos=100_000,
+            steps=1500,
+            flip=0.5,
+            colour_augmentation=False,
+            validate_every=300,
+        ),
+        origin=Origin(
+            title="For one's own videos: SELSA with Temporal RoI Align on a small network",
+            base=base,
+            remarks={
+                "model.classes": "those of the data take this place",
+                "training.videos": "all there are",
+            },
+        ),
+    )
+
+
+RECIPES = {"own": own}
+"""Name and function of each."""

@@ -1,0 +1,113 @@
+"""The weights at hand that a training on one's own data begins with, and what they give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from trovid.detectors.building import build_detector
+from trovid.errors import TrovidError
+from trovid.recipes import Recipe
+from trovid.storage.tensor_files import opened
+from trovid.zoo.class_transfer import transfer_classes
+from trovid.zoo.published import converted_path
+from trovid.zoo.registry import checkpoints
+from trovid.zoo.weights import embedded_models, read_card
+
+COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class StartAccount:
+    """What a training takes over from other weights.
+
+    Attributes:
+        source: The file.
+        taken: Names of the tensors that were taken over.
+        random: Names of those that begin at random.
+        share: Of all numbers, those that were taken over.
+        classes: Those known to both by name.
+    """
+
+    source: Path
+    taken: tuple[str, ...]
+    random: tuple[str, ...]
+    share: float
+    classes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        known = f"; of the classes {', '.join(self.classes)}" if self.classes else ""
+        random = f"at random: {_parts(self.random)}" if self.random else "nothing begins at random"
+        return (
+            f"begins with {self.source.name}: {100 * self.share:.0f} % of the numbers are taken "
+            f"over ({_parts(self.taken)}{known}); {random}"
+        )
+
+
+def fitting(
+    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors that are among a detector's by name and shape; the names of its others."""
+    taken = {k: v for k, v in tensors.items() if k in own and v.shape == own[k].shape}
+    return taken, [name for name in own if name not in taken and not name.endswith(COUNTER)]
+
+
+def account(
+    source: Path, recipe: Recipe, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+) -> StartAccount:
+    """What the tensors of a file give to a detector of a recipe."""
+    taken, random = fitting(tensors, own)
+    numbers = sum(own[name].numel() for name in taken)
+    total = sum(value.numel() for name, value in own.items() if not name.endswith(COUNTER))
+    known = read_card(source).recipe.model.classes
+    shared = tuple(name for name in recipe.model.classes if name in known)
+    return StartAccount(source, tuple(taken), tuple(random), numbers / max(1, total), shared)
+
+
+def best_start(recipe: Recipe) -> Path | None:
+    """Of the weights that are here the file that gives a recipe's detector most.
+
+    Embedded models and those that were downloaded and converted before are looked at; nothing is
+    downloaded. Of equals the one that knows more of the classes.
+
+    Returns:
+        None where none gives it anything.
+    """
+    with torch.device("meta"):
+        own = build_detector(recipe).state_dict()
+    found: list[tuple[float, int, str, Path]] = []
+    files = [*embedded_models().values(), *map(converted_path, checkpoints().values())]
+    for file in files:
+        if not file.exists():
+            continue
+        try:
+            tensors = _shapes(file, own, recipe)
+        except TrovidError:
+            continue
+        says = account(file, recipe, tensors, own)
+        if says.taken:
+            found.append((says.share, len(says.classes), file.stem, file))
+    return max(found)[-1] if found else None
+
+
+def _shapes(file: Path, own: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """Tensors of a file's shapes without values."""
+    with opened(file) as weights:
+        tensors = {
+            name: torch.empty(weights.get_slice(name).get_shape(), device="meta")
+            for name in weights.keys()  # noqa: SIM118 - no mapping
+        }
+    classes = read_card(file).recipe.model.classes
+    return transfer_classes(tensors, dict(own), classes, recipe.model.classes)
+
+
+def _parts(names: Iterable[str]) -> str:
+    """The parts of a detector that tensors belong to."""
+    parts = dict.fromkeys(".".join(name.split(".")[:2]) for name in names)
+    whole = dict.fromkeys(part.split(".")[0] for part in parts)
+    many = {top: [part for part in parts if part.split(".")[0] == top] for top in whole}
+    return ", ".join(top if len(of) > 3 else ", ".join(of) for top, of in many.items())

@@ -1,0 +1,220 @@
+"""CVAT for video, Label Studio video and EPIC-KITCHENS-55 in their real layouts, and damaged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from PIL import Image
+
+from tests.media import encode
+from trovid.datasets.check import check_data
+from trovid.datasets.reading import format_of, read_dataset, splits_of
+from trovid.errors import TrovidError
+
+CVAT = """<?xml version="1.0" encoding="utf-8"?>
+<annotations>
+  <version>1.1</version>
+  <meta>
+    <task>
+      <id>4</id><name>street</name><size>8</size><mode>interpolation</mode>
+      <start_frame>0</start_frame><stop_frame>7</stop_frame>
+      <labels>
+        <label><name>car</name><color>#c06060</color><type>any</type></label>
+        <label><name>dog</name><color>#d68fd6</color><type>any</type></label>
+      </labels>
+      <original_size><width>96</width><height>64</height></original_size>
+      <source>street.mp4</source>
+    </task>
+    <dumped>2026-01-01 10:00:00.000000+00:00</dumped>
+  </meta>
+  <track id="0" label="car" source="manual">
+    <box frame="1" keyframe="1" outside="0" xtl="10.0" ytl="10.0" xbr="30.0" ybr="40.0"/>
+    <box frame="5" keyframe="1" outside="0" xtl="18.0" ytl="10.0" xbr="38.0" ybr="40.0"/>
+    <box frame="6" keyframe="1" outside="1" xtl="18.0" ytl="10.0" xbr="38.0" ybr="40.0"/>
+  </track>
+  <track id="1" label="dog" source="manual">
+    <box frame="6" keyframe="1" outside="0" xtl="50.0" ytl="20.0" xbr="70.0" ybr="40.0"/>
+  </track>
+</annotations>
+"""
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    return encode(tmp_path_factory.mktemp("video") / "street.mp4", num_frames=8)
+
+
+@pytest.fixture
+def folder(tmp_path, video):
+    (tmp_path / "street.mp4").write_bytes(video.read_bytes())
+    return tmp_path
+
+
+def test_cvat_moves_boxes_evenly_between_key_frames(folder):
+    path = folder / "annotations.xml"
+    path.write_text(CVAT)
+    for place in (path, folder):
+        assert format_of(place).name == "CVAT for video"
+    dataset = read_dataset(folder, split=None)
+    assert dataset.class_names == ("car", "dog")
+    assert dataset.labelled_frames("street.mp4").tolist() == list(range(8))
+    truth = dataset.ground_truth("street.mp4")
+    assert [frame.labels.tolist() for frame in truth] == [[], [0], [0], [0], [0], [0], [1], [1]]
+    assert truth[3].boxes.tolist() == [[14, 10, 34, 40]]
+    assert {i for frame in truth for i in frame.instance_ids.tolist()} == {0, 1}
+    assert check_data(folder).errors == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name", "message"),
+    [
+        ('xtl="10.0"', 'xtl="ten"', "unreadable-labels", "track 0: xtl must be a number"),
+        ('label="dog"', 'label="dgo"', "unknown-class", "'dgo' is no class; did you mean 'dog'"),
+        ("street.mp4", "strait.mp4", "missing-video", "its video 'strait.mp4' is not there"),
+        ("</annotations>", "", "unreadable-labels", r"annotations\.xml:\d+: is no XML"),
+    ],
+)
+def test_cvat_damaged(folder, old, new, name, message):
+    path = folder / "annotations.xml"
+    path.write_text(CVAT.replace(old, new))
+    with pytest.raises(TrovidError, match=message) as error:
+        read_dataset(path)
+    assert "\n" not in str(error.value)
+    assert name in {finding.name for finding in check_data(path).errors}
+
+
+def label_studio(**changes) -> list[dict]:
+    """An export of Label Studio (JSON) of a task with two regions."""
+    car = [
+        {"frame": 2, "enabled": True, "rotation": 0, "x": 10, "y": 25, "width": 20, "height": 50},
+        {"frame": 6, "enabled": False, "rotation": 0, "x": 30, "y": 25, "width": 20, "height": 50},
+    ]
+    dog = [{"frame": 7, "enabled": True, "rotation": 0, "x": 50, "y": 0, "width": 10, "height": 50}]
+    regions = [
+        {
+            "value": {"framesCount": 8, "duration": 0.32, "sequence": sequence, "labels": [label]},
+            "id": label,
+            "from_name": "box",
+            "to_name": "video",
+            "type": "videorectangle",
+            "origin": "manual",
+        }
+        for label, sequence in (("Car", car), ("Dog", dog))
+    ]
+    annotation = {"id": 11, "was_cancelled": False, "result": regions}
+    video = "/data/upload/3/8dd0e5a1-street.mp4"
+    return [{"id": 1, "data": {"video": video}, "annotations": [annotation], **changes}]
+
+
+def test_label_studio_counts_from_one_in_per_cent(folder):
+    (folder / "labels.json").write_text(json.dumps(label_studio()))
+    dataset = read_dataset(folder, split=None)
+    assert dataset.class_names == ("Car", "Dog")
+    truth = dataset.ground_truth("street.mp4")
+    assert [frame.labels.tolist() for frame in truth] == [[], [0], [0], [0], [0], [0], [1], [1]]
+    assert truth[3].boxes[0].tolist() == pytest.approx([19.2, 16, 38.4, 48])
+    assert truth[5].boxes[0].tolist() == pytest.approx([28.8, 16, 48, 48])
+    assert check_data(folder).errors == []
+
+
+def test_label_studio_of_the_sdk(folder):
+    """The task as the SDK's own types hold it."""
+    sdk = pytest.importorskip("label_studio_sdk", reason="label-studio-sdk is not installed")
+    from label_studio_sdk.types.annotation import Annotation
+
+    assert sdk
+    (task,) = label_studio()
+    result = Annotation(result=task["annotations"][0]["result"]).dict()
+    (folder / "labels.json").write_text(
+        json.dumps([{**task, "annotations": [{"result": result["result"]}]}], default=str)
+    )
+    assert len(read_dataset(folder, split=None).objects) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "message"),
+    [
+        (lambda tasks: tasks[0].update(data={"video": "x.mp4"}), "missing-video", "is not there"),
+        (lambda tasks: tasks.append(5), "unreadable-labels", "task 1: has no `data`"),
+        (
+            lambda tasks: tasks[0]["annotations"][0]["result"][0]["value"].update(labels=[]),
+            "unknown-class",
+            "result 0: has no label",
+        ),
+        (
+            lambda tasks: tasks[0]["annotations"][0]["result"][0]["value"]["sequence"][0].pop("x"),
+            "unreadable-labels",
+            "key frame 0 must have frame",
+        ),
+    ],
+)
+def test_label_studio_damaged(folder, change, name, message):
+    tasks = label_studio()
+    change(tasks)
+    path = folder / "labels.json"
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(TrovidError, match=message):
+        read_dataset(path)
+    assert name in {finding.name for finding in check_data(path).errors}
+
+
+def epic(folder):
+    """Two kitchens, three videos; pictures are a tenth of 1920 x 1080 and numbered by 30."""
+    lines = ["noun_class,noun,participant_id,video_id,frame,bounding_boxes"]
+    for video in ("P01_01", "P01_02", "P02_01"):
+        place = folder / "object_detection_images/train" / video[:3] / video
+        place.mkdir(parents=True)
+        for frame in (1, 31, 61):
+            picture = Image.new("RGB", (192, 108), (frame, len(video), int(video[-1]) * 50))
+            picture.save(place / f"{frame:010}.jpg")
+        lines.append(f'20,bag,{video[:3]},{video},31,"[(100, 200, 300, 400), (0, 0, 50, 60)]"')
+        lines.append(f"3,knife,{video[:3]},{video},61,[]")
+        lines.append(f'3,knife,{video[:3]},{video},31,"[(500, 900, 80, 90)]"')
+    (folder / "annotations").mkdir()
+    (folder / "annotations/EPIC_train_object_labels.csv").write_text("\n".join(lines) + "\n")
+    (folder / "annotations/EPIC_noun_classes.csv").write_text(
+        "noun_id,class_key,nouns\n3,knife,\"['knife']\"\n20,bag,\"['bag']\"\n21,lid,\"['lid']\"\n"
+    )
+    return folder
+
+
+def test_epic_kitchens(tmp_path):
+    folder = epic(tmp_path / "epic")
+    assert format_of(folder).name == "EPIC-KITCHENS-55"
+    dataset = read_dataset(folder, split=None)
+    assert dataset.class_names == ("knife", "bag", "lid")
+    assert len(dataset.videos) == 3
+    assert dataset.labelled_frames("P01_01").tolist() == [1, 2]
+    _, second, third = dataset.ground_truth("P01_01")
+    assert second.boxes.tolist() == [[20, 10, 60, 40], [0, 0, 6, 5], [90, 50, 99, 58]]
+    assert second.labels.tolist() == [1, 1, 0]
+    assert len(set(second.instance_ids.tolist())) == 3
+    assert len(third) == 0
+    assert splits_of(folder) == ("train", "val", "test")
+    parts = [read_dataset(folder, split=split) for split in splits_of(folder)]
+    names = [{video.name for video in part.videos} for part in parts]
+    assert set.union(*names) == {"P01_01", "P01_02", "P02_01"}
+    assert not names[0] & names[1]
+    assert len({name[:3] for name in names[2]}) == 1
+    assert not {name[:3] for name in names[2]} & {name[:3] for name in names[0] | names[1]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[(500, 900, 80, 90)]", "[(500, 900, 80)]", r"labels\.csv:4: bounding_boxes must be"),
+        ("P01_01,31", "P01_01,x", r"labels\.csv:2: invalid literal"),
+        ("P01_01,31", "P01_01,32", r"labels\.csv:2: no picture has the number 32"),
+        ("20,bag,P01", "77,bag,P01", "noun_class 77 is not in EPIC_noun_classes.csv"),
+        ("video_id", "video", r"labels\.csv:1: has no column video_id"),
+        ("P02,P02_01", "P02,../../x", "video_id and participant_id must be names"),
+    ],
+)
+def test_epic_kitchens_damaged(tmp_path, old, new, message):
+    folder = epic(tmp_path / "epic")
+    file = folder / "annotations/EPIC_train_object_labels.csv"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(TrovidError, match=message) as error:
+        read_dataset(folder, split=None)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,190 @@
+"""Training on one's own videos: what is checked, taken over, said and left."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.cli.command import trovid_command
+from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.training.tiny import tiny_recipe
+from trovid.datasets.reading import read_dataset
+from trovid.errors import TrovidError
+from trovid.recipes import changed_recipe, load_recipe, parse_changes
+from trovid.structures import Detections, Video
+from trovid.training.best_start import account, best_start
+from trovid.training.data import training_data
+from trovid.training.start import initial_detector
+from trovid.zoo.weights import embedded_models, read_card
+
+SMALL = ("image.shorter=48", "image.longer=80", "training.validate_every=1", "training.warmup=1")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
+    return own_folder(tmp_path / "my-videos")
+
+
+def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
+    words = ["train", "--data", folder, "--out", tmp_path / "runs", "--steps", "2", "--batch", "1"]
+    for change in SMALL:
+        words += ["--set", change]
+    status, out, said = trovid_command(capsys, *words, "--device", "cpu")
+    assert status == 0
+    text = "\n".join(said)
+    assert "4 videos are for training, 1 for validation" in text
+    assert "begins with synthvid-" in text
+    assert "% of the numbers are taken over (backbone, " in text
+    assert "star" in text
+    assert "at random: rpn" in text
+    file = tmp_path / "runs" / "own-seed0.safetensors"
+    card = read_card(file)
+    assert card.recipe.model.classes == ("cup", "star")
+    assert (card.recipe.training.steps, card.recipe.training.batch) == (2, 1)
+    assert card.facts["start"]["source"].startswith("synthvid-")
+    assert "val_ap50" in card.facts
+    assert out.startswith(f"{file}: ")
+    assert (tmp_path / "runs" / "own-seed0.best.safetensors").exists()
+    assert (tmp_path / "runs" / "own-seed0.png").read_bytes().startswith(b"\x89PNG")
+    log = (tmp_path / "runs" / "own-seed0.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["step"] for line in lines if "val_ap50" in line] == [1, 2]
+    assert [line["step"] for line in lines if "loss" in line] == [2]
+
+
+def test_wrong_data_stop_it_with_the_list(capsys, folder, tmp_path):
+    labels = own_labels()
+    labels["videos"]["street"]["0"][0]["box"] = [200, 0, 240, 40]
+    labels["videos"]["yard"]["0"][0]["id"] = 2
+    write_labels(folder, labels)
+    status, out, said = trovid_command(
+        capsys, "train", "--data", folder, "--out", tmp_path / "runs"
+    )
+    assert (status, out) == (2, "")
+    assert any(line.startswith("trovid: error box-outside: street frame 0") for line in said)
+    assert any(line.startswith("trovid: error repeated-id: yard frame 0") for line in said)
+    assert (
+        "the data are wrong in 2 ways (box-outside, repeated-id), nothing was trained" in said[-1]
+    )
+    assert not list((tmp_path / "runs").glob("*.safetensors"))
+
+
+def test_classes_that_are_asked_for(folder):
+    recipe, said = load_recipe("own"), []
+    found = training_data(recipe, folder, classes=("star",), say=said.append)
+    assert found.recipe.model.classes == found.train.class_names == ("star",)
+    assert len(found.train.objects) == 12
+    other = tiny_recipe()
+    with pytest.raises(TrovidError, match=r"'square' is missing; .*`classes` all"):
+        training_data(other, folder, say=said.append)
+    assert training_data(other, folder, classes=("all",), say=said.append).train.class_names == (
+        "cup",
+        "star",
+    )
+    with pytest.raises(TrovidError, match="'stra' is not labelled; did you mean 'star'"):
+        training_data(recipe, folder, classes=("stra",), say=said.append)
+
+
+def test_the_same_classes_in_another_order_are_put_in_order(folder):
+    own = changed_recipe(load_recipe("own"), {"training.own_data": False})
+    recipe = changed_recipe(own, {"model.classes": ["star", "cup"]})
+    found = training_data(recipe, folder, say=print)
+    names = [found.train.class_names[label] for label in found.train.objects.labels[:2]]
+    assert found.train.class_names == ("star", "cup")
+    assert names == ["cup", "star"]
+
+
+def test_what_is_taken_over_and_what_begins_at_random():
+    recipe = changed_recipe(load_recipe("own"), {"model.classes": ["star", "sheep"]})
+    start = best_start(recipe)
+    assert start == embedded_models()["synthvid-selsa-troi"]
+    said: list[str] = []
+    detector = initial_detector(recipe, seed=0, start=start, say=said.append)
+    plain = initial_detector(recipe, seed=0, start=None)
+    (line,) = said
+    assert "of the classes star" in line
+    state, random = detector.state_dict(), plain.state_dict()
+    from trovid.storage.tensor_files import read_tensors
+
+    own, _ = read_tensors(start)
+    known = account(start, recipe, own, random)
+    assert any(name.startswith("rpn") for name in known.random)
+    assert all(name.startswith(("rpn", "box_head")) for name in known.random)
+    for name in known.taken:
+        assert torch.equal(state[name], own[name].float()) or name.startswith("box_head")
+    assert all(
+        torch.equal(state[name], random[name]) for name in known.random if name.startswith("rpn")
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("model.rpn.nsm=0.6", "no key 'model.rpn.nsm'; did you mean 'model.rpn.nms'"),
+        ("model.rpn.nms=abc", "model.rpn.nms must be of type float, but is 'abc'"),
+        ("model.rpn.nms=7", "model.rpn.nms must lie in 0..1"),
+        ("training.steps", "must be KEY=VALUE"),
+        ("training.drops=[1", "is no YAML value"),
+    ],
+)
+def test_changes_that_do_not_fit(word, message):
+    with pytest.raises(TrovidError, match=message.replace("[", r"\[")):
+        changed_recipe(load_recipe("own"), parse_changes([word]))
+
+
+def test_neither_recipe_nor_data_is_one_line(capsys):
+    status, out, (line,) = trovid_command(capsys, "train")
+    assert (status, out) == (2, "")
+    assert "name a RECIPE" in line
+
+
+def test_sparse_labels_support_each_other(folder):
+    """With `mutual_support` support frames are labelled ones."""
+    from trovid.training.clips import TrainingClips
+    from trovid.video.transforms import FrameTransform
+
+    dataset = read_dataset(folder, split=None)
+    clips = TrainingClips(dataset, FrameTransform(48, 80), cache=folder / "frames")
+    settings = load_recipe("own").training
+    for step in range(4):
+        drawn = clips.draw(settings, seed=0, step=step)
+        assert all(index in (0, 2, 4) or index < 0 for own in drawn.frame_indices for index in own)
+        assert all(len(boxes) == 2 for boxes in drawn.boxes)
+
+
+def test_the_best_score_of_validation_is_what_detect_takes():
+    from trovid.datasets.contract import Dataset, VideoEntry
+    from trovid.datasets.objects import ObjectRows
+    from trovid.evaluation.pool import pool_frames
+    from trovid.evaluation.score_threshold import best_score_threshold
+    from trovid.inference.predictor import Predictor
+    from trovid.zoo.weights import ModelCard
+
+    rows = ObjectRows()
+    for frame in range(4):
+        rows.add(0, frame, 0, (10, 10, 30, 30))
+    video = VideoEntry(Video("a", 4, 50, 50), "a", range(4))
+    dataset = Dataset(["cup"], [video], rows.objects())
+    scores = {0: [0.9], 1: [0.8, 0.35], 2: [0.4, 0.3], 3: [0.2]}  # the first of a frame is right
+    found = [
+        Detections(
+            boxes=torch.tensor([[10.0, 10, 30, 30], [32, 32, 48, 48]])[: len(own)],
+            scores=torch.tensor(own),
+            labels=torch.zeros(len(own), dtype=torch.long),
+            class_names=("cup",),
+            frame_index=frame,
+            image_size=(50, 50),
+        )
+        for frame, own in scores.items()
+    ]
+    best = best_score_threshold(pool_frames({"a": found}, dataset))
+    assert best is not None
+    assert (best.score, best.precision, best.recall) == (0.4, 1.0, 0.75)
+    recipe = tiny_recipe("synthvid-single")
+    detector = initial_detector(recipe, seed=0, start=None)
+    card = ModelCard(recipe, {"score_threshold": best.score})
+    assert Predictor(detector, recipe, card=card, device="cpu").usual_score == 0.4
+    assert Predictor(detector, recipe, device="cpu").usual_score == 0.5
