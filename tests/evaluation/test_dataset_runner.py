@@ -93,3 +93,13 @@ def test_controls_take_their_support_elsewhere(model, dataset):
         still = [reader.read([0])[0].image] * 4
     (expected,) = model.detect(still, frames=[0], support="uniform:4", selection="candidates")
     torch.testing.assert_close(target, expected.class_scores, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("source", ["clip", "other clip", "target"])
+def test_identities_go_through_a_video_wherever_support_comes_from(model, dataset, source):
+    options = {"score": 0.2, "max_detections": 3, "track": "embedding", "support": "uniform:2"}
+    found = by_video(run_dataset(model, dataset, every=6, support_source=source, **options))
+    for frames in found.values():
+        ids = [frame.track_ids.tolist() for frame in frames]
+        assert all(len(set(own)) == len(own) == len(f) for own, f in zip(ids, frames, strict=True))
+        assert ids[0][0] == 0

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli.command import trovid_command
+from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
+from trovid.evaluation import evaluate_vis
 from trovid.experiments.clips import clips_file
 from trovid.experiments.mask_pages import mask_page, write_mask_report
 from trovid.experiments.mask_report import FOREIGN, FULL, REPEATED, SINGLE, mask_report
-from trovid.experiments.mask_runs import mask_jobs
+from trovid.experiments.mask_runs import MODELS, is_done, mask_jobs, segment_clips
+from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections, Masks
 from trovid.training.run import weights_file
@@ -118,3 +122,41 @@ def test_what_was_asked_for_and_did_not_come_out(made):
     worse = json.loads(json.dumps(made[1]))
     worse["classes"]["gains"][0]["AP"] = {"value": -0.01, "low": -0.02, "high": 0.01}
     assert "interval without 0: not met (-1.0 [-2.0, +1.0])" in mask_page(worse)
+
+
+def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
+    job, *_ = (j for j in mask_jobs([0], first=FIRST, count=2) if j.source == "target")
+    path = clips_file(tmp_path, job.clips)
+    write_split(path.parent, split="test", videos=2, first=FIRST, size=96)
+    weights = save_tiny_model(weights_file(tmp_path, FULL, 0), name=FULL)
+    assert not is_done(tmp_path, job)
+    segment_clips(job, tmp_path)
+    assert is_done(tmp_path, job)
+    head, found = read_frames(job.file(tmp_path))
+    assert head["support_from"] == "target"
+    dataset = read_coco_vid(path)
+    assert [*found] == [video.name for video in dataset.videos]
+    assert [frame.frame_index for frame in found["test_00004"]] == [*range(0, 24, 2)]
+    assert all(
+        f.masks is not None and f.track_ids is not None for f in found["test_00005"] if len(f)
+    )
+    assert evaluate_vis(found, dataset).visible is not None
+    save_tiny_model(weights, name=FULL, shorter=48)
+    assert not is_done(tmp_path, job)
+
+
+@pytest.mark.slow
+def test_the_command_with_weights_that_are_there(capsys, tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path / "data", split=split, videos=1, size=96)
+    for model in MODELS:
+        save_tiny_model(weights_file(tmp_path, model, 0), name=model)
+    words = ("--out", tmp_path, "--seeds", "1", "--clips", "2", "--resamples", "3")
+    status, out, complaints = trovid_command(
+        capsys, "experiment", "synthvid-masks", *words, "--workers", "1"
+    )
+    assert (status, complaints) == (0, [])
+    assert "masks and identities" in out
+    result = json.loads((tmp_path / "report" / "masks.json").read_text())
+    assert (result["classes"]["first"], result["twins"]["first"]) == (2000, 2000)
+    assert (result["classes"]["frames"], result["twins"]["frames"]) == (24, 48)

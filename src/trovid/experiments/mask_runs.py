@@ -15,7 +15,7 @@ from trovid.experiments.clips import clips_file, written_clips
 from trovid.experiments.description import Clips
 from trovid.experiments.synthvid_data import synthvid_folder
 from trovid.experiments.synthvid_jobs import CONTROLS, devices, process_pool, run_trainings
-from trovid.inference.predictor import load
+from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.recipes import load_recipe
 from trovid.runs.predictions import read_document
