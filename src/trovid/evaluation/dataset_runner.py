@@ -64,7 +64,7 @@ def run_dataset(
         group = chosen[start : start + at_once]
         if support_source == "clip":
             together = predictor.detect_together(
-                [dataset.path(video.name) for video in group],
+                [dataset.source(video.name) for video in group],
                 frames=[frames[video.name] for video in group],
                 options=wanted,
             )
