@@ -375,6 +375,10 @@ class TrainingRecipe:
         clip_norm: bound of the gradients' norm
         own_data: the classes are the data's; it begins with the best weights at hand
         validate_every: steps from one validation on the way to the next; 0: at the end alone
+        random: what the samples of the losses depend on: step, all of a step in order; clip, each
+            frame's number in the step, which is the same for any number of processes
+        accumulate: parts in which each process goes through its clips of a step
+        checkpointing: activations of the backbone are computed again when they are needed
     """
 
     start: str | None
@@ -398,6 +402,9 @@ class TrainingRecipe:
     bfloat16: bool
     own_data: bool = field(default=False, metadata={"since": "0.2.0"})
     validate_every: int = field(default=0, metadata={"since": "0.2.0"})
+    random: Literal["step", "clip"] = field(default="step", metadata={"since": "0.2.0"})
+    accumulate: int = field(default=1, metadata={"since": "0.2.0"})
+    checkpointing: bool = field(default=False, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from trovid.structures import TrainingBatch, Video
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
-from trovid.video.transforms import FrameTransform, permute_colours
+from trovid.video.transforms import FrameTransform, permute_colours, skip_colours
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class DrawnClips:
         colours: Source of chance for the exchange of colours; None for none.
         videos: For each clip the name of its video.
         ignored: For each target frame [M, 4], boxes of crowds and ignored objects.
+        seeds: For each target frame a number of its own; () where all draw from one source.
     """
 
     frames: list[np.ndarray]
@@ -47,6 +49,25 @@ class DrawnClips:
     colours: np.random.RandomState | None
     videos: tuple[str, ...] = ()
     ignored: tuple[NDArray[np.float32], ...] = ()
+    seeds: tuple[int, ...] = ()
+
+    def parts(self, count: int) -> list[DrawnClips]:
+        """The clips in so many runs, which are to become batches in this order."""
+        clips, per = len(self.frames), self.targets_per_clip
+        runs = [(k * clips // count, (k + 1) * clips // count) for k in range(count)]
+        return [
+            replace(
+                self,
+                frames=self.frames[first:end],
+                frame_indices=self.frame_indices[first:end],
+                boxes=self.boxes[first * per : end * per],
+                labels=self.labels[first * per : end * per],
+                videos=self.videos[first:end],
+                ignored=self.ignored[first * per : end * per],
+                seeds=self.seeds[first * per : end * per],
+            )
+            for first, end in runs
+        ]
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
@@ -60,6 +81,8 @@ class DrawnClips:
         for target, ignored in zip(targets, self.ignored, strict=False):
             if len(ignored):
                 target["ignored"] = torch.from_numpy(ignored).to(device)
+        for target, seed in zip(targets, self.seeds, strict=False):
+            target["seed"] = torch.tensor(seed)
         sizes = [frames.shape[1:3] for frames in self.frames for _ in frames]
         images = self._images(transform, device)
         return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
@@ -124,28 +147,36 @@ class TrainingClips:
             dataset, names, transform, cache=cache, room=room, progress=progress
         )
 
-    def draw(self, settings: TrainingRecipe, *, seed: int, step: int, rank: int = 0) -> DrawnClips:
+    def draw(
+        self, settings: TrainingRecipe, *, seed: int, step: int, share: range | None = None
+    ) -> DrawnClips:
         """Random clips, of each a random target frame and support frames.
 
         Args:
             settings: Say how many clips and support frames, and how they are drawn.
             seed: Of the training.
-            step: The draw depends on seed, step and rank alone, so that a resumed training sees
-                what an uninterrupted one sees.
-            rank: Number of the process among those that share a step.
+            step: The draw depends on seed and step alone, so that a resumed training sees what an
+                uninterrupted one sees.
+            share: Numbers of the clips wanted, of all those of the step; None for all. A clip is
+                the same whoever asks for it.
 
         """
-        rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
+        rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
         frames, indices, boxes, labels, names, ignored = [], [], [], [], [], []
-        for _ in range(settings.batch):
+        wanted = range(settings.batch) if share is None else share
+        for number in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
             support = self._draw_support(video, target, settings, rng)
             chosen = [target, *support]
+            mirrored = settings.flip > 0 and rng.random() < settings.flip
+            if number not in wanted:
+                if number < wanted.start:
+                    skip_colours(colours)
+                continue
             clip = self.frames.read(video.name, chosen)
             names.append(video.name)
-            mirrored = settings.flip > 0 and rng.random() < settings.flip
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(support))])
             size = (clip.shape[1], clip.shape[2])
@@ -158,7 +189,10 @@ class TrainingClips:
                 labels.append(truth.labels[truth.counted].numpy())
                 ignored.append(every[~truth.counted].numpy())
         source = colours if settings.colour_augmentation else None
-        apart = (tuple(names), tuple(ignored))
+        first = wanted.start * per_clip
+        seeds = [_number(seed, step, first + k) for k in range(len(boxes))]
+        own_seeds = tuple(seeds) if settings.random == "clip" else ()
+        apart = (tuple(names), tuple(ignored), own_seeds)
         return DrawnClips(frames, indices, per_clip, boxes, labels, source, *apart)
 
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
@@ -185,3 +219,9 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def _number(seed: int, step: int, index: int) -> int:
+    """A number below 2**62 of seed, step and the target frame's index in the step."""
+    digest = hashlib.sha256(f"{seed}:{step}:{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
