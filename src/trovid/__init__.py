@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trovid import nn, ops
     from trovid.errors import TrovidError
-    from trovid.inference.predictor import Predictor, load
+    from trovid.inference.loading import load
+    from trovid.inference.predictor import Predictor
     from trovid.structures import Detections, GroundTruth, Video
 
 __version__ = "0.1.0"
@@ -36,7 +37,7 @@ _HOMES = {
     "Predictor": "trovid.inference.predictor",
     "TrovidError": "trovid.errors",
     "Video": "trovid.structures",
-    "load": "trovid.inference.predictor",
+    "load": "trovid.inference.loading",
 }
 
 

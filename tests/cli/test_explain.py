@@ -61,8 +61,11 @@ def test_an_existing_picture_is_kept_unasked(tmp_path, capsys, clip):
     status, _, complaints = trovid_command(capsys, *words)
     assert (status, out.read_text()) == (2, "mine")
     assert "exists; give --overwrite" in complaints[0]
-    assert trovid_command(capsys, *words, "--overwrite")[:2] == (0, f"{out}\n")
+    page = out.with_suffix(".html")
+    assert trovid_command(capsys, *words, "--overwrite")[:2] == (0, f"{out}\n{page}\n")
     assert out.read_bytes().startswith(b"\x89PNG")
+    out.unlink()
+    assert f"{page}: exists; give --overwrite" in trovid_command(capsys, *words)[2][0]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +82,8 @@ def test_an_existing_picture_is_kept_unasked(tmp_path, capsys, clip):
         (["--score", "1"], "nothing of score 1.0 or more in frame 12"),
         (["--model", "synthvid-selsa"], "synthvid-selsa has no Temporal RoI Align"),
         (["--box", "0,0,9,9", "--support", "uniform:0"], "gives frame 12 no support frame"),
+        (["--box", "0,0,9,9", "--detection", "1"], "--box names the place and --detection what"),
+        (["--detection", "99"], "--detection must lie in 1.."),
     ],
 )
 def test_what_cannot_be_explained_is_said(tmp_path, capsys, clip, words, message):

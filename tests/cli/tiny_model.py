@@ -12,8 +12,10 @@ from trovid.recipes import load_recipe
 from trovid.zoo.weights import save_weights
 
 
-def save_tiny_model(path: Path, *, shorter: int = 64, longer: int = 96) -> Path:
-    recipe = load_recipe("synthvid-selsa-troi")
+def save_tiny_model(
+    path: Path, *, shorter: int = 64, longer: int = 96, name: str = "synthvid-selsa-troi"
+) -> Path:
+    recipe = load_recipe(name)
     recipe = replace(
         recipe,
         image=replace(recipe.image, shorter=shorter, longer=longer),

@@ -11,7 +11,7 @@ from trovid.datasets.contract import Dataset
 
 
 def write_coco_vid(path: Path, dataset: Dataset) -> None:
-    """Videos, labelled frames, boxes, classes and instances; the videos' paths are absolute."""
+    """Videos, labelled frames, boxes, classes, instances, masks; the videos' paths are absolute."""
     images, annotations = [], []
     videos: list[dict[str, Any]] = []
     numbers = count(1)
@@ -20,14 +20,18 @@ def write_coco_vid(path: Path, dataset: Dataset) -> None:
         file_name = str(dataset.path(video.name).resolve())
         videos.append({"id": video_id, "name": video.name, "file_name": file_name, **measures})
         frames = dataset.labelled_frames(video.name).tolist()
-        for truth in dataset.ground_truth(video.name, frames=frames):
+        for truth in dataset.ground_truth(video.name, frames=frames, masks=True):
             of_video = {"video_id": video_id}
             image = {"id": next(numbers), **of_video, "frame_index": truth.frame_index}
             images.append(image)
-            for box, label, instance in zip(
+            masks = [{}] * len(truth)
+            if truth.masks is not None:
+                masks = [{"segmentation": code} for code in truth.masks.to_coco()]
+            for box, label, instance, mask in zip(
                 truth.boxes.tolist(),
                 truth.labels.tolist(),
                 truth.instance_ids.tolist(),
+                masks,
                 strict=True,
             ):
                 x1, y1, x2, y2 = box
@@ -39,6 +43,7 @@ def write_coco_vid(path: Path, dataset: Dataset) -> None:
                         "instance_id": instance,
                         "category_id": label,
                         "bbox": [x1, y1, x2 - x1, y2 - y1],
+                        **mask,
                     }
                 )
     document = {

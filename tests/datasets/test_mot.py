@@ -93,7 +93,7 @@ def test_results_there_and_back(root, tmp_path):
     assert [len(frame) for frame in found["MOT17-02-FRCNN"]] == [2, 0]
     assert [len(frame) for frame in found["MOT17-04-SDP"]] == [0, 0]
     again = found["MOT17-02-FRCNN"][0]
-    assert torch.equal(again.boxes, frames[0].boxes)
+    assert torch.equal(again.boxes, frames[0].boxes.double())
     assert again.track_ids.tolist() == [7, 3]
     nameless = Detections(frames[0].boxes, frames[0].scores, frames[0].labels, ("a", "b"))
     with pytest.raises(TrovidError, match="frame 0 of video 'x' have no identities"):

@@ -20,6 +20,7 @@ def _repeat_clips(pool: Pool, weights: np.ndarray, active: np.ndarray):
         class_names=pool.class_names,
         clip_names=pool.clip_names,
         clips=pool.clips[images],
+        frames=pool.frames[images],
         boxes=pool.boxes[d],
         scores=pool.scores[d],
         labels=pool.labels[d],

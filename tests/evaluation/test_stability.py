@@ -5,13 +5,15 @@ import math
 import pytest
 
 from tests.evaluation.arrays import make_pool
+from trovid.evaluation.details import matches_at_half
 from trovid.evaluation.stability import Gap, stability
 
 BOX, OTHER, AWAY = [10.0, 10, 50, 50], [100.0, 100, 140, 140], [60.0, 60, 80, 80]
 
 
 def measured(objects, detections):
-    return stability(make_pool(objects, detections, ("cat", "dog")))
+    pool = make_pool(objects, detections, ("cat", "dog"))
+    return stability(pool, matches_at_half(pool))
 
 
 def track(frames: int, box=BOX, instance=1):

@@ -21,7 +21,7 @@ from trovid.experiments.correspondence import (
 )
 from trovid.experiments.correspondence_report import run_correspondence
 from trovid.experiments.running import Workplace
-from trovid.inference.predictor import load
+from trovid.inference.loading import load
 
 
 @pytest.fixture(scope="module")

@@ -127,8 +127,6 @@ def place(tmp_path_factory):
     place = Workplace(out=tmp_path_factory.mktemp("out"), seeds=(0, 1), workers=1)
     experiment = table1().with_clips(CLIPS)
     labels = written_clips(place.out, experiment.clips)
-    for split in ("train", "val"):
-        write_split(place.out / "data", split=split, videos=1)
     dataset = read_coco_vid(labels)
     for row in experiment.rows:
         recipe = place.family.recipe(row)
@@ -182,6 +180,7 @@ def test_a_finished_table_is_reported_by_the_command(capsys, place):
     assert figures["MS + attention"] == figures["MD + attention"] == pytest.approx(1)
     assert 0.2 < figures["single-frame"] < 0.9
     assert figures["MD + averaging"] < 0.1
+    assert "fewer than were fixed: a try" in (place.out / "report" / "table1.md").read_text()
     gain = result["gains"][0]
     assert (gain["row"], gain["over"]) == ("MS + attention", "single-frame")
     assert gain["all"]["low"] <= gain["all"]["value"] <= gain["all"]["high"]

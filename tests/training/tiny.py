@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tests.datasets.coco_document import write_coco_vid
 from tests.media import encode, numbered
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.recipes import Recipe, TrainingRecipe, load_recipe
-from trovid.structures import TrainingBatch, Video
+from trovid.structures import Masks, TrainingBatch, Video
 from trovid.training.clips import TrainingClips
 from trovid.video.transforms import FrameTransform
 
@@ -29,14 +30,25 @@ def picture(index: int) -> np.ndarray:
 
 
 def tiny_dataset(folder: Path, **lengths: int) -> Dataset:
-    """Two video files (or those named, with so many frames); every frame holds one square."""
+    """Two video files (or those named, with so many frames); every frame holds one square.
+
+    Its mask is known: the square itself.
+    """
     entries, rows = [], ObjectRows()
     for number, (name, length) in enumerate((lengths or LENGTHS).items()):
         path = encode(folder / f"{name}.mp4", num_frames=length, picture=picture)
         entries.append(VideoEntry(Video(name, length, HEIGHT, WIDTH, 25), str(path), range(length)))
         for frame in range(length):
-            rows.add(number, frame, 0, (20 + frame, 20, 44 + frame, 44), instance_id=1)
+            box, mask = (20 + frame, 20, 44 + frame, 44), square_mask(frame)
+            rows.add(number, frame, 0, box, instance_id=1, mask=mask)
     return Dataset(["square"], entries, rows.objects(), info={"name": "squares"})
+
+
+def square_mask(frame: int) -> bytes:
+    """COCO's code of the square of a frame."""
+    pixels = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)
+    pixels[0, 20:44, 20 + frame : 44 + frame] = True
+    return Masks.from_dense(pixels).counts[0]
 
 
 def tiny_recipe(name: str = "synthvid-selsa-troi", **training: object) -> Recipe:

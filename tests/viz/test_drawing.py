@@ -8,7 +8,7 @@ import torch
 
 from trovid.structures import Detections, GroundTruth
 from trovid.viz import class_colour, contact_sheet, draw, side_by_side
-from trovid.viz.drawing import _Canvas
+from trovid.viz.drawing import Canvas
 
 CLASSES = ("cup", "telephone")
 GREY = 100
@@ -99,7 +99,7 @@ def test_lines_and_text_grow_with_the_picture():
     ids=["top-left", "top-right", "bottom-right", "around", "outside"],
 )
 def test_labels_stay_inside(box):
-    canvas = _Canvas(picture())
+    canvas = Canvas(picture())
     canvas.label(box, "telephone 0.99", (255, 0, 0))
     left, top, right, bottom = canvas.taken[0]
     assert left >= 0
@@ -110,7 +110,7 @@ def test_labels_stay_inside(box):
 
 
 def test_labels_of_nearby_boxes_do_not_cover_each_other():
-    canvas = _Canvas(picture())
+    canvas = Canvas(picture())
     boxes = [[100, 100, 180, 180], [102, 99, 182, 181], [98, 101, 179, 183], [101, 101, 181, 179]]
     for box in boxes:
         canvas.label(box, "cup 0.50", (255, 0, 0))

@@ -12,6 +12,7 @@ from trovid.backbones.contract import Backbone
 from trovid.backbones.fused_bottleneck import fuse_residuals
 from trovid.backbones.reduction import Reduction
 from trovid.nn.batch_norm import fold_batch_norm
+from trovid.nn.fpn import FeaturePyramid
 from trovid.nn.inference_form import InferenceForm
 from trovid.nn.low_precision import lower_precision
 
@@ -33,6 +34,8 @@ class ResNetBackbone(Backbone):
         frozen_stages: 0: all parts are trained; n: the stem and the first n - 1 stages are not.
         trained_norm: Whether scale and shift of BatchNorm are trained where the stage is; its
             statistics never change.
+        pyramid: Channels of a feature pyramid on the levels, whose own are called p2 for conv2 and
+            so on, with one more; 0 for none.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ResNetBackbone(Backbone):
         dilated: bool = True,
         frozen_stages: int = 2,
         trained_norm: bool = True,
+        pyramid: int = 0,
     ) -> None:
         super().__init__()
         network = getattr(torchvision.models, name)(weights=None)
@@ -63,6 +67,9 @@ class ResNetBackbone(Backbone):
         self.levels = tuple(levels)
         self.reduction = Reduction({level: channels[level] for level in levels}, reduction)
         self.level_channels = self.reduction.level_channels
+        self.pyramid = FeaturePyramid(self.level_channels, pyramid) if pyramid else None
+        if self.pyramid is not None:
+            self.level_channels = self.pyramid.level_channels
         if not trained_norm:
             for module in self.modules():
                 if isinstance(module, nn.BatchNorm2d):
@@ -74,7 +81,8 @@ class ResNetBackbone(Backbone):
 
     def network_state(self) -> dict[str, Tensor]:
         """See `Backbone.network_state`."""
-        return {k: v for k, v in self.state_dict().items() if not k.startswith("reduction.")}
+        others = ("reduction.", "pyramid.")
+        return {k: v for k, v in self.state_dict().items() if not k.startswith(others)}
 
     def _stages(self) -> list[tuple[str, nn.Sequential]]:
         return [
@@ -101,7 +109,8 @@ class ResNetBackbone(Backbone):
             x = layer(x)
             if stage in self.levels:
                 levels[stage] = x
-        return self.reduction(levels)
+        levels = self.reduction(levels)
+        return levels if self.pyramid is None else self.pyramid(levels)
 
 
 def _scale_branches(stage: nn.Sequential, scale: float) -> None:

@@ -10,13 +10,10 @@ from cyclopts import Parameter
 
 import trovid
 from trovid.cli.detect_shard import check_alone, detect_shard
-from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
-from trovid.cli.messages import complain
 from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.signals import stop_wish
+from trovid.cli.running import check_videos, run_videos
 from trovid.cli.times import seconds
-from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
@@ -38,6 +35,7 @@ def detect(
     class_agnostic_nms: Annotated[bool, OPTION] = False,
     max_detections: int | None = None,
     seq_nms: Annotated[bool, OPTION] = False,
+    track: Literal["iou", "embedding"] | None = None,
     start: str = "0",
     end: str | None = None,
     stride: int = 1,
@@ -85,6 +83,7 @@ def detect(
         trovid detect long.mkv --model mine.safetensors --support uniform:30
         trovid detect holiday.mp4 --model coco-r50-fpn --temporal training-free
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
+        trovid detect street.mp4 --track
         trovid detect street.mp4 --side-by-side --labels labels.json
         trovid detect street.mp4 --beside other/street.json --timeline
         trovid detect webcam --online --out live
@@ -109,6 +108,8 @@ def detect(
         max_detections: Detections a frame at most; by default the model's own.
         seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS), so that sure
             boxes lift unsure ones of the same object; a video is then gone through twice.
+        track: Give the objects identities: iou, by the overlap of their boxes from frame to frame
+            (so does --track alone); embedding, by how they look. They are drawn in a colour each.
         start: Time of the first frame: 12.5 seconds, or 1:30.
         end: Time at which to end. Frames before START and after END still serve as support.
         stride: Detect in every STRIDE-th frame.
@@ -147,15 +148,10 @@ def detect(
     from trovid.runs.sinks.making import Pictures
     from trovid.structures import DetectOptions
 
-    if not videos:
-        raise TrovidError("detect: name at least one video file or folder of frames")
-    if overwrite and resume:
-        raise TrovidError("--overwrite begins anew and --resume goes on: give one of them")
-    if batch < 1:
-        raise TrovidError(f"--batch must be at least 1, but is {batch}")
-    if batch > 1 and (seq_nms or online):
-        other = "--seq-nms" if seq_nms else "--online"
-        raise TrovidError(f"{other} goes through one video at a time: leave out --batch")
+    one_by_one = "--seq-nms" if seq_nms else "--online" if online else None
+    check_videos(
+        "detect", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
+    )
     check_frame_rate(frame_rate)
     options = DetectOptions(
         score=score,
@@ -170,6 +166,7 @@ def detect(
         stride=stride,
         online=online,
         lookahead=lookahead,
+        track=track,
     )
 
     def load() -> Predictor:
@@ -193,6 +190,7 @@ def detect(
             "--beside": beside,
             "--labels": labels,
             "--batch": batch > 1,
+            "--track": track is not None,
             "--allow-playlist": allow_playlist,
         }
         check_alone([name for name, given in other.items() if given], videos)
@@ -211,32 +209,19 @@ def detect(
         "parquet": parquet,
         "json": True,
     }
-    results = []
-    with stop_wish() as stop:
-        runs = Batch(
-            load=load,
-            options=options,
-            out=Path(out),
-            kinds={kind for kind, wanted in kinds.items() if wanted},
-            pictures=pictures,
-            overwrite=overwrite,
-            resume=resume,
-            frame_rate=frame_rate,
-            allow_playlist=allow_playlist,
-            at_once=batch,
-            stop=stop,
-            show_progress=not json,
-        )
-        for result in runs.run([str(word) for word in videos]):
-            results.append(result)
-            for number, loss in enumerate(result.losses):
-                complain(loss, None if number else result.error)
-    status = exit_status(results)
-    if json:
-        print_json(results, status)
-    elif status != NOTHING_DONE:
-        print_table(results)
-    return status
+    runs = Batch(
+        load=load,
+        options=options,
+        out=Path(out),
+        kinds={kind for kind, wanted in kinds.items() if wanted},
+        pictures=pictures,
+        overwrite=overwrite,
+        resume=resume,
+        frame_rate=frame_rate,
+        allow_playlist=allow_playlist,
+        at_once=batch,
+    )
+    return run_videos(runs, videos, json=json)
 
 
 def _labels(path: Path | None) -> Dataset | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import trovid
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.protocols import protocol_names
+from trovid.cli.tracks import measure_tracks, print_tracks, read_tracks, track_protocol
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def evaluate(
     model: ModelName | None = None,
     data: Path | None = None,
     out: Path | None = None,
+    report: Path | None = None,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
@@ -41,7 +44,7 @@ def evaluate(
     class_agnostic_nms: Annotated[bool, FLAG] = False,
     max_detections: int | None = None,
     seq_nms: Annotated[bool, FLAG] = False,
-    protocols: str | None = None,
+    protocols: Annotated[str | None, Parameter(name=("--protocols", "--protocol"))] = None,
     resamples: int = 0,
     batch: int = 1,
     shard: str | None = None,
@@ -62,17 +65,23 @@ def evaluate(
         trovid evaluate results/clip.json --labels labels.json --out report.json
         trovid evaluate --model synthvid-selsa-troi --data data/test.json --every 2
         trovid evaluate --model selsa-troi-r101-vid --data ILSVRC2015 --score 0.0001
+        trovid evaluate found.json --labels labels.json --report report
         trovid evaluate found.json --labels labels.json --protocols devkit,voc
+        trovid evaluate results.zip --labels ytvis2019 --protocol youtube-vis
+        trovid evaluate results/ --labels MOT17/train --protocol mot
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
     Args:
-        predictions: JSON of `trovid detect`.
+        predictions: JSON of `trovid detect` or `trovid segment`; with --protocol youtube-vis also
+            results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
+        report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
+            frames with most errors as pictures, where the videos are beside the labels.
         support: Support frames of the model, such as uniform:14; by default its recipe's.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
@@ -86,7 +95,9 @@ def evaluate(
             PREDICTIONS among those that the file holds.
         protocols: Whose figures besides COCO's, with commas between: devkit and voc (ImageNet VID
             as FGFA and as MEGA measure it, each also without its code's habits), epic; by default
-            those of ImageNet VID where the labels have its classes.
+            those of ImageNet VID where the labels have its classes. In place of COCO's those of
+            tracks, of detections with identities: youtube-vis (AP of tracks, of masks where the
+            labels have any) or mot (HOTA, MOTA, IDF1, identity switches).
         resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
             none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
@@ -101,16 +112,24 @@ def evaluate(
     """
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
-    names = None if protocols is None else protocol_names(protocols)
+    tracks = track_protocol(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
-    measuring = {"protocols": names, "resamples": resamples}
+    if tracks and (seq_nms or resamples or shard is not None or report is not None):
+        raise TrovidError(
+            f"--seq-nms, --resamples, --shard, --report do not go with --protocol {tracks}"
+        )
+    files = Files(out, report)
+    names = None if protocols is None or tracks else protocol_names(protocols)
+    measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
+    if tracks:
+        measuring = {"tracks": tracks}
     if predictions is not None:
         if shard is not None:
             raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
-        _of_file(predictions, labels, seq_nms, measuring, out, json)
+        _of_file(predictions, labels, seq_nms, measuring, files, json)
     else:
         if data is None or labels is not None:
             raise TrovidError("--model needs --data GT.json (--labels goes with PREDICTIONS)")
@@ -136,7 +155,15 @@ def evaluate(
             "temporal": temporal,
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, running, options, measuring, shard, out, json)
+        _of_model(str(model), data, frames, running, options, measuring, shard, files, json)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the figures go: a JSON file, a folder with a page."""
+
+    out: Path | None
+    report: Path | None
 
 
 def _of_file(
@@ -144,16 +171,20 @@ def _of_file(
     labels: Path,
     seq_nms: bool,
     measuring: Mapping[str, Any],
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.runs.predictions import read_frames, read_predictions
 
+    if "tracks" in measuring:
+        everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
+        _print_report(everything, truth, facts, measuring, predictions, files, json)
+        return
     truth = read_dataset(labels)
     head, found = read_predictions(predictions)
-    facts: dict[str, object] = {
+    facts = {
         "model": head.get("model"),
         "predictions": predictions.name,
         "labels": labels.name,
@@ -162,7 +193,7 @@ def _of_file(
         _, frames = read_frames(predictions)
         found = {name: suppress_along_sequences(own) for name, own in frames.items()}
         facts["seq_nms"] = True
-    _print_report(found, truth, facts, measuring, predictions, out, json)
+    _print_report(found, truth, facts, measuring, predictions, files, json)
 
 
 def _of_model(
@@ -173,7 +204,7 @@ def _of_model(
     options: dict[str, Any],
     measuring: Mapping[str, Any],
     shard: str | None,
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
     from trovid.datasets.reading import read_dataset
@@ -190,8 +221,8 @@ def _of_model(
         if shard is None:
             found = by_video(run_dataset(predictor, truth, **frames, progress=tick, options=wanted))
         else:
-            assert out is not None
-            found = _of_shards(predictor, truth, wanted, frames, shard, out, tick)
+            assert files.out is not None
+            found = _of_shards(predictor, truth, wanted, frames, shard, files.out, tick)
     if found is None:
         return
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
@@ -203,7 +234,7 @@ def _of_model(
         "precision": predictor.precision,
         **chosen,
     }
-    _print_report(found, truth, facts, measuring, data, out, json)
+    _print_report(found, truth, facts, measuring, data, files, json)
 
 
 def _of_shards(
@@ -231,28 +262,40 @@ def _of_shards(
 
 
 def _print_report(
-    found: Mapping[str, Sequence[Detections] | VideoDetections],
+    found: Mapping[str, Any],
     truth: Dataset,
     facts: Mapping[str, object],
     measuring: Mapping[str, Any],
     source: Path,
-    out: Path | None,
+    files: Files,
     json: bool,
 ) -> None:
+    from trovid.evaluation import TrackReport
     from trovid.evaluation import evaluate as measure
 
     try:
-        report = measure(found, truth, head=facts, **measuring)
+        if "tracks" in measuring:
+            report = measure_tracks(measuring["tracks"], found, truth, facts)
+        else:
+            report = measure(found, truth, head=facts, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
     if json:
         print_record(report.to_dict())
+    elif isinstance(report, TrackReport):
+        print_tracks(report)
     else:
         _print_tables(report)
-    if out is not None:
-        report.save(out)
-        if not json:
-            print(f"figures: {out}")
+    if files.out is not None:
+        report.save(files.out)
+    if files.report is not None and not isinstance(report, TrackReport):
+        from trovid.cli.evaluate_report import write_report
+
+        write_report(files.report, report, found, truth)
+    if not json:
+        for path in (files.out, files.report and files.report / "report.html"):
+            if path is not None:
+                print(f"figures: {path}")
 
 
 def _print_tables(report: Report) -> None:

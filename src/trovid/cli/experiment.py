@@ -25,9 +25,10 @@ Name = Literal[
     "strength",
     "unseen",
     "correspondence",
+    "premise",
     "all",
 ]
-ORDER = get_args(Name)[1:-1]
+ORDER = get_args(Name)[1:-2]
 """What "all" makes, in this order."""
 SYNTHVID_ALONE = ("training-free", "strength", "unseen", "correspondence")
 
@@ -39,6 +40,7 @@ def experiment(
     data: Path | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
+    first_seed: int = 0,
     clips: int | None = None,
     first_clip: int = 300,
     every: int | None = None,
@@ -55,8 +57,8 @@ def experiment(
     paper's; training-free is Temporal RoI Align without any training; strength goes over the
     strength of the deteriorations, unseen over conditions that training has not; correspondence
     asks how often the most similar cell lies on the same object; all makes these one after the
-    other. Every report has the paper's figures beside its own, intervals, costs, and the weights'
-    hashes.
+    other. premise asks the same of real frames. Every report has the paper's figures beside its
+    own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
     command can be stopped and called again, and tables share what they have in common. On 2 cores
@@ -66,14 +68,16 @@ def experiment(
         trovid experiment synthvid
         trovid experiment table1 --out runs --workers 2
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
+        trovid experiment premise --data DAVIS
         trovid experiment table5 --data ILSVRC2015 --device cuda --every 5
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
-            without it SynthVID, which is made.
+            without it SynthVID, which is made. Of `premise` the folder of DAVIS 2016.
         out: Folder for data, weights, results and logs.
-        seeds: Trainings of each model, seeds 0, 1, ...
+        seeds: Trainings of each model, with as many seeds from --first-seed on.
+        first_seed: The first seed.
         clips: Test clips; by default the experiment's number, 300 in most. Fewer are a try.
         first_clip: Number of the first test clip of `synthvid`; those before 300 were read while
             the detectors were made. The other experiments have their own.
@@ -85,12 +89,19 @@ def experiment(
         embed: With `synthvid`: put the weights of seed 0, with their figures, into the package.
         json: Print the figures as JSON.
     """
-    if min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
-        raise TrovidError("--seeds, --clips, --every, --workers and --resamples must be at least 1")
+    if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
+        raise TrovidError(
+            "--seeds, --clips, --every, --workers and --resamples must be at least 1, "
+            "--first-seed at least 0"
+        )
     if embed and name != "synthvid":
         raise TrovidError("--embed belongs to `trovid experiment synthvid`")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if name == "premise" and data is None:
+        raise TrovidError(
+            "premise needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
+        )
     if every is not None and name != "synthvid" and data is None:
         raise TrovidError("--every belongs to `synthvid` and to --data")
 
@@ -102,7 +113,7 @@ def experiment(
         results = {
             name: _synthvid(
                 out,
-                range(seeds),
+                range(first_seed, first_seed + seeds),
                 clips=clips or 300,
                 first_clip=first_clip,
                 every=every or 3,
@@ -113,13 +124,18 @@ def experiment(
                 embed=embed,
             )
         }
+    elif name == "premise":
+        from trovid.experiments.premise import run_premise
+
+        assert data is not None
+        results = {name: run_premise(data, folder=folder, resamples=resamples)}
     else:
         from trovid.experiments.running import Workplace
 
         place = Workplace(
             out=out,
             data=data,
-            seeds=tuple(range(seeds)),
+            seeds=tuple(range(first_seed, first_seed + seeds)),
             workers=workers,
             device=device,
             every=every or 1,

@@ -30,6 +30,7 @@ def explain(
     frame: int | None = None,
     time: str | None = None,
     box: str | None = None,
+    detection: int | None = None,
     classes: str | None = None,
     score: float = 0.3,
     position: str | None = None,
@@ -47,11 +48,16 @@ def explain(
     As Fig. 6 of the paper: the target frame with the object's box (dashed) and one position of
     its RoI grid (solid); each support frame with the point most similar to it and the cosine;
     under each frame its weight in the temporal attention. The object is the surest detection of
-    the frame, unless --box names another place.
+    the frame, unless --detection or --box names another.
+
+    Beside the picture NAME.html, one file that needs nothing else: choose a detection, point at a
+    position of its RoI grid (or move over it with the arrow keys), see its K most similar places
+    and its weight in every support frame, for each group of channels and averaged.
 
     Examples:
         trovid explain street.mp4
         trovid explain street.mp4 --time 1:30 --classes star --support uniform:6
+        trovid explain street.mp4 --frame 40 --detection 2
         trovid explain street.mp4 --frame 40 --box 120,80,260,210 --out why.png
 
     Args:
@@ -59,13 +65,15 @@ def explain(
         frame: Index of the target frame, from 0; by default the one in the middle.
         time: Its time in place of its index: 12.5 seconds, or 1:30.
         box: The object's place, x1,y1,x2,y2 in pixels of the video; nothing is detected then.
+        detection: Number of the detection in the picture, 1 the surest; the page has all.
         classes: Names of the classes that the object may have, with commas between them.
         score: Lowest score of the object.
         position: Row and column in the RoI grid, from 0; by default its middle.
         support: Support frames to show; the target frame itself is left out.
         model: Name of a model with Temporal RoI Align, or a weights file.
-        out: The PNG file; by default VIDEO-explained.png in the current folder.
-        overwrite: Replace the file where it exists.
+        out: The PNG file; by default VIDEO-explained.png in the current folder. The page lies
+            beside it.
+        overwrite: Replace the files where they exist.
         frame_rate: Frames per second of folders of images, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
@@ -75,47 +83,66 @@ def explain(
     from trovid.inference import explanation as explanations
     from trovid.video.opening import open_video
     from trovid.viz.explanation import save_explanation
+    from trovid.viz.explanation_page import save_explanation_page
 
     check_frame_rate(frame_rate)
     if frame is not None and time is not None:
         raise TrovidError("--frame and --time both choose the frame: give one of them")
-    if box is not None and classes is not None:
-        raise TrovidError("--box names the place and --classes what to find: give one of them")
+    if box is not None and (classes is not None or detection is not None):
+        other = "--classes" if classes is not None else "--detection"
+        raise TrovidError(f"--box names the place and {other} what to find: give one of them")
     place_in_grid = None if position is None else _position(position)
     place = None if box is None else _box(box)
     names = None if classes is None else tuple(name.strip() for name in classes.split(","))
     target = out or Path(f"{Path(video).stem}-explained.png")
-    if target.exists() and not overwrite:
-        raise TrovidError(f"{target}: exists; give --overwrite or another --out")
+    page = target.with_suffix(".html")
+    for file in (target, page):
+        if file.exists() and not overwrite:
+            raise TrovidError(f"{file}: exists; give --overwrite or another --out")
 
     predictor = trovid.load(model, device=device)
     with open_video(video, frame_rate=frame_rate, allow_playlist=allow_playlist) as reader:
         index = _index(reader, frame, time)
+        number = 0
         if place is None:
-            found = explanations.surest_detection(
+            found = explanations.detections_of(
                 predictor, reader, frame=index, score=score, classes=names
             )
-            chosen, title = found.boxes[0], f"{found.names[0]} {float(found.scores[0]):.2f}"
+            number = _number(detection, len(found))
+            scores = found.scores.tolist()
+            titles = [f"{n} {s:.2f}" for n, s in zip(found.names, scores, strict=True)]
+            boxes = found.boxes
         else:
             import torch
 
-            chosen, title = torch.tensor(place), SHOWN_WITHOUT_NAME
-        explanation = explanations.explain(
-            predictor,
-            reader,
-            frame=index,
-            box=chosen,
-            position=place_in_grid,
-            support=support,
+            boxes, titles = torch.tensor([place]), [SHOWN_WITHOUT_NAME]
+        whole = explanations.explain_frame(
+            predictor, reader, frame=index, boxes=boxes, support=support
         )
-        predictor.say_what_it_knows(reader)
-    if not predictor.detector.temporal_trained:
-        title += UNTRAINED
+        row, column = explanations.checked_position(place_in_grid, predictor)
+        explanation = explanations.position_of(whole, number, row, column)
+        predictor.notice.say(reader)
+    words = "" if predictor.detector.temporal_trained else UNTRAINED
+    title, heading = f"{titles[number]}{words}", f"{Path(video).name}{words}"
     save_explanation(explanation, target, title=f"{Path(video).name}: {title}")
+    save_explanation_page(whole, page, names=titles, title=heading)
     if json:
-        print_record(_record(explanation, str(video), title, target))
+        print_record({**_record(explanation, str(video), title, target), "page": str(page)})
     else:
         print(target)
+        print(page)
+
+
+def _number(detection: int | None, found: int) -> int:
+    """The index of the detection asked for."""
+    if detection is None:
+        return 0
+    if not 1 <= detection <= found:
+        raise TrovidError(
+            f"--detection must lie in 1..{found}, the detections of the frame, but is {detection}; "
+            "a lower --score gives more"
+        )
+    return detection - 1
 
 
 def _position(text: str) -> tuple[int, int]:

@@ -22,12 +22,13 @@ from trovid.progress import QUIET_VARIABLE
 
 SUMMARIES = {
     "detect": "Find objects in videos: annotated MP4, JSON and CSV.",
-    "merge": "Make one file of the results of all shards.",
     "info": "Say what a video really holds: streams, frame rate, frames, damage.",
+    "segment": "Give every object in videos a mask and an identity: overlay MP4, JSON, PNG.",
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
     "evaluate": "Measure predictions, or a model, against labels.",
     "compare": "Say whether predictions B are better than A, with an interval.",
+    "merge": "Make one file of the results of all shards.",
     "synthvid": "Write clips and labels of the built-in benchmark SynthVID.",
     "train": "Train a detector from a recipe.",
     "data": "Labelled videos: check, stats, split, convert, view.",
@@ -39,6 +40,8 @@ SUMMARIES = {
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
     "completion": "Print the script by which a shell completes commands, options, files.",
 }
+ALONE = {"--track": ("iou", "embedding")}
+"""Options whose first value may be left out."""
 COMPLETE = "__complete"
 """The word by which a shell's script asks what may come next."""
 
@@ -53,6 +56,7 @@ LONG = (
     "detect",
     "evaluate",
     "experiment",
+    "segment",
     "train",
 )
 """Commands that go through large tensors again and again."""
@@ -151,6 +155,14 @@ def _functions(command: cyclopts.App) -> Iterator[Callable]:
             yield app.default_command
 
 
+def _completed(words: Sequence[str]) -> Iterator[str]:
+    """The words with the values that may be left out."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        yield word
+        if word in ALONE and after not in ALONE[word]:
+            yield ALONE[word][0]
+
+
 def _status(chosen: str | None, words: Sequence[str]) -> int:
     """Runs a command; errors that a user can mend become a line, others show where they are."""
     debug = bool(os.environ.get(DEBUG_VARIABLE))
@@ -164,7 +176,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
         if chosen is not None:
             name_options_of(_functions(app[chosen]))
         status = app(
-            list(words),
+            list(_completed(words)),
             exit_on_error=False,
             print_error=False,
             error_console=Console(stderr=True),

@@ -8,13 +8,20 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trovid.cli.detect_summary import DONE, DONE_WITH_LOSSES, NOTHING_DONE
-from trovid.cli.messages import complain
+from trovid.cli.messages import complain, print_record
 
 FLAG = Parameter(negative="")
 NAMED = 20
 
 
-def merge(folder: str, /, *, out: Path, partial: Annotated[bool, FLAG] = False) -> int:
+def merge(
+    folder: str,
+    /,
+    *,
+    out: Path,
+    partial: Annotated[bool, FLAG] = False,
+    json: Annotated[bool, FLAG] = False,
+) -> int:
     """Make one file of the results of all shards.
 
     A video that failed or was not reached, and a shard that never began, is named, and then
@@ -32,14 +39,15 @@ def merge(folder: str, /, *, out: Path, partial: Annotated[bool, FLAG] = False) 
             any folder of its Parquet files.
         out: The file: .parquet, or .json as `trovid detect` writes it; replaced where it exists.
         partial: Merge what there is where something is missing.
+        json: Print what was merged and what is missing as JSON.
     """
     from trovid.runs.places import Place
 
     with Place(folder).whole() as local:
-        return _merge(local, folder, out, partial)
+        return _merge(local, folder, out, partial, json)
 
 
-def _merge(local: Path, folder: str, out: Path, partial: bool) -> int:
+def _merge(local: Path, folder: str, out: Path, partial: bool, json: bool) -> int:
     from trovid.progress import bar
     from trovid.runs.merging import merge as merge_shards
     from trovid.runs.merging import shard_state
@@ -56,5 +64,10 @@ def _merge(local: Path, folder: str, out: Path, partial: bool) -> int:
         return NOTHING_DONE
     with bar("merging", unit="videos") as tick:
         videos = merge_shards(local, out, state, progress=tick)
-    print(f"{videos} videos: {out}")
-    return DONE if state.complete else DONE_WITH_LOSSES
+    status = DONE if state.complete else DONE_WITH_LOSSES
+    if json:
+        missing = {"missing": state.missing, "shards_not_begun": state.absent}
+        print_record({"status": status, "file": str(out), "videos": videos, **missing})
+    else:
+        print(f"{videos} videos: {out}")
+    return status

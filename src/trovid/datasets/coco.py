@@ -61,6 +61,8 @@ def read_coco(path: Path, *, faults: Faults | None = None) -> Dataset:
         raise TrovidError(f"{path}:{error.lineno}: is no JSON: {error.msg}") from error
     except RecursionError as error:
         raise TrovidError(f"{path}: is no JSON: too deeply nested") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise TrovidError(f"{path}: is no JSON: {error}") from error
     except (Misfit, TypeError) as error:
         raise TrovidError(f"{path}: {error}") from error
 

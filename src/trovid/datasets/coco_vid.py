@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,8 +67,8 @@ def read_coco_vid(path: str | Path, *, faults: Faults | None = None) -> Dataset:
         return _dataset(text, path, faults or Faults())
     except OSError as error:
         raise TrovidError(f"{path}: cannot be read: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise TrovidError(f"{path}: is no JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise TrovidError(f"{path}: is no JSON: {str(error)[:200]}") from error
     except (Misfit, TypeError) as error:
         raise TrovidError(f"{path}: {error}") from error
 

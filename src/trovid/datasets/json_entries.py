@@ -8,6 +8,7 @@ from typing import Any
 
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_lists import entries, members, value
+from trovid.errors import shortened
 
 NUMBER = (int, float)
 Kinds = Mapping[str, type | tuple[type, ...]]
@@ -23,13 +24,14 @@ _WORDS: dict[Any, str] = {
     (dict, list): "a run-length code or polygons",
 }
 _ABSENT = object()
+LARGEST, LONGEST, LONGEST_MESSAGE = 2**62, 4096, 400
 
 
 class Misfit(Exception):
     """What does not fit in a document, and where; `name` is that of the fault."""
 
     def __init__(self, message: str, name: str = "unreadable-labels") -> None:
-        super().__init__(message)
+        super().__init__(message if len(message) <= LONGEST_MESSAGE else f"{message[:300]} ...")
         self.name = name
 
 
@@ -116,6 +118,17 @@ class Entries:
             odd = isinstance(given, bool) and not _allows_bool(wanted)
             if odd or not isinstance(given, wanted):
                 raise Misfit(f"{where}.{name} must be {_WORDS[wanted]}, but is {kind_of(given)}")
+            _check_extent(given, f"{where}.{name}")
+
+
+def _check_extent(given: object, where: str) -> None:
+    """Numbers are finite and of a size that arrays hold; text is text, but for a file's name."""
+    if isinstance(given, int | float) and not abs(given) < LARGEST:  # NaN is not either
+        raise Misfit(f"{where} must lie below 2**62 in size, but is {kind_of(given)}")
+    if isinstance(given, str):
+        plain = "\0" not in given if where.endswith("file_name") else given.isprintable()
+        if not plain or len(given) > LONGEST:
+            raise Misfit(f"{where} must be at most {LONGEST} printable characters")
 
 
 def _allows_bool(wanted: type | tuple[type, ...]) -> bool:
@@ -124,4 +137,5 @@ def _allows_bool(wanted: type | tuple[type, ...]) -> bool:
 
 def kind_of(value: object) -> str:
     """A value in a few words, for messages."""
-    return "missing" if value is None else f"{type(value).__name__} {str(value)[:40]!r}"
+    text = value if isinstance(value, str) else shortened(value, 40)
+    return "missing" if value is None else f"{type(value).__name__} {text[:40]!r}"

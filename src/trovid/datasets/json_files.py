@@ -37,6 +37,8 @@ def read_json(path: Path, faults: Faults) -> Any:
         faults.add("unreadable-labels", f"{path}:{error.lineno}: is no JSON: {error.msg}")
     except RecursionError:
         faults.add("unreadable-labels", f"{path}: is no JSON: too deeply nested")
+    except ValueError as error:  # a number of thousands of digits
+        faults.add("unreadable-labels", f"{path}: is no JSON: {error}")
     return None
 
 

@@ -172,7 +172,7 @@ def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -
     frames = []
     for index in range(video.num_frames):
         own = rows.get(index, [])
-        boxes = torch.tensor([row[2:6] for row in own], dtype=torch.float32).reshape(-1, 4)
+        boxes = torch.tensor([row[2:6] for row in own], dtype=torch.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         frames.append(
             Detections(

@@ -8,14 +8,19 @@ from typing import Any
 from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
 from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.masktrack.detector import MaskTrackRCNN
 from trovid.detectors.torchvision.building import build_from_builder
 from trovid.errors import OptionError, TrovidError
-from trovid.nn import BoxHead, LevelPooler, RoIAlign, SimilarityAggregation
+from trovid.nn import BoxHead, LevelPooler, SimilarityAggregation
+from trovid.nn.mask_head import MaskHead
 from trovid.nn.rpn import ProposalNetwork
+from trovid.nn.track_head import TrackHead
 from trovid.recipes import (
     BackboneRecipe,
+    ModelRecipe,
     Recipe,
     ResNetBackboneRecipe,
+    RoIRecipe,
     SmallBackboneRecipe,
     TorchvisionModelRecipe,
 )
@@ -45,34 +50,78 @@ def _build(recipe: Recipe) -> Detector:
     roi, head = parts.roi, parts.box_head
     (roi_channels,) = {_channels(channels, level) for level in roi.levels}
     (rpn_channels,) = {_channels(channels, level) for level in parts.rpn.levels}
-    plain = {name: getattr(roi, name) for name in ("output_size", "sampling_ratio", "aligned")}
     rpn = ProposalNetwork(in_channels=rpn_channels, **_fields(parts.rpn))
-    return Detector(
-        class_names=parts.classes,
-        backbone=backbone,
-        rpn=rpn,
-        roi_features=build_pooler(roi.temporal, roi.levels, roi_channels, pooling=plain),
-        support_roi_features=LevelPooler(RoIAlign(**plain), roi.levels)
+    aggregation = parts.aggregation
+    box_parts: dict[str, Any] = {
+        "class_names": parts.classes,
+        "backbone": backbone,
+        "rpn": rpn,
+        "roi_features": _pooler(roi, roi_channels),
+        "support_roi_features": _pooler(roi, roi_channels, temporal=False)
         if head.selsa_heads
         else None,
-        box_head=BoxHead(
+        "box_head": BoxHead(
             roi_channels * roi.output_size**2,
             hidden=head.hidden,
             num_classes=len(parts.classes),
             selsa_heads=head.selsa_heads,
             class_agnostic=head.class_agnostic,
         ),
-        aggregation=None
-        if parts.aggregation is None
-        else SimilarityAggregation(
-            _channels(channels, parts.aggregation.level), parts.aggregation.level
-        ),
-        delta_stds=head.delta_stds,
-        samples=head.samples,
-        positive_fraction=head.positive_fraction,
-        foreground_iou=head.foreground_iou,
-        smooth_l1_beta=head.smooth_l1_beta,
-    )
+        "aggregation": None
+        if aggregation is None
+        else SimilarityAggregation(_channels(channels, aggregation.level), aggregation.level),
+        "delta_stds": head.delta_stds,
+        "samples": head.samples,
+        "positive_fraction": head.positive_fraction,
+        "foreground_iou": head.foreground_iou,
+        "smooth_l1_beta": head.smooth_l1_beta,
+    }
+    if parts.mask_head is None and parts.track_head is None:
+        return Detector(**box_parts)
+    return MaskTrackRCNN(**box_parts, **_further_heads(parts, roi_channels))
+
+
+def _pooler(
+    roi: RoIRecipe, channels: int, *, output_size: int | None = None, temporal: bool = True
+) -> LevelPooler:
+    """RoI features of a branch; its size in bins, where it is not the box branch's."""
+    plain = {name: getattr(roi, name) for name in ("sampling_ratio", "aligned")}
+    plain["output_size"] = output_size or roi.output_size
+    chosen = roi.temporal if temporal else None
+    return build_pooler(chosen, roi.levels, channels, pooling=plain, searched=roi.searched)
+
+
+def _further_heads(parts: ModelRecipe, channels: int) -> dict[str, Any]:
+    """The arguments of MaskTrackRCNN beyond a Detector's."""
+    heads: dict[str, Any] = {}
+    mask, track = parts.mask_head, parts.track_head
+    for name, own in (("mask_head", mask), ("track_head", track)):
+        if own is not None and own.temporal and parts.roi.temporal is None:
+            raise ValueError(f"{name}.temporal needs roi.temporal, whose values it takes")
+    if mask is not None:
+        heads |= {
+            "mask_features": _pooler(
+                parts.roi, channels, output_size=mask.output_size, temporal=mask.temporal
+            ),
+            "mask_head": MaskHead(
+                channels,
+                channels=mask.channels,
+                convolutions=mask.convolutions,
+                num_classes=1 if mask.class_agnostic else len(parts.classes),
+            ),
+            "mask_threshold": mask.threshold,
+        }
+    if track is not None:
+        heads |= {
+            "track_features": _pooler(
+                parts.roi, channels, output_size=track.output_size, temporal=track.temporal
+            ),
+            "track_head": TrackHead(channels * track.output_size**2, hidden=track.hidden),
+            "track_samples": track.samples,
+            "track_positive_fraction": track.positive_fraction,
+            "track_iou": track.foreground_iou,
+        }
+    return heads
 
 
 def build_backbone(recipe: BackboneRecipe) -> SmallBackbone | ResNetBackbone | TimmBackbone:

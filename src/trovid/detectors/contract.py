@@ -51,6 +51,16 @@ class VideoDetector(nn.Module):
     def uses_support(self) -> bool:
         """Whether support frames take any part."""
 
+    @property
+    def segments(self) -> bool:
+        """Whether it has a mask head: detections get masks where `masks` is asked for."""
+        return False
+
+    @property
+    def embeds(self) -> bool:
+        """Whether it has a track head; others give their box head's last layer as embeddings."""
+        return False
+
     @abstractmethod
     def encode(
         self,
@@ -86,7 +96,8 @@ class VideoDetector(nn.Module):
 
         Returns:
             For each image its detections in pixels of the image; with `selection="candidates"` all
-            boxes before any is chosen.
+            boxes before any is chosen. With `masks` it is something whose `scaled` gives
+            Detections with masks, which need the size of the frame they are drawn in.
         """
 
     def inference_form(self, form: InferenceForm) -> Self:

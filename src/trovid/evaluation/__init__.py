@@ -17,6 +17,7 @@ from trovid.evaluation.groups import object_groups
 from trovid.evaluation.motion import motion_iou
 from trovid.evaluation.pool import Pool, pool_frames
 from trovid.evaluation.report import Report, evaluate
+from trovid.evaluation.track_report import TrackReport, evaluate_mot, evaluate_vis
 from trovid.evaluation.track_scores import (
     TrackSettings,
     average_along_tracks,
@@ -32,6 +33,7 @@ __all__ = [
     "Interval",
     "Pool",
     "Report",
+    "TrackReport",
     "TrackSettings",
     "apply_class_prior",
     "average_along_tracks",
@@ -43,6 +45,8 @@ __all__ = [
     "coco_figures",
     "epic_figures",
     "evaluate",
+    "evaluate_mot",
+    "evaluate_vis",
     "match_clips",
     "motion_iou",
     "object_groups",

@@ -34,6 +34,7 @@ class Pool:
         class_names: Classes of the labels; the label arrays index into it.
         clip_names: Names of the V clips.
         clips: Array[I], clip of each frame.
+        frames: Array[I], index of each frame in its clip.
         boxes: Array[D, 4] float32 or float64, x1 y1 x2 y2 in pixels.
         scores: Array[D] float32 or float64.
         labels: Array[D].
@@ -48,6 +49,7 @@ class Pool:
     class_names: tuple[str, ...]
     clip_names: tuple[str, ...]
     clips: NDArray[np.int64]
+    frames: NDArray[np.int32]
     boxes: NDArray[Any]
     scores: NDArray[Any]
     labels: NDArray[np.int32]
@@ -89,7 +91,7 @@ def pool_frames(
     clip_names: list[str] = []
     clips: list[int] = []
     parts: list[tuple[NDArray[Any], ...]] = []
-    rows, images = [], []
+    rows, images, indices = [], [], []
     predicted = 0
     for video in dataset.videos:
         found = predictions.get(video.name, ())
@@ -105,6 +107,7 @@ def pool_frames(
         images.append(len(clips) + np.searchsorted(labelled, frames[among]))
         parts.append(_detections(columns, labelled, len(clips), classes))
         clips += [len(clip_names)] * len(labelled)
+        indices.append(labelled)
         clip_names.append(video.name)
     if not predicted:
         raise TrovidError("the predictions hold no frame")
@@ -120,6 +123,7 @@ def pool_frames(
         class_names=dataset.class_names,
         clip_names=tuple(clip_names),
         clips=np.array(clips),
+        frames=np.concatenate(indices),
         boxes=boxes,
         scores=scores,
         labels=labels,

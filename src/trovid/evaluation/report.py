@@ -14,6 +14,13 @@ from trovid.datasets.imagenet_vid import CLASSES as VID_CLASSES
 from trovid.errors import OptionError, TrovidError, nearest
 from trovid.evaluation.bootstrap import Interval
 from trovid.evaluation.clip_matches import PROTOCOLS, ProtocolName
+from trovid.evaluation.details import (
+    WorstFrame,
+    best_score,
+    matches_at_half,
+    precision_curves,
+    worst_frames,
+)
 from trovid.evaluation.figures import (
     Figures,
     GroupAP,
@@ -49,6 +56,9 @@ class Report:
         protocols: The other protocols' figures, by name and group; each is AP at one overlap.
         intervals: AP50 by protocol and group with its interval over the videos, where asked for.
         stability: Flicker along tracks; None where the labels follow no instance.
+        curves: For each class with an object the precision at 101 recalls, IoU .5.
+        best_score: The score that gives the best F1 over all classes at IoU .5.
+        worst_frames: The frames with most errors at that score.
     """
 
     head: dict[str, Any]
@@ -59,6 +69,9 @@ class Report:
     protocols: dict[str, dict[str, GroupAP]] = field(default_factory=dict)
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
     stability: Stability | None = None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    best_score: float | None = None
+    worst_frames: list[WorstFrame] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it; a figure that does not exist is None."""
@@ -77,6 +90,9 @@ class Report:
                 for name, groups in self.intervals.items()
             },
             "stability": None if self.stability is None else _stability_to_json(self.stability),
+            "best_score": self.best_score,
+            "worst_frames": [asdict(frame) for frame in self.worst_frames],
+            "curves": self.curves,
         }
 
     def save(self, path: str | Path) -> None:
@@ -112,6 +128,9 @@ class Report:
                     for name, groups in data.get("intervals", {}).items()
                 },
                 stability=_stability_from_json(data.get("stability")),
+                curves={name: [*map(float, own)] for name, own in data.get("curves", {}).items()},
+                best_score=data.get("best_score"),
+                worst_frames=[WorstFrame(**own) for own in data.get("worst_frames", ())],
             )
         except OSError as error:
             raise TrovidError(f"cannot read {path}: {error.strerror}") from error
@@ -167,6 +186,8 @@ def evaluate(
             others[name + CLEAN] = vid_figures(pool, name, clean=True)
     if "epic" in chosen:
         others["epic"] = epic_figures(pool)
+    matches = matches_at_half(pool)
+    score = best_score(pool, matches)
     return Report(
         head={**facts, **pool.counts, **(head or {})},
         overall=overall.overall,
@@ -177,7 +198,10 @@ def evaluate(
         },
         protocols=others,
         intervals=intervals(pool, protocols=chosen, resamples=resamples) if resamples else {},
-        stability=stability(pool),
+        stability=stability(pool, matches),
+        curves=precision_curves(pool, matches),
+        best_score=score,
+        worst_frames=worst_frames(pool, matches, score),
     )
 
 

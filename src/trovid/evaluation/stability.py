@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,19 +65,15 @@ class Stability:
     worst_gap: Gap | None
 
 
-def stability(pool: Pool) -> Stability | None:
+def stability(pool: Pool, matches: Sequence[ClassMatches]) -> Stability | None:
     """Flicker, gaps and class changes; None where the labels follow no instance.
 
     Args:
         pool: Predictions and ground truth.
+        matches: Of each class (`matches_at_half`).
     """
     if not tracked(pool.objects):
         return None
-    group = {"all": coco.Group(pool.objects.counted)}
-    matches = [
-        coco.match(pool, label, group, ious=(IOU,))["all"].by_iou[0]
-        for label in range(len(pool.class_names))
-    ]
     score = lowest_score(pool, matches)
     order = _along_tracks(pool)
     followed = pool.objects[order]
@@ -109,7 +106,7 @@ def stability(pool: Pool) -> Stability | None:
     )
 
 
-def lowest_score(pool: Pool, matches: list[ClassMatches]) -> float | None:
+def lowest_score(pool: Pool, matches: Sequence[ClassMatches]) -> float | None:
     """The lowest score at which the detections of all classes together are precise enough."""
     scores = np.concatenate([pool.scores[own.rows] for own in matches])
     right = np.concatenate([own.right for own in matches])

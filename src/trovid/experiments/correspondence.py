@@ -21,7 +21,8 @@ from torch import Tensor
 from trovid.datasets.reading import read_dataset
 from trovid.detectors.building import build_detector
 from trovid.experiments.markdown import written
-from trovid.inference.predictor import Predictor, load
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
 from trovid.nn import LevelPooler
 from trovid.ops import most_similar_roi_align, pack_support
 from trovid.structures import GroundTruth, SupportSampling
@@ -121,7 +122,7 @@ def follow(
         found = most_similar_roi_align(pool.extractor.align(own, [boxes], scale), support, top_k=1)
         weights = None
         if not colour:
-            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:]
+            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:].mean(2)
         yield from _records(truths, target, others, found[1][:, :, 0], weights, maps.shape[-2:])
 
 

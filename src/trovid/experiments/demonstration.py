@@ -11,7 +11,7 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import VERSION, write_split
 from trovid.evaluation.dataset_runner import run_dataset
-from trovid.inference.predictor import load
+from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections

@@ -105,6 +105,7 @@ class Experiment:
         comparisons: Pairs (row, over) whose difference gets an interval.
         axis: What the curves' x is.
         notes: What a reader has to know of this experiment.
+        tried: Whether it is run on fewer clips than were fixed.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Experiment:
     comparisons: tuple[tuple[str, str], ...] = ()
     axis: str = ""
     notes: tuple[str, ...] = ()
+    tried: bool = False
 
     def clips_of(self, row: Row) -> Clips:
         """Where a row is run."""
@@ -128,7 +130,7 @@ class Experiment:
             else replace(row, clips=replace(row.clips, count=min(count, row.clips.count)))
             for row in self.rows
         ]
-        return replace(self, clips=smaller, rows=tuple(rows))
+        return replace(self, clips=smaller, rows=tuple(rows), tried=count < self.clips.count)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ def experiment_result(
         "seeds": list(place.seeds),
         "resamples": resamples,
         "data": data,
+        "tried": experiment.tried,
         "axis": experiment.axis,
         "notes": list(experiment.notes),
         "rows": [_row(row, figures[row.name], place) for row in experiment.rows],

@@ -10,7 +10,8 @@ from typing import Any
 from trovid.datasets.reading import read_dataset
 from trovid.experiments.description import Row
 from trovid.experiments.scoring import save_detections
-from trovid.inference.predictor import Predictor, load
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections, DetectOptions, SupportSampling
 from trovid.video.opening import VideoReader

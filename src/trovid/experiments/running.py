@@ -22,7 +22,12 @@ from trovid.experiments.description import (
 )
 from trovid.experiments.row_runs import RowsJob, run_rows
 from trovid.experiments.synthvid_data import synthvid_folder
-from trovid.experiments.synthvid_jobs import devices, process_pool, run_trainings
+from trovid.experiments.synthvid_jobs import (
+    devices,
+    missing_models,
+    process_pool,
+    run_trainings,
+)
 from trovid.progress import bar
 from trovid.recipes import load_recipe
 from trovid.training.run import weights_file
@@ -91,6 +96,8 @@ def run_experiment(experiment: Experiment, place: Workplace) -> None:
 def train(experiment: Experiment, place: Workplace) -> None:
     """Trains what is missing, all rows with the same data, schedule and seeds."""
     names = list(dict.fromkeys(place.family.recipe(row).name for row in experiment.rows))
+    if not missing_models(place.out, place.seeds, names):
+        return
     data = place.data
     if data is None:
         videos = load_recipe("synthvid-start").training.videos

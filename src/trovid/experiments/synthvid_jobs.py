@@ -180,7 +180,7 @@ def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
 
 def _score(job: ScoreJob, out: Path, data: Path) -> None:
     from trovid.datasets.coco_vid import read_coco_vid
-    from trovid.inference.predictor import load
+    from trovid.inference.loading import load
 
     found = run_dataset(
         load(weights_file(out, job.model, job.seed), device="cpu"),

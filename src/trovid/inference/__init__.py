@@ -1,6 +1,7 @@
 """Running models over videos."""
 
-from trovid.inference.predictor import Predictor, load
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
 from trovid.inference.seq_nms import seq_nms
 from trovid.inference.session import VideoSession
 

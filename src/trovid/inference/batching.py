@@ -52,7 +52,7 @@ class FrameBatcher:
             if target is None:
                 continue
             if target.found is not None:
-                turns[place] = target.frame, target.found
+                turns[place] = target.frame, target.identified(target.found)
                 continue
             key = self._size(target.frame), len(target.support or ())
             batches.setdefault(key, {})[place] = target
@@ -69,4 +69,5 @@ class FrameBatcher:
             if len(targets) == 1:
                 return [error]
             return [turn for target in targets for turn in self._look([target])]
-        return list(zip(frames, found, strict=True))
+        pairs = zip(targets, found, strict=True)
+        return [(target.frame, target.identified(own)) for target, own in pairs]

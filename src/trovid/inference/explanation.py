@@ -1,4 +1,4 @@
-"""What Temporal RoI Align looked at: the chosen points and the attention of one RoI position."""
+"""What Temporal RoI Align looked at: the chosen points and the attention of RoI positions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,104 @@ class Explanation:
     weights: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class FrameExplanation:
+    """All positions of some proposals of a frame, and what each found in the support frames.
+
+    Attributes:
+        target: The target frame.
+        boxes: Tensor[R, 4], the proposals, x1 y1 x2 y2 in source pixels.
+        levels: Name of the map that each proposal is pooled from.
+        searched_levels: Name of the support frames' map that each searches.
+        support: The T support frames.
+        points: Tensor[R, T, K, h, w, 2], x y in source pixels of the K most similar places, best
+            first.
+        similarities: Tensor[R, T, K, h, w], their cosines.
+        weights: Tensor[R, T + 1, N, h, w], the temporal attention of each position and group of
+            channels, the target's own first.
+    """
+
+    target: Frame
+    boxes: Tensor
+    levels: tuple[str, ...]
+    searched_levels: tuple[str, ...]
+    support: list[Frame]
+    points: Tensor
+    similarities: Tensor
+    weights: Tensor
+
+
 @torch.inference_mode()
+def explain_frame(
+    predictor: Predictor,
+    reader: VideoReader,
+    *,
+    frame: int,
+    boxes: Tensor,
+    support: str = "uniform:4",
+) -> FrameExplanation:
+    """Explains all RoI positions of some proposals of a frame.
+
+    Of a feature pyramid that level is explained which a proposal is pooled from.
+
+    Args:
+        predictor: A model whose RoI features look at support frames.
+        reader: The video.
+        frame: Index of the target frame.
+        boxes: Tensor[R, 4], at least one proposal, in source pixels.
+        support: Which support frames to show; the target itself is left out.
+
+    Raises:
+        TrovidError: If the model does not look at support frames; or there is no such frame, box
+            or support frame.
+    """
+    pool = _pool(predictor)
+    _check_frame(reader, frame)
+    sampling = SupportSampling.parse(support)
+    indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
+    if not indices:
+        raise TrovidError(
+            f"{reader.source}: {support} gives frame {frame} no support frame: "
+            "choose more of them, or a longer video"
+        )
+    frames = reader.read(indices)
+    (target,) = reader.read([frame])
+    for box in boxes:
+        _check_box(box, target)
+
+    images, size = predictor.input([target])
+    features = predictor.detector.backbone(images)
+    support_images, _ = predictor.input(frames)
+    support_features = predictor.detector.backbone(support_images)
+    source = target.image.shape[:2]
+    scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
+    rois = boxes.to(images.device) * scale.repeat(2)
+    scales = pool.scales(features, [size])
+    numbers = pool.levels([rois], scales)[0].tolist()
+    levels = [pool.featmap_names[number] for number in numbers]
+    seen, places = [], []
+    for roi, number, level in zip(rois, numbers, levels, strict=True):
+        searched = pool.searched_level(level)
+        maps = support_features[searched]
+        sight = pool.extractor.sight(
+            features[level], [roi[None]], scales[number], pack_support(maps)
+        )
+        cells, width = sight.cells[:, 0], maps.shape[-1]
+        stride = 1 / scales[pool.featmap_names.index(searched)]
+        places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
+        seen.append(sight)
+    return FrameExplanation(
+        target=target,
+        boxes=boxes.cpu(),
+        levels=tuple(levels),
+        searched_levels=tuple(map(pool.searched_level, levels)),
+        support=frames,
+        points=torch.stack(places).cpu(),
+        similarities=torch.stack([sight.similarities[:, 0] for sight in seen]).cpu(),
+        weights=torch.stack([sight.weights[:, 0] for sight in seen]).cpu(),
+    )
+
+
 def explain(
     predictor: Predictor,
     reader: VideoReader,
@@ -56,10 +153,8 @@ def explain(
 ) -> Explanation:
     """Explains one RoI position in the manner of the paper's Fig. 6.
 
-    Of a feature pyramid that level is explained which the proposal is pooled from.
-
     Args:
-        predictor: A model with Temporal RoI Align.
+        predictor: See `explain_frame`.
         reader: The video.
         frame: Index of the target frame.
         box: Tensor[4], the proposal in source pixels.
@@ -67,53 +162,30 @@ def explain(
         support: Which support frames to show; the target itself is left out.
 
     Raises:
-        TrovidError: If the model has no Temporal RoI Align; or there is no such frame, box or
-            position, or no support frame.
+        TrovidError: See `explain_frame`; or there is no such position.
     """
-    pool = _pool(predictor)
-    row, column = _position(position, pool.output_size)
-    _check_frame(reader, frame)
-    sampling = SupportSampling.parse(support)
-    indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
-    if not indices:
-        raise TrovidError(
-            f"{reader.source}: {support} gives frame {frame} no support frame: "
-            "choose more of them, or a longer video"
-        )
-    frames = reader.read(indices)
-    (target,) = reader.read([frame])
-    _check_box(box, target)
+    row, column = checked_position(position, predictor)
+    whole = explain_frame(predictor, reader, frame=frame, boxes=box[None], support=support)
+    return position_of(whole, 0, row, column)
 
-    images, size = predictor.input([target])
-    features = predictor.detector.backbone(images)
-    source = target.image.shape[:2]
-    scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
-    rois = [(box.to(images.device) * scale.repeat(2))[None]]
-    scales = pool.scales(features, [size])
-    number = int(pool.levels(rois, scales)[0])
-    level = pool.featmap_names[number]
-    searched = pool.searched_level(level)
-    support_images, _ = predictor.input(frames)
-    maps = predictor.detector.backbone(support_images)[searched]
-    stride = 1 / scales[pool.featmap_names.index(searched)]
-    seen = pool.extractor.sight(features[level], rois, scales[number], pack_support(maps))
-    rows, columns = pool.output_size
-    best = seen.cells[:, 0, row, column]
-    places = torch.stack([best % maps.shape[-1], best // maps.shape[-1]], 1)
+
+def position_of(whole: FrameExplanation, proposal: int, row: int, column: int) -> Explanation:
+    """One position of one proposal, its weights averaged over the groups of channels."""
+    box, (rows, columns) = whole.boxes[proposal], whole.weights.shape[-2:]
     return Explanation(
-        level=level,
-        searched_level=searched,
-        target=target,
+        level=whole.levels[proposal],
+        searched_level=whole.searched_levels[proposal],
+        target=whole.target,
         box=box,
         cell=_cell(box, row, column, rows, columns),
-        support=frames,
-        points=((places + 0.5) * stride / scale).cpu(),
-        similarities=seen.similarities[:, 0, row, column].cpu(),
-        weights=seen.weights[:, 0, row, column].cpu(),
+        support=whole.support,
+        points=whole.points[proposal, :, 0, row, column],
+        similarities=whole.similarities[proposal, :, 0, row, column],
+        weights=whole.weights[proposal, :, :, row, column].mean(1),
     )
 
 
-def surest_detection(
+def detections_of(
     predictor: Predictor,
     reader: VideoReader,
     *,
@@ -121,7 +193,7 @@ def surest_detection(
     score: float,
     classes: tuple[str, ...] | None = None,
 ) -> Detections:
-    """The detection of highest score in one frame, alone.
+    """The detections of one frame, best first.
 
     Args:
         predictor: The model.
@@ -140,7 +212,7 @@ def surest_detection(
             f"{reader.source}: nothing of score {score} or more in frame {frame}; "
             "lower `score`, choose another `frame`, or give `box`"
         )
-    return found[0]
+    return found
 
 
 def _check_frame(reader: VideoReader, frame: int) -> None:
@@ -161,8 +233,13 @@ def _pool(predictor: Predictor) -> LevelPooler:
     return pool
 
 
-def _position(position: tuple[int, int] | None, grid: tuple[int, int]) -> tuple[int, int]:
-    rows, columns = grid
+def checked_position(position: tuple[int, int] | None, predictor: Predictor) -> tuple[int, int]:
+    """Row and column in the RoI grid, its middle for None.
+
+    Raises:
+        TrovidError: If there is no such position.
+    """
+    rows, columns = _pool(predictor).output_size
     row, column = position or (rows // 2, columns // 2)
     if not (0 <= row < rows and 0 <= column < columns):
         raise TrovidError(

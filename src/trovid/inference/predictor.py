@@ -7,14 +7,15 @@ import logging
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
+from trovid.inference.identities import video_tracker
+from trovid.inference.notice import Notice
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.inference.runtime.execution import (
@@ -27,12 +28,15 @@ from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
-from trovid.recipes import Recipe, TorchvisionModelRecipe, TrainingFreeRecipe
-from trovid.structures import DetectOptions
+from trovid.inference.together import detect_together
+from trovid.recipes import Recipe, TorchvisionModelRecipe
+from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
 from trovid.video.transforms import make_transform
-from trovid.zoo.published import model_file
-from trovid.zoo.weights import ModelCard, load_weights
+from trovid.zoo.weights import ModelCard
+
+if TYPE_CHECKING:
+    from trovid.inference.explanation import FrameExplanation
 
 PIXELS_AT_A_TIME = {"cpu": 2**20, "gpu": 2**23}
 """Of support frames that go through the backbone together; a bound on memory."""
@@ -42,61 +46,7 @@ LESS_MEMORY = (
     "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
     "of smaller image size; `device` cpu uses the computer's own memory"
 )
-KNOWS_SYNTHVID_ALONE = (
-    "%s knows the %d pictograms of SynthVID and nothing else: what it finds in other videos means "
-    "nothing; take another `model` (`trovid models` lists those for real videos), or train one on "
-    "your own labels (`trovid train`)"
-)
 log = logging.getLogger("trovid")
-
-
-def load(
-    name_or_path: str | Path,
-    *,
-    device: str = "auto",
-    precision: str = "float32",
-    compile: bool = False,
-    deterministic: bool = False,
-    temporal: Literal["training-free"] | TrainingFreeRecipe | None = None,
-) -> Predictor:
-    """A trained model, ready for videos.
-
-    Args:
-        name_or_path: Name of an embedded model (`synthvid-selsa-troi`, ...), of published weights
-            (`selsa-troi-r101-vid`, ...: downloaded once, verified and converted), or a weights
-            file.
-        device: "auto" (the GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
-        precision: Of the backbone's later convolutions and of the first fully connected layer:
-            "float32", "bf16", or "fp16" on a GPU; the rest is computed in float32.
-        compile: Whether torch.compile makes the backbone and the RPN's head, at the first frame of
-            each size: slow then, faster afterwards.
-        deterministic: Whether only deterministic algorithms are used, so that another run on the
-            same machine gives the same numbers, also on a GPU.
-        temporal: "training-free", or its recipe, for Temporal RoI Align without trained weights,
-            whatever the model takes from support frames otherwise.
-
-    Raises:
-        TrovidError: If there is no such model, or the file or the device cannot be used.
-
-    Example:
-        >>> model = load("synthvid-selsa-troi")
-        >>> model.class_names[:3]
-        ('aeroplane', 'anchor', 'club')
-    """
-    path = model_file(name_or_path)
-    if temporal == "training-free":
-        temporal = TrainingFreeRecipe()
-    detector, card = load_weights(path, temporal=temporal)
-    return Predictor(
-        detector,
-        card.recipe,
-        name=path.stem if temporal is None else f"{path.stem} ({temporal.name})",
-        card=card,
-        device=device,
-        precision=precision,
-        compile=compile,
-        deterministic=deterministic,
-    )
 
 
 class Predictor:
@@ -150,7 +100,7 @@ class Predictor:
         self.recipe = recipe
         self.card = card
         self.transform = make_transform(**dataclasses.asdict(recipe.image))
-        self._knows_synthvid_alone = _trained_on_synthvid(card)
+        self.notice = Notice(self.name, len(self.class_names), card)
 
     @property
     def usual_score(self) -> float:
@@ -216,10 +166,29 @@ class Predictor:
         else:
             given = support
         wanted = self.options(options, **changes)
-        for frame, own, found in self.session(source, wanted, frames=frames, support=given):
+        for target in self.session(source, wanted, frames=frames, support=given):
+            found = target.found
             if found is None:
-                (found,) = self.detect_frames([frame], [own], wanted)
-            yield frame, found
+                (found,) = self.detect_frames([target.frame], [target.support], wanted)
+            yield target.frame, target.identified(found)
+
+    def segment(
+        self,
+        source: Any,
+        *,
+        frames: Sequence[int] | None = None,
+        options: DetectOptions | None = None,
+        **changes: Any,
+    ) -> Generator[Detections]:
+        """The detections of a video with masks and identities, frame after frame.
+
+        Arguments and errors are those of `detect`, and a model without a mask head is one too.
+        Identities are found by the track head, or where there is none by the overlap of boxes.
+
+        Yields:
+            Detections with `masks` and `track_ids`.
+        """
+        return self.detect(source, frames=frames, options=self.segmenting(options, **changes))
 
     def detect_together(
         self,
@@ -247,26 +216,7 @@ class Predictor:
         Raises:
             TrovidError: If a class is unknown, a source cannot be read, or memory is short.
         """
-        each = frames if frames is not None else [None] * len(sources)
-        if len(each) != len(sources):
-            raise ValueError(
-                f"`frames` must have an entry a video ({len(sources)}), but has {len(each)}"
-            )
-        wanted = self.options(options, **changes)
-        batcher = self.batcher(wanted)
-        running = {
-            number: self.session(source, wanted, frames=own)
-            for number, (source, own) in enumerate(zip(sources, each, strict=True))
-        }
-        while running:
-            numbers, videos = list(running), list(running.values())
-            for number, turn in zip(numbers, batcher.next_frames(videos), strict=True):
-                if turn is None:
-                    del running[number]
-                elif isinstance(turn, Exception):
-                    raise turn
-                else:
-                    yield number, turn[1]
+        return detect_together(self, sources, frames, self.options(options, **changes))
 
     def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
         """The options in force: those given, the recipe's where they are None.
@@ -281,7 +231,17 @@ class Predictor:
                 raise TrovidError(
                     f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
                 )
+        if chosen.masks and not self.detector.segments:
+            raise TrovidError(
+                f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"
+            )
         return chosen.resolved(self.recipe.inference)
+
+    def segmenting(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
+        """As `options`, with masks, and with identities by what the model has."""
+        chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        usual = "embedding" if self.detector.embeds else "iou"
+        return self.options(chosen, masks=True, track=chosen.track or usual)
 
     def session(
         self,
@@ -290,6 +250,7 @@ class Predictor:
         *,
         frames: Sequence[int] | None = None,
         support: Support | None = None,
+        earlier: Sequence[Detections] = (),
     ) -> Iterator[Target]:
         """The target frames of a video, each with its Support.
 
@@ -298,13 +259,19 @@ class Predictor:
             options: Resolved (`options`).
             frames: See `detect`.
             support: Serves every frame in place of the video's own.
+            earlier: What an interrupted run has found in the frames before, so that the identities
+                go on. The last of them are looked at once more.
         """
-        self.say_what_it_knows(source)
+        self.notice.say(source)
+        tracker = video_tracker(self, source, options, earlier) if options.track else None
         if options.seq_nms:
             reader = source if isinstance(source, VideoReader) else open_video(source)
-            looked_at = dataclasses.replace(options, seq_nms=False, selection="candidates")
+            looked_at = dataclasses.replace(
+                options, seq_nms=False, track=None, selection="candidates"
+            )
             looks = self.run(reader, frames=frames, options=looked_at, support=support)
-            return along_sequences(reader, (found for _, found in looks), options)
+            along = along_sequences(reader, (found for _, found in looks), options)
+            return (target._replace(tracker=tracker) for target in along)
         return VideoSession(
             source,
             encode=self.encode,
@@ -312,7 +279,15 @@ class Predictor:
             frames=frames,
             support=support,
             single_frames=not self.detector.uses_support,
+            tracker=tracker,
         )
+
+    def explain(self, source: Any, **wanted: Any) -> FrameExplanation:
+        """What RoI positions found in support frames, as arrays; see `explain_frame`."""
+        from trovid.inference.explanation import explain_frame
+
+        reader = source if isinstance(source, VideoReader) else open_video(source)
+        return explain_frame(self, reader, **wanted)
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
         """Looks at the frames of several sessions together, with resolved options."""
@@ -320,20 +295,6 @@ class Predictor:
             lambda frames, supports: self.detect_frames(frames, supports, options),
             lambda frame: self.transform.size(*frame.image.shape[:2]),
         )
-
-    def say_what_it_knows(self, source: Any) -> None:
-        """Says once, through the log, that a model knows SynthVID alone, if this is another video.
-
-        Args:
-            source: See `detect`.
-        """
-        if not self._knows_synthvid_alone:
-            return
-        from trovid.datasets.synthvid.recognition import is_clip
-
-        if not is_clip(getattr(source, "source", source)):
-            self._knows_synthvid_alone = False
-            log.warning(KNOWS_SYNTHVID_ALONE, self.name, len(self.class_names))
 
     @torch.inference_mode()
     def detect_frames(
@@ -403,8 +364,3 @@ class Predictor:
             if is_short_memory(error):
                 raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
             raise
-
-
-def _trained_on_synthvid(card: ModelCard | None) -> bool:
-    data = {} if card is None else card.facts.get("data", {})
-    return isinstance(data, dict) and data.get("name") == "SynthVID"

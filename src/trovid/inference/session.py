@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from trovid.detectors.contract import Support
 from trovid.errors import OptionError
 from trovid.structures import DetectOptions, SupportSampling
+from trovid.tracking import Tracker
 from trovid.video.opening import Frame, VideoReader, as_frames, open_video
 
 ENDLESS = range(2**62)
@@ -23,11 +24,17 @@ class Target(NamedTuple):
         frame: The frame.
         support: The Support of its video; None for none.
         found: What was found in it already; None where the detector has still to look.
+        tracker: Remembers the objects of its video; None where no identities are wanted.
     """
 
     frame: Frame
     support: Any = None
     found: Any = None
+    tracker: Tracker | None = None
+
+    def identified(self, found: Any) -> Any:
+        """What was found, with identities where they are wanted; to be called once a frame."""
+        return found if self.tracker is None else self.tracker.update(found)
 
 
 class VideoSession(Iterator[Target]):
@@ -41,7 +48,7 @@ class VideoSession(Iterator[Target]):
     frame: they are encoded together.
 
     The next target frame is only asked for when the last one was looked at, so that a Support
-    which is carried on from frame to frame can be carried on here.
+    which is carried on from frame to frame can be carried on here, as the memory of its objects is.
 
     Args:
         source: The video, see `trovid.video.open_video`; with `online` also an iterable of frames
@@ -52,6 +59,7 @@ class VideoSession(Iterator[Target]):
             and stride.
         support: Serves every target frame in place of the video's own support frames.
         single_frames: Whether there are no support frames.
+        tracker: Remembers the objects of the video; None where no identities are wanted.
 
     Raises:
         OptionError: By the first frame, if no frame lies in the time asked for.
@@ -66,6 +74,7 @@ class VideoSession(Iterator[Target]):
         frames: Sequence[int] | None = None,
         support: Support | None = None,
         single_frames: bool = False,
+        tracker: Tracker | None = None,
     ) -> None:
         assert options.support is not None
         sampling = SupportSampling.parse(options.support)
@@ -81,6 +90,7 @@ class VideoSession(Iterator[Target]):
         self._encoded: dict[int, Support] = {}
         self._indices: list[int] = []
         self._support = support
+        self._tracker = tracker
         self._turns = self._turns_of(source, frames)
 
     @property
@@ -90,7 +100,7 @@ class VideoSession(Iterator[Target]):
 
     def __next__(self) -> Target:
         frame, known = next(self._turns)
-        return Target(frame, self._support_of(frame.index, known))
+        return Target(frame, self._support_of(frame.index, known), tracker=self._tracker)
 
     def _turns_of(self, source: Any, frames: Sequence[int] | None) -> Iterator[tuple[Frame, int]]:
         """Each target frame with the number of frames that are known by then."""

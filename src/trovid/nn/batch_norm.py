@@ -13,6 +13,16 @@ def keep_statistics(module: nn.Module) -> None:
             part.eval()
 
 
+class FixedStatistics(nn.Sequential):
+    """Layers whose BatchNorm keeps its statistics in training too."""
+
+    def train(self, mode: bool = True) -> FixedStatistics:
+        """Training mode, apart from BatchNorm."""
+        super().train(mode)
+        keep_statistics(self)
+        return self
+
+
 def fold_batch_norm(module: nn.Module) -> None:
     """Puts each BatchNorm into the convolution that stands just before it in the same module.
 

@@ -116,6 +116,16 @@ class BoxHead(nn.Module):
             Logits Tensor[R, num_classes + 1], background last, and deltas Tensor[R, 4] or
             Tensor[R, 4 * num_classes], both float32.
         """
+        x = self.features(roi_features, counts, support)
+        return self.logits(x), self.deltas(x)
+
+    def features(
+        self,
+        roi_features: Tensor,
+        counts: Sequence[int],
+        support: Sequence[SupportEmbedding | None] | None = None,
+    ) -> Tensor:
+        """What the last FC layer makes of every RoI, Tensor[R, D]; arguments as `forward`'s."""
         x = self.convolutions(roi_features)
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -129,7 +139,11 @@ class BoxHead(nn.Module):
                     ]
                 )
             x = F.relu(x)
-        return self.logits(x), self.box_deltas(x).float()
+        return x
+
+    def deltas(self, x: Tensor) -> Tensor:
+        """Tensor[R, D] of the last layer to deltas Tensor[R, 4] or Tensor[R, 4 * K], float32."""
+        return self.box_deltas(x).float()
 
     def logits(self, x: Tensor) -> Tensor:
         """Tensor[R, D] of the last layer to class logits Tensor[R, num_classes + 1], float32."""
@@ -245,6 +259,14 @@ def select_boxes(
     Returns:
         Boxes Tensor[N, 4], scores Tensor[N] and labels Tensor[N], best first.
     """
+    _, *chosen = select_rois(boxes, class_scores, image_size, selection)
+    return chosen[0], chosen[1], chosen[2]
+
+
+def select_rois(
+    boxes: Tensor, class_scores: Tensor, image_size: tuple[int, int], selection: Selection
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As `select_boxes`, behind the RoI of each detection, Tensor[N]."""
     assert selection.score is not None
     assert selection.nms is not None
     roi, label = (class_scores > selection.score).nonzero(as_tuple=True)
@@ -252,10 +274,10 @@ def select_boxes(
     column = label if boxes.shape[1] > 1 else torch.zeros_like(label)
     chosen = clip_boxes_to_image(boxes[roi, column], image_size)
     finite = chosen.isfinite().all(1)  # with weights of huge values a box may be none
-    chosen, scores, label = chosen[finite], scores[finite], label[finite]
+    roi, chosen, scores, label = roi[finite], chosen[finite], scores[finite], label[finite]
     group = torch.zeros_like(label) if selection.class_agnostic_nms else label
     keep = suppress(chosen, scores, group, selection.nms, image_size)[: selection.max_detections]
-    return chosen[keep], scores[keep], label[keep]
+    return roi[keep], chosen[keep], scores[keep], label[keep]
 
 
 def without_small_boxes(

@@ -48,6 +48,8 @@ class Anchors:
         sizes: For each level the anchors' side lengths in pixels.
         aspect_ratios: Height over width of the anchors, for all levels, or for each level a list.
         rounded: Whether half the sides are rounded to whole pixels, as in torchvision.
+        strides: For each level the pixels from place to place; None for the image's sides over the
+            map's, rounded down, as in torchvision.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Anchors:
         aspect_ratios: Sequence[float] | Sequence[Sequence[float]],
         *,
         rounded: bool = True,
+        strides: Sequence[int] | None = None,
     ) -> None:
         self.rounded = rounded
+        self.strides = strides or [None] * len(sizes)
         ratios = [own for own in aspect_ratios if isinstance(own, int | float)]
         each = [own for own in aspect_ratios if not isinstance(own, int | float)]
         self.shapes = list(zip(sizes, each or [ratios] * len(sizes), strict=True))
@@ -72,8 +76,8 @@ class Anchors:
         """
         return torch.cat(
             [
-                self._of_level(level, image_size, *shapes)
-                for level, shapes in zip(levels, self.shapes, strict=True)
+                self._of_level(level, image_size, stride, *shapes)
+                for level, stride, shapes in zip(levels, self.strides, self.shapes, strict=True)
             ]
         )
 
@@ -81,13 +85,15 @@ class Anchors:
         self,
         level: Tensor,
         image_size: tuple[int, int],
+        stride: int | None,
         sizes: Sequence[int],
         aspect_ratios: Sequence[float],
     ) -> Tensor:
         (height, width), device = level.shape[-2:], level.device
+        down, right = stride or image_size[0] // height, stride or image_size[1] // width
         y, x = torch.meshgrid(
-            torch.arange(height, dtype=torch.int32, device=device) * (image_size[0] // height),
-            torch.arange(width, dtype=torch.int32, device=device) * (image_size[1] // width),
+            torch.arange(height, dtype=torch.int32, device=device) * down,
+            torch.arange(width, dtype=torch.int32, device=device) * right,
             indexing="ij",
         )
         places = torch.stack([x, y, x, y], 2).view(-1, 1, 4)
@@ -125,6 +131,7 @@ class ProposalNetwork(nn.Module):
             any anchor.
         smooth_l1_beta: Where the box loss goes from square to linear.
         lowest_score: Objectness in 0..1 that a proposal must reach.
+        strides: See Anchors.
     """
 
     def __init__(
@@ -147,6 +154,7 @@ class ProposalNetwork(nn.Module):
         allowed_border: int | None = None,
         smooth_l1_beta: float = 1 / 9,
         lowest_score: float = 0.0,
+        strides: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if len(levels) != len(anchor_sizes):
@@ -154,7 +162,9 @@ class ProposalNetwork(nn.Module):
                 f"`anchor_sizes` must have a list for each of the levels {list(levels)}, "
                 f"but has {len(anchor_sizes)}"
             )
-        self.anchors = Anchors(anchor_sizes, aspect_ratios, rounded=rounded_anchors)
+        self.anchors = Anchors(
+            anchor_sizes, aspect_ratios, rounded=rounded_anchors, strides=strides
+        )
         self.head = FullPrecisionRPNHead(in_channels, self.anchors.per_place, channels)
         self.box_coder = BoxCoder()
         self.loss = AnchorLoss(

@@ -1,12 +1,18 @@
 """Recipes: everything that makes a model, as typed values. Nothing here imports torch."""
 
+from trovid.recipes.backbone_schema import (
+    BackboneRecipe,
+    ResNetBackboneRecipe,
+    SmallBackboneRecipe,
+    TimmBackboneRecipe,
+)
 from trovid.recipes.changing import changed_recipe, differences, parse_changes
 from trovid.recipes.heads import with_temporal
+from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
     AggregationRecipe,
-    BackboneRecipe,
     BoxHeadRecipe,
     DeformableRecipe,
     ImageRecipe,
@@ -14,13 +20,10 @@ from trovid.recipes.schema import (
     ModelRecipe,
     NonLocalRecipe,
     Recipe,
-    ResNetBackboneRecipe,
     RoIRecipe,
     RPNRecipe,
-    SmallBackboneRecipe,
     SupportRecipe,
     TemporalRecipe,
-    TimmBackboneRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
     TrainingFreeRecipe,
@@ -35,6 +38,7 @@ __all__ = [
     "DeformableRecipe",
     "ImageRecipe",
     "InferenceRecipe",
+    "MaskHeadRecipe",
     "ModelRecipe",
     "NonLocalRecipe",
     "RPNRecipe",
@@ -47,6 +51,8 @@ __all__ = [
     "TimmBackboneRecipe",
     "TorchvisionImageRecipe",
     "TorchvisionModelRecipe",
+    "TrackHeadRecipe",
+    "TrackingRecipe",
     "TrainingFreeRecipe",
     "TrainingRecipe",
     "changed_recipe",

@@ -117,13 +117,14 @@ RECIPES = {
     ),
     "coco-mobilenet-v3-320-fpn": mobilenet_320,
     "coco-mask-r50-fpn": lambda: other(
-        "coco-mask-r50-fpn", "maskrcnn_resnet50_fpn", "The boxes of Mask R-CNN R50-FPN"
+        "coco-mask-r50-fpn", "maskrcnn_resnet50_fpn", "Mask R-CNN R50-FPN", masks=True
     ),
     "coco-mask-r50-fpn-v2": lambda: other(
         "coco-mask-r50-fpn-v2",
         "maskrcnn_resnet50_fpn_v2",
-        "The boxes of Mask R-CNN R50-FPN v2",
+        "Mask R-CNN R50-FPN v2",
         norm_eps=1e-5,
+        masks=True,
     ),
     "coco-person-r50-fpn": lambda: other(
         "coco-person-r50-fpn",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from trovid.recipes.backbone_schema import ResNetBackboneRecipe
 from trovid.recipes.heads import with_heads
 from trovid.recipes.schema import (
     AggregationRecipe,
@@ -15,7 +16,6 @@ from trovid.recipes.schema import (
     ModelRecipe,
     Origin,
     Recipe,
-    ResNetBackboneRecipe,
     RoIRecipe,
     RPNRecipe,
     TemporalRecipe,

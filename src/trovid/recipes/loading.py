@@ -7,13 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError, nearest, shortened
-from trovid.recipes import coco, imagenet_vid, own, synthvid
+from trovid.recipes import coco, imagenet_vid, own, synthvid, youtube_vis
 from trovid.recipes.bounded_yaml import LARGEST, read_values
 from trovid.recipes.ranges import check_recipe
 from trovid.recipes.schema import Origin, Recipe
 from trovid.recipes.typed_values import Reading, convert
 
-BUILT_IN = {**coco.RECIPES, **imagenet_vid.RECIPES, **own.RECIPES, **synthvid.RECIPES}
+BUILT_IN = {
+    **coco.RECIPES,
+    **imagenet_vid.RECIPES,
+    **own.RECIPES,
+    **synthvid.RECIPES,
+    **youtube_vis.RECIPES,
+}
 
 
 def recipe_names() -> list[str]:

@@ -11,64 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-
-@dataclass(frozen=True, kw_only=True)
-class SmallBackboneRecipe:
-    """A small residual network for small images on a CPU.
-
-    Attributes:
-        widths: stem (stride 2), stride 4, 8, 16
-        blocks: residual blocks of stride 4, 8, 16
-        out_channels: of the one map, stride 8
-        frozen_stages: not trained; 2: stem and stride 4
-    """
-
-    name: Literal["small"]
-    widths: tuple[int, int, int, int]
-    blocks: tuple[int, int, int]
-    out_channels: int
-    frozen_stages: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResNetBackboneRecipe:
-    """A ResNet or ResNeXt of torchvision.
-
-    Attributes:
-        levels: conv2 to conv5, finest first
-        reduction: width of each level after a 3x3 convolution with ReLU; 0: none
-        dilated: conv5 with stride 1 and dilation 2
-        frozen_stages: not trained; 2: stem and conv2
-        trained_norm: scale and shift of BatchNorm; the statistics never change
-    """
-
-    name: Literal["resnet18", "resnet50", "resnet101", "resnext101_64x4d"]
-    levels: tuple[str, ...]
-    reduction: tuple[int, ...]
-    dilated: bool
-    frozen_stages: int
-    trained_norm: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class TimmBackboneRecipe:
-    """A network of timm.
-
-    Attributes:
-        model: its name in timm
-        levels: names of timm's modules, finest first
-        reduction: width of each level after a 3x3 convolution with ReLU; 0: none
-        output_stride: of the last level, by dilation; null: the network's own
-    """
-
-    name: Literal["timm"]
-    model: str
-    levels: tuple[str, ...]
-    reduction: tuple[int, ...]
-    output_stride: int | None
-
-
-BackboneRecipe = SmallBackboneRecipe | ResNetBackboneRecipe | TimmBackboneRecipe
+from trovid.recipes.backbone_schema import BackboneRecipe
+from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +31,7 @@ class RPNRecipe:
         lowest_iou: of an object's best anchor
         allowed_border: pixels that anchors of the loss may lie outside; null: any
         smooth_l1_beta: where the box loss goes from square to linear
+        strides: pixels from anchor to anchor, one a level; null: by the maps' sizes
     """
 
     levels: tuple[str, ...] = ("0",)
@@ -104,6 +49,7 @@ class RPNRecipe:
     lowest_iou: float = 0.0
     allowed_border: int | None = None
     smooth_l1_beta: float = 1 / 9
+    strides: tuple[int, ...] | None = field(default=None, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +151,7 @@ class RoIRecipe:
         aligned: boxes shifted by half a pixel
         temporal: Temporal RoI Align, a rival (name: deformable, non-local), or training-free;
             null: RoIAlign
+        searched: level of the support frames that a proposal searches: own, or last, the coarsest
     """
 
     levels: tuple[str, ...]
@@ -212,6 +159,7 @@ class RoIRecipe:
     sampling_ratio: int
     aligned: bool = False
     temporal: SupportRecipe | None
+    searched: Literal["own", "last"] = field(default="own", metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +203,8 @@ class ModelRecipe:
 
     Attributes:
         aggregation: of whole maps over the support frames; null: none
+        mask_head: null: boxes alone
+        track_head: null: identities by other means
     """
 
     classes: tuple[str, ...]
@@ -263,6 +213,8 @@ class ModelRecipe:
     roi: RoIRecipe
     box_head: BoxHeadRecipe
     aggregation: AggregationRecipe | None = field(default=None, metadata={"since": "0.2"})
+    mask_head: MaskHeadRecipe | None = field(default=None, metadata={"since": "0.2"})
+    track_head: TrackHeadRecipe | None = field(default=None, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +230,7 @@ class TorchvisionModelRecipe:
         searched: level of the support frames that a proposal searches: own, or last, the coarsest
         temporal: Temporal RoI Align, a rival (name: deformable, non-local), or training-free;
             null: RoIAlign
+        masks: the mask head too, where the builder has one
     """
 
     name: Literal[
@@ -296,6 +249,7 @@ class TorchvisionModelRecipe:
     channels_last: bool = True
     searched: Literal["own", "last"]
     temporal: SupportRecipe | None
+    masks: bool = field(default=False, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -346,6 +300,7 @@ class InferenceRecipe:
         score: lowest of a detection
         nms: IoU above which the lower of two boxes goes
         max_detections: of a frame
+        tracking: identities by a track head; null: its own defaults
     """
 
     support: str
@@ -353,6 +308,7 @@ class InferenceRecipe:
     score: float = 0.05
     nms: float
     max_detections: int
+    tracking: TrackingRecipe | None = field(default=None, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,6 +329,7 @@ class TrainingRecipe:
         warmup_start: share of the learning rate that it rises from
         drops: steps from which it is a tenth; none: half a cosine
         clip_norm: bound of the gradients' norm
+        reference_window: frames around the target frame of which one trains the track head; 0: none
         own_data: the classes are the data's; it begins with the best weights at hand
         validate_every: steps from one validation on the way to the next; 0: at the end alone
         random: what the samples of the losses depend on: step, all of a step in order; clip, each
@@ -400,6 +357,7 @@ class TrainingRecipe:
     clip_norm: float
     colour_augmentation: bool
     bfloat16: bool
+    reference_window: int = field(default=0, metadata={"since": "0.2"})
     own_data: bool = field(default=False, metadata={"since": "0.2.0"})
     validate_every: int = field(default=0, metadata={"since": "0.2.0"})
     random: Literal["step", "clip"] = field(default="step", metadata={"since": "0.2.0"})

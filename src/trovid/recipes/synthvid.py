@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from trovid.recipes.backbone_schema import SmallBackboneRecipe
 from trovid.recipes.heads import with_heads
+from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe
 from trovid.recipes.schema import (
     AggregationRecipe,
     BoxHeadRecipe,
@@ -17,7 +19,6 @@ from trovid.recipes.schema import (
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    SmallBackboneRecipe,
     TemporalRecipe,
     TrainingRecipe,
 )
@@ -118,6 +119,28 @@ def variant(name: str, own: Variant) -> Recipe:
     return with_heads(single(), name, title=title, temporal=own.temporal)
 
 
+def masktrack() -> Recipe:
+    """MaskTrack R-CNN: masks, and embeddings that tell the objects of a clip apart."""
+    base = single()
+    return replace(
+        base,
+        name="synthvid-masktrack",
+        model=replace(
+            base.model,
+            mask_head=MaskHeadRecipe(
+                output_size=14, channels=64, convolutions=2, class_agnostic=True
+            ),
+            track_head=TrackHeadRecipe(output_size=7, hidden=(128, 128), samples=16),
+        ),
+        training=replace(base.training, steps=1200, reference_window=100),
+        origin=Origin(
+            title="SynthVID: MaskTrack R-CNN",
+            base=base,
+            remarks={"training.reference_window": "another of the clip's target frames"},
+        ),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "synthvid-start": start,
     "synthvid-single": single,
@@ -142,5 +165,19 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         f"synthvid-single-{end}": partial(variant, f"synthvid-single-{end}", own)
         for end, own in variants(TEMPORAL, hidden=192).items()
     },
+    "synthvid-masktrack": masktrack,
+    "synthvid-masktrack-troi": lambda: with_heads(
+        masktrack(),
+        "synthvid-masktrack-troi",
+        title="SynthVID: MaskTrack R-CNN with Temporal RoI Align",
+        temporal=TEMPORAL,
+    ),
+    "synthvid-masktrack-selsa-troi": lambda: with_heads(
+        masktrack(),
+        "synthvid-masktrack-selsa-troi",
+        title="SynthVID: MaskTrack R-CNN with SELSA and Temporal RoI Align",
+        temporal=TEMPORAL,
+        selsa_heads=8,
+    ),
 }
 """Name and function of each."""

@@ -64,6 +64,7 @@ class Batch:
         load: Gives the model; called once, after the inputs were found to be readable.
         options: What is asked for.
         out: Folder of the results.
+        segment: Whether masks and identities are wanted, as `Predictor.segment` gives them.
         kinds: The files to write (keys of `SINKS`).
         pictures: How pictures are drawn.
         overwrite: Whether results that exist are replaced.
@@ -78,6 +79,7 @@ class Batch:
     load: Callable[[], Predictor]
     options: DetectOptions
     out: Path
+    segment: bool = False
     kinds: Collection[str] = ("json",)
     pictures: Pictures = field(default_factory=Pictures)
     overwrite: bool = False
@@ -123,7 +125,8 @@ class Batch:
         usual = self.options
         if usual.score is None:
             usual = replace(usual, score=predictor.usual_score)
-        options = predictor.options(usual)
+        segmenting = predictor.segmenting if self.segment else predictor.options
+        options = segmenting(usual)
         self._make_folder()
         head = results_head(predictor, options)
         subjects = [

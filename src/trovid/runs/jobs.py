@@ -22,6 +22,8 @@ ENDINGS = {
     "coco": ".coco.json",
     "sheet": ".png",
     "parquet": ".parquet",
+    "youtube-vis": ".youtube-vis.json",
+    "masks": "-masks",
     "json": ".json",
 }
 

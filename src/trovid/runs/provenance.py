@@ -14,6 +14,8 @@ from trovid.structures import DetectOptions
 
 UNSTATED_OPTIONS = ("target_among_support", "selection")
 """Options that the command line does not have: results of before do not state them."""
+STATED_WHERE_USED = ("masks", "track")
+"""Later options: results of before do not state them either."""
 
 
 def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]:
@@ -26,6 +28,9 @@ def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]
     from importlib.metadata import version
 
     stated = {k: v for k, v in asdict(options).items() if k not in UNSTATED_OPTIONS}
+    for name in STATED_WHERE_USED:
+        if not stated[name]:
+            del stated[name]
     if options.classes is not None:
         stated["classes"] = list(options.classes)
     return {

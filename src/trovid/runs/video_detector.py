@@ -7,7 +7,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from trovid.errors import TrovidError
-from trovid.inference.predictor import Predictor, load
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
 from trovid.runs.parquet.rows import arrow, detection_table, schema
 from trovid.runs.places import Place, is_store
 from trovid.runs.provenance import results_head

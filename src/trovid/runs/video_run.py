@@ -113,7 +113,7 @@ class VideoRun:
         if self.outcome.frames < len(earlier):
             self.outcome.complete, self._ended = False, True
         source = self._clock if self._options.online else self._source
-        self.targets = predictor.session(source, self._options, frames=frames)
+        self.targets = predictor.session(source, self._options, frames=frames, earlier=earlier)
         self._tick = self._open.enter_context(progress)
 
     @property

@@ -35,6 +35,10 @@ class DetectOptions:
         start: Seconds of the video before the first target frame.
         end: Seconds of the video at which no more frames are taken; None for its end.
         stride: Every how many frames is a target frame.
+        masks: Whether each detection gets its mask, where the detector has a mask head.
+        track: Whether detections get identities: "iou", by the overlap of boxes from frame to
+            frame; "embedding", by what the track head says of them, or else by the cosine of the
+            box head's last layer (`trovid.tracking`); None for none.
         selection: "detections", or "candidates": all boxes with the scores of all classes.
 
     Raises:
@@ -55,6 +59,8 @@ class DetectOptions:
     start: float = 0.0
     end: float | None = None
     stride: int = 1
+    masks: bool = False
+    track: Literal["iou", "embedding"] | None = None
     selection: Literal["detections", "candidates"] = "detections"
 
     def __post_init__(self) -> None:
@@ -74,6 +80,16 @@ class DetectOptions:
             raise OptionError("`seq_nms` needs the whole video, `online` has not: give one of them")
         if self.seq_nms and self.selection == "candidates":
             raise OptionError("`seq_nms` selects: leave it out where `selection` is 'candidates'")
+        if self.track not in (None, "iou", "embedding"):
+            raise OptionError(f"`track` must be 'iou' or 'embedding', but is {self.track!r}")
+        for name in ("masks", "track"):
+            if getattr(self, name) and self.selection == "candidates":
+                raise OptionError(f"`{name}` needs chosen boxes: leave it out of 'candidates'")
+        if self.seq_nms and (self.masks or self.track == "embedding"):
+            raise OptionError(
+                "`seq_nms` chooses boxes when their features are gone: it goes with `track` 'iou' "
+                "alone, and without `masks`"
+            )
         if not self.start >= 0:
             raise OptionError(f"`start` must not be negative, but is {self.start}")
         if self.end is not None and not self.end > self.start:

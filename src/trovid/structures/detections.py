@@ -35,6 +35,7 @@ class Detections:
         image_size: Height and width of the source frame in pixels.
         track_ids: Optional Tensor[N] of integers.
         masks: Optional, N masks of the source frame.
+        embeddings: Optional Tensor[N, D], what tells the objects apart (a track head's output).
 
     Raises:
         TypeError: If `boxes` is no tensor or `masks` are no Masks.
@@ -50,10 +51,11 @@ class Detections:
     image_size: tuple[int, int] = (0, 0)
     track_ids: Tensor | None = None
     masks: Masks | None = None
+    embeddings: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_boxes(self.boxes)
-        for name in ("scores", "labels", "track_ids"):
+        for name in ("scores", "labels", "track_ids", "embeddings"):
             value = getattr(self, name)
             if value is not None:
                 check_tensor(value, name)
@@ -108,6 +110,7 @@ class Detections:
             labels=self.labels[chosen],
             track_ids=None if self.track_ids is None else self.track_ids[chosen],
             masks=None if self.masks is None else self.masks[chosen],
+            embeddings=None if self.embeddings is None else self.embeddings[chosen],
         )
 
     def scaled(self, image_size: tuple[int, int]) -> Self:
@@ -125,7 +128,7 @@ class Detections:
 
     def cpu(self) -> Self:
         """The same on the CPU."""
-        tensors = ("boxes", "scores", "labels", "track_ids")
+        tensors = ("boxes", "scores", "labels", "track_ids", "embeddings")
         own = {name: getattr(self, name) for name in tensors}
         return replace(
             self, **{name: value.cpu() for name, value in own.items() if value is not None}

@@ -81,7 +81,7 @@ class Tracks:
         scores: list[list[float]] = []
         parts: list[tuple[NDArray[np.int64], Shapes]] = []
         for frame in frames:
-            rows, own = _identities(frame, masks)
+            rows, own = sure_identities(frame, masks=masks)
             for row, track in zip(rows, own, strict=True):
                 if numbers.setdefault(track, len(numbers)) == len(votes):
                     votes.append({})
@@ -167,8 +167,16 @@ def shape_iou(first: Shapes, second: Shapes) -> NDArray[np.float64]:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def _identities(frame: Detections, masks: bool) -> tuple[list[int], list[int]]:
-    """Rows of the detections that stay, and their identities; each identity once."""
+def sure_identities(frame: Detections, *, masks: bool = False) -> tuple[list[int], list[int]]:
+    """Rows of a frame's detections and their identities, each identity once: the surest.
+
+    Args:
+        frame: The detections.
+        masks: Whether masks are wanted.
+
+    Raises:
+        TrovidError: If they have no `track_ids`, or no masks where those are wanted.
+    """
     if not len(frame):
         return [], []
     if frame.track_ids is None:

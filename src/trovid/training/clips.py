@@ -6,23 +6,30 @@ import bisect
 import hashlib
 import itertools
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.recipes import TrainingRecipe
-from trovid.structures import TrainingBatch, Video
+from trovid.structures import GroundTruth, TrainingBatch, Video
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, permute_colours, skip_colours
+
+_OF_TARGETS = (
+    *("boxes", "labels", "instance_ids", "ignored", "seeds"),
+    *("reference_boxes", "reference_ids"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +42,12 @@ class DrawnClips:
         targets_per_clip: See TrainingBatch.
         boxes: For each target frame [N, 4], in pixels of the resized frame.
         labels: For each target frame [N].
+        instance_ids: For each target frame [N].
         colours: Source of chance for the exchange of colours; None for none.
+        masks: For each target frame bool [N, height, width] of the resized frame; None for none.
+        references: See TrainingBatch.
+        reference_boxes: Of each reference frame [N, 4].
+        reference_ids: Of each reference frame [N].
         videos: For each clip the name of its video.
         ignored: For each target frame [M, 4], boxes of crowds and ignored objects.
         seeds: For each target frame a number of its own; () where all draw from one source.
@@ -46,46 +58,57 @@ class DrawnClips:
     targets_per_clip: int
     boxes: list[NDArray[np.float32]]
     labels: list[NDArray[np.int64]]
+    instance_ids: list[NDArray[np.int64]]
     colours: np.random.RandomState | None
-    videos: tuple[str, ...] = ()
-    ignored: tuple[NDArray[np.float32], ...] = ()
-    seeds: tuple[int, ...] = ()
+    masks: list[NDArray[np.bool_]] | None = None
+    references: list[int] = field(default_factory=list)
+    reference_boxes: list[NDArray[np.float32]] = field(default_factory=list)
+    reference_ids: list[NDArray[np.int64]] = field(default_factory=list)
+    videos: Sequence[str] = ()
+    ignored: list[NDArray[np.float32]] = field(default_factory=list)
+    seeds: Sequence[int] = ()
 
     def parts(self, count: int) -> list[DrawnClips]:
         """The clips in so many runs, which are to become batches in this order."""
-        clips, per = len(self.frames), self.targets_per_clip
-        runs = [(k * clips // count, (k + 1) * clips // count) for k in range(count)]
-        return [
-            replace(
-                self,
-                frames=self.frames[first:end],
-                frame_indices=self.frame_indices[first:end],
-                boxes=self.boxes[first * per : end * per],
-                labels=self.labels[first * per : end * per],
-                videos=self.videos[first:end],
-                ignored=self.ignored[first * per : end * per],
-                seeds=self.seeds[first * per : end * per],
-            )
-            for first, end in runs
-        ]
+        clips = len(self.frames)
+        return [self._run(k * clips // count, (k + 1) * clips // count) for k in range(count)]
+
+    def _run(self, first: int, end: int) -> DrawnClips:
+        targets = slice(first * self.targets_per_clip, end * self.targets_per_clip)
+        before = sum(map(len, self.frames[:first]))
+        return replace(
+            self,
+            frames=self.frames[first:end],
+            frame_indices=self.frame_indices[first:end],
+            videos=self.videos[first:end],
+            masks=None if self.masks is None else self.masks[targets],
+            references=[place - before for place in self.references[targets]],
+            **{name: getattr(self, name)[targets] for name in _OF_TARGETS},
+        )
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
-        targets = [
-            {
-                "boxes": torch.from_numpy(boxes).to(device),
-                "labels": torch.from_numpy(labels).to(device),
-            }
-            for boxes, labels in zip(self.boxes, self.labels, strict=True)
-        ]
+        columns = {"boxes": self.boxes, "labels": self.labels, "instance_ids": self.instance_ids}
+        targets = _rows(columns, device)
         for target, ignored in zip(targets, self.ignored, strict=False):
             if len(ignored):
                 target["ignored"] = torch.from_numpy(ignored).to(device)
         for target, seed in zip(targets, self.seeds, strict=False):
             target["seed"] = torch.tensor(seed)
-        sizes = [frames.shape[1:3] for frames in self.frames for _ in frames]
         images = self._images(transform, device)
-        return TrainingBatch(images, self.frame_indices, self.targets_per_clip, targets, sizes)
+        for target, masks in zip(targets, self.masks or (), strict=self.masks is not None):
+            height, width = images.shape[2] - masks.shape[1], images.shape[3] - masks.shape[2]
+            target["masks"] = F.pad(torch.from_numpy(masks).to(device), (0, width, 0, height))
+        known = {"boxes": self.reference_boxes, "instance_ids": self.reference_ids}
+        return TrainingBatch(
+            images,
+            self.frame_indices,
+            self.targets_per_clip,
+            targets,
+            [frames.shape[1:3] for frames in self.frames for _ in frames],
+            self.references,
+            _rows(known, device),
+        )
 
     def _images(self, transform: FrameTransform, device: torch.device | str) -> Tensor:
         """All frames in one tensor, filled frame by frame; zeros on the right and below."""
@@ -114,6 +137,7 @@ class TrainingClips:
         transform: Resizing and normalisation.
         cache: Folder for the resized frames (`ResizedFrames`).
         videos: How many of the videos are used; None for all.
+        masks: Whether the objects' masks are wanted too.
         room: Bytes that the cache may take (`ResizedFrames`).
         progress: Called with (videos done, videos in all) while the cache is filled.
 
@@ -121,7 +145,8 @@ class TrainingClips:
         digest: Another one for other data (`dataset_digest`).
 
     Raises:
-        TrovidError: If no video has a labelled frame, or one cannot be read.
+        TrovidError: If no video has a labelled frame, one cannot be read, or masks are wanted and
+            an object has none.
     """
 
     def __init__(
@@ -131,6 +156,7 @@ class TrainingClips:
         *,
         cache: Path,
         videos: int | None = None,
+        masks: bool = False,
         room: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -140,7 +166,15 @@ class TrainingClips:
         self.videos = [video for video in chosen if len(dataset.labelled_frames(video.name))]
         if not self.videos:
             raise TrovidError("no video of the training data has a labelled frame")
+        self.masks = masks
         names = [video.name for video in self.videos]
+        for name in names if masks else ():
+            codes = dataset.objects[dataset.rows(name)].masks
+            if codes is None or not all(codes):
+                raise TrovidError(
+                    f"{name}: masks are trained, but not every object of it has one: add them to "
+                    "the labels, or train a recipe without a mask head"
+                )
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
         self.digest = dataset_digest(dataset, names)
         self.frames = ResizedFrames(
@@ -164,12 +198,14 @@ class TrainingClips:
         rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
-        frames, indices, boxes, labels, names, ignored = [], [], [], [], [], []
+        frames, indices, names, parts = [], [], [], _Parts(self.masks)
         wanted = range(settings.batch) if share is None else share
         for number in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
             support = self._draw_support(video, target, settings, rng)
-            chosen = [target, *support]
+            others = self._references(video, target, support, settings, rng)
+            known = [target, *(others if per_clip == 1 else support)]
+            chosen = [*known, *(support if per_clip == 1 else ())]
             mirrored = settings.flip > 0 and rng.random() < settings.flip
             if number not in wanted:
                 if number < wanted.start:
@@ -178,22 +214,42 @@ class TrainingClips:
             clip = self.frames.read(video.name, chosen)
             names.append(video.name)
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
-            indices.append([target, *(~n if i == target else i for n, i in enumerate(support))])
+            indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
             size = (clip.shape[1], clip.shape[2])
-            for truth in self.dataset.ground_truth(video.name, frames=chosen[:per_clip]):
-                scale = torch.tensor(size) / torch.tensor(truth.image_size)
-                every = truth.boxes * scale.flip(0).repeat(2)
-                if mirrored:
-                    every[:, [0, 2]] = size[1] - every[:, [2, 0]]
-                boxes.append(every[truth.counted].numpy())
-                labels.append(truth.labels[truth.counted].numpy())
-                ignored.append(every[~truth.counted].numpy())
+            truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+            first = sum(map(len, frames[:-1]))
+            parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
         first = wanted.start * per_clip
-        seeds = [_number(seed, step, first + k) for k in range(len(boxes))]
-        own_seeds = tuple(seeds) if settings.random == "clip" else ()
-        apart = (tuple(names), tuple(ignored), own_seeds)
-        return DrawnClips(frames, indices, per_clip, boxes, labels, source, *apart)
+        numbers = range(first, first + len(parts.boxes) if settings.random == "clip" else first)
+        seeds = [_number(seed, step, number) for number in numbers]
+        told = {"colours": source, "videos": names, "seeds": seeds, **vars(parts)}
+        return DrawnClips(frames, indices, per_clip, **told)
+
+    def _references(
+        self,
+        video: Video,
+        target: int,
+        support: list[int],
+        settings: TrainingRecipe,
+        rng: random.Random,
+    ) -> list[int]:
+        """For each target frame of a clip another one that its objects are matched with.
+
+        That is any labelled frame of the window, or another target frame of the clip where all are
+        target frames; the target frame itself where the video has no other.
+        """
+        window = settings.reference_window
+        if not window:
+            return []
+        if settings.mutual_support:
+            own = [target, *support]
+            pools = [[j for j in own if 0 < abs(i - j) <= window] or [i] for i in own]
+        else:
+            labelled = self.dataset.labelled_frames(video.name).tolist()
+            near = [j for j in labelled if 0 < abs(target - j) <= window]
+            pools = [[j for j in near if j not in support] or near or [target]]
+        return [pool[rng.randrange(len(pool))] for pool in pools]
 
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video, and one of its labelled frames."""
@@ -225,3 +281,79 @@ def _number(seed: int, step: int, index: int) -> int:
     """A number below 2**62 of seed, step and the target frame's index in the step."""
     digest = hashlib.sha256(f"{seed}:{step}:{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
+
+
+class _Parts:
+    """What is known of the objects of a step's clips, by the names of DrawnClips."""
+
+    def __init__(self, masks: bool) -> None:
+        self.boxes: list[NDArray[np.float32]] = []
+        self.labels: list[NDArray[np.int64]] = []
+        self.instance_ids: list[NDArray[np.int64]] = []
+        self.masks: list[NDArray[np.bool_]] | None = [] if masks else None
+        self.references: list[int] = []
+        self.reference_boxes: list[NDArray[np.float32]] = []
+        self.reference_ids: list[NDArray[np.int64]] = []
+        self.ignored: list[NDArray[np.float32]] = []
+
+    def add(
+        self,
+        truths: Sequence[GroundTruth],
+        targets: int,
+        size: tuple[int, int],
+        mirrored: bool,
+        first: int,
+        references: Sequence[int],
+    ) -> None:
+        """A clip.
+
+        Args:
+            truths: Of its target frames and then, if need be, of its reference frame.
+            targets: How many are target frames.
+            size: Height and width of the resized frame.
+            mirrored: Whether the frames are.
+            first: Number of the clip's first frame among all.
+            references: For each target frame the place in the clip of its reference frame.
+        """
+        boxes = [_boxes(truth, truth.counted, size, mirrored) for truth in truths]
+        ids = [truth.instance_ids[truth.counted].numpy() for truth in truths]
+        self.boxes += boxes[:targets]
+        self.ignored += [
+            _boxes(truth, ~truth.counted, size, mirrored) for truth in truths[:targets]
+        ]
+        self.instance_ids += ids[:targets]
+        self.labels += [truth.labels[truth.counted].numpy() for truth in truths[:targets]]
+        if self.masks is not None:
+            self.masks += [_masks(truth, size, mirrored) for truth in truths[:targets]]
+        self.references += [first + place for place in references]
+        self.reference_boxes += [boxes[place] for place in references]
+        self.reference_ids += [ids[place] for place in references]
+
+
+def _boxes(
+    truth: GroundTruth, which: Tensor, size: tuple[int, int], mirrored: bool
+) -> NDArray[np.float32]:
+    """Some of the objects, [N, 4] in pixels of the resized frame."""
+    scale = torch.tensor(size) / torch.tensor(truth.image_size)
+    own = truth.boxes[which] * scale.flip(0).repeat(2)
+    if mirrored:
+        own[:, [0, 2]] = size[1] - own[:, [2, 0]]
+    return own.numpy()
+
+
+def _masks(truth: GroundTruth, size: tuple[int, int], mirrored: bool) -> NDArray[np.bool_]:
+    """The masks of the objects that count, [N, height, width]."""
+    if truth.masks is None:
+        return np.zeros((0, *size), dtype=np.bool_)
+    pixels = truth.masks[truth.counted].resized(size).dense().numpy()
+    return np.ascontiguousarray(pixels[:, :, ::-1]) if mirrored else pixels
+
+
+def _rows(
+    columns: Mapping[str, Sequence[NDArray[Any]]], device: torch.device | str
+) -> list[dict[str, Tensor]]:
+    """One dict a frame of columns that hold an array for each frame."""
+    return [
+        {name: torch.from_numpy(part).to(device) for name, part in zip(columns, row, strict=True)}
+        for row in zip(*columns.values(), strict=True)
+    ]

@@ -14,7 +14,7 @@ from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, changed_recipe, load_recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, changed_recipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
@@ -247,5 +247,17 @@ def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
     transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
         return TrainingClips(
-            data.train, transform, cache=cache, videos=recipe.training.videos, progress=tick
+            data.train,
+            transform,
+            cache=cache,
+            videos=recipe.training.videos,
+            masks=_trains_masks(recipe),
+            progress=tick,
         )
+
+
+def _trains_masks(recipe: Recipe) -> bool:
+    model = recipe.model
+    if isinstance(model, TorchvisionModelRecipe):
+        return model.masks
+    return model.mask_head is not None

@@ -15,7 +15,7 @@ from torchvision.ops import box_iou
 from trovid.datasets.contract import Dataset
 from trovid.files import replacing
 from trovid.inference.explanation import explain
-from trovid.inference.predictor import load
+from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import VideoWriter

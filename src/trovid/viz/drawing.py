@@ -61,7 +61,7 @@ def draw(
         raise ValueError(
             f"`frame` must be uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}"
         )
-    canvas = _Canvas(image)
+    canvas = Canvas(image)
     order = detections.scores.argsort(descending=True).tolist()
     names = [detections.class_names[label] for label in detections.labels.tolist()]
     scores, boxes = detections.scores.tolist(), detections.boxes.tolist()
@@ -93,7 +93,7 @@ def draw_labels(image: np.ndarray, truth: GroundTruth) -> np.ndarray:
     Returns:
         uint8 [H, W, 3].
     """
-    canvas = _Canvas(image)
+    canvas = Canvas(image)
     names = [truth.class_names[label] for label in truth.labels.tolist()]
     ids, boxes, counted = (
         values.tolist() for values in (truth.instance_ids, truth.boxes, truth.counted)
@@ -109,7 +109,7 @@ def draw_labels(image: np.ndarray, truth: GroundTruth) -> np.ndarray:
     return np.asarray(canvas.picture)
 
 
-class _Canvas:
+class Canvas:
     """A picture being drawn on, which remembers where its labels lie."""
 
     def __init__(self, image: np.ndarray) -> None:
@@ -151,15 +151,29 @@ class _Canvas:
         self, box: Sequence[float], text: str, colour: Colour, *, below: bool = False
     ) -> None:
         """Text on a ground of its colour, at the best free place near the box."""
+        font, text, width, height = self._fitted(text)
+        self._write(self._place(self._pixels(box), width, height, below), text, font, colour)
+
+    def tag(self, place: tuple[float, float], text: str, colour: Colour) -> None:
+        """Text on a ground of its colour, its lower left corner here, or as near as may be."""
+        font, text, width, height = self._fitted(text)
+        x, y = round(place[0]), round(place[1]) - height
+        self._write(self._clamped(x, y, width, height), text, font, colour)
+
+    def _fitted(self, text: str) -> tuple[ImageFont.FreeTypeFont, str, int, int]:
+        """The font, the text, and the width and height of its ground."""
         margin = max(1, self.text_size // 6)
         font, text = fitted(text, self.text_size, self.picture.width - 2 * margin)
-        width = round(font.getlength(text)) + 2 * margin
         ascent, descent = font.getmetrics()
-        height = ascent + descent
-        place = self._place(self._pixels(box), width, height, below)
+        return font, text, round(font.getlength(text)) + 2 * margin, ascent + descent
+
+    def _write(
+        self, place: Rectangle, text: str, font: ImageFont.FreeTypeFont, colour: Colour
+    ) -> None:
         self.taken.append(place)
         self.pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
         ink = BLACK if brightness(colour) > 130 else WHITE
+        margin = max(1, self.text_size // 6)
         self.pen.text((place[0] + margin, place[1]), text, font=font, fill=ink)
 
     def _place(self, box: Rectangle, width: int, height: int, below: bool) -> Rectangle:

@@ -11,6 +11,7 @@ import numpy as np
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
 from trovid.viz.drawing import draw, grid
+from trovid.viz.identities import IdentityOverlay
 
 SOURCE_TITLE, LABELLED_TITLE = "source", "ground truth"
 
@@ -24,12 +25,14 @@ class Panels:
         truth: Ground truth of each frame, drawn thin; None where there is none.
         source: Whether the frame itself comes first, with the ground truth alone.
         beside: Detections of other runs by their title; each maps indices of frames.
+        overlay: Draws this run's detections in the colours of their identities; None: by class.
     """
 
     title: str = "detections"
     truth: Sequence[GroundTruth] | None = None
     source: bool = False
     beside: Mapping[str, Mapping[int, Detections]] | None = None
+    overlay: IdentityOverlay | None = None
 
     def picture(self, frame: Frame, detections: Detections) -> np.ndarray:
         """The frame with everything drawn: uint8 [H', W', 3].
@@ -37,7 +40,8 @@ class Panels:
         Up to three panels stand in a row, more in a grid of about as many rows as columns.
         """
         truth = self._truth(frame.index)
-        own = draw(frame, detections, ground_truth=truth)
+        drawn = draw if self.overlay is None else self.overlay.draw
+        own = drawn(frame, detections, ground_truth=truth)
         titles, pictures = [], []
         if self.source:
             titles.append(SOURCE_TITLE if self.truth is None else LABELLED_TITLE)

@@ -12,6 +12,7 @@ import torch
 from filelock import FileLock
 
 from trovid.detectors.faster_rcnn.conversion import convert_published
+from trovid.detectors.masktrack.conversion import RULES
 from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
@@ -101,9 +102,10 @@ def convert_file(
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
     chosen = load_recipe(recipe)
-    torchvisions = isinstance(chosen.model, TorchvisionModelRecipe)
-    read = convert_torchvision if torchvisions else convert_published
-    tensors, metadata = read(source, chosen)
+    if isinstance(chosen.model, TorchvisionModelRecipe):
+        tensors, metadata = convert_torchvision(source, chosen)
+    else:
+        tensors, metadata = convert_published(source, chosen, RULES)
     own = json.loads(metadata.get("facts", "{}"))
     save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(facts or {})})})
     return target

@@ -88,14 +88,15 @@ def test_what_a_position_sees_is_what_the_output_is_made_of(heads):
         roi_features = module.align(x[:1], boxes()[:1], 1 / 16)
         seen = module.sight(x[:1], boxes()[:1], 1 / 16, pack_support(maps))
         output = module.aggregate(roi_features, pack_support(maps))
-    assert seen.weights.shape == (4, len(roi_features), 5, 5)
-    assert_close(seen.weights.sum(0), torch.ones(len(roi_features), 5, 5), 1e-5)
+    groups = heads or 1
+    assert seen.weights.shape == (4, len(roi_features), groups, 5, 5)
+    assert_close(seen.weights.sum(0), torch.ones(len(roi_features), groups, 5, 5), 1e-5)
     if heads == 0:
         found = torch.stack(
-            [own.flatten(1)[:, cells].movedim(0, 1) for own, cells in zip(maps, seen.cells)]  # noqa: B905
+            [own.flatten(1)[:, c[:, 0]].movedim(0, 1) for own, c in zip(maps, seen.cells)]  # noqa: B905
         )
         sets = torch.cat([roi_features[None], found])
-        assert_close((seen.weights.unsqueeze(2) * sets).sum(0), output, 1e-5)
+        assert_close((seen.weights * sets).sum(0), output, 1e-5)
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,15 @@ RULES: tuple[tuple[str, str], ...] = (
 REDUCTION = re.compile(r"detector\.neck\.convs\.(\d+)\.conv\.(\w+)")
 
 
-def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, str]]:
+def convert_published(
+    path: str | Path, recipe: Recipe, rules: Sequence[tuple[str, str]] = RULES
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Reads a published checkpoint as the weights of a recipe.
 
     Args:
         path: A file as `torch.save` writes it: `state_dict`, and `meta` with `CLASSES`.
         recipe: What the checkpoint is a training of (`mmtracking/...`).
+        rules: Pattern of each published key and the key of trovid's state.
 
     Returns:
         The tensors by trovid's names, in float32, and metadata as `save_tensors` takes it: the
@@ -79,7 +82,7 @@ def convert_published(path: str | Path, recipe: Recipe) -> tuple[dict[str, Tenso
     meta = checkpoint.get("meta")
     meta = meta if isinstance(meta, dict) else {}
     _check_classes(path, meta.get("CLASSES"), recipe)
-    tensors = _rename(path, state, list(recipe.model.rpn.levels))
+    tensors = _rename(path, state, list(recipe.model.rpn.levels), rules)
     detector = build_detector(recipe)
     check_names_and_shapes(tensors, detector.state_dict(), str(path))
     tensors = {key: value.float() for key, value in tensors.items()}
@@ -110,12 +113,14 @@ def _check_classes(path: Path, classes: Any, recipe: Recipe) -> None:
         )
 
 
-def _rename(path: Path, state: dict[str, Tensor], levels: list[str]) -> dict[str, Tensor]:
+def _rename(
+    path: Path, state: dict[str, Tensor], levels: list[str], rules: Sequence[tuple[str, str]]
+) -> dict[str, Tensor]:
     tensors, unknown = {}, []
     for key, value in state.items():
         if key.endswith("num_batches_tracked"):
             continue
-        name = _new_name(key, levels)
+        name = _new_name(key, levels, rules)
         if name is None:
             unknown.append(key)
         else:
@@ -128,7 +133,7 @@ def _rename(path: Path, state: dict[str, Tensor], levels: list[str]) -> dict[str
     return tensors
 
 
-def _new_name(key: str, levels: Sequence[str]) -> str | None:
+def _new_name(key: str, levels: Sequence[str], rules: Sequence[tuple[str, str]]) -> str | None:
     """The name in trovid of a published key, whose text is only copied; None without a rule."""
     reduction = REDUCTION.fullmatch(key)
     if reduction:
@@ -136,7 +141,7 @@ def _new_name(key: str, levels: Sequence[str]) -> str | None:
         return (
             f"backbone.reduction.{levels[number]}.{reduction[2]}" if number < len(levels) else None
         )
-    for pattern, replacement in RULES:
+    for pattern, replacement in rules:
         match = re.fullmatch(pattern, key)
         if match:
             return match.expand(replacement)

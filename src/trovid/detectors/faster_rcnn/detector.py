@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from dataclasses import replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -11,13 +12,13 @@ from torch import Tensor
 from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
-from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, box_head_losses
+from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.nn.box_head import (
     BoxCoder,
     BoxHead,
     SupportEmbedding,
-    select_boxes,
+    select_rois,
     without_small_boxes,
 )
 from trovid.nn.inference_form import InferenceForm
@@ -137,16 +138,37 @@ class Detector(VideoDetector):
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
         sizes = _sizes(images, image_sizes)
-        scored = self.scored_boxes(images, support, options=options, image_sizes=sizes)
+        features = self.aggregated(self.backbone(images), support)
+        scored = self._scored(images, features, support, options, sizes)
         if options.selection == "candidates":
             return [
                 Candidates(boxes, scores, self.class_names, image_size=size)
-                for (boxes, scores), size in zip(scored, sizes, strict=True)
+                for (boxes, scores, _), size in zip(scored, sizes, strict=True)
             ]
-        return [
-            Detections(*select_boxes(*own, size, options), self.class_names, image_size=size)
-            for own, size in zip(scored, sizes, strict=True)
-        ]
+        found = []
+        for (boxes, scores, embeddings), size in zip(scored, sizes, strict=True):
+            rois, boxes, scores, labels = select_rois(boxes, scores, size, options)
+            own = Detections(boxes, scores, labels, self.class_names, image_size=size)
+            wanted = options.track == "embedding" and not self.embeds
+            found.append(replace(own, embeddings=embeddings[rois]) if wanted else own)
+        return self.described(found, features, support, options)
+
+    def described(
+        self,
+        found: list[Detections],
+        features: dict[str, Tensor],
+        support: Sequence[Support] | None,
+        options: DetectOptions,
+    ) -> list[Any]:
+        """What further heads say of the chosen boxes, while features are at hand.
+
+        Args:
+            found: The detections of each image.
+            features: Levels of Tensor[B, C, H_l, W_l].
+            support: See `detect`.
+            options: See `detect`.
+        """
+        return found
 
     def scored_boxes(
         self,
@@ -162,24 +184,38 @@ class Detector(VideoDetector):
             For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels and class scores
             Tensor[R, num_classes].
         """
-        features = self.aggregated(self.backbone(images), support)
+        scored = self._scored(
+            images, self.aggregated(self.backbone(images), support), support, options, image_sizes
+        )
+        return [(boxes, scores) for boxes, scores, _ in scored]
+
+    def _scored(
+        self,
+        images: Tensor,
+        features: dict[str, Tensor],
+        support: Sequence[Support] | None,
+        options: DetectOptions,
+        image_sizes: Sizes,
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """As `scored_boxes`, with the last layer's Tensor[R, D] of the box head besides."""
         proposals, _ = self.rpn(images, features, image_sizes)
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
             support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
-        logits, deltas = self._heads(features, proposals, image_sizes, support)
-        boxes = self.box_coder.decode(deltas, torch.cat(proposals))
-        scores = logits.softmax(-1)[:, :-1]
+        x = self._heads(features, proposals, image_sizes, support)
+        boxes = self.box_coder.decode(self.box_head.deltas(x), torch.cat(proposals))
+        scores = self.box_head.logits(x).softmax(-1)[:, :-1]
         if options.classes is not None:
             wanted = [float(name in options.classes) for name in self.class_names]
             scores = scores * scores.new_tensor(wanted)
         counts = [own.shape[0] for own in proposals]
-        scored = list(zip(boxes.split(counts), scores.split(counts), strict=True))
+        parts = (boxes.split(counts), scores.split(counts), x.split(counts))
+        scored = list(zip(*parts, strict=True))
         if not self.smallest_box:
             return scored
         return [
-            (boxes, without_small_boxes(boxes, scores, size, self.smallest_box))
-            for (boxes, scores), size in zip(scored, image_sizes, strict=True)
+            (boxes, without_small_boxes(boxes, scores, size, self.smallest_box), own)
+            for (boxes, scores, own), size in zip(scored, image_sizes, strict=True)
         ]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
@@ -187,23 +223,49 @@ class Detector(VideoDetector):
         places, sizes = batch.target_positions, _sizes(batch.images, batch.image_sizes)
         own = [sizes[place] for place in places]
         images, support = batch.images[places], None
-        if self.uses_support:
-            features = self.backbone(batch.images.contiguous(memory_format=torch.channels_last))
-            supports = self._supports(features, batch.images, sizes, batch.frame_indices)
-            support = [
-                video.without(target)
-                for video, frames in zip(supports, batch.frame_indices, strict=True)
-                for target in frames[: batch.targets_per_clip]
-            ]
-            features = {name: level[places] for name, level in features.items()}
-            features = self.aggregated(features, support)
+        if self.uses_support or batch.references:
+            levels = self.backbone(batch.images.contiguous(memory_format=torch.channels_last))
+            features = {name: level[places] for name, level in levels.items()}
         else:
-            features = self.backbone(images)
+            levels = features = self.backbone(images)
+        if self.uses_support:
+            supports = self._supports(levels, batch.images, sizes, batch.frame_indices)
+            support = [
+                supports[clip].without(target).without(reference)
+                for clip, target, reference in batch.targets_and_references()
+            ]
+            features = self.aggregated(features, support)
         proposals, losses = self.rpn(images, features, own, batch.targets)
         sampled = self.sampler(proposals, batch.targets)
-        logits, deltas = self._heads(features, sampled.proposals, own, support)
+        x = self._heads(features, sampled.proposals, own, support)
+        logits, deltas = self.box_head.logits(x), self.box_head.deltas(x)
         own_losses = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
-        return {**losses, **own_losses}
+        return {
+            **losses,
+            **own_losses,
+            **self.further_losses(batch, levels, features, proposals, sampled, support),
+        }
+
+    def further_losses(
+        self,
+        batch: TrainingBatch,
+        levels: dict[str, Tensor],
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        sampled: SampledRoIs,
+        support: Sequence[Support] | None,
+    ) -> dict[str, Tensor]:
+        """The losses of further heads.
+
+        Args:
+            batch: The batch.
+            levels: Of all its images (of the target frames alone where nothing else is looked at).
+            features: Of its target frames.
+            proposals: Of each target frame.
+            sampled: Those of them that the box head was trained on.
+            support: Of each target frame.
+        """
+        return {}
 
     def inference_form(self, form: InferenceForm) -> Self:
         """See `trovid.nn.inference_form`; what stays as it is stays in float32.
@@ -221,11 +283,12 @@ class Detector(VideoDetector):
         proposals: list[Tensor],
         image_sizes: Sizes,
         support: Sequence[Support] | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Class logits and box deltas of the proposals of all images."""
+    ) -> Tensor:
+        """Of the proposals of all images what the box head's last layer says, Tensor[R, D]."""
         roi_features = self.pool(features, proposals, image_sizes, support)
         embeddings = None if support is None else [own.embedding or None for own in support]
-        return self.box_head(roi_features, [boxes.shape[0] for boxes in proposals], embeddings)
+        counts = [boxes.shape[0] for boxes in proposals]
+        return self.box_head.features(roi_features, counts, embeddings)
 
     def aggregated(
         self, features: dict[str, Tensor], support: Sequence[Support] | None
@@ -243,13 +306,16 @@ class Detector(VideoDetector):
         support: Sequence[Support] | None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
-        maps = None
         levels = self.roi_features.searched_levels
-        if support is not None and levels:
-            maps = {
-                name: PackedSupport.batch([own.maps[name] for own in support]) for name in levels
-            }
-        return self.roi_features(features, proposals, image_sizes, maps)
+        return self.roi_features(features, proposals, image_sizes, self.maps_of(support, levels))
+
+    def maps_of(
+        self, support: Sequence[Support] | None, levels: Sequence[str]
+    ) -> dict[str, PackedSupport] | None:
+        """Some levels of the support frames of all images; None where none is searched."""
+        if support is None or not levels:
+            return None
+        return {name: PackedSupport.batch([own.maps[name] for own in support]) for name in levels}
 
     def _supports(
         self,

@@ -22,11 +22,13 @@ class SampledRoIs:
         proposals: For each image Tensor[R_i, 4].
         labels: Tensor[R], class of each RoI; `num_classes` for background.
         box_targets: Tensor[R, 4], the deltas that lead to the matched box.
+        objects: For each image Tensor[R_i], the row of the matched object; -1 for background.
     """
 
     proposals: list[Tensor]
     labels: Tensor
     box_targets: Tensor
+    objects: list[Tensor]
 
 
 class RoISampler:
@@ -63,7 +65,7 @@ class RoISampler:
             targets: For each image `boxes` Tensor[N, 4] and `labels` Tensor[N], and maybe
                 `ignored` Tensor[M, 4]: proposals in these regions are no background.
         """
-        chosen, labels, box_targets = [], [], []
+        chosen, labels, box_targets, objects = [], [], [], []
         for boxes, target in zip(proposals, targets, strict=True):
             truth = target["boxes"].to(boxes.dtype)
             candidates = torch.cat([boxes, truth])
@@ -74,7 +76,7 @@ class RoISampler:
                 wanted = truth[match.clamp(min=0)]
             else:
                 label = candidates.new_full((len(candidates),), -1, dtype=torch.long)
-                wanted = candidates
+                match, wanted = label, candidates
             kinds = (label >= 0).long()
             ignored = in_ignored(candidates, target)
             if ignored is not None:
@@ -86,7 +88,8 @@ class RoISampler:
             chosen.append(candidates[keep])
             labels.append(torch.where(label[keep] < 0, self.num_classes, label[keep]))
             box_targets.append(self.box_coder.encode(wanted[keep], candidates[keep]))
-        return SampledRoIs(chosen, torch.cat(labels), torch.cat(box_targets))
+            objects.append(match[keep].clamp(min=-1))
+        return SampledRoIs(chosen, torch.cat(labels), torch.cat(box_targets), objects)
 
 
 def box_head_losses(

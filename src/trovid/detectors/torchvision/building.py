@@ -32,6 +32,7 @@ def take_over(network: FasterRCNN, recipe: TorchvisionModelRecipe) -> Detector:
         unused=recipe.unused,
         temporal=recipe.temporal or False,
         searched=recipe.searched,
+        masks=recipe.masks,
     )
     detector.temporal_trained = True
     body = detector.backbone.get_submodule("network.body")

@@ -16,9 +16,11 @@ from torchvision.models.detection.faster_rcnn import (
 
 from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.masktrack.detector import MaskTrackRCNN
 from trovid.detectors.torchvision.backbone import TorchvisionBackbone
+from trovid.detectors.torchvision.masks import mask_parts
 from trovid.nn import BoxHead
-from trovid.nn.batch_norm import keep_statistics
+from trovid.nn.batch_norm import FixedStatistics
 from trovid.nn.rpn import ProposalNetwork
 from trovid.recipes import SupportRecipe, TemporalRecipe, TrainingFreeRecipe
 
@@ -41,17 +43,17 @@ def from_torchvision(
     embedding: Literal["grouped", "dense"] = "grouped",
     bias: bool = True,
     logit_scale: float = 1.0,
+    masks: bool = True,
 ) -> Detector:
     """A Detector with backbone, FPN, RPN and box head of one of torchvision's detectors.
 
     Without support frames it finds what torchvision's finds. With them it is the start of a
     fine-tuning: the embedding of the temporal attention is new, so until then a Predictor runs it
     on single frames (`Detector.temporal_trained`), unless it is "training-free". Modules are taken
-    over, not copied; BatchNorm keeps its statistics in training. Masks and keypoints are left
-    behind.
+    over, not copied; BatchNorm keeps its statistics in training. Keypoints are left behind.
 
     Args:
-        model: Faster R-CNN, or Mask or Keypoint R-CNN, of which the boxes are used.
+        model: Faster R-CNN, Mask R-CNN, or Keypoint R-CNN, of which the boxes are used.
         class_names: Names of the classes; None for "class 1" and so on.
         unused: torchvision's labels that stand for no class, whose probability goes to the
             background; None for those of COCO where the model has its 91 outputs, else none.
@@ -65,6 +67,7 @@ def from_torchvision(
         embedding: "grouped" (the paper) or "dense" (the published code).
         bias: Whether the embedding has a bias.
         logit_scale: Factor of the attention's logits.
+        masks: Whether the mask head is taken over, where there is one.
 
     Raises:
         TypeError: If it is none of these detectors.
@@ -110,31 +113,28 @@ def from_torchvision(
     box_head = _box_head(heads.box_head, heads.box_predictor, unused)
     if class_names is None:
         class_names = [f"class {number}" for number in range(1, box_head.num_classes + 1)]
-    detector = Detector(
-        class_names=class_names,
-        backbone=backbone,
-        rpn=_rpn(model.rpn, backbone.levels),
-        roi_features=roi_features,
-        box_head=box_head,
-        delta_stds=(x, y, width, height),
-        samples=heads.fg_bg_sampler.batch_size_per_image,
-        positive_fraction=heads.fg_bg_sampler.positive_fraction,
-        foreground_iou=heads.proposal_matcher.high_threshold,
-        smooth_l1_beta=1 / 9,
-        smallest_box=SMALLEST_BOX,
-    )
+    parts: dict[str, Any] = {
+        "class_names": class_names,
+        "backbone": backbone,
+        "rpn": _rpn(model.rpn, backbone.levels),
+        "roi_features": roi_features,
+        "box_head": box_head,
+        "delta_stds": (x, y, width, height),
+        "samples": heads.fg_bg_sampler.batch_size_per_image,
+        "positive_fraction": heads.fg_bg_sampler.positive_fraction,
+        "foreground_iou": heads.proposal_matcher.high_threshold,
+        "smooth_l1_beta": 1 / 9,
+        "smallest_box": SMALLEST_BOX,
+    }
+    if masks and heads.has_mask():
+        outputs = heads.box_predictor.cls_score.out_features
+        left_out = _unused(outputs, unused)
+        labels = [label for label in range(1, outputs) if label not in left_out]
+        detector = MaskTrackRCNN(**parts, **mask_parts(heads, levels, labels))
+    else:
+        detector = Detector(**parts)
     detector.temporal_trained = recipe is None or isinstance(recipe, TrainingFreeRecipe)
     return detector.eval()
-
-
-class FixedStatistics(nn.Sequential):
-    """Layers whose BatchNorm keeps its statistics in training too."""
-
-    def train(self, mode: bool = True) -> FixedStatistics:
-        """Training mode, apart from BatchNorm."""
-        super().train(mode)
-        keep_statistics(self)
-        return self
 
 
 def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
@@ -175,6 +175,13 @@ def _pooled_levels(backbone: TorchvisionBackbone, names: Sequence[str]) -> list[
     return [name for i, name in enumerate(known) if strides[i] not in strides[:i]]
 
 
+def _unused(outputs: int, unused: Sequence[int] | None) -> Sequence[int]:
+    """The labels that stand for no class."""
+    if unused is not None:
+        return unused
+    return COCO_UNUSED if outputs == COCO_OUTPUTS else ()
+
+
 def _box_head(head: nn.Module, predictor: nn.Module, unused: Sequence[int] | None) -> BoxHead:
     if not isinstance(predictor, FastRCNNPredictor):
         raise ValueError(f"the box predictor must be a FastRCNNPredictor, but is {predictor}")
@@ -187,8 +194,7 @@ def _box_head(head: nn.Module, predictor: nn.Module, unused: Sequence[int] | Non
     else:
         raise ValueError(f"the box head must be a TwoMLPHead or FastRCNNConvFCHead, but is {head}")
     outputs = predictor.cls_score.out_features
-    if unused is None:
-        unused = COCO_UNUSED if outputs == COCO_OUTPUTS else ()
+    unused = _unused(outputs, unused)
     classes = [label for label in range(1, outputs) if label not in unused]
     own = BoxHead(
         layers[0].in_features,

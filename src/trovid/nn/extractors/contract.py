@@ -17,9 +17,10 @@ class Sight:
     """What each position of some RoIs of one video found in its support frames.
 
     Attributes:
-        cells: Tensor[T, R, h, w], the most similar cell of each support map, as y * W + x.
-        similarities: Tensor[T, R, h, w], its cosine.
-        weights: Tensor[T + 1, R, h, w], how much each frame counts, the target's own first.
+        cells: Tensor[T, R, K, h, w], the K places of each support map, best first, as y * W + x.
+        similarities: Tensor[T, R, K, h, w], their cosines.
+        weights: Tensor[T + 1, R, N, h, w], how much each frame counts in each group of channels,
+            the target's own first.
     """
 
     cells: Tensor

@@ -210,7 +210,8 @@ class DeformableRoIAlign(Extractor):
         shift = 0.0 if self.aligned else 0.5
         row, column = (y + shift).long(), (x + shift).long()
         cells = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-        return Sight(cells, torch.cosine_similarity(own[None], sets, dim=2), weights.mean(2))
+        cosines = torch.cosine_similarity(own[None], sets, dim=2)
+        return Sight(cells.unsqueeze(2), cosines.unsqueeze(2), weights)
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
         """See `Extractor.operations`: offsets, samples, and T + 1 embedded sets."""

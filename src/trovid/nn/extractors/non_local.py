@@ -12,6 +12,9 @@ from trovid.nn.extractors.roi_align import aligned_features
 from trovid.ops import PackedSupport, non_local
 from trovid.ops.checks import check_size
 
+SHOWN = 4
+"""Places of each support map that an explanation shows where all are kept."""
+
 
 class NonLocalRoIAlign(Extractor):
     """RoIAlign followed by Non-Local over the support maps (Table 2 of the paper).
@@ -108,15 +111,18 @@ class NonLocalRoIAlign(Extractor):
             lowest = logits.topk(self.top_k, dim=1).values[:, -1:]
             logits = logits.masked_fill(logits < lowest, -torch.inf)
         weights = logits.softmax(1).unflatten(1, (frames, cells)).sum(2)
-        best = (queries @ keys.t()).unflatten(1, (frames, cells)).argmax(2)
-        places = best + torch.arange(frames, device=best.device) * cells
-        cosines = torch.cosine_similarity(queries.unsqueeze(1), keys[places], dim=2)
-        grid = (-1, *roi_features.shape[2:])
+        shown = min(self.top_k or SHOWN, cells)
+        best = (queries @ keys.t()).unflatten(1, (frames, cells)).topk(shown, dim=2).indices
+        places = best + torch.arange(frames, device=best.device).view(-1, 1) * cells
+        cosines = torch.cosine_similarity(queries[:, None, None], keys[places], dim=3)
         own = torch.zeros_like(weights[:, :1])
+        rois, _, *grid = roi_features.shape
         return Sight(
-            best.t().unflatten(1, grid),
-            cosines.t().unflatten(1, grid),
-            torch.cat([own, weights], 1).t().unflatten(1, grid),
+            *(
+                part.view(rois, *grid, frames, shown).permute(3, 0, 4, 1, 2)
+                for part in (best, cosines)
+            ),
+            torch.cat([own, weights], 1).t().view(-1, rois, 1, *grid),
         )
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:

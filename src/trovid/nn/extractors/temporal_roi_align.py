@@ -200,14 +200,15 @@ class TemporalRoIAlign(Extractor):
         spatial_scale: float,
         support: PackedSupport,
     ) -> Sight:
-        """See `Extractor.sight`; the weights are averaged over the N groups."""
+        """See `Extractor.sight`."""
         roi_features = self.align(features, boxes, spatial_scale)
         similar, points, scores = most_similar_roi_align(roi_features, support, top_k=self.top_k)
         frames = support.num_frames + 1
         if self.embedding is None:
-            weights = similar.new_full((frames, len(roi_features), *self.output_size), 1 / frames)
+            shape = frames, len(roi_features), 1, *self.output_size
+            weights = similar.new_full(shape, 1 / frames)
         else:
-            _, by_group = temporal_attention(
+            _, weights = temporal_attention(
                 roi_features,
                 similar,
                 num_heads=self.num_heads,
@@ -215,8 +216,7 @@ class TemporalRoIAlign(Extractor):
                 bias=self.embedding.bias,
                 logit_scale=self.logit_scale,
             )
-            weights = by_group.mean(2)
-        return Sight(points[:, :, 0], scores[:, :, 0], weights)
+        return Sight(points, scores, weights)
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
         """See `Extractor.operations`: inner products with every cell, T + 1 embedded sets."""

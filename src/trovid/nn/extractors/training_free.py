@@ -198,11 +198,11 @@ class TrainingFreeRoIAlign(Extractor):
         spatial_scale: float,
         support: PackedSupport,
     ) -> Sight:
-        """See `Extractor.sight`; the weights are averaged over the N groups."""
+        """See `Extractor.sight`."""
         roi_features = self.align(features, boxes, spatial_scale)
         sets, points, scores = most_similar_roi_align(roi_features, support, top_k=self.top_k)
         _, weights = self._weighted(roi_features, sets, scores[:, :, 0])
-        return Sight(points[:, :, 0], scores[:, :, 0], weights.mean(2))
+        return Sight(points, scores, weights)
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
         """See `Extractor.operations`: inner products with every cell."""

@@ -12,15 +12,18 @@ from trovid.runs.jobs import Job
 from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
 from trovid.runs.sinks.json import JsonSink
+from trovid.runs.sinks.mask_pictures import MaskPicturesSink
 from trovid.runs.sinks.parquet import ParquetSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.sinks.video import VideoSink
+from trovid.runs.sinks.youtube_vis import YouTubeVisSink
 from trovid.structures import Detections, DetectOptions, GroundTruth
 from trovid.video.file import FileReader
 from trovid.video.live import LiveStream
 from trovid.video.opening import VideoReader
 from trovid.video.sound import Sound
+from trovid.viz.identities import IdentityOverlay
 from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 
@@ -88,6 +91,7 @@ class Subject:
             truth=self.truth,
             source=self.pictures.side_by_side,
             beside=beside,
+            overlay=IdentityOverlay() if self.options.track else None,
         )
 
 
@@ -120,6 +124,8 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "coco": lambda path, subject: CocoSink(path),
     "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
     "parquet": _parquet,
+    "youtube-vis": lambda path, subject: YouTubeVisSink(path),
+    "masks": lambda path, subject: MaskPicturesSink(path),
     "json": _json,
 }
 """What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""

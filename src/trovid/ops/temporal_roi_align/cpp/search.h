@@ -1,4 +1,4 @@
-// How a video is searched: by pairs of bfloat16's where this is exact or can be made so.
+// How a video is searched: by pairs of 16-bit numbers where this is exact or can be made so.
 //
 // With d what rounding takes, |x . c - x' . c'| <= |d(x)| |c| + |x'| |d(c)|, and the d of a position
 // is the combination of those of its rows: rounded maps tell the cosines up to a known bound. All
@@ -11,12 +11,16 @@
 
 namespace TROVID_ISA {
 
-constexpr int64_t kSpare = 12;     // cells that are kept beside the K best
+constexpr int64_t kSpare = kWholePairs ? 4 : 12;  // cells that are kept beside the K best
 constexpr int64_t kSamples = 16;  // of a frame
 constexpr int64_t kTogether = 64;  // positions of one task
 
 // |d(x)| of all positions.
 inline void lost_of(const Search& s, int64_t threads, float* lost) {
+  if (kWholePairs) {
+    scale_into(lost, whole_lost(s.channels), s.bounds, s.positions);
+    return;
+  }
   Array<float> space(threads * s.channels);
   parallel((s.positions + kTogether - 1) / kTogether, threads, [&](int64_t block, int64_t thread) {
     float* sum = space.data() + thread * s.channels;
@@ -134,7 +138,7 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
   Search s = exact;
   s.held = s.top_k + kSpare;
   s.slack = slack.data();
-  slack_of(s, lost.data(), kMostLost, slack.data());
+  slack_of(s, lost.data(), kWholePairs ? whole_lost(s.channels) : kMostLost, slack.data());
   if (!rounding_pays(s, threads)) return false;
   const int64_t state = parts * s.positions * s.held;
   Array<uint64_t> keys(s.frames * state);

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "product_bf16.h"
+#include "pair_rows.h"
 #include "sampling.h"
 
 namespace TROVID_ISA {
@@ -72,15 +72,17 @@ constexpr int64_t kAtOnce = 64;
 // Panels from one to the next: the best cells lie close together, so thresholds rise early.
 constexpr int64_t kStride = 6;
 
-// Scales the products of one panel's columns, and finds for each row and lane the largest of the
-// columns that lie in this lane.
+// Scales the products of one panel's columns, or of whole numbers those of each row by its factor,
+// and finds for each row and lane the largest of the columns that lie in this lane.
+template <bool Whole>
 inline void scale_rows(float* products, int64_t rows, const float* scales, float* largest) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = products + r * kPanel;
     Vec most = broadcast(-INFINITY);
 #pragma GCC unroll 16
     for (int j = 0; j < kVecs; ++j) {
-      const Vec value = load(row + j * kWidth) * load(scales + j * kWidth);
+      const Vec value = Whole ? from_whole(load(row + j * kWidth)) * broadcast(scales[r])
+                              : load(row + j * kWidth) * load(scales + j * kWidth);
       store(row + j * kWidth, value);
       most = greatest(most, value);
     }
@@ -219,12 +221,18 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
       product(s.rows + pairs.count, others, panel, kPanel, s.channels, kPanel, out + pairs.count,
               false);
     }
-    float scales[kPanel] = {};
-    std::memcpy(scales, norms, sizeof(float) * count);
-    scale_rows(products, s.count_rows, scales, largest);
+    if (kWholePairs && pairs.count) {
+      scale_rows<true>(products, s.count_rows, pairs.factors(), largest);
+    } else {
+      float scales[kPanel] = {};
+      std::memcpy(scales, norms, sizeof(float) * count);
+      scale_rows<false>(products, s.count_rows, scales, largest);
+    }
     const auto among = [&](auto run) { run(s, products, largest, first, count, keys, worst); };
     if (s.held == 4)
       among(select_in_panel<4>);
+    else if (s.held == 8)
+      among(select_in_panel<8>);
     else if (s.held == 16)
       among(select_in_panel<16>);
     else

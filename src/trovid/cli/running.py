@@ -1,0 +1,74 @@
+"""What commands that go through videos do alike: run them, name what went wrong, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
+from trovid.cli.messages import complain
+from trovid.cli.signals import stop_wish
+from trovid.errors import TrovidError
+
+if TYPE_CHECKING:
+    from trovid.runs.batch import Batch
+
+
+def check_videos(
+    command: str,
+    videos: Sequence[str | Path],
+    *,
+    overwrite: bool,
+    resume: bool,
+    batch: int,
+    one_by_one: str | None,
+) -> None:
+    """That there is something to do, and that its options fit each other.
+
+    Args:
+        command: Its name.
+        videos: What it shall run.
+        overwrite: Whether results that exist are replaced.
+        resume: Whether they are gone on from.
+        batch: Videos at once.
+        one_by_one: The option in force that goes through one video at a time.
+
+    Raises:
+        TrovidError: If not.
+    """
+    if not videos:
+        raise TrovidError(f"{command}: name at least one video file or folder of frames")
+    if overwrite and resume:
+        raise TrovidError("--overwrite begins anew and --resume goes on: give one of them")
+    if batch < 1:
+        raise TrovidError(f"--batch must be at least 1, but is {batch}")
+    if batch > 1 and one_by_one is not None:
+        raise TrovidError(f"{one_by_one} goes through one video at a time: leave out --batch")
+
+
+def run_videos(batch: Batch, videos: Sequence[str | Path], *, json: bool) -> int:
+    """Runs the videos; an interruption completes the files with what was done.
+
+    Args:
+        batch: How they are run.
+        videos: See `find_inputs`.
+        json: Whether the summary is JSON, and no bars are shown.
+
+    Returns:
+        The command's exit status.
+    """
+    results = []
+    with stop_wish() as stop:
+        runs = replace(batch, stop=stop, show_progress=not json)
+        for result in runs.run([str(word) for word in videos]):
+            results.append(result)
+            for number, loss in enumerate(result.losses):
+                complain(loss, None if number else result.error)
+    status = exit_status(results)
+    if json:
+        print_json(results, status)
+    elif status != NOTHING_DONE:
+        print_table(results)
+    return status

@@ -1,0 +1,160 @@
+"""`trovid segment`: masks and identities of the objects in videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import trovid
+from trovid.cli.detect import OPTION
+from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
+from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.running import check_videos, run_videos
+from trovid.cli.times import seconds
+
+
+def segment(
+    *videos: str | Path,
+    out: Path = Path("trovid-segment"),
+    model: ModelName = "coco-mask-r50-fpn",
+    score: float = 0.5,
+    classes: str | None = None,
+    track: Literal["iou", "embedding"] | None = None,
+    support: str | None = None,
+    nms: float | None = None,
+    class_agnostic_nms: Annotated[bool, OPTION] = False,
+    max_detections: int | None = None,
+    start: str = "0",
+    end: str | None = None,
+    stride: int = 1,
+    online: Annotated[bool, OPTION] = False,
+    lookahead: int = 0,
+    video: bool = True,
+    youtube_vis: bool = True,
+    masks: Annotated[bool, OPTION] = False,
+    csv: Annotated[bool, OPTION] = False,
+    coco: Annotated[bool, OPTION] = False,
+    overwrite: Annotated[bool, OPTION] = False,
+    resume: Annotated[bool, OPTION] = False,
+    frame_rate: float = FALLBACK_RATE,
+    allow_playlist: Annotated[bool, OPTION] = False,
+    batch: int = 1,
+    device: DeviceName = "auto",
+    precision: Literal["float32", "bf16", "fp16"] = "float32",
+    compile: Annotated[bool, OPTION] = False,
+    deterministic: Annotated[bool, OPTION] = False,
+    json: Annotated[bool, OPTION] = False,
+) -> int:
+    """Give every object in videos a mask and an identity: overlay MP4, JSON, PNG.
+
+    For each VIDEO, OUT receives NAME.mp4, the video with each object in a colour of its own;
+    NAME.json, for each frame its detections with class, score, box, mask (COCO's run-length code)
+    and track; and NAME.youtube-vis.json, one entry a track. Videos may be of any length: memory
+    does not grow with it.
+
+    The default model knows COCO's 80 classes; it is downloaded once. Models with a track head
+    (`trovid models`: masktrack) know objects again by how they look, others by where they are.
+
+    Results that exist are kept: say --overwrite or --resume. Ctrl-C, SIGTERM and SIGHUP
+    complete the files with what was done; the same command with --resume goes on there, identities
+    included.
+
+    Exit status: 0 all done; 1 done with losses (a line names each: a video failed, is damaged or
+    was interrupted); 2 nothing done.
+
+    Examples:
+        trovid segment street.mp4
+        trovid segment *.mp4 frames/ --out results --score 0.3 --masks
+        trovid segment street.mp4 --classes person,dog --track embedding
+        trovid segment long.mkv --model mine.safetensors --resume
+        trovid segment webcam --online --out live
+
+    Args:
+        videos: Video files, folders of images (in the order of the numbers in their names),
+            folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
+            and stream addresses.
+        out: Folder for the results; made where absent.
+        model: Name of a model with masks, or a weights file.
+        score: Lowest score that is kept.
+        classes: Names of the classes to keep, with commas between them.
+        track: How objects are known again: iou, by the overlap of their boxes from frame to frame;
+            embedding, by how they look; by default embedding where the model has a track head.
+        support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
+            default the model's own.
+        nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
+        class_agnostic_nms: Let boxes of different classes suppress each other too.
+        max_detections: Detections a frame at most; by default the model's own.
+        start: Time of the first frame: 12.5 seconds, or 1:30.
+        end: Time at which to end. Frames before START and after END still serve as support.
+        stride: Segment every STRIDE-th frame.
+        online: Take frames as they come: only past frames serve as support.
+        lookahead: With --online: this many future frames serve too, and the results come as much
+            later.
+        video: Whether to write the overlay video.
+        youtube_vis: Whether to write the tracks in YouTube-VIS's form.
+        masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them.
+        csv: Write NAME.csv too, one line a detection, without its mask.
+        coco: Write NAME.coco.json too, a list of COCO results with masks.
+        overwrite: Replace results that exist.
+        resume: Go on where an interrupted run has stopped; skip what is complete.
+        frame_rate: Frames per second of folders, which do not know it.
+        allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
+            names are read.
+        batch: Videos that are run at once and share the batch; faster on a GPU.
+        device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
+        precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
+            it; fp16 needs a GPU.
+        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
+        deterministic: Use deterministic algorithms alone, for equal numbers in every run.
+        json: Print the summary as JSON.
+    """
+    from trovid.runs.batch import Batch
+    from trovid.structures import DetectOptions
+
+    one_by_one = "--online" if online else None
+    check_videos(
+        "segment", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
+    )
+    check_frame_rate(frame_rate)
+    options = DetectOptions(
+        score=score,
+        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+        support=support,
+        nms=nms,
+        class_agnostic_nms=class_agnostic_nms,
+        max_detections=max_detections,
+        start=seconds(start),
+        end=None if end is None else seconds(end),
+        stride=stride,
+        online=online,
+        lookahead=lookahead,
+        masks=True,
+        track=track,
+    )
+    kinds = {
+        "video": video,
+        "csv": csv,
+        "coco": coco,
+        "youtube-vis": youtube_vis,
+        "masks": masks,
+        "json": True,
+    }
+    runs = Batch(
+        load=lambda: trovid.load(
+            model,
+            device=device,
+            precision=precision,
+            compile=compile,
+            deterministic=deterministic,
+        ),
+        options=options,
+        segment=True,
+        out=out,
+        kinds={kind for kind, wanted in kinds.items() if wanted},
+        overwrite=overwrite,
+        resume=resume,
+        frame_rate=frame_rate,
+        allow_playlist=allow_playlist,
+        at_once=batch,
+    )
+    return run_videos(runs, videos, json=json)

@@ -1,0 +1,94 @@
+"""`trovid evaluate --protocol youtube-vis|mot`: tracks against labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trovid.errors import TrovidError
+
+if TYPE_CHECKING:
+    from trovid.datasets.contract import Dataset
+    from trovid.evaluation.track_report import TrackReport
+
+TRACK_PROTOCOLS = ("youtube-vis", "mot")
+
+
+def track_protocol(text: str | None) -> str | None:
+    """The protocol of tracks that is asked for, which goes alone; None: those of boxes.
+
+    Raises:
+        TrovidError: If others are asked for besides.
+    """
+    words = [word.strip() for word in (text or "").split(",")]
+    asked = [word for word in words if word in TRACK_PROTOCOLS]
+    if asked and len(words) > 1:
+        raise TrovidError(f"--protocol {asked[0]} goes alone: its figures are of tracks")
+    return asked[0] if asked else None
+
+
+def read_tracks(
+    protocol: str, predictions: Path, labels: Path
+) -> tuple[dict[str, Any], Dataset, dict[str, object]]:
+    """Predictions in whatever form, the labels, and what the report's head says of them.
+
+    Raises:
+        TrovidError: If one cannot be read.
+    """
+    from trovid.datasets.mot import read_mot_results
+    from trovid.datasets.reading import read_dataset, splits_of
+    from trovid.datasets.youtube_vis_results import read_youtube_vis_results
+    from trovid.runs.predictions import read_frames
+
+    truth = read_dataset(labels, split="val" if splits_of(labels) else None)
+    facts: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
+    if predictions.is_dir() or predictions.suffix.lower() == ".txt":
+        if protocol != "mot":
+            raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
+        return read_mot_results(predictions, truth), truth, facts
+    if predictions.suffix.lower() == ".zip" or _is_list(predictions):
+        if protocol != "youtube-vis":
+            raise TrovidError(
+                f"{predictions}: this list of tracks goes with --protocol youtube-vis"
+            )
+        return read_youtube_vis_results(predictions, truth), truth, facts
+    head, found = read_frames(predictions)
+    return found, truth, {"model": head.get("model"), **facts}
+
+
+def measure_tracks(
+    protocol: str, found: Mapping[str, Any], truth: Dataset, facts: Mapping[str, object]
+) -> TrackReport:
+    """The figures; of boxes where the labels have no masks, of one class where they know but one.
+
+    Raises:
+        TrovidError: If predictions and labels do not fit.
+    """
+    from trovid.datasets.davis import CLASS
+    from trovid.evaluation import evaluate_mot, evaluate_vis
+
+    agnostic = truth.class_names == (CLASS,)
+    if protocol == "mot":
+        return evaluate_mot(found, truth, class_agnostic=agnostic, head=facts)
+    masks = truth.objects.masks is not None
+    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=facts)
+
+
+def print_tracks(report: TrackReport) -> None:
+    """The tables, and what must be said beside them."""
+    from rich.console import Console
+
+    console = Console()
+    for table in report.tables():
+        console.print(table.rich())
+    if "masks" in report.head:
+        console.print(report.head["masks"], highlight=False)
+
+
+def _is_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    except OSError as error:
+        raise TrovidError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""Mask R-CNN and MaskTrack R-CNN, with Temporal RoI Align and SELSA and without."""

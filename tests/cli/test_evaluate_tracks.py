@@ -1,0 +1,117 @@
+"""`trovid evaluate --protocol youtube-vis|mot` on small data sets in the real layouts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from tests.cli.command import trovid_command
+from tests.datasets.youtube_vis_folder import write_youtube_vis
+from trovid.datasets.reading import read_dataset
+from trovid.datasets.true_tracks import true_tracks
+from trovid.datasets.youtube_vis_results import write_youtube_vis_results
+from trovid.runs.sinks.json import JsonWriter
+from trovid.structures import Detections
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    root = write_youtube_vis(tmp_path / "ytvis")
+    return root / "train/instances.json"
+
+
+def write_frames(path, dataset):
+    """The labels as predictions of `trovid segment`."""
+    with JsonWriter(path, model="m", class_names=dataset.class_names) as writer:
+        for video in dataset.videos:
+            frames = [
+                Detections(
+                    truth.boxes,
+                    torch.full((len(truth),), 0.9),
+                    truth.labels,
+                    dataset.class_names,
+                    truth.frame_index,
+                    image_size=truth.image_size,
+                    track_ids=truth.instance_ids,
+                    masks=truth.masks,
+                )
+                for truth in dataset.ground_truth(video.name, masks=True)
+            ]
+            writer.write_video(video, "x.mp4", frames)
+
+
+def test_results_of_the_server_s_form(capsys, tmp_path, labelled):
+    dataset = read_dataset(labelled, split=None)
+    tracks = [(video.name, true_tracks(dataset, video.name)) for video in dataset.videos]
+    results, figures = tmp_path / "results.zip", tmp_path / "figures.json"
+    write_youtube_vis_results(results, tracks, dataset)
+    arguments = ("evaluate", results, "--labels", labelled, "--protocol", "youtube-vis")
+    status, out, complaints = trovid_command(capsys, *arguments, "--out", figures)
+    assert (status, complaints) == (0, [])
+    assert "AP50" in out
+    assert "AR10" in out
+    assert json.loads(figures.read_text())["overall"]["ap"] == pytest.approx(1)
+    status, _, complaints = trovid_command(capsys, *arguments[:-1], "mot")
+    assert status != 0
+    assert "this list of tracks goes with --protocol youtube-vis" in complaints[0]
+
+
+def test_frames_with_identities(capsys, tmp_path, labelled):
+    dataset = read_dataset(labelled, split=None)
+    found = tmp_path / "found.json"
+    write_frames(found, dataset)
+    for protocol, name in (("youtube-vis", "ap"), ("mot", "mota")):
+        arguments = ("evaluate", found, "--labels", labelled, "--protocol", protocol, "--json")
+        status, out, complaints = trovid_command(capsys, *arguments)
+        assert (status, complaints) == (0, [])
+        assert json.loads(out)["overall"][name] == pytest.approx(1)
+        assert json.loads(out)["head"]["model"] == "m"
+
+
+def test_results_of_mot_challenge(capsys, tmp_path):
+    folder = tmp_path / "train" / "MOT17-02-FRCNN"
+    (folder / "gt").mkdir(parents=True)
+    (folder / "gt/gt.txt").write_text("1,1,10,5,8,20,1,1,1\n2,1,11,5,8,20,1,1,1\n")
+    (folder / "seqinfo.ini").write_text("[Sequence]\nseqLength=2\nimWidth=64\nimHeight=48\n")
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "MOT17-02-DPM.txt").write_text("1,4,10,5,8,20,0.9,-1,-1,-1\n2,5,11,5,8,20,0.9\n")
+    arguments = ("evaluate", results, "--labels", tmp_path / "train", "--protocol", "mot")
+    status, out, complaints = trovid_command(capsys, *arguments, "--json")
+    assert (status, complaints) == (0, [])
+    figures = json.loads(out)["overall"]
+    assert (figures["mota"], figures["switches"], figures["recall"]) == (0.5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--protocol", "mot,coco"), "--protocol mot goes alone"),
+        (("--protocol", "mot", "--seq-nms"), "do not go with --protocol mot"),
+        (("--protocol", "motc"), "no protocol 'motc'"),
+    ],
+)
+def test_options_that_do_not_go_together(capsys, tmp_path, labelled, options, message):
+    status, _, complaints = trovid_command(
+        capsys, "evaluate", tmp_path, "--labels", labelled, *options
+    )
+    assert status != 0
+    assert message in complaints[0]
+
+
+def test_detections_without_identities(capsys, tmp_path, labelled):
+    dataset = read_dataset(labelled, split=None)
+    found = tmp_path / "found.json"
+    write_frames(found, dataset)
+    document = json.loads(found.read_text())
+    for frame in document["videos"][0]["frames"]:
+        for row in frame["detections"]:
+            del row["track"]
+    found.write_text(json.dumps(document))
+    arguments = ("evaluate", found, "--labels", labelled, "--protocol", "youtube-vis")
+    status, _, complaints = trovid_command(capsys, *arguments)
+    assert status != 0
+    assert "have no identities: predict with `trovid segment`" in complaints[0]
+    assert len(complaints) == 1

@@ -1,0 +1,188 @@
+"""`trovid segment`: its files, resuming, several videos, online; `trovid detect --track`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import trovid
+from tests.cli.command import trovid_command
+from tests.cli.tiny_model import save_tiny_model
+from tests.media import encode
+from tests.structures.test_structures import detections
+from trovid.runs.batch import Batch
+from trovid.runs.predictions import read_predictions
+from trovid.structures import DetectOptions, Masks
+from trovid.video.opening import open_video
+from trovid.viz.identities import IdentityOverlay
+
+OPTIONS = ("--max-detections", "4", "--score", "0.02", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("segment")
+
+
+@pytest.fixture(scope="module")
+def model(place) -> Path:
+    return save_tiny_model(place / "tiny.safetensors", name="synthvid-masktrack-troi")
+
+
+@pytest.fixture(scope="module")
+def videos(place) -> list[Path]:
+    return [encode(place / f"{name}.mp4", num_frames=count) for name, count in (("a", 8), ("b", 6))]
+
+
+@pytest.fixture(scope="module")
+def whole(place, model, videos) -> Path:
+    """Both videos, one after the other."""
+    return batch(model, place / "whole", videos)
+
+
+def batch(model: Path, out: Path, videos: list[Path], after: int | None = None, **how) -> Path:
+    """Runs videos, the first one up to a frame at most."""
+    frames = iter(range(10**6 if after is None else after))
+    runs = Batch(
+        load=lambda: trovid.load(model, device="cpu"),
+        options=DetectOptions(score=0.02, max_detections=4, online=how.pop("online", False)),
+        segment=True,
+        out=out,
+        kinds={"json", "youtube-vis", "masks"},
+        stop=lambda: next(frames, None) is None,
+        **how,
+    )
+    list(runs.run([str(video) for video in videos]))
+    return out
+
+
+def results(folder: Path, name: str) -> list:
+    _, videos = read_predictions(folder / f"{name}.json")
+    return videos[name]
+
+
+def same(one: Path, other: Path, name: str) -> bool:
+    pairs = zip(results(one, name), results(other, name), strict=True)
+    equal = all(
+        a.track_ids.tolist() == b.track_ids.tolist()
+        and a.masks == b.masks
+        and a.boxes.equal(b.boxes)
+        for a, b in pairs
+    )
+    files = [f"{name}.youtube-vis.json", *(f"{name}-masks/{i:05d}.png" for i in (0, 5))]
+    return equal and all((one / f).read_bytes() == (other / f).read_bytes() for f in files)
+
+
+def test_what_the_command_writes(capsys, place, model, videos):
+    out = place / "command"
+    words = ["segment", *videos, "--model", model, "--out", out, "--masks", "--coco", "--csv"]
+    status, printed, complaints = trovid_command(capsys, *words, *OPTIONS)
+    assert status == 0, complaints
+    assert "a.youtube-vis.json" in printed
+    names = {path.name for path in out.iterdir()}
+    ends = (".mp4", ".json", ".csv", ".coco.json", ".youtube-vis.json", "-masks")
+    assert names == {f"{stem}{end}" for stem in "ab" for end in ends}
+    frames = results(out, "a")
+    assert len(frames) == 8
+    for frame in frames:
+        assert len(frame) == 4 == len({*frame.track_ids.tolist()})
+        assert frame.masks.size == (64, 96)
+    check_tracks(json.loads((out / "a.youtube-vis.json").read_text()), frames)
+    check_pictures(out / "a-masks", frames)
+
+
+def check_tracks(tracks, frames):
+    ids = sorted({number for frame in frames for number in frame.track_ids.tolist()})
+    assert len(tracks) == len(ids)
+    for track, number in zip(tracks, ids, strict=True):
+        rows = [(frame.track_ids == number).nonzero().flatten().tolist() for frame in frames]
+        wanted = [
+            frame.masks[row].to_coco()[0] if row else None
+            for frame, row in zip(frames, rows, strict=True)
+        ]
+        assert track["segmentations"] == wanted
+        assert track["video_id"] == 1
+        scores = [float(f.scores[row[0]]) for f, row in zip(frames, rows, strict=True) if row]
+        assert track["score"] == pytest.approx(np.mean(scores), abs=1e-5)
+
+
+def check_pictures(folder, frames):
+    for frame in frames:
+        picture = np.asarray(Image.open(folder / f"{frame.frame_index:05d}.png"))
+        shown = np.zeros_like(picture)
+        for row in frame.scores.argsort().tolist():
+            shown[frame.masks.dense(row)[0].numpy()] = int(frame.track_ids[row]) + 1
+        assert (picture == shown).all()
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_a_resumed_run_equals_an_uninterrupted_one_identities_included(
+    tmp_path, model, videos, whole, after
+):
+    out = batch(model, tmp_path / "out", videos[:1], after=after + 1)
+    assert 1 <= len(results(out, "a")) < 8
+    batch(model, out, videos[:1], resume=True)
+    assert same(out, whole, "a")
+
+
+def test_two_videos_at_once_keep_their_identities_apart(tmp_path, model, videos, whole):
+    out = batch(model, tmp_path / "out", videos, at_once=2)
+    for name in "ab":
+        pairs = zip(results(out, name), results(whole, name), strict=True)
+        assert all(a.track_ids.tolist() == b.track_ids.tolist() for a, b in pairs)
+
+
+def test_in_python_and_online(model, videos, whole):
+    predictor = trovid.load(model, device="cpu")
+    options = {"score": 0.02, "max_detections": 4}
+    found = list(predictor.segment(videos[0], **options))
+    for own, wanted in zip(found, results(whole, "a"), strict=True):
+        assert own.track_ids.tolist() == wanted.track_ids.tolist()
+        assert own.embeddings is None
+    pictures = [frame.image for frame in open_video(videos[0])]
+    online = list(predictor.segment(iter(pictures), online=True, **options))
+    assert [len(own.masks) for own in online] == [4] * 8
+
+
+def test_masks_are_drawn_in_the_colour_of_their_identity():
+    masks = np.zeros((3, 40, 60), dtype=bool)
+    masks[0, 5:25, 5:25] = True
+    found = detections(image_size=(40, 60), masks=Masks.from_dense(masks))
+    overlay, image = IdentityOverlay(), np.full((40, 60, 3), 128, np.uint8)
+    picture = overlay.draw(image, found)
+    assert (image == 128).all()
+    inside, edge, outside = picture[15, 15], picture[24, 10], picture[38, 55]
+    assert outside.tolist() == [128] * 3
+    assert inside.tolist() != [128] * 3
+    assert edge.tolist() not in (outside.tolist(), inside.tolist())
+
+
+@pytest.mark.parametrize("track", [["--track"], ["--track", "embedding"]])
+def test_detect_gives_identities_to_boxes(capsys, place, videos, tmp_path, track):
+    plain = place / "plain.safetensors"
+    if not plain.exists():
+        save_tiny_model(plain)
+    words = ["detect", videos[1], "--model", plain, "--out", tmp_path, "--no-video", *track]
+    status, _, complaints = trovid_command(capsys, *words, *OPTIONS)
+    assert status == 0, complaints
+    frames = results(tmp_path, "b")
+    assert all(len({*frame.track_ids.tolist()}) == len(frame) == 4 for frame in frames)
+    continued = [
+        {*a.track_ids.tolist()} & {*b.track_ids.tolist()} for a, b in itertools.pairwise(frames)
+    ]
+    assert any(continued)
+
+
+def test_a_model_of_boxes_alone_is_refused(capsys, place, videos, tmp_path):
+    plain = save_tiny_model(tmp_path / "plain.safetensors")
+    words = ["segment", videos[0], "--model", plain, "--out", tmp_path / "out", *OPTIONS]
+    status, _, complaints = trovid_command(capsys, *words)
+    assert status == 2
+    assert (
+        "plain finds boxes alone: take another --model, such as coco-mask-r50-fpn" in complaints[0]
+    )

@@ -1,0 +1,133 @@
+"""Identities by embeddings: crossing, occlusion, permutation, both ways of assignment."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from trovid.recipes import TrackingRecipe
+from trovid.structures import Detections
+from trovid.tracking import EmbeddingTracker, IoUTracker, make_tracker, resume
+
+NAMES = ("cat", "dog")
+RED, BLUE = [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]
+
+
+def frame(index: int, *objects: tuple[float, list[float], float], label: int = 0) -> Detections:
+    """Objects 20 pixels wide: their left edge, embedding and score."""
+    lefts, embeddings, scores = zip(*objects, strict=True) if objects else ((), (), ())
+    boxes = torch.tensor([[left, 0.0, left + 20, 20.0] for left in lefts]).reshape(-1, 4)
+    return Detections(
+        boxes=boxes,
+        scores=torch.tensor(scores),
+        labels=torch.full((len(boxes),), label),
+        class_names=NAMES,
+        frame_index=index,
+        image_size=(40, 200),
+        embeddings=torch.tensor(embeddings).reshape(-1, 3),
+    )
+
+
+def ids(tracker, *frames: Detections) -> list[list[int]]:
+    return [tracker.update(own).track_ids.tolist() for own in frames]
+
+
+def crossing(steps: int = 21) -> list[Detections]:
+    """A red and a blue object of one class run through each other; the surer one comes first."""
+    frames = []
+    for t in range(steps):
+        objects = [(8.0 * t, RED, 0.9), (8.0 * (steps - 1 - t), BLUE, 0.8)]
+        frames.append(frame(t, *(objects if t % 2 else objects[::-1])))
+    return frames
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_crossing_objects_keep_their_identities(learned):
+    tracker = EmbeddingTracker(learned=learned)
+    by_colour = []
+    for own in crossing():
+        colours = own.embeddings.argmax(1)
+        tracked = tracker.update(own)
+        by_colour.append(tracked.track_ids[colours.argsort()].tolist())
+    assert all(found == by_colour[0] for found in by_colour)
+
+
+def test_overlap_alone_is_fooled_where_embeddings_are_not():
+    """What the embeddings are good for: by overlap, crossing objects may exchange identities."""
+    frames = [
+        frame(0, (0.0, RED, 0.9), (30.0, BLUE, 0.8)),
+        frame(1, (30.0, RED, 0.9), (0.0, BLUE, 0.8)),
+    ]
+    assert ids(IoUTracker(), *frames) == [[0, 1], [1, 0]]
+    assert ids(EmbeddingTracker(), *frames) == [[0, 1], [0, 1]]
+
+
+def test_an_object_that_was_hidden_is_known_again_until_it_is_forgotten():
+    settings = TrackingRecipe(patience=3)
+    for gap, expected in ((2, 0), (3, 1)):
+        tracker = EmbeddingTracker(settings)
+        hidden = [frame(1 + t) for t in range(gap)]
+        found = ids(tracker, frame(0, (0.0, RED, 0.9)), *hidden, frame(9, (100.0, RED, 0.9)))
+        assert found[-1] == [expected]
+
+
+def test_another_class_is_another_object():
+    object_ = (0.0, [2.0, 0.0, 0.0], 0.9)  # the class counts more than so much likeness
+    frames = [frame(0, object_), frame(1, object_, label=1), frame(2, object_)]
+    assert ids(EmbeddingTracker(), *frames) == [[0], [1], [0]]
+
+
+def test_one_identity_twice_in_a_frame_only_as_published():
+    """Two boxes on one object: once it is its identity, and twice in the published code."""
+    first, second = frame(0, (0.0, RED, 0.9)), frame(1, (1.0, RED, 0.5), (0.0, RED, 0.9))
+    assert ids(EmbeddingTracker(), first, second) == [[0], [1, 0]]
+    published = EmbeddingTracker(TrackingRecipe(repeated=True))
+    # rows are gone through by falling score: the weaker one loses its detection
+    assert ids(published, first, second) == [[0], [0]]
+    surer = frame(1, (3.0, RED, 0.9), (0.0, RED, 0.85))
+    published = EmbeddingTracker(TrackingRecipe(repeated=True))
+    assert ids(published, first, surer) == [[0], [0, 0]]
+
+
+def test_the_order_of_the_rows_decides_nothing():
+    torch.manual_seed(0)
+    frames = []
+    for t in range(4):
+        objects = [(25.0 * i + t, torch.randn(3).tolist(), 0.9 - 0.1 * i) for i in range(4)]
+        frames.append(frame(t, *objects))
+    straight = ids(EmbeddingTracker(), *frames)
+    for order in itertools.islice(itertools.permutations(range(4)), 0, 24, 5):
+        tracker = EmbeddingTracker()
+        for own, wanted in zip(frames, straight, strict=True):
+            found = tracker.update(own[list(order)])
+            assert found.track_ids.tolist() == [wanted[i] for i in order]
+
+
+def test_frames_without_detections():
+    tracker = EmbeddingTracker()
+    assert ids(tracker, frame(0), frame(1, (0.0, RED, 0.9)), frame(2)) == [[], [0], []]
+    bare = frame(3, (0.0, RED, 0.9))
+    with pytest.raises(ValueError, match="must have `embeddings`"):
+        tracker.update(Detections(bare.boxes, bare.scores, bare.labels, NAMES))
+
+
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, repeated):
+    settings = TrackingRecipe(patience=4, repeated=repeated)
+
+    def new():
+        return make_tracker(kind, settings, learned=True)
+
+    frames = crossing(15)
+    frames[5], frames[6] = frame(5), frame(6, (150.0, [0.0, 0.0, 4.0], 0.9), label=1)
+    whole = new()
+    straight = [whole.update(own) for own in frames]
+    for stop in (1, 6, 7, 9):
+        resumed = new()
+        earlier = straight[:stop]
+        resume(resumed, earlier, [frames[own.frame_index] for own in earlier[-4:]])
+        for own, wanted in zip(frames[stop:], straight[stop:], strict=True):
+            assert resumed.update(own).track_ids.tolist() == wanted.track_ids.tolist()
