@@ -223,8 +223,15 @@ class TrainingClips:
         first = wanted.start * per_clip
         numbers = range(first, first + len(parts.boxes) if settings.random == "clip" else first)
         seeds = [_number(seed, step, number) for number in numbers]
-        told = {"colours": source, "videos": names, "seeds": seeds, **vars(parts)}
-        return DrawnClips(frames, indices, per_clip, **told)
+        return DrawnClips(
+            frames,
+            indices,
+            per_clip,
+            colours=source,
+            videos=names,
+            seeds=seeds,
+            **vars(parts),
+        )
 
     def _references(
         self,

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,10 +17,12 @@ from trovid.errors import TrovidError
 from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
 from trovid.storage.hashes import sha256_of
+from trovid.training.checkpointing import checkpoint_backbone
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
 from trovid.training.failed_step import save_what_failed
 from trovid.training.loader import drawn_clips
+from trovid.training.memory_needed import memory_needed
 from trovid.training.optimizer import learning_rate, make_optimizer
 from trovid.training.processes import ALONE, Processes
 from trovid.training.start import initial_detector
@@ -159,6 +161,13 @@ def train(
     saved = time.monotonic()
     steps = range(at.step, settings.steps)
     drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers, share=share)
+    if steps:
+        one = replace(settings, batch=1)
+        first = clips.draw(one, seed=seed, step=at.step).batch(clips.transform, place)
+        at_once = -(-settings.batch // (processes.count * settings.accumulate))
+        say(str(memory_needed(detector, first, settings, clips_at_once=at_once, device=place)))
+    if settings.checkpointing:
+        checkpoint_backbone(detector.backbone)
     model = _shared(detector, place) if processes.count > 1 else detector
     parts = min(settings.accumulate, settings.batch // processes.count)
     with closing(drawing) as drawn, stopping() as stop:
@@ -174,7 +183,7 @@ def train(
                 losses = training_step(
                     model, optimizer, batches, settings, precision=at.precision, weights=shares
                 )
-            except FloatingPointError as error:
+            except (FloatingPointError, ValueError) as error:  # an operator may say it first
                 seen = save_what_failed(checkpoint, frames, clips, step=step + 1)
                 raise TrovidError(
                     f"step {step + 1}: {error}; what it looked at is in {seen}"
@@ -203,6 +212,8 @@ def train(
                     on_the_way(detector, step + 1)
                     detector.train()
                 processes.wait()
+    if settings.checkpointing:
+        del detector.backbone.forward  # the class's own again
     return Trained(detector.eval(), time.monotonic() - began, at.precision)
 
 
