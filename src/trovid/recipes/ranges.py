@@ -68,6 +68,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0, FEW),
     "clip_norm": (1e-9, MOST),
     "validate_every": (0, MOST),
+    "accumulate": (1, MANY),
     "pyramid": (0, WIDTH),
     "strides": (1, SIDE),
     "reference_window": (0, MOST),
