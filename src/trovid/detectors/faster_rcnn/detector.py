@@ -30,6 +30,9 @@ from trovid.structures import Detections, DetectOptions, TrainingBatch
 
 Sizes = list[tuple[int, int]]
 
+_LARGE_MAP = 4096
+"""Cells from which on support maps keep prefixes for the operator."""
+
 
 class Detector(VideoDetector):
     """A two-stage detector that may look at the other frames of the video.
@@ -357,7 +360,7 @@ class Detector(VideoDetector):
     ) -> list[Support]:
         counts = [len(indices) for indices in frame_indices]
         maps = {
-            name: [pack_support(video) for video in features[name].split(counts)]
+            name: [_packed(video) for video in features[name].split(counts)]
             for name in self.searched_levels
         }
         kept: list[list[Tensor]] = [[] for _ in counts]
@@ -380,6 +383,13 @@ class Detector(VideoDetector):
             )
             for i, indices in enumerate(frame_indices)
         ]
+
+
+def _packed(maps: Tensor) -> PackedSupport:
+    """Support maps as the operator reads them, ready for many target frames where that pays."""
+    packed = pack_support(maps)
+    large = maps.shape[2] * maps.shape[3] >= _LARGE_MAP
+    return packed.with_prefixes() if large and not torch.is_grad_enabled() else packed
 
 
 def _sizes(images: Tensor, image_sizes: Sizes | None) -> Sizes:
