@@ -15,20 +15,22 @@ from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
     AggregationRecipe,
     BoxHeadRecipe,
-    DeformableRecipe,
     ImageRecipe,
     InferenceRecipe,
     ModelRecipe,
-    NonLocalRecipe,
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    SupportRecipe,
-    TemporalRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
-    TrainingFreeRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    DeformableRecipe,
+    NonLocalRecipe,
+    SupportRecipe,
+    TemporalRecipe,
+    TrainingFreeRecipe,
 )
 from trovid.recipes.values import flat_values, recipe_values
 
