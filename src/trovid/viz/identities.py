@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 
 import numpy as np
-from PIL import Image, ImageFilter
+from numpy.typing import NDArray
 
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
@@ -99,7 +99,7 @@ def _painted(
     if masks is None or not len(masks):
         return image
     image = image.copy()
-    width = max(3, 2 * round(min(image.shape[:2]) / 240) + 1)
+    width = max(1, round(min(image.shape[:2]) / 300))
     for row in reversed(order):
         (left, top), mask = masks.window(row)
         height, columns = mask.shape
@@ -108,7 +108,15 @@ def _painted(
         part = image[top : top + height, left : left + columns]
         colour = np.array(identity_colour(ids[row]))
         part[mask] = (part[mask] * (1 - OPACITY) + colour * OPACITY).astype(np.uint8)
-        within = Image.fromarray(np.pad(mask, width).astype(np.uint8) * 255)
-        inner = np.asarray(within.filter(ImageFilter.MinFilter(width)))[width:-width, width:-width]
-        part[mask & (inner == 0)] = colour
+        part[mask & ~_within(mask, width)] = colour
     return image
+
+
+def _within(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """What lies further from the edge of a mask than so many pixels, along rows and columns."""
+    wide = np.pad(mask, width)
+    height, columns = mask.shape
+    inner = np.ones_like(mask)
+    for down, right in ((0, width), (2 * width, width), (width, 0), (width, 2 * width)):
+        inner &= wide[down : down + height, right : right + columns]
+    return inner
