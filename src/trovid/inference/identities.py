@@ -32,7 +32,7 @@ def video_tracker(
     settings = predictor.recipe.inference.tracking
     tracker = make_tracker(options.track, settings, learned=detector.embeds)
     if earlier:
-        last = earlier[-tracker.patience :]
+        last = earlier[max(0, len(earlier) - tracker.patience) :]
         boxes = replace(options, masks=False, seq_nms=False)
         session = VideoSession(
             source,
