@@ -11,7 +11,7 @@ from PIL import Image
 from tests.cli.command import trovid_command
 from tests.datasets.own_folder import own_folder, own_labels, write_labels
 from tests.media import encode
-from trovid.datasets.reading import read_dataset
+from trovid.datasets.reading import read_dataset, read_split
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 from trovid.video.opening import open_video
@@ -134,7 +134,7 @@ def test_convert_says_what_is_lost_and_what_is_read_back_is_the_same(
     assert len(lost) == len(losses)
     assert all(any(word in line for line in lost) for word in losses)
     before = read_dataset(source)
-    after = read_dataset(tmp_path / "out", split="train" if form == "yolo" else None)
+    after = read_split(tmp_path / "out", None)
     if form in ("own", "coco-vid"):
         assert same(before, after)
         names = [v.name for v in after.videos]

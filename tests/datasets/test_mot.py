@@ -153,3 +153,10 @@ def test_labels_written_and_read_back(root, tmp_path):
     cats = Dataset(["cat"], [], ObjectRows().objects())
     with pytest.raises(TrovidError, match="MOT Challenge has no class 'cat'"):
         write_dataset(tmp_path / "cats", cats, "mot")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x"])
+def test_a_name_of_a_video_leads_nowhere_else(tmp_path, name):
+    with pytest.raises(TrovidError, match="leads out of"):
+        write_mot_results(tmp_path / "out", [(name, [])])
+    assert not any(tmp_path.iterdir())

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.shared import SHARED
 from trovid.datasets.check import check_data
-from trovid.datasets.reading import format_of, read_dataset, splits_of
+from trovid.datasets.reading import format_of, read_dataset, read_split, splits_of
 from trovid.errors import TrovidError
 
 CLASSES = ["cat", "dog"]
@@ -53,8 +53,7 @@ def written(tmp_path_factory):
 def test_what_supervision_writes_is_read(written, form, name):
     path = written / form
     assert format_of(path).name == name
-    split = "train" if form == "yolo" else None
-    dataset = read_dataset(path, split=split)
+    dataset = read_split(path, None)
     assert dataset.class_names == ("cat", "dog")
     by_name = {video.name.rpartition("/")[2]: video.name for video in dataset.videos}
     assert set(by_name) == set(BOXES)

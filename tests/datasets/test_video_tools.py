@@ -120,12 +120,13 @@ def test_label_studio_counts_from_one_in_per_cent(folder):
 
 def test_label_studio_of_the_sdk(folder):
     """The task as the SDK's own types hold it."""
-    sdk = pytest.importorskip("label_studio_sdk", reason="label-studio-sdk is not installed")
-    from label_studio_sdk.types.annotation import Annotation
-
-    assert sdk
+    types = pytest.importorskip(
+        "label_studio_sdk.types.annotation",
+        reason="label-studio-sdk is not installed",
+        exc_type=ImportError,
+    )
     (task,) = label_studio()
-    result = Annotation(result=task["annotations"][0]["result"]).dict()
+    result = types.Annotation(result=task["annotations"][0]["result"]).dict()
     (folder / "labels.json").write_text(
         json.dumps([{**task, "annotations": [{"result": result["result"]}]}], default=str)
     )

@@ -52,14 +52,6 @@ def test_a_batch_depends_on_seed_and_step_alone(clips):
         assert not same(one, batch_of(clips, settings(), seed=seed, step=step))
 
 
-def test_each_process_of_a_step_draws_its_own(clips):
-    first, second = (
-        clips.draw(settings(), seed=0, step=5, rank=rank).batch(TRANSFORM) for rank in (0, 1)
-    )
-    assert same(first, batch_of(clips, settings(), seed=0, step=5))
-    assert not same(first, second)
-
-
 def test_a_draw_is_the_same_after_a_journey_to_another_process(clips):
     drawn = clips.draw(settings(flip=0.5), seed=0, step=5)
     sent = pickle.loads(pickle.dumps(drawn))

@@ -31,10 +31,13 @@ def joined(batches):
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 def test_two_processes_compute_what_one_computes_on_both_batches(clips, tmp_path):
-    settings = recipe().training
+    settings = replace(recipe().training, batch=RANKS)
     parts = []
     for rank in range(RANKS):
-        drawn = [clips.draw(settings, seed=0, step=step, rank=rank) for step in range(STEPS)]
+        drawn = [
+            clips.draw(settings, seed=0, step=step, share=range(rank, rank + 1))
+            for step in range(STEPS)
+        ]
         batches = [one.batch(TRANSFORM) for one in drawn]
         parts.append([replace(batch, images=batch.images.double()) for batch in batches])
         torch.save(parts[-1], tmp_path / f"batches{rank}.pt")

@@ -272,11 +272,14 @@ def view(
 
 def _read(path: Path, split: str | None) -> Dataset:
     """A split, by default the first; everything where there are none."""
-    from trovid.datasets.reading import read_dataset, splits_of
+    from trovid.datasets.reading import read_split, splits_of
+    from trovid.errors import TrovidError, nearest
 
     there = splits_of(path)
+    if split is not None and split not in there:
+        raise TrovidError(f"{path}: has no split {split!r}{nearest(split, there)}")
     with bar("reading labels", unit="videos") as tick:
-        return read_dataset(path, split=split or (there[0] if there else None), progress=tick)
+        return read_split(path, split or (there[0] if there else None), progress=tick)
 
 
 def _print_report(report: CheckReport) -> None:
@@ -318,7 +321,7 @@ def _write_sheet(sheet: Path, path: Path) -> None:
 def _lenient(path: Path) -> Dataset:
     """The first split, without what does not fit."""
     from trovid.datasets.findings import Faults
-    from trovid.datasets.reading import read_dataset, splits_of
+    from trovid.datasets.reading import read_split, splits_of
 
     there = splits_of(path)
-    return read_dataset(path, split=there[0] if there else None, faults=Faults(collect=True))
+    return read_split(path, there[0] if there else None, faults=Faults(collect=True))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import trovid
+from trovid.allocator import keep_freed_memory
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.protocols import protocol_names
@@ -219,6 +220,7 @@ def _of_model(
     from trovid.progress import bar
     from trovid.structures import DetectOptions
 
+    keep_freed_memory()
     wanted = DetectOptions(**options)
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-from trovid.cli.names import DeviceName
+from trovid.cli.names import BackboneName, DeviceName
 from trovid.errors import TrovidError
 
 FLAG = Parameter(negative="")
@@ -25,13 +25,21 @@ Name = Literal[
     "table6",
     "strength",
     "unseen",
+    "selsa",
     "correspondence",
     "premise",
     "all",
 ]
 ORDER = get_args(Name)[2:-2]
 """What "all" makes, in this order."""
-SYNTHVID_ALONE = ("synthvid-masks", "training-free", "strength", "unseen", "correspondence")
+SYNTHVID_ALONE = (
+    "synthvid-masks",
+    "training-free",
+    "strength",
+    "unseen",
+    "selsa",
+    "correspondence",
+)
 
 
 def experiment(
@@ -39,6 +47,7 @@ def experiment(
     /,
     *,
     data: Path | None = None,
+    backbone: BackboneName | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
     first_seed: int = 0,
@@ -58,10 +67,10 @@ def experiment(
     R-CNN with and without Temporal RoI Align: masks, and identities of objects that hide each
     other; table1 to table6 and fig5 are the
     paper's; training-free is Temporal RoI Align without any training; strength goes over the
-    strength of the deteriorations, unseen over conditions that training has not; correspondence
-    asks how often the most similar cell lies on the same object; all makes these one after the
-    other. premise asks the same of real frames. Every report has the paper's figures beside its
-    own, intervals, costs, and the weights' hashes.
+    strength of the deteriorations, unseen over conditions that training has not, selsa over data
+    on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
+    on the same object; all makes these one after the other. premise asks the same of real frames.
+    Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
     command can be stopped and called again, and tables share what they have in common. On 2 cores
@@ -73,12 +82,14 @@ def experiment(
         trovid experiment table1 --out runs --workers 2
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
-        trovid experiment table5 --data ILSVRC2015 --device cuda --every 5
+        trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet --device cuda
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
             without it SynthVID, which is made. Of `premise` the folder of DAVIS 2016.
+        backbone: With --data ILSVRC2015, weights to begin the backbones with: the name of published
+            ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
         seeds: Trainings of each model, with as many seeds from --first-seed on.
         first_seed: The first seed.
@@ -103,6 +114,8 @@ def experiment(
         raise TrovidError("--embed belongs to `trovid experiment synthvid`")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if backbone is not None and (data is None or name == "premise"):
+        raise TrovidError("--backbone belongs to --data ILSVRC2015")
     if name == "premise" and data is None:
         raise TrovidError(
             "premise needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
@@ -149,6 +162,7 @@ def experiment(
         results = {name: run_premise(data, folder=folder, resamples=resamples)}
     else:
         from trovid.experiments.running import Workplace
+        from trovid.zoo.published import backbone_file
 
         place = Workplace(
             out=out,
@@ -157,6 +171,7 @@ def experiment(
             workers=workers,
             device=device,
             every=every or 1,
+            backbone=None if backbone is None else backbone_file(backbone),
         )
         left = SYNTHVID_ALONE if data is not None else ()
         names = [one for one in ORDER if one not in left] if name == "all" else [name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from trovid.cli.names import BackboneName, DeviceName, RecipeName, StartName
 from trovid.cli.signals import StopWish
 from trovid.errors import TrovidError
 from trovid.progress import QUIET_VARIABLE
+
+log = logging.getLogger("trovid")
 
 
 def train(
@@ -46,6 +49,9 @@ def train(
     way OUT/RECIPE-seedN.best.safetensors and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe
     that starts from another recipe's weights trains that one first where they are not in OUT.
 
+    Started by torchrun, the processes share each step's clips (DistributedDataParallel); an
+    interrupted training may go on with another number of them.
+
     Ctrl-C, SIGTERM and SIGHUP write the checkpoint after the step that is being done; a second one
     ends at once.
 
@@ -56,6 +62,7 @@ def train(
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
         trovid train paper/selsa-r50 --data ILSVRC2015 --backbone resnet50-imagenet
+        torchrun --nproc-per-node 4 -m trovid.cli.main train --data my-videos
 
     Args:
         recipe: Name of a recipe, or a YAML file; `own` where --data alone is given.
@@ -84,6 +91,7 @@ def train(
     from trovid.inference.runtime.device import usable_device
     from trovid.recipes import changed_recipe, load_recipe, parse_changes
     from trovid.training.loop import Stopped
+    from trovid.training.processes import started_processes
     from trovid.training.run import best_file, train_recipe, weights_file
     from trovid.training.start import check_names
     from trovid.zoo.published import backbone_file, model_file
@@ -93,7 +101,10 @@ def train(
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
     if workers is not None and workers < 0:
         raise TrovidError(f"--workers must be at least 0, but is {workers}")
-    usable_device(device)
+    place = usable_device(device)
+    if place.type == "cuda" and os.environ.get("LOCAL_RANK"):
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
+        place = usable_device(device)
     if recipe is None and data is None:
         raise TrovidError("name a RECIPE (`trovid recipes`), or --data with your labelled videos")
     short = {"training.steps": steps, "training.batch": batch, "training.learning_rate": lr}
@@ -113,23 +124,31 @@ def train(
     backbone_path = None if backbone is None else backbone_file(backbone)
     wish = StopWish()
     try:
-        train_recipe(
-            chosen,
-            data=data or synthvid_folder(out, train=chosen.training.videos, val=100),
-            out=out,
-            seed=seed,
-            start=start_file,
-            backbone=backbone_path,
-            classes=None if classes is None else [name.strip() for name in classes.split(",")],
-            validate=validate,
-            workers=workers,
-            device=device,
-            stopping=wish.noting,
-            say=_tell,
-        )
+        with started_processes(place) as processes:
+            if data is None and processes.first:
+                data = synthvid_folder(out, train=chosen.training.videos, val=100)
+            processes.wait()
+            train_recipe(
+                chosen,
+                data=data or out / "data",
+                out=out,
+                seed=seed,
+                start=start_file,
+                backbone=backbone_path,
+                classes=None if classes is None else [name.strip() for name in classes.split(",")],
+                validate=validate,
+                workers=workers,
+                device=device,
+                stopping=wish.noting,
+                say=_tell if processes.first else log.debug,
+                processes=processes,
+            )
     except Stopped as stopped:
-        complain(str(stopped))
-        return 128 + (wish.number or 0)
+        if processes.first:
+            complain(str(stopped))
+        return 128 + (wish.number or 15)
+    if not processes.first:
+        return 0
     if json:
         print_record(_record(file))
         return 0

@@ -156,6 +156,27 @@ def splits_of(path: Path) -> tuple[str, ...]:
     return format_of(path).splits(path)
 
 
+def read_split(
+    path: Path,
+    split: str | None,
+    *,
+    progress: Progress | None = None,
+    faults: Faults | None = None,
+) -> Dataset:
+    """A split as it is there, without taking validation videos out of it.
+
+    Args:
+        path: A file of labels or a folder.
+        split: One of `splits_of`; None for all videos.
+        progress: See `read_dataset`, as `faults`.
+        faults: What to do about what does not fit; None raises.
+
+    Raises:
+        TrovidError: If something cannot be read or does not fit.
+    """
+    return format_of(path).read(path, split, faults or Faults(), progress)
+
+
 def read_dataset(
     path: Path,
     *,
@@ -182,7 +203,7 @@ def read_dataset(
     if not there and not path.is_dir():
         return known.read(path, None, faults, progress)
     undivided = "val" not in there and (not there or "train" in there)
-    if split in (None, "test", *there) or not undivided:
+    if split in (None, "test") or not undivided:
         return known.read(path, split, faults, progress)
     whole = known.read(path, "train" if there else None, faults, progress)
     train, val = split_videos(whole)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from trovid.nn.box_head import BoxCoder
-from trovid.nn.box_sampling import BELOW, in_ignored, match_boxes, sample_boxes
+from trovid.nn.box_sampling import BELOW, in_ignored, match_boxes, own_chance, sample_boxes
+from trovid.nn.shared_count import shared_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,8 @@ class AnchorLoss:
             ignored = in_ignored(anchors, target)
             if ignored is not None:
                 label[ignored & (label == 0)] = -1.0
-            chosen = sample_boxes(label, self.samples, self.positive_fraction)
+            chance = own_chance(target, 0)
+            chosen = sample_boxes(label, self.samples, self.positive_fraction, generator=chance)
             positive.append(chosen[0] + image * len(anchors))
             negative.append(chosen[1] + image * len(anchors))
             labels.append(label)
@@ -77,7 +79,7 @@ class AnchorLoss:
         loss = F.binary_cross_entropy_with_logits(
             objectness.flatten()[sampled], torch.cat(labels)[sampled], reduction="sum"
         )
-        count = max(len(sampled), 1)
+        count = shared_count(len(sampled), objectness)
         return {"rpn_objectness": loss / count, "rpn_boxes": loss_boxes / count}
 
     def wanted(

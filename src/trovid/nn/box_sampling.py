@@ -59,21 +59,44 @@ def in_ignored(boxes: Tensor, target: Mapping[str, Tensor]) -> Tensor | None:
     return shared.clamp(min=0).prod(2).amax(1) >= IGNORED_SHARE * areas
 
 
-def sample_boxes(labels: Tensor, count: int, positive_fraction: float) -> tuple[Tensor, Tensor]:
+def sample_boxes(
+    labels: Tensor,
+    count: int,
+    positive_fraction: float,
+    *,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
     """Some of the positive and of the negative boxes of an image.
 
     Args:
         labels: Tensor[A]: 1 and more positive, 0 negative, below neither.
         count: Boxes in all.
         positive_fraction: Share of positive ones at most.
+        generator: Source of chance, on the CPU; None for the device's own.
 
     Returns:
         Their rows in rising order, the positive ones and the negative ones.
     """
     positive, negative = (labels >= 1).nonzero().flatten(), (labels == 0).nonzero().flatten()
     wanted = min(int(count * positive_fraction), len(positive))
-    return _some(positive, wanted), _some(negative, min(count - wanted, len(negative)))
+    others = min(count - wanted, len(negative))
+    return _some(positive, wanted, generator), _some(negative, others, generator)
 
 
-def _some(rows: Tensor, count: int) -> Tensor:
-    return rows[torch.randperm(len(rows), device=rows.device)[:count]].sort().values
+def _some(rows: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    if generator is None:
+        order = torch.randperm(len(rows), device=rows.device)
+    else:
+        order = torch.randperm(len(rows), generator=generator).to(rows.device)
+    return rows[order[:count]].sort().values
+
+
+def own_chance(target: Mapping[str, Tensor], use: int) -> torch.Generator | None:
+    """The source of chance of an image, if its target brings one (`seed`, an integer).
+
+    Args:
+        target: Of the image.
+        use: Number of what it is for, so that two uses differ.
+    """
+    seed = target.get("seed")
+    return None if seed is None else torch.Generator().manual_seed(2 * int(seed) + use)

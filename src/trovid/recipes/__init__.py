@@ -2,6 +2,7 @@
 
 from trovid.recipes.backbone_schema import (
     BackboneRecipe,
+    EfficientNetLiteBackboneRecipe,
     ResNetBackboneRecipe,
     SmallBackboneRecipe,
     TimmBackboneRecipe,
@@ -36,6 +37,7 @@ __all__ = [
     "BackboneRecipe",
     "BoxHeadRecipe",
     "DeformableRecipe",
+    "EfficientNetLiteBackboneRecipe",
     "ImageRecipe",
     "InferenceRecipe",
     "MaskHeadRecipe",

@@ -39,6 +39,7 @@ def own() -> Recipe:
             flip=0.5,
             colour_augmentation=False,
             validate_every=300,
+            random="clip",
         ),
         origin=Origin(
             title="For one's own videos: SELSA with Temporal RoI Align on a small network",

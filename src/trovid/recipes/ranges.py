@@ -68,6 +68,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0, FEW),
     "clip_norm": (1e-9, MOST),
     "validate_every": (0, MOST),
+    "accumulate": (1, MANY),
     "pyramid": (0, WIDTH),
     "strides": (1, SIDE),
     "reference_window": (0, MOST),
@@ -78,6 +79,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.label": (0, FEW),
     "patience": (0, MOST),
     "gamma": (-FEW, FEW),
+    "canonical_scale": (1, SIDE),
 }
 """Lowest and highest value by the last part of a recipe's key, or the last two; of a list, of each
 entry."""

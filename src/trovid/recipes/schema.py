@@ -152,6 +152,7 @@ class RoIRecipe:
         temporal: Temporal RoI Align, a rival (name: deformable, non-local), or training-free;
             null: RoIAlign
         searched: level of the support frames that a proposal searches: own, or last, the coarsest
+        canonical_scale: pixels of a box that is pooled from the level of stride 16
     """
 
     levels: tuple[str, ...]
@@ -160,6 +161,7 @@ class RoIRecipe:
     aligned: bool = False
     temporal: SupportRecipe | None
     searched: Literal["own", "last"] = field(default="own", metadata={"since": "0.2"})
+    canonical_scale: int = field(default=224, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -332,6 +334,10 @@ class TrainingRecipe:
         reference_window: frames around the target frame of which one trains the track head; 0: none
         own_data: the classes are the data's; it begins with the best weights at hand
         validate_every: steps from one validation on the way to the next; 0: at the end alone
+        random: what the samples of the losses depend on: step, all of a step in order; clip, each
+            frame's number in the step, which is the same for any number of processes
+        accumulate: parts in which each process goes through its clips of a step
+        checkpointing: activations of the backbone are computed again when they are needed
     """
 
     start: str | None
@@ -356,6 +362,9 @@ class TrainingRecipe:
     reference_window: int = field(default=0, metadata={"since": "0.2"})
     own_data: bool = field(default=False, metadata={"since": "0.2.0"})
     validate_every: int = field(default=0, metadata={"since": "0.2.0"})
+    random: Literal["step", "clip"] = field(default="step", metadata={"since": "0.2.0"})
+    accumulate: int = field(default=1, metadata={"since": "0.2.0"})
+    checkpointing: bool = field(default=False, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ from trovid.structures import GroundTruth, TrainingBatch, Video
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
-from trovid.video.transforms import FrameTransform, permute_colours
+from trovid.video.transforms import FrameTransform, permute_colours, skip_colours
+
+_OF_TARGETS = (
+    *("boxes", "labels", "instance_ids", "ignored", "seeds"),
+    *("reference_boxes", "reference_ids"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +50,7 @@ class DrawnClips:
         reference_ids: Of each reference frame [N].
         videos: For each clip the name of its video.
         ignored: For each target frame [M, 4], boxes of crowds and ignored objects.
+        seeds: For each target frame a number of its own; () where all draw from one source.
     """
 
     frames: list[np.ndarray]
@@ -59,6 +66,25 @@ class DrawnClips:
     reference_ids: list[NDArray[np.int64]] = field(default_factory=list)
     videos: Sequence[str] = ()
     ignored: list[NDArray[np.float32]] = field(default_factory=list)
+    seeds: Sequence[int] = ()
+
+    def parts(self, count: int) -> list[DrawnClips]:
+        """The clips in so many runs, which are to become batches in this order."""
+        clips = len(self.frames)
+        return [self._run(k * clips // count, (k + 1) * clips // count) for k in range(count)]
+
+    def _run(self, first: int, end: int) -> DrawnClips:
+        targets = slice(first * self.targets_per_clip, end * self.targets_per_clip)
+        before = sum(map(len, self.frames[:first]))
+        return replace(
+            self,
+            frames=self.frames[first:end],
+            frame_indices=self.frame_indices[first:end],
+            videos=self.videos[first:end],
+            masks=None if self.masks is None else self.masks[targets],
+            references=[place - before for place in self.references[targets]],
+            **{name: getattr(self, name)[targets] for name in _OF_TARGETS},
+        )
 
     def batch(self, transform: FrameTransform, device: torch.device | str = "cpu") -> TrainingBatch:
         """Normalised on a device; frames of different sizes are padded to the largest."""
@@ -67,6 +93,8 @@ class DrawnClips:
         for target, ignored in zip(targets, self.ignored, strict=False):
             if len(ignored):
                 target["ignored"] = torch.from_numpy(ignored).to(device)
+        for target, seed in zip(targets, self.seeds, strict=False):
+            target["seed"] = torch.tensor(seed)
         images = self._images(transform, device)
         for target, masks in zip(targets, self.masks or (), strict=self.masks is not None):
             height, width = images.shape[2] - masks.shape[1], images.shape[3] - masks.shape[2]
@@ -153,30 +181,38 @@ class TrainingClips:
             dataset, names, transform, cache=cache, room=room, progress=progress
         )
 
-    def draw(self, settings: TrainingRecipe, *, seed: int, step: int, rank: int = 0) -> DrawnClips:
+    def draw(
+        self, settings: TrainingRecipe, *, seed: int, step: int, share: range | None = None
+    ) -> DrawnClips:
         """Random clips, of each a random target frame and support frames.
 
         Args:
             settings: Say how many clips and support frames, and how they are drawn.
             seed: Of the training.
-            step: The draw depends on seed, step and rank alone, so that a resumed training sees
-                what an uninterrupted one sees.
-            rank: Number of the process among those that share a step.
+            step: The draw depends on seed and step alone, so that a resumed training sees what an
+                uninterrupted one sees.
+            share: Numbers of the clips wanted, of all those of the step; None for all. A clip is
+                the same whoever asks for it.
 
         """
-        rng = random.Random(f"{seed}:{step}" + (f":{rank}" if rank else ""))
+        rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
         frames, indices, names, parts = [], [], [], _Parts(self.masks)
-        for _ in range(settings.batch):
+        wanted = range(settings.batch) if share is None else share
+        for number in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
             support = self._draw_support(video, target, settings, rng)
             others = self._references(video, target, support, settings, rng)
             known = [target, *(others if per_clip == 1 else support)]
             chosen = [*known, *(support if per_clip == 1 else ())]
+            mirrored = settings.flip > 0 and rng.random() < settings.flip
+            if number not in wanted:
+                if number < wanted.start:
+                    skip_colours(colours)
+                continue
             clip = self.frames.read(video.name, chosen)
             names.append(video.name)
-            mirrored = settings.flip > 0 and rng.random() < settings.flip
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
             size = (clip.shape[1], clip.shape[2])
@@ -184,7 +220,18 @@ class TrainingClips:
             first = sum(map(len, frames[:-1]))
             parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
-        return DrawnClips(frames, indices, per_clip, colours=source, videos=names, **vars(parts))
+        first = wanted.start * per_clip
+        numbers = range(first, first + len(parts.boxes) if settings.random == "clip" else first)
+        seeds = [_number(seed, step, number) for number in numbers]
+        return DrawnClips(
+            frames,
+            indices,
+            per_clip,
+            colours=source,
+            videos=names,
+            seeds=seeds,
+            **vars(parts),
+        )
 
     def _references(
         self,
@@ -235,6 +282,12 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def _number(seed: int, step: int, index: int) -> int:
+    """A number below 2**62 of seed, step and the target frame's index in the step."""
+    digest = hashlib.sha256(f"{seed}:{step}:{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 2
 
 
 class _Parts:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trovid.datasets.check import check_data
 from trovid.datasets.contract import Dataset
-from trovid.datasets.reading import division, format_of, read_dataset, splits_of
+from trovid.datasets.reading import division, format_of, read_split, splits_of
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
@@ -47,7 +47,7 @@ def training_data(
 
     Args:
         recipe: What is trained.
-        path: See `read_dataset`.
+        path: A file of labels or a folder (`read_dataset`).
         classes: Names of the classes to train, ("all",) for those of the data; None for the
             recipe's, which with `training.own_data` are the data's.
         validation: Whether validation videos are wanted; where no split names them, some of the
@@ -62,12 +62,9 @@ def training_data(
     there = splits_of(path)
     val: Dataset | None = None
     with bar("reading labels", unit="videos") as tick:
-        if there or not validation:
-            train = read_dataset(path, split="train" if there else None, progress=tick)
-        else:
-            train = read_dataset(path, split=None, progress=tick)
+        train = read_split(path, "train" if there else None, progress=tick)
         if validation and "val" in there:
-            val = read_dataset(path, split="val")
+            val = read_split(path, "val")
     if validation and val is None:
         names, held_out = split_videos(train)
         if held_out:

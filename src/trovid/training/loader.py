@@ -40,7 +40,7 @@ def drawn_clips(
     seed: int,
     steps: range,
     workers: int = 0,
-    rank: int = 0,
+    share: range | None = None,
 ) -> Generator[DrawnClips]:
     """The clips of each step in order, the same for any number of workers.
 
@@ -50,11 +50,11 @@ def drawn_clips(
 
     Args:
         clips: The training clips.
-        settings: See `TrainingClips.draw`, as `seed` and `rank`.
+        settings: See `TrainingClips.draw`, as `seed` and `share`.
         seed: Of the training.
         steps: The steps wanted.
         workers: Number of processes; 0 draws in this one, when asked.
-        rank: Number of the process among those that share a step.
+        share: Numbers of the clips of a step that are wanted; None for all.
 
     Raises:
         TrovidError: What was raised while drawing, here or in a worker; or if a worker ended.
@@ -63,14 +63,14 @@ def drawn_clips(
         raise TrovidError(f"`workers` must be at least 0, but is {workers}")
     if not workers:
         for step in steps:
-            yield clips.draw(settings, seed=seed, step=step, rank=rank)
+            yield clips.draw(settings, seed=seed, step=step, share=share)
         return
     context = _context()
     started = []
     try:
         for number in range(min(workers, len(steps))):
             receiver, sender = context.Pipe(duplex=False)
-            job = (clips, settings, seed, steps[number::workers], rank, sender)
+            job = (clips, settings, seed, steps[number::workers], share, sender)
             process = context.Process(target=_work, args=job, daemon=True)
             process.start()
             sender.close()
@@ -112,7 +112,7 @@ def _work(
     settings: TrainingRecipe,
     seed: int,
     steps: range,
-    rank: int,
+    share: range | None,
     results: Connection,
 ) -> None:
     """A worker: what each of its steps takes, or the error that ends it, goes into `results`."""
@@ -125,7 +125,7 @@ def _work(
     with suppress(BrokenPipeError):
         for step in steps:
             try:
-                drawn = clips.draw(settings, seed=seed, step=step, rank=rank)
+                drawn = clips.draw(settings, seed=seed, step=step, share=share)
             except Exception as error:
                 results.send(_portable(error))
                 return

@@ -6,22 +6,25 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
 from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
 from trovid.storage.hashes import sha256_of
+from trovid.training.checkpointing import checkpoint_backbone
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
 from trovid.training.failed_step import save_what_failed
 from trovid.training.loader import drawn_clips
+from trovid.training.memory_needed import memory_needed
 from trovid.training.optimizer import learning_rate, make_optimizer
+from trovid.training.processes import ALONE, Processes
 from trovid.training.start import initial_detector
 from trovid.training.step import training_precision, training_step
 
@@ -98,11 +101,14 @@ def train(
     stopping: Stopping = never,
     on_the_way: Callable[[Detector, int], None] | None = None,
     say: Callable[[str], None] = log.info,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Trains a detector, going on from the checkpoint where there is one.
 
     Every random number depends on (seed, step) alone, so an interrupted and resumed training
-    computes what an uninterrupted one computes, in the precision that it began with.
+    computes what an uninterrupted one computes, in the precision that it began with. The recipe's
+    batch is that of all processes together; with `training.random: clip` another number of them
+    sees the same clips, samples and (but for the order of sums) losses.
 
     Args:
         recipe: The recipe, whose `training` is followed.
@@ -121,6 +127,8 @@ def train(
         on_the_way: Called with the detector and the steps done every `training.validate_every`
             steps, but not after the last; may put the detector into eval mode.
         say: Is told where a training goes on, and what it begins with.
+        processes: Those that share the training: each takes its share of a step's clips, the first
+            alone writes, reports and is called on the way.
 
     Returns:
         The trained detector, and what is to be told of its training.
@@ -136,6 +144,7 @@ def train(
         recipe, seed=seed, start=start, backbone=backbone, say=log.debug if resumed else say
     )
     detector = detector.to(place).train()
+    share = processes.share(settings.batch) if processes.count > 1 else None
     optimizer = make_optimizer(detector, settings)
     origin = {
         "data": clips.digest,
@@ -151,33 +160,47 @@ def train(
     began = time.monotonic() - at.seconds
     saved = time.monotonic()
     steps = range(at.step, settings.steps)
-    drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers)
+    drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers, share=share)
+    if steps:
+        one = replace(settings, batch=1)
+        first = clips.draw(one, seed=seed, step=at.step).batch(clips.transform, place)
+        at_once = -(-settings.batch // (processes.count * settings.accumulate))
+        say(str(memory_needed(detector, first, settings, clips_at_once=at_once, device=place)))
+    if settings.checkpointing:
+        checkpoint_backbone(detector.backbone)
+    model = _shared(detector, place) if processes.count > 1 else detector
+    parts = min(settings.accumulate, settings.batch // processes.count)
     with closing(drawing) as drawn, stopping() as stop:
         for step, frames in zip(steps, drawn, strict=True):
             torch.manual_seed(seed * 1_000_003 + step)
             rate = learning_rate(settings, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            batch = frames.batch(clips.transform, place)
+            pieces = frames.parts(parts) if parts > 1 else [frames]
+            batches = [piece.batch(clips.transform, place) for piece in pieces]
+            shares = [len(piece.frames) / len(frames.frames) for piece in pieces]
             try:
-                losses = training_step(detector, optimizer, batch, settings, precision=at.precision)
-            except FloatingPointError as error:
+                losses = training_step(
+                    model, optimizer, batches, settings, precision=at.precision, weights=shares
+                )
+            except (FloatingPointError, ValueError) as error:  # an operator may say it first
                 seen = save_what_failed(checkpoint, frames, clips, step=step + 1)
                 raise TrovidError(
                     f"step {step + 1}: {error}; what it looked at is in {seen}"
                 ) from error
             seconds = time.monotonic() - began
+            values = processes.mean(torch.stack(list(losses.values())))
             if report:
-                values = torch.stack(list(losses.values()))
                 told = (step + 1, settings.steps, seconds, rate, tuple(losses), values)
                 report(Progress(*told))
             done = step + 1 == settings.steps
-            stopped = stop() and not done
+            stopped = processes.any(stop(), place) and not done
             overdue = time.monotonic() - saved > SECONDS_UNSAVED
             if (step + 1) % save_every == 0 or done or stopped or overdue:
                 saved = time.monotonic()
                 now = Position(step + 1, seconds, at.precision)
-                save_checkpoint(checkpoint, detector, optimizer, now, **own)
+                if processes.first:
+                    save_checkpoint(checkpoint, detector, optimizer, now, **own)
             if stopped:
                 raise Stopped(
                     f"stopped after step {step + 1} of {settings.steps}, which {checkpoint} holds: "
@@ -185,6 +208,16 @@ def train(
                 )
             pause = settings.validate_every
             if on_the_way and pause and (step + 1) % pause == 0 and not done:
-                on_the_way(detector, step + 1)
-                detector.train()
+                if processes.first:
+                    on_the_way(detector, step + 1)
+                    detector.train()
+                processes.wait()
+    if settings.checkpointing:
+        del detector.backbone.forward  # the class's own again
     return Trained(detector.eval(), time.monotonic() - began, at.precision)
+
+
+def _shared(detector: Detector, place: torch.device) -> nn.Module:
+    return nn.parallel.DistributedDataParallel(
+        detector, device_ids=[place] if place.type == "cuda" else None, broadcast_buffers=False
+    )

@@ -14,7 +14,7 @@ from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, TorchvisionModelRecipe, load_recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, changed_recipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
@@ -22,6 +22,7 @@ from trovid.training.data import TrainingData, training_data
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
+from trovid.training.processes import ALONE, Processes
 from trovid.training.provenance import provenance
 from trovid.training.start import initial_detector
 from trovid.training.validation import Validation, frames_apart, validation
@@ -62,6 +63,7 @@ def train_recipe(
     device: str = "auto",
     stopping: Stopping = never,
     say: Callable[[str], None] = log.info,
+    processes: Processes = ALONE,
 ) -> Path:
     """Trains a recipe, and before it the recipe that it starts from.
 
@@ -85,6 +87,7 @@ def train_recipe(
         device: Where to train; "auto": on the GPU where there is one.
         stopping: See `train`.
         say: Is told what is worth a line.
+        processes: Those that share the training (`started_processes`).
 
     Returns:
         The weights file.
@@ -97,6 +100,9 @@ def train_recipe(
     file = weights_file(out, recipe.name, seed)
     if file.exists():
         return file
+    if processes.count > 1 and recipe.training.random == "step":
+        say("several processes: samples of the losses are drawn by frame (training.random: clip)")
+        recipe = changed_recipe(recipe, {"training.random": "clip"})
     device = str(usable_device(device))
     check_backend(device)
     if start is None and recipe.training.start is not None:
@@ -112,11 +118,14 @@ def train_recipe(
             device=device,
             stopping=stopping,
             say=say,
+            processes=processes,
         )
         backbone = None
     if not recipe.training.own_data and (start is not None or backbone is not None):
         # what does not fit is said before the work
         initial_detector(recipe, seed=seed, start=start, backbone=backbone, say=log.debug)
+    if not processes.first:  # the first one checks the data and fills the cache
+        processes.wait()
     found = training_data(recipe, data, classes=classes, validation=validate > 0, say=say)
     recipe = found.recipe
     if recipe.training.own_data and start is None and backbone is None:
@@ -124,6 +133,8 @@ def train_recipe(
         if start is None:
             say("no weights at hand fit: everything begins at random")
     clips = _clips(recipe, found, out / "frames")
+    if processes.first:
+        processes.wait()
     run = _Run(file, found, validate, device, TrainingLog(file.with_suffix(".jsonl")))
     checkpoint = file.with_suffix(".checkpoint")
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
@@ -142,11 +153,15 @@ def train_recipe(
             backbone=backbone,
             workers=usual_workers(clips) if workers is None else workers,
             device=device,
-            report=report,
+            report=report if processes.first else None,
             stopping=stopping,
             on_the_way=run.on_the_way,
             say=say,
+            processes=processes,
         )
+    if not processes.first:
+        processes.wait()
+        return file
     facts = provenance(seed=seed, seconds=trained.seconds, device=device)
     facts["precision"] = trained.precision
     facts["data"] = clips.dataset.info
@@ -158,6 +173,7 @@ def train_recipe(
     load_weights(file)  # what cannot be read back is no end of a training
     draw_curves(run.log.path, file.with_suffix(".png"))
     checkpoint.unlink(missing_ok=True)
+    processes.wait()
     return file
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -34,19 +36,21 @@ def training_precision(settings: TrainingRecipe, device: torch.device | str) -> 
 def training_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    batch: TrainingBatch,
+    batch: TrainingBatch | Sequence[TrainingBatch],
     settings: TrainingRecipe,
     *,
     precision: str = "float32",
+    weights: Sequence[float] = (),
 ) -> dict[str, Tensor]:
     """One step of the optimiser; the device is asked for one number, whether the loss is finite.
 
     Args:
         model: A VideoDetector, or DistributedDataParallel around one.
         optimizer: Of its parameters.
-        batch: On the model's device.
+        batch: On the model's device; several are gone through in turn, and their gradients added.
         settings: Bound of the gradient's norm.
         precision: "bfloat16" or "float32".
+        weights: Of several batches the share of each in the step.
 
     Returns:
         The losses by name, without gradient, where they were computed.
@@ -54,17 +58,39 @@ def training_step(
     Raises:
         FloatingPointError: If the loss is not finite; the model is as it was.
     """
-    kind = batch.images.device.type
-    low = precision == "bfloat16"
-    # Older versions of torch keep a weight that was rounded under `no_grad` (the RPN on support
-    # frames) and use it again where its gradient is wanted, which is then lost.
-    with torch.autocast(kind, torch.bfloat16, enabled=low, cache_enabled=False):
-        losses = model(batch)
-    total = torch.stack(list(losses.values())).sum()
-    if not torch.isfinite(total):
-        raise FloatingPointError(f"the loss is {total.item()}: lower training.learning_rate")
+    batches = [batch] if isinstance(batch, TrainingBatch) else list(batch)
+    shares = list(weights) if len(batches) > 1 else [None]
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    sums: dict[str, Tensor] = {}
+    for number, (part, share) in enumerate(zip(batches, shares, strict=True)):
+        last = number + 1 == len(batches)
+        with nullcontext() if last else _alone(model):
+            losses = _losses(model, part, low=precision == "bfloat16")
+            if share is not None:
+                losses = {name: share * loss for name, loss in losses.items()}
+            total = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(total):
+                optimizer.zero_grad(set_to_none=True)
+                raise FloatingPointError(
+                    f"the loss is {total.item()}: lower training.learning_rate"
+                )
+            total.backward()
+        for name, loss in losses.items():
+            sums[name] = sums[name] + loss.detach() if name in sums else loss.detach()
     torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
     optimizer.step()
-    return {name: loss.detach() for name, loss in losses.items()}
+    return sums
+
+
+def _alone(model: nn.Module) -> AbstractContextManager[None]:
+    """While it lasts, the processes do not exchange gradients."""
+    shared = isinstance(model, nn.parallel.DistributedDataParallel)
+    return model.no_sync() if shared else nullcontext()
+
+
+def _losses(model: nn.Module, batch: TrainingBatch, *, low: bool) -> dict[str, Tensor]:
+    # Older versions of torch keep a weight that was rounded under `no_grad` (the RPN on support
+    # frames) and use it again where its gradient is wanted, which is then lost.
+    kind = batch.images.device.type
+    with torch.autocast(kind, torch.bfloat16, enabled=low, cache_enabled=False):
+        return model(batch)

@@ -96,6 +96,12 @@ def make_transform(*, name: str | None = None, **values: Any) -> FrameTransform:
     return (TorchvisionTransform if name == "torchvision" else FrameTransform)(**values)
 
 
+def skip_colours(rng: np.random.RandomState) -> None:
+    """Takes from a source of chance what `permute_colours` takes."""
+    rng.permutation(3)
+    rng.choice([-1.0, 1.0], 3)
+
+
 def permute_colours(images: Tensor, rng: np.random.RandomState) -> Tensor:
     """Exchanges and inverts colour channels, alike in all frames given (augmentation).
 

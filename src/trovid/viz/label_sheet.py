@@ -92,7 +92,8 @@ def _frames(dataset: Dataset, name: str, count: int) -> list[int]:
         return dataset.labelled_frames(name)[:1].tolist()
     found, counts = np.unique(frames, return_counts=True)
     if count == 1:
-        return [int(found[counts.argmax()])]
+        fullest = found[counts == counts.max()]
+        return [int(fullest[len(fullest) // 2])]
     return [int(found[place]) for place in evenly_thinned(len(found), count)]
 
 

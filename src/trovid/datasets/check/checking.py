@@ -14,7 +14,7 @@ from trovid.datasets.check.files import FactsCache, file_findings
 from trovid.datasets.check.labels import label_findings
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults, Finding, grouped
-from trovid.datasets.reading import read_dataset, splits_of
+from trovid.datasets.reading import read_split, splits_of
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError
 
@@ -86,7 +86,7 @@ def check_data(
     for split in [s for s in there if splits is None or s in splits] or [None]:
         faults, word = Faults(collect=True), split or ""
         try:
-            dataset = read_dataset(path, split=split, faults=faults)
+            dataset = read_split(path, split, faults=faults)
         except TrovidError as error:
             findings.append(Finding("unreadable-labels", str(error), word))
             findings += faults.findings(word)

@@ -10,7 +10,8 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from trovid.nn.box_head import BoxCoder
-from trovid.nn.box_sampling import in_ignored, match_boxes, sample_boxes
+from trovid.nn.box_sampling import in_ignored, match_boxes, own_chance, sample_boxes
+from trovid.nn.shared_count import shared_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,10 @@ class RoISampler:
             ignored = in_ignored(candidates, target)
             if ignored is not None:
                 kinds[ignored & (label < 0)] = -1
-            keep = torch.cat(sample_boxes(kinds, self.samples, self.positive_fraction))
+            chance = own_chance(target, 1)
+            keep = torch.cat(
+                sample_boxes(kinds, self.samples, self.positive_fraction, generator=chance)
+            )
             chosen.append(candidates[keep])
             labels.append(torch.where(label[keep] < 0, self.num_classes, label[keep]))
             box_targets.append(self.box_coder.encode(wanted[keep], candidates[keep]))
@@ -108,7 +112,9 @@ def box_head_losses(
         reduction="sum",
         beta=smooth_l1_beta,
     )
-    return {
-        "class": F.cross_entropy(logits, rois.labels),
-        "boxes": box_loss / max(len(rois.labels), 1),
-    }
+    count = shared_count(len(rois.labels), logits)
+    if count == len(rois.labels):
+        loss = F.cross_entropy(logits, rois.labels)
+    else:
+        loss = F.cross_entropy(logits, rois.labels, reduction="sum") / count
+    return {"class": loss, "boxes": box_loss / count}

@@ -1,0 +1,53 @@
+"""A training shared by two processes, as torchrun starts them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tests.training.tiny import TRANSFORM, tiny_dataset, tiny_recipe
+from trovid.recipes import Recipe
+from trovid.training.clips import TrainingClips
+from trovid.training.loop import train
+from trovid.training.processes import started_processes
+
+
+def shared_recipe(**training: object) -> Recipe:
+    """BatchNorm is frozen, since its statistics would be those of a process's own clips."""
+    settings = {"random": "clip", "batch": 3, "steps": 20, "flip": 0.5, "support_frames": 2}
+    recipe = tiny_recipe(**{**settings, **training})
+    backbone = replace(recipe.model.backbone, frozen_stages=4)
+    return replace(recipe, model=replace(recipe.model, backbone=backbone))
+
+
+def run(folder: Path, out: Path, recipe: Recipe) -> tuple[list[dict[str, float]], dict]:
+    """The losses of each step that was done, and the weights in the end."""
+    dataset = tiny_dataset(folder)
+    clips = TrainingClips(dataset, TRANSFORM, cache=out / "frames")
+    losses: list[dict[str, float]] = []
+    with started_processes(torch.device("cpu")) as processes:
+        trained = train(
+            recipe,
+            clips,
+            seed=0,
+            checkpoint=out / "checkpoint",
+            device="cpu",
+            save_every=10,
+            report=lambda progress: losses.append(progress.losses),
+            processes=processes,
+        )
+    return losses, trained.detector.state_dict()
+
+
+def main(folder: Path, rank: str) -> None:
+    torch.set_num_threads(1)
+    out = folder / f"rank{rank}"
+    result = run(out, folder, shared_recipe())
+    torch.save(result, folder / f"result{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

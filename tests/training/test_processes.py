@@ -1,0 +1,89 @@
+"""Several processes share a training: the same samples and, but for rounding, losses."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.shared_training import run, shared_recipe
+from tests.training.tiny import TRANSFORM, tiny_recipe
+from trovid.errors import TrovidError
+from trovid.training.processes import Processes
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def together(folder: Path) -> list:
+    """What two processes leave."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    words = [sys.executable, "-m", "tests.training.shared_training", str(folder)]
+    processes = [
+        subprocess.Popen([*words, str(rank)], env={**environment, "RANK": str(rank)})
+        for rank in range(2)
+    ]
+    try:
+        assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+    return [torch.load(folder / f"result{rank}.pt", weights_only=False) for rank in range(2)]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+def test_two_processes_train_as_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    (losses, state), (others, other_state) = together(tmp_path)
+    assert losses == others
+    assert all(torch.equal(value, other_state[name]) for name, value in state.items())
+    alone, own_state = run(tmp_path / "alone", tmp_path / "alone", shared_recipe())
+    assert len(alone) == len(losses) == 20
+    for one, shared in zip(alone, losses, strict=True):
+        assert shared == pytest.approx(one, abs=1e-5)
+    for name, value in own_state.items():
+        torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
+
+
+def test_a_step_in_parts_is_the_step(tmp_path):
+    whole, _ = run(tmp_path, tmp_path / "whole", shared_recipe(steps=3, batch=4))
+    parts, _ = run(tmp_path, tmp_path / "parts", shared_recipe(steps=3, batch=4, accumulate=2))
+    for one, other in zip(whole, parts, strict=True):
+        assert other == pytest.approx(one, abs=2e-4)
+
+
+def test_a_clip_is_the_same_whoever_asks(clips):
+    settings = tiny_recipe(batch=5, flip=0.5, random="clip", support_frames=2).training
+    whole = clips.draw(settings, seed=1, step=3)
+    wanted = whole.batch(TRANSFORM)
+    shares = [Processes(rank, 2).share(5) for rank in range(2)]
+    parts = [clips.draw(settings, seed=1, step=3, share=share) for share in shares]
+    batches = [part.batch(TRANSFORM) for part in parts]
+    assert torch.equal(torch.cat([batch.images for batch in batches]), wanted.images)
+    assert [i for batch in batches for i in batch.frame_indices] == wanted.frame_indices
+    targets = [target for batch in batches for target in batch.targets]
+    for own, target in zip(targets, wanted.targets, strict=True):
+        assert own.keys() == target.keys()
+        assert all(torch.equal(own[key], target[key]) for key in own)
+    assert len({int(target["seed"]) for target in targets}) == len(targets)
+
+
+def test_too_many_processes_is_one_line():
+    with pytest.raises(TrovidError, match="batch is 2, but 3 processes share it"):
+        Processes(0, 3).share(2)
