@@ -189,7 +189,7 @@ def test_labels_written_and_read_back(tmp_path):
     labels = read_youtube_vis(write_youtube_vis(tmp_path / "first"))
     path = tmp_path / "again" / "train.json"
     assert write_dataset(path, labels, "youtube-vis") == ["attributes"]
-    again = read_dataset(path.parent, split="train")
+    again = read_dataset(path.parent, split=None)
     assert [v.name for v in again.videos] == [v.name for v in labels.videos]
     for name in ("boxes", "labels", "frames", "masks", "crowd"):
         assert np.array_equal(getattr(again.objects, name), getattr(labels.objects, name))
