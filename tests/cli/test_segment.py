@@ -17,7 +17,7 @@ from tests.media import encode
 from tests.structures.test_structures import detections
 from trovid.errors import OptionError
 from trovid.runs.batch import Batch
-from trovid.runs.predictions import read_predictions
+from trovid.runs.predictions import read_frames, read_predictions
 from trovid.structures import DetectOptions, Masks
 from trovid.video.opening import open_video
 from trovid.viz.identities import IdentityOverlay
@@ -198,3 +198,17 @@ def test_a_model_of_boxes_alone_is_refused(capsys, place, videos, tmp_path):
     assert (
         "plain finds boxes alone: take another --model, such as coco-mask-r50-fpn" in complaints[0]
     )
+
+
+def test_results_as_mot_challenge_takes_them(capsys, tmp_path, model, videos):
+    words = ("--model", model, "--out", tmp_path, "--no-video", "--mot", *OPTIONS)
+    status, _, complaints = trovid_command(capsys, "detect", videos[1], *words)
+    assert (status, complaints) == (2, ["trovid: --mot writes identities: give --track too"])
+    status, _, complaints = trovid_command(capsys, "detect", videos[1], *words, "--track")
+    assert (status, complaints) == (0, [])
+    ((_, frames),) = read_frames(tmp_path / "b.json")[1].items()
+    rows = [line.split(",") for line in (tmp_path / "b.txt").read_text().splitlines()]
+    assert len(rows) == sum(map(len, frames)) > 6
+    ids = [i for frame in frames for i in frame.track_ids.tolist()]
+    assert [int(row[1]) for row in rows] == ids
+    assert {int(row[0]) for row in rows} <= {*range(1, 7)}
