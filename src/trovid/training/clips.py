@@ -19,12 +19,16 @@ from torch import Tensor
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
-from trovid.recipes import TrainingRecipe
+from trovid.recipes import AugmentationRecipe, TrainingRecipe
 from trovid.structures import GroundTruth, TrainingBatch, Video
+from trovid.training.augmentation import Window, changed_looks, drawn_window
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, permute_colours, skip_colours
+
+LEAST_LEFT = 0.3
+"""Part of an object that a window must show for the object to be an example."""
 
 _OF_TARGETS = (
     *("boxes", "labels", "instance_ids", "ignored", "seeds"),
@@ -194,7 +198,11 @@ class TrainingClips:
             share: Numbers of the clips wanted, of all those of the step; None for all. A clip is
                 the same whoever asks for it.
 
+        Raises:
+            TrovidError: If masks are trained and frames shall be cropped.
         """
+        if self.masks and settings.augmentation.crop < 1:
+            raise TrovidError("training.augmentation.crop moves no masks: set it to 1")
         rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
@@ -213,10 +221,18 @@ class TrainingClips:
                 continue
             clip = self.frames.read(video.name, chosen)
             names.append(video.name)
+            chance = random.Random(f"{seed}:{step}:{number}:looks")
+            window = drawn_window(settings.augmentation, chance)
+            clip = window.frames(clip)
+            if settings.augmentation != AugmentationRecipe():
+                changes = settings.augmentation
+                clip = changed_looks(clip, changes, chance, targets=per_clip)
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
             size = (clip.shape[1], clip.shape[2])
             truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+            if window.share < 1:
+                truths = [_in_window(truth, window) for truth in truths]
             first = sum(map(len, frames[:-1]))
             parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
@@ -335,6 +351,15 @@ class _Parts:
         self.references += [first + place for place in references]
         self.reference_boxes += [boxes[place] for place in references]
         self.reference_ids += [ids[place] for place in references]
+
+
+def _in_window(truth: GroundTruth, window: Window) -> GroundTruth:
+    """The objects in a window of the frame; those that are mostly outside need not be found."""
+    boxes = window.boxes(truth.boxes, truth.image_size)
+    areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1).clamp(min=1e-9) / window.share**2
+    left = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) / areas
+    ignore = torch.zeros(len(truth), dtype=torch.bool) if truth.ignore is None else truth.ignore
+    return replace(truth, boxes=boxes, ignore=ignore | (left < LEAST_LEFT))
 
 
 def _boxes(
