@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.datasets.own_folder import write_labels
 from tests.training.tiny import tiny_recipe
+from trovid.datasets.reading import read_split
 from trovid.recipes import AugmentationRecipe
 from trovid.training.augmentation import (
     DAMAGES,
     Window,
     changed_looks,
     damaged,
-    drawn_window,
+    drawn_windows,
 )
+from trovid.training.clips import TrainingClips
+from trovid.video.transforms import FrameTransform
 
 
 def frames(count: int = 3) -> np.ndarray:
@@ -41,12 +45,45 @@ def test_a_window_is_enlarged_and_boxes_follow():
 
 
 def test_windows_stay_inside():
-    settings = AugmentationRecipe(crop=0.5)
+    settings = AugmentationRecipe(crop=0.5, still_motion=0.1)
     for seed in range(50):
-        window = drawn_window(settings, random.Random(seed))
-        assert 0.5 <= window.share <= 1
-        assert window.x + window.share <= 1 + 1e-9
-        assert window.y + window.share <= 1 + 1e-9
+        for still in (False, True):
+            windows = drawn_windows(settings, random.Random(seed), count=3, still=still)
+            assert len(set(windows)) == (3 if still else 1)
+            for window in windows:
+                assert 0.4 <= window.share <= 1
+                assert 0 <= window.x <= 1 - window.share + 1e-9
+                assert 0 <= window.y <= 1 - window.share + 1e-9
+    plain = AugmentationRecipe()
+    assert drawn_windows(plain, random.Random(0), count=2, still=True) == [Window()] * 2
+
+
+def test_a_picture_becomes_a_clip(tmp_path):
+    """Boxes follow the window of each frame."""
+    dataset = read_split(stills(tmp_path), None)
+    clips = TrainingClips(dataset, FrameTransform(64, 96), cache=tmp_path / "frames")
+    changes = AugmentationRecipe(still_motion=0.2)
+    settings = tiny_recipe(batch=1, mutual_support=True, support_frames=2, augmentation=changes)
+    drawn = clips.draw(settings.training, seed=0, step=0)
+    (frames,) = drawn.frames
+    assert len(drawn.boxes) == 3
+    assert len({box.tobytes() for box in drawn.boxes}) == 3
+    for image, (box,) in zip(frames, drawn.boxes, strict=True):
+        bright = np.argwhere(image[:, :, 0] > 127)
+        found = [*bright.min(0)[::-1], *(bright.max(0)[::-1] + 1)]
+        assert box.tolist() == pytest.approx(found, abs=2)
+
+
+def stills(folder):
+    """A picture with a white square, as its own JSON says."""
+    from PIL import Image
+
+    picture = np.zeros((64, 96, 3), np.uint8)
+    picture[24:44, 40:60] = 255
+    Image.fromarray(picture).save(folder / "square.png")
+    return write_labels(
+        folder, {"videos": {"square.png": {"0": [{"class": "cup", "box": [40, 24, 60, 44]}]}}}
+    )
 
 
 def test_light_and_blur_are_alike_in_all_frames_and_damage_is_not():

@@ -73,6 +73,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "light": (0, 0.9),
     "blur": (0, 1),
     "damage": (0, 1),
+    "still_motion": (0, 0.5),
     "pyramid": (0, WIDTH),
     "strides": (1, SIDE),
     "reference_window": (0, MOST),

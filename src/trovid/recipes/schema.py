@@ -320,12 +320,14 @@ class AugmentationRecipe:
         light: how much brightness, contrast and saturation may differ
         blur: probability of a Gaussian blur
         damage: probability that a target frame alone is blurred, dark or noisy
+        still_motion: how far the window moves from frame to frame of a picture that is a clip
     """
 
     crop: float = 1.0
     light: float = 0.0
     blur: float = 0.0
     damage: float = 0.0
+    still_motion: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,41 @@ class Window:
         return torch.minimum(moved.clamp(min=0), boxes.new_tensor([width, height]).repeat(2))
 
 
-def drawn_window(settings: AugmentationRecipe, chance: random.Random) -> Window:
-    """A random window, at least `crop` of the sides."""
-    if settings.crop >= 1:
-        return Window()
-    share = chance.uniform(settings.crop, 1.0)
-    return Window(chance.uniform(0, 1 - share), chance.uniform(0, 1 - share), share)
+def drawn_windows(
+    settings: AugmentationRecipe, chance: random.Random, *, count: int, still: bool = False
+) -> list[Window]:
+    """A random window, at least `crop` of the sides, for all frames of a clip.
+
+    Args:
+        settings: How small it may be.
+        chance: Source of chance.
+        count: How many frames.
+        still: Whether the clip repeats one picture: with `still_motion` the window then moves from
+            frame to frame, and grows or shrinks, as if the picture were seen by a moving camera.
+    """
+    motion = settings.still_motion if still else 0.0
+    widest = 1 - motion
+    share = chance.uniform(min(settings.crop, widest), widest) if settings.crop < 1 else widest
+    window = Window(chance.uniform(0, 1 - share), chance.uniform(0, 1 - share), share)
+    if not motion:
+        return [window] * count
+    return [window, *(_moved_window(window, motion, chance) for _ in range(count - 1))]
+
+
+def _moved_window(window: Window, motion: float, chance: random.Random) -> Window:
+    share = min(1.0, window.share * chance.uniform(1 - motion, 1 + motion))
+    x, y = (
+        min(max(side + chance.uniform(-motion, motion), 0.0), 1 - share)
+        for side in (window.x, window.y)
+    )
+    return Window(x, y, share)
+
+
+def in_windows(frames: Frames, windows: Sequence[Window]) -> Frames:
+    """Each frame's window enlarged to its size; [T, H, W, 3]."""
+    if all(window == windows[0] for window in windows):
+        return windows[0].frames(frames)
+    return np.concatenate([window.frames(frames[k : k + 1]) for k, window in enumerate(windows)])
 
 
 def changed_looks(
