@@ -24,6 +24,8 @@ RECIPE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 NOT_RUN = {
+    ("scale.md", 0): "needs Ray and a cluster; tests/runs/test_video_detector.py runs the like",
+    ("scale.md", 1): "needs Daft",
     ("README.md", 0): "needs torchvision's weights",
     ("weights.md", 0): "needs published weights",
     ("weights.md", 1): "needs torchvision's weights",

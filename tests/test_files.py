@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trovid.errors import TrovidError
-from trovid.files import GrowingFile, below, replacing
+from trovid.files import GrowingFile, below, partial_name, replacing
 
 
 def test_a_finished_file_replaces_and_a_broken_one_leaves_the_old(tmp_path):
@@ -127,7 +126,8 @@ def test_what_a_killed_writer_left_goes_when_the_next_one_begins(tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
     assert killed.returncode == -9
     assert len([*tmp_path.iterdir()]) == 2
-    others = tmp_path / f".b.{platform.node()}-{os.getppid()}.partial.csv"
+    own = partial_name(tmp_path / "elsewhere" / "b.csv").name
+    others = tmp_path / own.replace(str(os.getpid()), str(os.getppid()))
     elsewhere, long_ago = (tmp_path / f".{n}.elsewhere-1.partial.csv" for n in "cd")
     for path in (others, elsewhere, long_ago):
         path.touch()

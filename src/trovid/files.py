@@ -19,7 +19,7 @@ from trovid.errors import TrovidError
 NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 LONGEST_STEM = 120
 """Bytes of a name that its partial file repeats."""
-PARTIAL = re.compile(r"\..+\.(?P<machine>[\w-]*)-(?P<process>\d+)\.partial(\..*)?", re.DOTALL)
+PARTIAL = re.compile(r"\..+\.(?P<machine>\w+)-(?P<process>\d+)\.partial(\..*)?", re.DOTALL)
 ABANDONED = 24 * 3600.0
 """Seconds after which a partial file of another machine, which nobody wrote to, is nobody's."""
 
@@ -78,7 +78,12 @@ def partial_name(path: Path) -> Path:
 
 @cache
 def _machine() -> str:
-    return re.sub(r"\W", "_", platform.node())[:40]
+    """Another one wherever the numbers of processes mean others: machine, start, container."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("|".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 @cache

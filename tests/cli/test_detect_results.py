@@ -84,6 +84,13 @@ def test_ground_truth_and_another_run_beside_this_one(tmp_path, capsys, model):
     assert (tmp_path / "all" / f"{clip.stem}.csv").read_bytes() == (
         tmp_path / "first" / f"{clip.stem}.csv"
     ).read_bytes()
+    endless = json.loads(labels.read_text())
+    endless["videos"][0]["num_frames"] = 10**7
+    (out / "endless.json").write_text(json.dumps(endless))
+    words = ["--out", tmp_path / "no", "--labels", out / "endless.json"]
+    status, _, complaints = run(capsys, model, clip, *words)
+    assert (status, len(complaints)) == (2, 1)
+    assert "frames, but its labels say 10000000: correct the labels" in complaints[0]
     absent = ["--labels", tmp_path / "absent.json"]
     status, _, complaints = run(capsys, model, clip, "--out", tmp_path / "no", *absent)
     assert (status, len(complaints)) == (2, 1)

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
+from tests.cli.tiny_model import save_tiny_model
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from trovid.datasets.reading import read_dataset
+from trovid.datasets.synthvid import write_split
 from trovid.datasets.true_tracks import true_tracks
 from trovid.datasets.youtube_vis_results import write_youtube_vis_results
 from trovid.runs.sinks.json import JsonWriter
@@ -115,3 +117,29 @@ def test_detections_without_identities(capsys, tmp_path, labelled):
     assert status != 0
     assert "have no identities: predict with `trovid segment`" in complaints[0]
     assert len(complaints) == 1
+
+
+@pytest.mark.parametrize(("protocol", "figure"), [("youtube-vis", "ap"), ("mot", "idf1")])
+def test_a_model_is_run_with_identities(capsys, tmp_path, protocol, figure):
+    write_split(tmp_path, split="val", videos=1, size=96)
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack-troi")
+    words = ("--data", tmp_path / "val.json", "--every", "8", "--score", "0.1", "--json")
+    status, out, complaints = trovid_command(
+        capsys, "evaluate", "--model", model, *words, "--protocol", protocol
+    )
+    assert (status, complaints) == (0, [])
+    report = json.loads(out)
+    assert 0 <= report["overall"][figure] <= 1
+    assert report["head"]["frames"] == 3
+    assert (report["visible"] is not None) == (protocol == "youtube-vis")
+
+
+def test_a_model_without_masks(capsys, tmp_path):
+    write_split(tmp_path, split="val", videos=1, size=96)
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-single")
+    words = ("evaluate", "--model", model, "--data", tmp_path / "val.json", "--every", "12")
+    status, _, complaints = trovid_command(capsys, *words, "--protocol", "youtube-vis")
+    assert status != 0
+    assert "finds boxes alone" in complaints[0]
+    status, _, complaints = trovid_command(capsys, *words, "--protocol", "mot", "--json")
+    assert (status, complaints) == (0, [])

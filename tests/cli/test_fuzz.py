@@ -298,6 +298,36 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
         [["data", "check", "labels.json", "--out", "out/f.json"]],
     ),
     "data check, video": ("data/one.mp4", damage, [["data", "check", "data"]]),
+    "data convert, labels": (
+        "labels.json",
+        change_json,
+        [
+            ["data", "convert", "labels.json", "out/yolo", "--to", "yolo"],
+            ["data", "convert", "labels.json", "out/cvat", "--to", "cvat"],
+            ["data", "convert", "labels.json", "out/own.json", "--to", "own"],
+        ],
+    ),
+    "data convert, predictions": (
+        "predictions.json",
+        change_json,
+        [["data", "convert", "predictions.json", "out/tasks.json", "--to", "label-studio"]],
+    ),
+    "data split, labels": (
+        "data/train.json",
+        change_json,
+        [["data", "split", "data/train.json", "--out", "out"]],
+    ),
+    "data view, labels": (
+        "labels.json",
+        change_json,
+        [["data", "view", "labels.json", "--out", "out/labels.png"]],
+    ),
+    "data stats, labels": ("labels.json", change_json, [["data", "stats", "labels.json"]]),
+    "segment, weights": (
+        "model.safetensors",
+        change_tensors,
+        [["segment", "street.mp4", *DETECT, "--end", "0.2"]],
+    ),
     "compare, predictions": (
         "predictions.json",
         change_json,

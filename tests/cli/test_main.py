@@ -52,7 +52,7 @@ def test_help_lists_the_commands(capsys):
     ("words", "message"),
     [
         (["detct"], "trovid: no command 'detct'; did you mean 'detect'?\n"),
-        (["xyz"], "trovid: no command 'xyz'; there are: detect, info, "),
+        (["xyz"], "trovid: no command 'xyz'; there are: detect, "),
         (["synthvid"], "--out requires"),
         (["synthvid", "x", "--vidoes", "3"], "--vid"),
         (["synthvid", "x", "--videos", "many"], "many"),

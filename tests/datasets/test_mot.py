@@ -135,3 +135,10 @@ def test_damaged_information_and_results_are_named(root, tmp_path):
         read_mot(root)
     with pytest.raises(TrovidError, match="holds no sequence"):
         read_mot(root, "test")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x"])
+def test_a_name_of_a_video_leads_nowhere_else(tmp_path, name):
+    with pytest.raises(TrovidError, match="leads out of"):
+        write_mot_results(tmp_path / "out", [(name, [])])
+    assert not any(tmp_path.iterdir())

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.youtube_vis_folder import write_youtube_vis
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import write_split
+from trovid.datasets.youtube_vis import read_youtube_vis
 from trovid.evaluation import by_video, run_dataset
 from trovid.inference import Predictor, load
 
@@ -93,3 +95,23 @@ def test_controls_take_their_support_elsewhere(model, dataset):
         still = [reader.read([0])[0].image] * 4
     (expected,) = model.detect(still, frames=[0], support="uniform:4", selection="candidates")
     torch.testing.assert_close(target, expected.class_scores, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("source", ["clip", "other clip", "target"])
+def test_identities_go_through_a_video_wherever_support_comes_from(model, dataset, source):
+    options = {"score": 0.2, "max_detections": 3, "track": "embedding", "support": "uniform:2"}
+    found = by_video(run_dataset(model, dataset, every=6, support_source=source, **options))
+    for frames in found.values():
+        ids = [frame.track_ids.tolist() for frame in frames]
+        assert all(len(set(own)) == len(own) == len(f) for own, f in zip(ids, frames, strict=True))
+        assert ids[0][0] == 0
+
+
+def test_frames_that_labels_name_are_those_that_are_read(model, tmp_path):
+    labels = read_youtube_vis(write_youtube_vis(tmp_path))
+    for at_once in (1, 2):
+        found = by_video(run_dataset(model, labels, at_once=at_once, score=0.2, track="iou"))
+        assert {name: len(frames) for name, frames in found.items()} == {
+            "0043f083b5": 3,
+            "00f1a9c2d7": 3,
+        }

@@ -246,6 +246,7 @@ def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
     [
         (["table1", "--seeds", "0"], "must be at least 1"),
         (["table1", "--embed"], "--embed belongs to"),
+        (["table1", "--backbone", "resnet101-imagenet"], "--backbone belongs to --data"),
         (["table1", "--every", "2"], "--every belongs to"),
         (["training-free", "--data", "x"], "training-free is of SynthVID alone"),
     ],

@@ -152,6 +152,16 @@ def test_any_bytes_are_a_mask_or_an_error(counts):
     assert masks == Masks.from_dense(masks.dense())
 
 
+@given(st.binary(max_size=8) | st.text("0123456789PQRo", max_size=8).map(str.encode))
+def test_the_quick_check_is_the_thorough_one(counts):
+    try:
+        lengths = run_lengths.checked(run_lengths.runs(counts), (5, 7))
+    except ValueError:
+        assert not run_lengths.is_usual(counts, (5, 7))
+    else:
+        assert run_lengths.is_usual(counts, (5, 7)) == bool(lengths[1:].all())
+
+
 def test_what_is_no_mask_is_refused():
     with pytest.raises(ValueError, match=r"bool of shape \[R, H, W\], but got bool \[9, 13\]"):
         Masks.from_dense(drawn(0, 1)[0])

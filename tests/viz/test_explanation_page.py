@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 
@@ -16,6 +17,7 @@ from trovid.video.opening import Frame
 from trovid.viz.explanation_page import save_explanation_page
 
 CHROMIUM = shutil.which("chromium")
+LIMITED = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def frame(index: int) -> Frame:
@@ -61,6 +63,7 @@ def test_the_page_holds_all_numbers_and_needs_nothing_else(page):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+@pytest.mark.skipif(LIMITED, reason="Chromium asks for more address space than is allowed")
 def test_a_browser_shows_it_and_the_keyboard_moves_over_the_positions(page, tmp_path):
     explanation, path = page
     moves = """
@@ -88,6 +91,7 @@ def test_a_browser_shows_it_and_the_keyboard_moves_over_the_positions(page, tmp_
             text=True,
             timeout=300,
         )
+        assert done.returncode == 0, done.stderr
         dom[name] = done.stdout
     middle = explanation.weights[0, :, :, 1, 2].mean(1)
     assert f"target frame 4: weight {float(middle[0]):.2f}" in dom["before"]

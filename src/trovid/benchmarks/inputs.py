@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-Form = Literal["grouped", "dense", "average"]
+from trovid.benchmarks.maps import RANDOM, make_maps
+from trovid.benchmarks.operator_size import OperatorSize
 
-
-@dataclass(frozen=True)
-class OperatorSize:
-    """The paper's size, with one or another number changed.
-
-    Attributes:
-        rois: R.
-        frames: T.
-        channels: C.
-        height: H of the map.
-        width: W of the map.
-        top_k: K.
-        heads: N.
-        grid: h = w of a RoI.
-        sampling_ratio: RoIAlign's samples per bin and axis.
-        stride: Image pixels per map pixel.
-        form: The attention's embedding, or the plain average.
-    """
-
-    rois: int = 300
-    frames: int = 14
-    channels: int = 512
-    height: int = 38
-    width: int = 63
-    top_k: int = 4
-    heads: int = 4
-    grid: int = 7
-    sampling_ratio: int = 2
-    stride: int = 16
-    form: Form = "grouped"
-
-    @property
-    def positions(self) -> int:
-        """RoI positions of all RoIs."""
-        return self.rois * self.grid**2
-
-    @property
-    def embedding_inputs(self) -> int:
-        """Channels that one channel of the embedding reads."""
-        return self.channels // self.heads if self.form == "grouped" else self.channels
-
-    def facts(self) -> dict[str, Any]:
-        """Ready for JSON; `OperatorSize(**facts)` is the same size again."""
-        return asdict(self)
+__all__ = ["OperatorInputs", "OperatorSize", "clustered_boxes", "make_inputs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +63,9 @@ def make_inputs(
     seed: int = 0,
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    maps: str = RANDOM,
 ) -> OperatorInputs:
-    """Smooth features after a ReLU; support maps are shifted and noisy copies of the scene.
+    """Maps of a kind (`trovid.benchmarks.maps`), boxes, an embedding, a gradient of the output.
 
     Boxes come in clusters around objects, as a region proposal network gives them. The embedding
     is scaled such that the target's own logit is about 4: the softmax over frames is neither flat
@@ -117,25 +74,7 @@ def make_inputs(
     sum of terms which cancel, and so mostly rounding.
     """
     generator = torch.Generator().manual_seed(seed)
-    margin = 6
-    coarse = torch.randn(
-        1,
-        size.channels,
-        (size.height + 2 * margin) // 4 + 2,
-        (size.width + 2 * margin) // 4 + 2,
-        generator=generator,
-    )
-    canvas_size = (size.height + 2 * margin, size.width + 2 * margin)
-    canvas = F.interpolate(coarse, canvas_size, mode="bicubic", align_corners=True)[0]
-
-    def view(shift_y: int, shift_x: int) -> Tensor:
-        top, left = margin + shift_y, margin + shift_x
-        cut = canvas[:, top : top + size.height, left : left + size.width]
-        return (cut + 0.2 * torch.randn(cut.shape, generator=generator)).relu_()
-
-    shifts = torch.randint(-margin, margin + 1, (size.frames, 2), generator=generator).tolist()
-    features = view(0, 0).unsqueeze(0)
-    support = torch.stack([view(*shift) for shift in shifts])
+    features, support = make_maps(maps, size, generator)
     boxes = clustered_boxes(size, generator)
     weight = bias = None
     if size.form != "average":

@@ -15,6 +15,7 @@ import torch
 
 from trovid.benchmarks.contenders import RIVAL, run_rival, step_of, trovid_with
 from trovid.benchmarks.inputs import OperatorSize, make_inputs
+from trovid.benchmarks.maps import RANDOM
 from trovid.benchmarks.own_process import run_module
 
 _STATUS = Path("/proc/self/status")
@@ -74,6 +75,7 @@ def memory_of(
     threads: int = 2,
     device: str = "cpu",
     dtype: str = "float32",
+    maps: str = RANDOM,
 ) -> int:
     """Peak extra bytes of a contender, in a new process that inherits the environment.
 
@@ -85,6 +87,7 @@ def memory_of(
         threads: torch's.
         device: cpu or cuda.
         dtype: Of the maps.
+        maps: Their kind.
 
     Raises:
         RuntimeError: If the process fails.
@@ -97,6 +100,7 @@ def memory_of(
         "threads": threads,
         "device": device,
         "dtype": dtype,
+        "maps": maps,
     }
     return run_module(
         "trovid.benchmarks.memory",
@@ -116,7 +120,7 @@ def main() -> None:
     step = step_of(job["backward"])
     tiny = replace(size, rois=2, frames=1, channels=8 * size.heads, height=9, width=9)
     tiny_inputs = make_inputs(tiny, device=device, dtype=dtype)
-    inputs = make_inputs(size, device=device, dtype=dtype)
+    inputs = make_inputs(size, device=device, dtype=dtype, maps=job["maps"])
     step(contender, tiny_inputs, tiny)
     print(extra_memory(lambda: step(contender, inputs, size), device))
 

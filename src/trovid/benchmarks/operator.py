@@ -17,6 +17,7 @@ from trovid.benchmarks.agreement import TOLERANCE, Agreement, compare, near_ties
 from trovid.benchmarks.contenders import (
     RIVAL,
     TROVID,
+    Contender,
     run_rival,
     step_of,
     trovid_with,
@@ -24,9 +25,11 @@ from trovid.benchmarks.contenders import (
 from trovid.benchmarks.flops import equation_flops, factored_flops
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, make_inputs
 from trovid.benchmarks.machine import machine_facts, product_speeds
+from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
 from trovid.benchmarks.operator_cases import Case
 from trovid.benchmarks.timing import interleave
+from trovid.ops.temporal_roi_align.cpp import backend as native
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -44,6 +47,7 @@ class Settings:
         rounds: At most so many runs of each contender.
         seconds: Of timed runs a case; two rounds are made whatever they cost.
         seed: Of the inputs.
+        maps: random, trained, synthvid, or a folder (`trovid.benchmarks.maps`).
     """
 
     backend: str = "auto"
@@ -53,6 +57,7 @@ class Settings:
     rounds: int = 7
     seconds: float = 40.0
     seed: int = 0
+    maps: str = RANDOM
 
 
 def run_operator(
@@ -98,10 +103,13 @@ def run_operator(
 
 def _time(case: Case, settings: Settings) -> dict[str, Any]:
     size, dtype = case.size, DTYPES[settings.dtype]
-    inputs = make_inputs(size, seed=settings.seed, device=settings.device, dtype=dtype)
-    ties = _ties(replace(size, form="average"), settings.seed, settings.device, dtype)
+    kind = {"seed": settings.seed, "device": settings.device, "dtype": dtype, "maps": settings.maps}
+    inputs = make_inputs(size, **kind)
+    ties = _ties(replace(size, form="average"), **kind)
     inputs = replace(inputs, grad_output=without_ties(inputs.grad_output, ties))
-    packed = ops.pack_support(inputs.support.unsqueeze(0)) if case.packed else None
+    packed = None
+    if case.packed:
+        packed = ops.pack_support(inputs.support.unsqueeze(0)).with_prefixes()
     contender = trovid_with(settings.backend, packed=packed)
     step = step_of(case.backward)
 
@@ -125,7 +133,16 @@ def _time(case: Case, settings: Settings) -> dict[str, Any]:
         "equation_flops": equation_flops(size),
         "factored_flops": factored_flops(size),
         "agreement": {"against": against, **asdict(agreement), "passed": agreement.passed},
+        "search": _search(contender, inputs, size),
     }
+
+
+def _search(contender: Contender, inputs: OperatorInputs, size: OperatorSize) -> dict[str, Any]:
+    """How the native backend searched, as `native.last_search` says."""
+    native.last_search.directions, native.last_search.share = 0, 1.0
+    with torch.no_grad():
+        contender(inputs, size)
+    return {"directions": native.last_search.directions, "share": native.last_search.share}
 
 
 def check(
@@ -148,9 +165,9 @@ def check(
 
 
 @functools.lru_cache(maxsize=2)
-def _ties(size: OperatorSize, seed: int, device: str, dtype: torch.dtype) -> Tensor:
+def _ties(size: OperatorSize, seed: int, device: str, dtype: torch.dtype, maps: str) -> Tensor:
     """The ties do not depend on the form of the attention, so cases share them."""
-    inputs = make_inputs(size, seed=seed, device=device, dtype=dtype)
+    inputs = make_inputs(size, seed=seed, device=device, dtype=dtype, maps=maps)
     compute = torch.float64 if dtype != torch.float32 else torch.float32
     roi_features = torchvision.ops.roi_align(
         inputs.features.to(compute),
@@ -172,6 +189,7 @@ def _memory(case: Case, settings: Settings) -> dict[str, Any]:
             threads=settings.threads,
             device=settings.device,
             dtype=settings.dtype,
+            maps=settings.maps,
         )
         for name in (RIVAL, TROVID)
     }
@@ -206,6 +224,19 @@ def estimate(cases: Iterable[Case], settings: Settings) -> float:
             rounds = min(settings.rounds, max(2, round(settings.seconds / max(once, 1e-9))))
             seconds += (rounds + 2) * once
     return seconds
+
+
+def fitting(cases: Iterable[Case], maps: str) -> list[Case]:
+    """The cases with the size that the maps have; without those that vary what cannot be varied.
+
+    Raises:
+        TrovidError: If there are no such maps.
+    """
+    found: dict[tuple[Any, ...], Case] = {}
+    for case in cases:
+        own = replace(case, size=fitted(maps, case.size))
+        found.setdefault((own.size, own.backward, own.kind, own.packed), own)
+    return list(found.values())
 
 
 def passed(record: dict[str, Any]) -> bool:

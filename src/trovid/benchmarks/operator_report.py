@@ -12,7 +12,7 @@ from trovid.benchmarks.records import Record
 from trovid.benchmarks.words import bytes_word, machine_words, markdown_table, seconds_word
 from trovid.files import replacing
 
-TIME_HEAD = ("case", "backend", "rival", "trovid", "faster", "spread", "error", "ties")
+TIME_HEAD = ("case", "backend", "rival", "trovid", "faster", "spread", "error", "ties", "compared")
 MEMORY_HEAD = ("case", "backend", "rival", "trovid", "share")
 ROOFLINE_HEAD = ("case", "backend", "factored", "equations", "mm", "1x1 conv", "of conv")
 _FACTOR_LABELS = {
@@ -46,6 +46,7 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
                 spread,
                 error if agreement["passed"] else f"WRONG {error}",
                 f"{agreement['ties']} of {agreement['positions']}",
+                search_words(record),
             ]
         )
     return rows
@@ -106,7 +107,16 @@ def backend_words(record: Record) -> str:
     words = [record["backend"], record["isa"]]
     words += [record["device"]] if record["device"] != "cpu" else []
     words += [record["dtype"]] if record["dtype"] != "float32" else []
+    words += [Path(maps).name] if (maps := record.get("maps", "random")) != "random" else []
     return " ".join(word for word in words if word)
+
+
+def search_words(record: Record) -> str:
+    """The share of pairs of position and cell that were compared in all channels, and m."""
+    search = record.get("search", {"directions": 0})
+    if not search["directions"]:
+        return "all"
+    return f"{search['share']:.1%} (m = {search['directions']})"
 
 
 def slowest(records: Sequence[Record], backend: str = "auto") -> Record | None:

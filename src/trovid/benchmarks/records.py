@@ -10,7 +10,7 @@ from typing import Any
 from trovid.errors import TrovidError
 from trovid.files import replacing
 
-_KEYS = ("benchmark", "case", "backend", "isa", "threads", "device", "dtype", "memory")
+_KEYS = ("benchmark", "case", "backend", "isa", "threads", "device", "dtype", "memory", "maps")
 Record = dict[str, Any]
 
 

@@ -46,6 +46,7 @@ def operator(
     dtype: Literal["float32", "bfloat16"] = "float32",
     rounds: int = 7,
     seconds: float = 40.0,
+    maps: str = "random",
     quick: Annotated[bool, FLAG] = False,
     against: Path | None = None,
     out: Path = Path("runs/bench"),
@@ -60,6 +61,7 @@ def operator(
     Examples:
         trovid bench operator
         trovid bench operator forward rois --backend native --isa avx2
+        trovid bench operator forward --maps trained
         trovid bench operator forward --against ../before/.venv/bin/python
         trovid bench operator --quick
 
@@ -72,6 +74,9 @@ def operator(
         dtype: Precision of the maps; bfloat16 is checked against float64 on the same numbers.
         rounds: At most so many timed runs of each contender.
         seconds: Timed runs of a case stop after these, but not before the second round.
+        maps: random: smooth random numbers; trained: with the spectrum of a trained network's;
+            synthvid: the embedded detector's; or a folder with one .npy file [C, H, W] a frame, the
+            target first. The share of cells that are compared in all channels hangs on these.
         quick: A tiny size, to see that everything works.
         against: The Python interpreter of another installation of trovid: the same work is then
             timed here and there in turns, in place of what is measured otherwise.
@@ -84,22 +89,31 @@ def operator(
     from rich.console import Console
 
     from trovid.benchmarks import operator_report as report
-    from trovid.benchmarks.operator import Settings, estimate, passed, probe, run_operator
+    from trovid.benchmarks.operator import (
+        Settings,
+        estimate,
+        fitting,
+        passed,
+        probe,
+        run_operator,
+    )
     from trovid.benchmarks.operator_cases import all_cases, quick_cases
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device=device)
-    chosen = _choose(quick_cases() if quick else all_cases(), cases)
+    chosen = fitting(_choose(quick_cases() if quick else all_cases(), cases), maps)
     if against is not None:
+        if maps != "random":
+            raise TrovidError("--against compares on random maps: leave --maps out")
         jobs = {
             case.name: {"kind": "operator", "size": case.size.facts(), "backward": case.backward}
             for case in chosen
             if case.kind == "time" and not case.packed
         }
         return _against(jobs, against, threads, rounds, seconds, out, json)
-    settings = Settings(backend, threads, device, dtype, rounds, seconds)
+    settings = Settings(backend, threads, device, dtype, rounds, seconds, maps=maps)
     try:
         probe(settings)
     except (ValueError, RuntimeError) as error:

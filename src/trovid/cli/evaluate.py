@@ -10,10 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 import trovid
+from trovid.allocator import keep_freed_memory
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.protocols import protocol_names
-from trovid.cli.tracks import measure_tracks, print_tracks, read_tracks, track_protocol
+from trovid.cli.tracks import (
+    measure_tracks,
+    print_tracks,
+    read_tracks,
+    track_protocol,
+    with_identities,
+)
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -39,7 +46,7 @@ def evaluate(
     temporal: Literal["training-free"] | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
-    score: float = 0.01,
+    score: float | None = None,
     nms: float | None = None,
     class_agnostic_nms: Annotated[bool, FLAG] = False,
     max_detections: int | None = None,
@@ -69,6 +76,7 @@ def evaluate(
         trovid evaluate found.json --labels labels.json --protocols devkit,voc
         trovid evaluate results.zip --labels ytvis2019 --protocol youtube-vis
         trovid evaluate results/ --labels MOT17/train --protocol mot
+        trovid evaluate --model mine.safetensors --data data --protocol youtube-vis
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
     Args:
@@ -87,7 +95,7 @@ def evaluate(
             frames (or in place of the model's own).
         every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
-        score: Lowest score of the model's detections.
+        score: Lowest score of the model's detections; by default 0.01, and 0.5 with --protocol mot.
         nms: IoU above which the lower of two boxes of a class goes; by default the recipe's.
         class_agnostic_nms: Let boxes of different classes suppress each other too.
         max_detections: Detections a frame at most; by default the recipe's.
@@ -141,7 +149,7 @@ def evaluate(
             raise TrovidError("--seq-nms goes through one video at a time: leave out --batch")
         options = {
             "support": support,
-            "score": score,
+            "score": (0.5 if tracks == "mot" else 0.01) if score is None else score,
             "nms": nms,
             "class_agnostic_nms": class_agnostic_nms,
             "max_detections": max_detections,
@@ -212,10 +220,13 @@ def _of_model(
     from trovid.progress import bar
     from trovid.structures import DetectOptions
 
+    keep_freed_memory()
     wanted = DetectOptions(**options)
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)
     predictor = trovid.load(model, **running)
+    if "tracks" in measuring:
+        wanted = with_identities(measuring["tracks"], predictor, truth, wanted)
     found: Mapping[str, Sequence[Detections] | VideoDetections] | None
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
         if shard is None:

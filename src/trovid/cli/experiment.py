@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-from trovid.cli.names import DeviceName
+from trovid.cli.names import BackboneName, DeviceName
 from trovid.errors import TrovidError
 
 FLAG = Parameter(negative="")
 Name = Literal[
     "synthvid",
+    "synthvid-masks",
     "table1",
     "table2",
     "training-free",
@@ -24,13 +25,21 @@ Name = Literal[
     "table6",
     "strength",
     "unseen",
+    "selsa",
     "correspondence",
     "premise",
     "all",
 ]
-ORDER = get_args(Name)[1:-2]
+ORDER = get_args(Name)[2:-2]
 """What "all" makes, in this order."""
-SYNTHVID_ALONE = ("training-free", "strength", "unseen", "correspondence")
+SYNTHVID_ALONE = (
+    "synthvid-masks",
+    "training-free",
+    "strength",
+    "unseen",
+    "selsa",
+    "correspondence",
+)
 
 
 def experiment(
@@ -38,11 +47,12 @@ def experiment(
     /,
     *,
     data: Path | None = None,
+    backbone: BackboneName | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
     first_seed: int = 0,
     clips: int | None = None,
-    first_clip: int = 300,
+    first_clip: int | None = None,
     every: int | None = None,
     workers: int = 2,
     device: DeviceName = "cpu",
@@ -53,12 +63,14 @@ def experiment(
 ) -> None:
     """Train what a table compares, run it over test clips, and report.
 
-    `synthvid` compares the four detectors that come with trovid; table1 to table6 and fig5 are the
+    `synthvid` compares the four detectors that come with trovid; synthvid-masks compares MaskTrack
+    R-CNN with and without Temporal RoI Align: masks, and identities of objects that hide each
+    other; table1 to table6 and fig5 are the
     paper's; training-free is Temporal RoI Align without any training; strength goes over the
-    strength of the deteriorations, unseen over conditions that training has not; correspondence
-    asks how often the most similar cell lies on the same object; all makes these one after the
-    other. premise asks the same of real frames. Every report has the paper's figures beside its
-    own, intervals, costs, and the weights' hashes.
+    strength of the deteriorations, unseen over conditions that training has not, selsa over data
+    on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
+    on the same object; all makes these one after the other. premise asks the same of real frames.
+    Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
     command can be stopped and called again, and tables share what they have in common. On 2 cores
@@ -66,21 +78,25 @@ def experiment(
 
     Examples:
         trovid experiment synthvid
+        trovid experiment synthvid-masks
         trovid experiment table1 --out runs --workers 2
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
-        trovid experiment table5 --data ILSVRC2015 --device cuda --every 5
+        trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet --device cuda
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
             without it SynthVID, which is made. Of `premise` the folder of DAVIS 2016.
+        backbone: With --data ILSVRC2015, weights to begin the backbones with: the name of published
+            ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
         seeds: Trainings of each model, with as many seeds from --first-seed on.
         first_seed: The first seed.
         clips: Test clips; by default the experiment's number, 300 in most. Fewer are a try.
-        first_clip: Number of the first test clip of `synthvid`; those before 300 were read while
-            the detectors were made. The other experiments have their own.
+        first_clip: Number of the first test clip of `synthvid`, by default 300 (those before were
+            read while the detectors were made), and of `synthvid-masks`, by default 2000. The
+            other experiments have their own.
         every: Every how many frames is evaluated; of `synthvid` by default 3, of --data 1.
         workers: Processes at a time, each on one core.
         device: Where to train and run; cuda: all GPUs in turns.
@@ -98,6 +114,8 @@ def experiment(
         raise TrovidError("--embed belongs to `trovid experiment synthvid`")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if backbone is not None and (data is None or name == "premise"):
+        raise TrovidError("--backbone belongs to --data ILSVRC2015")
     if name == "premise" and data is None:
         raise TrovidError(
             "premise needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
@@ -115,13 +133,26 @@ def experiment(
                 out,
                 range(first_seed, first_seed + seeds),
                 clips=clips or 300,
-                first_clip=first_clip,
+                first_clip=300 if first_clip is None else first_clip,
                 every=every or 3,
                 workers=workers,
                 device=device,
                 resamples=resamples,
                 folder=folder,
                 embed=embed,
+            )
+        }
+    elif name == "synthvid-masks":
+        results = {
+            name: _masks(
+                out,
+                range(first_seed, first_seed + seeds),
+                clips=clips,
+                first_clip=first_clip,
+                workers=workers,
+                device=device,
+                resamples=resamples,
+                folder=folder,
             )
         }
     elif name == "premise":
@@ -131,6 +162,7 @@ def experiment(
         results = {name: run_premise(data, folder=folder, resamples=resamples)}
     else:
         from trovid.experiments.running import Workplace
+        from trovid.zoo.published import backbone_file
 
         place = Workplace(
             out=out,
@@ -139,6 +171,7 @@ def experiment(
             workers=workers,
             device=device,
             every=every or 1,
+            backbone=None if backbone is None else backbone_file(backbone),
         )
         left = SYNTHVID_ALONE if data is not None else ()
         names = [one for one in ORDER if one not in left] if name == "all" else [name]
@@ -186,6 +219,34 @@ def _table(name: str, place: Any, clips: int | None, resamples: int, folder: Pat
     result = experiment_result(wanted, place, resamples=resamples)
     page = write_experiment(result, folder)
     return {"report": str(folder), **result}, page
+
+
+def _masks(
+    out: Path,
+    seeds: range,
+    *,
+    clips: int | None,
+    first_clip: int | None,
+    workers: int,
+    device: str,
+    resamples: int,
+    folder: Path,
+) -> Result:
+    from trovid.experiments.mask_pages import write_mask_report
+    from trovid.experiments.mask_report import mask_report
+    from trovid.experiments.mask_runs import CLASSES, mask_jobs, run_masks
+    from trovid.training.provenance import commit, machine
+
+    first = CLASSES.first if first_clip is None else first_clip
+    jobs = mask_jobs(seeds, first=first, count=clips or CLASSES.count)
+    run_masks(out, jobs, workers=workers, device=device)
+    result = {
+        "commit": commit(),
+        "machine": machine(device),
+        **mask_report(out, jobs, resamples=resamples),
+    }
+    markdown = write_mask_report(result, folder)
+    return {"report": str(folder), **result}, markdown
 
 
 def _synthvid(

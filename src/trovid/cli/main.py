@@ -51,10 +51,8 @@ EXIT_BROKEN_PIPE = 141
 LONG = (
     "bench training",
     "bench video",
-    "compare",
     "demo",
     "detect",
-    "evaluate",
     "experiment",
     "segment",
     "train",

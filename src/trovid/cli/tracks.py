@@ -11,6 +11,8 @@ from trovid.errors import TrovidError
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.evaluation.track_report import TrackReport
+    from trovid.inference.predictor import Predictor
+    from trovid.structures import DetectOptions
 
 TRACK_PROTOCOLS = ("youtube-vis", "mot")
 
@@ -55,6 +57,21 @@ def read_tracks(
         return read_youtube_vis_results(predictions, truth), truth, facts
     head, found = read_frames(predictions)
     return found, truth, {"model": head.get("model"), **facts}
+
+
+def with_identities(
+    protocol: str, predictor: Predictor, truth: Dataset, options: DetectOptions
+) -> DetectOptions:
+    """The options of a model that is run: with identities, and with masks where they are measured.
+
+    Raises:
+        TrovidError: If the labels have masks and the model has none.
+    """
+    from dataclasses import replace
+
+    if protocol == "youtube-vis" and truth.objects.masks is not None:
+        return predictor.segmenting(options)
+    return replace(options, track="embedding" if predictor.detector.embeds else "iou")
 
 
 def measure_tracks(

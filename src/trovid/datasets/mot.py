@@ -14,7 +14,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.imagenet_vid import Progress
 from trovid.datasets.objects import ObjectRows
 from trovid.errors import TrovidError
-from trovid.files import replacing
+from trovid.files import below, replacing
 from trovid.structures import Detections, Video
 from trovid.video.images import images_in, read_size
 
@@ -116,7 +116,8 @@ def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detecti
             them.
 
     Raises:
-        TrovidError: If a file cannot be written, or detections have no `track_ids`.
+        TrovidError: If a file cannot be written, a video's name leads out of the folder, or
+            detections have no `track_ids`.
     """
     for name, frames in videos:
         lines = []
@@ -132,7 +133,7 @@ def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detecti
                 box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
                 fields = (frame.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
                 lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
-        with replacing(folder / f"{name}.txt") as partial:
+        with replacing(below(folder, f"{name}.txt")) as partial:
             partial.write_text("".join(lines), encoding="ascii")
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from trovid.backbones import ResNetBackbone, SmallBackbone, TimmBackbone
+from trovid.backbones import (
+    Backbone,
+    EfficientNetLiteBackbone,
+    ResNetBackbone,
+    SmallBackbone,
+    TimmBackbone,
+)
 from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.masktrack.detector import MaskTrackRCNN
@@ -17,6 +23,7 @@ from trovid.nn.rpn import ProposalNetwork
 from trovid.nn.track_head import TrackHead
 from trovid.recipes import (
     BackboneRecipe,
+    EfficientNetLiteBackboneRecipe,
     ModelRecipe,
     Recipe,
     ResNetBackboneRecipe,
@@ -88,7 +95,14 @@ def _pooler(
     plain = {name: getattr(roi, name) for name in ("sampling_ratio", "aligned")}
     plain["output_size"] = output_size or roi.output_size
     chosen = roi.temporal if temporal else None
-    return build_pooler(chosen, roi.levels, channels, pooling=plain, searched=roi.searched)
+    return build_pooler(
+        chosen,
+        roi.levels,
+        channels,
+        pooling=plain,
+        searched=roi.searched,
+        canonical_scale=roi.canonical_scale,
+    )
 
 
 def _further_heads(parts: ModelRecipe, channels: int) -> dict[str, Any]:
@@ -124,12 +138,15 @@ def _further_heads(parts: ModelRecipe, channels: int) -> dict[str, Any]:
     return heads
 
 
-def build_backbone(recipe: BackboneRecipe) -> SmallBackbone | ResNetBackbone | TimmBackbone:
+def build_backbone(recipe: BackboneRecipe) -> Backbone:
     """The backbone of a recipe, with random weights."""
     arguments = _fields(recipe)
     if isinstance(recipe, SmallBackboneRecipe):
         del arguments["name"]
         return SmallBackbone(**arguments)
+    if isinstance(recipe, EfficientNetLiteBackboneRecipe):
+        del arguments["name"]
+        return EfficientNetLiteBackbone(**arguments)
     widths = zip(recipe.levels, recipe.reduction, strict=True)
     arguments["reduction"] = {level: width for level, width in widths if width}
     if isinstance(recipe, ResNetBackboneRecipe):

@@ -13,6 +13,7 @@ from trovid.evaluation.pool import Pool
 
 PAIRS_AT_ONCE = 1_000_000
 Index = NDArray[np.int64]
+Rows = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +31,10 @@ class ClassPool:
     """
 
     label: int
-    rows: Index
+    rows: Rows
     images: NDArray[np.int32]
     boxes: NDArray[np.float64]
-    objects: Index
+    objects: Rows
     true_images: Index
     true_boxes: NDArray[np.float64]
 
@@ -48,10 +49,10 @@ class ClassPool:
             label: The class.
             score_type: The precision in which scores are compared; None: that of the pool.
         """
-        rows = np.flatnonzero(pool.labels == label)
+        rows = np.flatnonzero(pool.labels == label).astype(np.int32)
         scores = pool.scores[rows] if score_type is None else pool.scores[rows].astype(score_type)
         rows = rows[np.argsort(-scores, kind="stable")]
-        objects = np.flatnonzero(pool.objects.labels == label)
+        objects = np.flatnonzero(pool.objects.labels == label).astype(np.int32)
         return cls(
             label,
             rows,
@@ -90,7 +91,7 @@ def walk_pairs(images: NDArray[Any], true_images: NDArray[Any]) -> Iterator[tupl
 
 def serve(
     places: Index, objects: Index, *, detections: int, shared: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """Array[detections]: the object that each detection takes, -1 for none.
 
     In order of score each detection takes the first object of its list that no better one has
@@ -104,22 +105,24 @@ def serve(
         detections: Number of detections.
         shared: Array[G], which objects any number may take.
     """
-    taken_by = np.full(detections, -1, dtype=np.int64)
-    holder = np.full(len(shared), detections, dtype=np.int64)
-    asking, wishes = np.unique(places, return_index=True)
-    ends = np.searchsorted(places, np.arange(detections), side="right")
-    position = np.zeros(detections, dtype=np.int64)
-    position[asking] = wishes
+    starts = np.flatnonzero(np.diff(places, prepend=-1))
+    ends = np.append(starts[1:], len(places))
+    position = starts.copy()
+    taken = np.full(len(starts), -1, dtype=np.int64)
+    holder = np.full(len(shared), len(starts), dtype=np.int64)
+    asking = np.arange(len(starts))
     while len(asking):
         wish = objects[position[asking]]
         before = holder[wish]
         single = ~shared[wish]
         np.minimum.at(holder, wish[single], asking[single])
         has = ~single | (holder[wish] == asking)
-        taken_by[asking[has]] = wish[has]
-        displaced = np.unique(before[(before < detections) & (before != holder[wish])])
-        taken_by[displaced] = -1
+        taken[asking[has]] = wish[has]
+        displaced = np.unique(before[(before < len(starts)) & (before != holder[wish])])
+        taken[displaced] = -1
         asking = np.concatenate([asking[~has], displaced])
         position[asking] += 1
         asking = asking[position[asking] < ends[asking]]
+    taken_by = np.full(detections, -1, dtype=np.int32)
+    taken_by[places[starts]] = taken
     return taken_by

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from trovid.datasets.contract import Dataset
 from trovid.detectors.faster_rcnn.support import Support
+from trovid.inference.identities import video_tracker
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
 from trovid.structures import DetectOptions, SupportSampling, Video
@@ -63,7 +64,7 @@ def run_dataset(
         group = chosen[start : start + at_once]
         if support_source == "clip":
             together = predictor.detect_together(
-                [dataset.path(video.name) for video in group],
+                [dataset.source(video.name) for video in group],
                 frames=[frames[video.name] for video in group],
                 options=wanted,
             )
@@ -103,9 +104,11 @@ def _control(
     sampling = SupportSampling.parse(options.support)
     with dataset.open(video.name) as reader:
         if source is None:
+            tracker = video_tracker(predictor, reader, options, ()) if options.track else None
             for frame in reader.walk(frames):
                 support = Support.cat([predictor.encode([frame])] * sampling.count)
-                yield from predictor.detect_frames([frame], [support], options)
+                (found,) = predictor.detect_frames([frame], [support], options)
+                yield found if tracker is None else tracker.update(found)
             return
         with dataset.open(source.name) as other:
             support = predictor.encode(other.read(sampling.indices(source.num_frames)))

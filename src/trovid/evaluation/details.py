@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,18 +57,37 @@ def precision_curves(pool: Pool, matches: Sequence[ClassMatches]) -> dict[str, l
     return curves
 
 
+def counts_at_scores(
+    pool: Pool, matches: Sequence[ClassMatches]
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]:
+    """The scores of right detections of all classes, falling, each once.
+
+    Returns:
+        Array[S] of scores, and for each how many detections with at least that score are right,
+        and how many there are.
+    """
+    right = -np.sort(-np.concatenate([pool.scores[own.rows[own.right]] for own in matches]))
+    every = np.concatenate([pool.scores[own.rows] for own in matches])
+    every.sort()
+    last = np.flatnonzero(np.append(np.diff(right) != 0, True)) if len(right) else np.arange(0)
+    scores = right[last]
+    return scores, last + 1, len(every) - np.searchsorted(every, scores, side="left")
+
+
 def best_score(pool: Pool, matches: Sequence[ClassMatches]) -> float | None:
     """The score that gives the best F1 over all classes; None where nothing is right."""
-    scores = np.concatenate([pool.scores[own.rows] for own in matches])
-    right = np.concatenate([own.right for own in matches])
-    total = sum(own.num_objects for own in matches)
-    if not right.any():
+    scores, right, every = counts_at_scores(pool, matches)
+    if not len(scores):
         return None
-    order = np.argsort(-scores, kind="stable")
-    found = np.cumsum(right[order])
-    f1 = 2 * found / (np.arange(1, len(order) + 1) + total)
-    last = np.append(np.diff(scores[order]) != 0, True)
-    return float(scores[order][np.where(last, f1, -1).argmax()])
+    f1 = 2 * right / (every + sum(own.num_objects for own in matches))
+    return float(scores[f1.argmax()])
+
+
+def precise_score(pool: Pool, matches: Sequence[ClassMatches], *, precision: float) -> float | None:
+    """The lowest score of a right detection at which enough of all are right; None for none."""
+    scores, right, every = counts_at_scores(pool, matches)
+    enough = np.flatnonzero(right / every >= precision)
+    return float(scores[enough[-1]]) if len(enough) else None
 
 
 def worst_frames(

@@ -25,10 +25,10 @@ class ClassMatches:
     """
 
     right: NDArray[np.bool_]
-    rows: NDArray[np.int64]
+    rows: NDArray[np.int32]
     num_objects: int
     weights: NDArray[np.float64] | None = None
-    objects: NDArray[np.int64] | None = None
+    objects: NDArray[np.int32] | None = None
 
     def curve(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Right detections from the first to each one of them, and the precision there.

@@ -52,7 +52,7 @@ class Pool:
     frames: NDArray[np.int32]
     boxes: NDArray[Any]
     scores: NDArray[Any]
-    labels: NDArray[np.int32]
+    labels: NDArray[np.int16]
     images: NDArray[np.int32]
     objects: Objects
     true_images: NDArray[np.int64]
@@ -90,22 +90,22 @@ def pool_frames(
     classes = _ClassMap(dataset.class_names)
     clip_names: list[str] = []
     clips: list[int] = []
-    parts: list[tuple[NDArray[Any], ...]] = []
+    columns = _Columns()
     rows, images, indices = [], [], []
     predicted = 0
     for video in dataset.videos:
         found = predictions.get(video.name, ())
         if not len(found):
             continue
-        columns = _columns(video, found, classes)
-        predicted += len(columns)
-        labelled = np.intersect1d(dataset.labelled_frames(video.name), columns.frame_indices)
+        own_found = _checked(video, found, classes)
+        predicted += len(own_found)
+        labelled = np.intersect1d(dataset.labelled_frames(video.name), own_found.frame_indices)
         own = dataset.rows(video.name)
         frames = dataset.objects.frames[own]
         among = np.flatnonzero(np.isin(frames, labelled))
         rows.append(own.start + among)
         images.append(len(clips) + np.searchsorted(labelled, frames[among]))
-        parts.append(_detections(columns, labelled, len(clips), classes))
+        columns.add(_detections(own_found, labelled, len(clips), classes))
         clips += [len(clip_names)] * len(labelled)
         indices.append(labelled)
         clip_names.append(video.name)
@@ -113,7 +113,7 @@ def pool_frames(
         raise TrovidError("the predictions hold no frame")
     if not clips:
         raise TrovidError("none of the predicted frames is labelled")
-    boxes, scores, labels, detected_images = _joined(parts)
+    boxes, scores, labels, detected_images = columns.arrays
     chosen = np.concatenate(rows)
     objects = dataset.objects[chosen]
     if "motion_iou" not in objects.attributes and tracked(dataset.objects):
@@ -173,7 +173,7 @@ class _ClassMap:
         return self._maps[names]
 
 
-def _columns(
+def _checked(
     video: Video, found: Sequence[Detections] | VideoDetections, classes: _ClassMap
 ) -> VideoDetections:
     """A video's frames in columns, checked, with the labels' classes; -1 for a class unknown."""
@@ -217,7 +217,7 @@ def _detections(
     if columns.class_names not in classes:
         classes.add(columns.class_names)
     frames = np.repeat(columns.frame_indices, columns.counts)
-    labels = classes[columns.class_names][columns.labels].astype(np.int32)
+    labels = classes[columns.class_names][columns.labels].astype(np.int16)
     images = np.searchsorted(labelled, frames).astype(np.int32)
     ours = (labels >= 0) & np.isin(frames, labelled)
     order = np.flatnonzero(ours)
@@ -225,15 +225,26 @@ def _detections(
     return columns.boxes[order], columns.scores[order], labels[order], images[order] + first
 
 
-def _joined(parts: list[tuple[NDArray[Any], ...]]) -> list[NDArray[Any]]:
-    """Each column of all videos; what was joined is let go at once."""
-    columns = [list(column) for column in zip(*parts, strict=True)]
-    parts.clear()
-    joined = []
-    for column in columns:
-        joined.append(np.concatenate(column))
-        column.clear()
-    return joined
+class _Columns:
+    """Boxes, scores, labels and images of one video after another, in arrays that grow.
+
+    The arrays grow in place, so that nothing is ever held twice.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[NDArray[Any]] = []
+
+    def add(self, columns: Sequence[NDArray[Any]]) -> None:
+        if not self.arrays:
+            self.arrays = [np.array(column) for column in columns]
+            return
+        for number, column in enumerate(columns):
+            array = self.arrays[number]
+            if np.result_type(array, column) != array.dtype:
+                array = self.arrays[number] = array.astype(np.result_type(array, column))
+            before = len(array)
+            array.resize((before + len(column), *array.shape[1:]), refcheck=False)
+            array[before:] = column
 
 
 def _strength_edges(attributes: Mapping[str, Attribute]) -> dict[str, tuple[float, float]]:

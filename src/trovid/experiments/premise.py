@@ -110,7 +110,7 @@ def measure(network: Lite0, sequence: MaskedSequence) -> dict[str, list[float]]:
     for share, target, support in pairs(len(sequence.images)):
         for frame in (target, support):
             if frame not in read:
-                image = np.asarray(Image.open(sequence.images[frame]).convert("RGB"))
+                image = np.array(Image.open(sequence.images[frame]).convert("RGB"))
                 mask = np.asarray(Image.open(sequence.masks[frame]).convert("L")) > 0
                 read[frame] = network(image), mask
         for stride in STRIDES:

@@ -47,6 +47,7 @@ class Workplace:
         workers: Processes at a time.
         device: Where they run; "cuda": all GPUs in turns.
         every: Every how many labelled frames of `data` is evaluated.
+        backbone: Weights that the backbones of `data`'s recipes begin with; None for random ones.
     """
 
     out: Path
@@ -55,6 +56,7 @@ class Workplace:
     workers: int = 2
     device: str = "cpu"
     every: int = 1
+    backbone: Path | None = None
 
     @property
     def family(self) -> Family:
@@ -109,6 +111,7 @@ def train(experiment: Experiment, place: Workplace) -> None:
         workers=place.workers,
         device=place.device,
         models=names,
+        backbone=place.backbone,
     )
 
 

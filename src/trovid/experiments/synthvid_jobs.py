@@ -72,11 +72,13 @@ def run_trainings(
     workers: int,
     device: str = "cpu",
     models: Sequence[str] = MODELS,
+    backbone: Path | None = None,
 ) -> None:
     """Trains all models of all seeds, several processes at a time, each on one core or GPU.
 
     A weights file that exists is not made again; an interrupted training goes on. The start that
-    several models share is trained before them.
+    several models share is trained before them. With `backbone` a training that starts from none
+    begins its backbone with these weights.
     """
     missing = missing_models(out, seeds, models)
     turns = itertools.cycle(devices(device))
@@ -86,17 +88,17 @@ def run_trainings(
         for seed, names in missing.items():
             for start, own in _by_start(names).items():
                 if start is None:
-                    jobs = [(model, seed, out, data, next(turns)) for model in own]
+                    jobs = [(model, seed, out, data, next(turns), backbone) for model in own]
                     followers += [pool.submit(_train, *job) for job in jobs]
                 else:
-                    job = pool.submit(_train, start, seed, out, data, next(turns))
+                    job = pool.submit(_train, start, seed, out, data, next(turns), backbone)
                     starts[job] = seed, own
         with bar("training", unit="models") as tick:
             total = len(followers) + sum(len(own) for _, own in starts.values())
             for start in as_completed(starts):
                 start.result()
                 seed, own = starts[start]
-                jobs = [(model, seed, out, data, next(turns)) for model in own]
+                jobs = [(model, seed, out, data, next(turns), None) for model in own]
                 followers += [pool.submit(_train, *job) for job in jobs]
             for done, future in enumerate(as_completed(followers), 1):
                 future.result()
@@ -172,10 +174,10 @@ def process_pool(workers: int, *, fresh: bool = False) -> ProcessPoolExecutor:
     )
 
 
-def _train(name: str, seed: int, out: Path, data: Path, device: str) -> None:
+def _train(name: str, seed: int, out: Path, data: Path, device: str, backbone: Path | None) -> None:
     from trovid.training.run import train_recipe
 
-    train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device)
+    train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device, backbone=backbone)
 
 
 def _score(job: ScoreJob, out: Path, data: Path) -> None:

@@ -17,7 +17,7 @@ from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.markdown import written
 from trovid.experiments.pages import write_experiment
 from trovid.experiments.results import experiment_result
-from trovid.experiments.running import Workplace, run_experiment
+from trovid.experiments.running import Workplace, score, train
 from trovid.experiments.tables import SINGLE, TROI
 from trovid.recipes import TrainingFreeRecipe
 
@@ -84,7 +84,7 @@ def choose(
     counts = [row_of(chosen, support=f"uniform:{count}") for count in SUPPORT]
     seen |= {row.key: row for row in counts}
     everything = _validation("training-free-val", list(seen.values()), clips)
-    run_experiment(everything, place)
+    score(everything, place)
     result = experiment_result(everything, place, resamples=resamples)
     write_experiment(result, folder)
     facts = {
@@ -132,7 +132,8 @@ def _validation(name: str, rows: Sequence[Row], clips: int | None) -> Experiment
 
 def _figures(experiment: Experiment, place: Workplace) -> dict[str, dict[str, float]]:
     """By row and group the mean over seeds."""
-    run_experiment(experiment, place)
+    train(experiment, place)
+    score(experiment, place)
     result = experiment_result(experiment, place, resamples=1)
     return {
         row["name"]: {group: own["mean"] for group, own in row["figures"].items()}

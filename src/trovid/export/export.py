@@ -17,7 +17,14 @@ from torch import Tensor, nn
 
 from trovid import __version__
 from trovid.errors import TrovidError
-from trovid.export.graphs import Encoder, FromBank, FromFrames, SingleFrame, bank_names
+from trovid.export.graphs import (
+    Encoder,
+    FromBank,
+    FromFrames,
+    SingleFrame,
+    bank_names,
+    output_names,
+)
 from trovid.files import below, replacing
 from trovid.inference.predictor import Predictor
 from trovid.structures import DetectOptions, SupportSampling
@@ -25,7 +32,6 @@ from trovid.structures import DetectOptions, SupportSampling
 Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 EXPORTED = DetectOptions(score=0.05)
-OUTPUTS = ["boxes", "scores", "labels"]
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
 OLDEST_TORCH = (2, 15)
 """The lowest that was seen to trace a number of boxes that depends on the picture; 2.6 does not."""
@@ -46,9 +52,11 @@ def export(
 
     The graph NAME takes a frame, uint8 [h, w, 3] RGB already resized (h and w are in its
     metadata), and gives boxes Tensor[N, 4] in pixels of that frame, scores and labels, N as many
-    as there are. Where support frames take part it also takes a packed bank of any number of them,
-    made by the second graph NAME-encode from one frame at a time and concatenated along the first
-    axis; or with `support="frames"` the support frames themselves, a fixed number.
+    as there are; with a mask head also `mask_probabilities` Tensor[N, m, m] on the grid of each
+    box, with a track head `embeddings` Tensor[N, D]. Where support frames take part it also takes a
+    packed bank of any number of them, made by the second graph NAME-encode from one frame at a time
+    and concatenated along the first axis; or with `support="frames"` the support frames themselves,
+    a fixed number.
 
     Args:
         predictor: The model.
@@ -83,8 +91,9 @@ def export(
     detector = predictor.detector.cpu().eval()
     model = (detector, predictor.transform, size, options)
     frame = torch.zeros(*size, 3, dtype=torch.uint8)
+    outputs = output_names(detector)
     if not (detector.uses_support and detector.temporal_trained):
-        graphs = {"": (SingleFrame(*model), (frame,), ["frame"], OUTPUTS)}
+        graphs = {"": (SingleFrame(*model), (frame,), ["frame"], outputs)}
     elif not detector.roi_features.extractor.exportable:
         raise TrovidError(
             f"{predictor.name}: models with {type(detector.roi_features.extractor).__name__} "
@@ -99,7 +108,7 @@ def export(
     elif support == "frames":
         count = support_frames or SupportSampling.parse(predictor.recipe.inference.support).count
         frames = frame.expand(count, *frame.shape)
-        graphs = {"": (FromFrames(*model), (frame, frames), ["frame", "support"], OUTPUTS)}
+        graphs = {"": (FromFrames(*model), (frame, frames), ["frame", "support"], outputs)}
     else:
         encoder, graph, names = Encoder(*model), FromBank(*model), bank_names(detector)
         with torch.no_grad():
@@ -108,7 +117,7 @@ def export(
                 graph.map_size = own.size
         bank = [torch.cat(parts) for parts in zip(*banks, strict=True)]
         graphs = {
-            "": (graph, (frame, *bank), ["frame", *names], OUTPUTS),
+            "": (graph, (frame, *bank), ["frame", *names], outputs),
             "-encode": (encoder, (frame,), ["frame"], names),
         }
     facts = {

@@ -52,21 +52,26 @@ class Graph(nn.Module):
         sizes = [self.size] * len(frames)
         return self.detector.encode(self.images(frames), image_sizes=sizes)
 
-    def detect(self, frame: Tensor, support: Support | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Boxes [N, 4], scores [N] and labels [N] of a target frame, uint8 [h, w, 3]."""
-        ((boxes, scores),) = self.detector.scored_boxes(
-            self.images(frame.unsqueeze(0)),
-            None if support is None else [support],
-            options=self.options,
-            image_sizes=[self.size],
+    def detect(self, frame: Tensor, support: Support | None) -> tuple[Tensor, ...]:
+        """Boxes [N, 4], scores [N] and labels [N] of a target frame, uint8 [h, w, 3].
+
+        Behind them what further heads say of each (`output_names`).
+        """
+        images, sizes = self.images(frame.unsqueeze(0)), [self.size]
+        supports = None if support is None else [support]
+        features = self.detector.levels(images, supports)
+        ((boxes, scores, _),) = self.detector.scored_rois(
+            images, features, supports, options=self.options, image_sizes=sizes
         )
-        return select_boxes(boxes, scores, self.size, self.options)
+        boxes, scores, labels = select_boxes(boxes, scores, self.size, self.options)
+        further = self.detector.further_outputs(features, [boxes], labels, sizes, supports)
+        return boxes, scores, labels, *further.values()
 
 
 class SingleFrame(Graph):
     """The graph from a frame alone to detections."""
 
-    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
         """See `detect`."""
         return self.detect(frame, None)
 
@@ -74,7 +79,7 @@ class SingleFrame(Graph):
 class FromFrames(Graph):
     """The graph from a target frame and its support frames, uint8 [T, h, w, 3], to detections."""
 
-    def forward(self, frame: Tensor, support: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, frame: Tensor, support: Tensor) -> tuple[Tensor, ...]:
         """See `detect`."""
         return self.detect(frame, self.encode(support))
 
@@ -94,7 +99,7 @@ class FromBank(Graph):
 
     map_size: tuple[int, int]
 
-    def forward(self, frame: Tensor, *bank: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, frame: Tensor, *bank: Tensor) -> tuple[Tensor, ...]:
         """See `detect`; the bank holds the parts of the Encoder, frame after frame."""
         maps, parts = {}, list(bank)
         for name in self.detector.searched_levels:
@@ -109,3 +114,9 @@ def bank_names(detector: Detector) -> list[str]:
     layers = range(len(detector.box_head.attention))
     maps = ["rows", "inverse_norms"] if detector.searches_maps else []
     return maps + [f"{kind}{i}" for i in layers for kind in ("keys", "values")]
+
+
+def output_names(detector: Detector) -> list[str]:
+    """Names of what a graph of detections gives, in their order."""
+    further = {"mask_probabilities": detector.segments, "embeddings": detector.embeds}
+    return ["boxes", "scores", "labels", *(name for name, there in further.items() if there)]

@@ -51,8 +51,10 @@ class MaskHead(nn.Module):
 
 def maps_of(logits: Tensor, labels: Tensor) -> Tensor:
     """For each RoI the map of its class: Tensor[R, K, m, m] (or K = 1) to Tensor[R, m, m]."""
-    column = labels if logits.shape[1] > 1 else torch.zeros_like(labels)
-    return logits[torch.arange(len(labels), device=labels.device), column]
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    columns = labels.view(-1, 1, 1, 1).expand(-1, 1, *logits.shape[2:])
+    return logits.gather(1, columns)[:, 0]
 
 
 def mask_loss(logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:

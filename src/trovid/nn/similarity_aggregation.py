@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.ops import PackedSupport, similarity_aggregation
+from trovid.ops.temporal_roi_align.packed import compute_dtype
 
 
 class SimilarityAggregation(nn.Module):
@@ -39,8 +40,8 @@ class SimilarityAggregation(nn.Module):
         maps = []
         for own, packed in zip(features[self.level], support, strict=True):
             with torch.autocast(own.device.type, enabled=False):
-                own = own.to(packed.rows.dtype)
-                everything = torch.cat([own[None], packed.maps()])
+                everything = torch.cat([own[None], packed.maps().to(own.dtype)])
+                everything = everything.to(compute_dtype(own.dtype))
                 embedded = self.embedding(everything)
                 maps.append(similarity_aggregation(everything, embedded, embedded[0]))
         return {**features, self.level: torch.stack(maps)}

@@ -2,6 +2,7 @@
 
 from trovid.recipes.backbone_schema import (
     BackboneRecipe,
+    EfficientNetLiteBackboneRecipe,
     ResNetBackboneRecipe,
     SmallBackboneRecipe,
     TimmBackboneRecipe,
@@ -38,6 +39,7 @@ __all__ = [
     "BackboneRecipe",
     "BoxHeadRecipe",
     "DeformableRecipe",
+    "EfficientNetLiteBackboneRecipe",
     "ImageRecipe",
     "InferenceRecipe",
     "MaskHeadRecipe",

@@ -64,4 +64,22 @@ class TimmBackboneRecipe:
     output_stride: int | None
 
 
-BackboneRecipe = SmallBackboneRecipe | ResNetBackboneRecipe | TimmBackboneRecipe
+@dataclass(frozen=True, kw_only=True)
+class EfficientNetLiteBackboneRecipe:
+    """EfficientNet-Lite0 with a feature pyramid.
+
+    Attributes:
+        levels: conv2 to conv5, finest first
+        pyramid: channels of the pyramid's levels (p2 for conv2, ..., and one more)
+        frozen_stages: not trained; 2: stem and conv2
+    """
+
+    name: Literal["efficientnet_lite0"]
+    levels: tuple[str, ...]
+    pyramid: int
+    frozen_stages: int
+
+
+BackboneRecipe = (
+    SmallBackboneRecipe | ResNetBackboneRecipe | TimmBackboneRecipe | EfficientNetLiteBackboneRecipe
+)

@@ -84,6 +84,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.label": (0, FEW),
     "patience": (0, MOST),
     "gamma": (-FEW, FEW),
+    "canonical_scale": (1, SIDE),
 }
 """Lowest and highest value by the last part of a recipe's key, or the last two; of a list, of each
 entry."""

@@ -152,6 +152,7 @@ class RoIRecipe:
         temporal: Temporal RoI Align, a rival (name: deformable, non-local), or training-free;
             null: RoIAlign
         searched: level of the support frames that a proposal searches: own, or last, the coarsest
+        canonical_scale: pixels of a box that is pooled from the level of stride 16
     """
 
     levels: tuple[str, ...]
@@ -160,6 +161,7 @@ class RoIRecipe:
     aligned: bool = False
     temporal: SupportRecipe | None
     searched: Literal["own", "last"] = field(default="own", metadata={"since": "0.2"})
+    canonical_scale: int = field(default=224, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -188,6 +188,7 @@ class Masks:
         boxes = mask.toBbox(self._codes()) if len(self) else []
         found = torch.as_tensor(np.asarray(boxes, dtype=np.float32)).reshape(-1, 4)
         found[:, 2:] += found[:, :2]
+        found[self.areas == 0] = 0  # versions of the library differ
         return found
 
     def intersections(self, other: Masks) -> Tensor:
@@ -295,6 +296,8 @@ def _code(segmentation: Any, size: tuple[int, int]) -> bytes:
         counts = counts.encode("utf-8")
     if not isinstance(counts, bytes):
         raise ValueError(f"must have `counts` as text or as a list, but they are {_kind(counts)}")
+    if run_lengths.is_usual(counts, size):
+        return counts
     lengths = run_lengths.checked(run_lengths.runs(counts), size)
     # runs of no length make the comparison of two codes end before their end
     return counts if lengths[1:].all() else _encoded(_drawn(lengths, size))

@@ -7,11 +7,14 @@ places before.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+_NO_CODE = re.compile(rb"[^0-o]|[P-o]{6}|[P-o]\Z")
+"""Other signs, a run of too many groups, an end in the middle of a run."""
 _FIRST_SIGN, _LAST_SIGN, _MOST_GROUPS = 48, 111, 6
 
 
@@ -63,6 +66,25 @@ def checked(lengths: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
             f"covers {lengths.sum():.0f} pixels, but {size[0]} x {size[1]} has {size[0] * size[1]}"
         )
     return lengths
+
+
+def is_usual(counts: bytes, size: tuple[int, int]) -> bool:
+    """Whether a code is one of a mask of this size, with no run of no length but maybe the first.
+
+    As `checked(runs(counts), size)`, in a tenth of the time; it does not say why not.
+    """
+    if not counts or _NO_CODE.search(counts):
+        return False
+    from faster_coco_eval.core import mask
+
+    lengths_of = getattr(mask._mask, "toUncompressedRLE", None)  # not all versions have it
+    if lengths_of is None:
+        return False
+    try:
+        lengths = lengths_of([{"size": [*size], "counts": counts}])[0]["counts"]
+    except (ValueError, RuntimeError, IndexError, OverflowError):
+        return False
+    return sum(lengths) == size[0] * size[1] and all(lengths[1:])
 
 
 def widened(counts: bytes, before: int, after: int) -> bytes:

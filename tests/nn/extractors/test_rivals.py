@@ -125,6 +125,20 @@ def test_gradients_are_those_of_the_equations(name):
             assert expected.abs().sum() > 0
 
 
+@pytest.mark.parametrize("name", ["md-average", "md-attention", "non-local", "non-local-top-k"])
+def test_maps_of_low_precision_under_autocast(name):
+    module = built(name)
+    features, places, maps = problem()
+    support = pack_support(maps)
+    with torch.no_grad():
+        exact = module.extract(features, places, SCALE, support)
+        with torch.autocast("cpu", torch.bfloat16):
+            low = module.extract(
+                features.bfloat16(), places, SCALE, support.to(torch.bfloat16)
+            ).float()
+    assert (low - exact).abs().mean() < 0.02 * exact.abs().mean()
+
+
 @pytest.mark.parametrize("name", BUILD)
 def test_no_boxes(name):
     module = built(name)

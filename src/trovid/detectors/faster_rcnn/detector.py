@@ -30,6 +30,9 @@ from trovid.structures import Detections, DetectOptions, TrainingBatch
 
 Sizes = list[tuple[int, int]]
 
+_LARGE_MAP = 4096
+"""Cells from which on support maps keep prefixes for the operator."""
+
 
 class Detector(VideoDetector):
     """A two-stage detector that may look at the other frames of the video.
@@ -138,8 +141,8 @@ class Detector(VideoDetector):
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
         sizes = _sizes(images, image_sizes)
-        features = self.aggregated(self.backbone(images), support)
-        scored = self._scored(images, features, support, options, sizes)
+        features = self.levels(images, support)
+        scored = self.scored_rois(images, features, support, options=options, image_sizes=sizes)
         if options.selection == "candidates":
             return [
                 Candidates(boxes, scores, self.class_names, image_size=size)
@@ -170,34 +173,51 @@ class Detector(VideoDetector):
         """
         return found
 
-    def scored_boxes(
+    def levels(self, images: Tensor, support: Sequence[Support] | None) -> dict[str, Tensor]:
+        """What all heads read of target frames."""
+        return self.aggregated(self.backbone(images), support)
+
+    def further_outputs(
         self,
-        images: Tensor,
-        support: Sequence[Support] | None,
-        *,
-        options: DetectOptions,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        labels: Tensor,
         image_sizes: Sizes,
-    ) -> list[tuple[Tensor, Tensor]]:
-        """What `detect` chooses from, as tensors alone; export traces it.
+        support: Sequence[Support] | None,
+    ) -> dict[str, Tensor]:
+        """What further heads say of chosen boxes, by name; export traces it.
 
-        Returns:
-            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels and class scores
-            Tensor[R, num_classes].
+        Args:
+            features: `levels`.
+            boxes: For each image Tensor[N_i, 4].
+            labels: Tensor[sum N_i].
+            image_sizes: See `detect`.
+            support: See `detect`.
         """
-        scored = self._scored(
-            images, self.aggregated(self.backbone(images), support), support, options, image_sizes
-        )
-        return [(boxes, scores) for boxes, scores, _ in scored]
+        return {}
 
-    def _scored(
+    def scored_rois(
         self,
         images: Tensor,
         features: dict[str, Tensor],
         support: Sequence[Support] | None,
+        *,
         options: DetectOptions,
         image_sizes: Sizes,
     ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """As `scored_boxes`, with the last layer's Tensor[R, D] of the box head besides."""
+        """What `detect` chooses from, as tensors alone; export traces it.
+
+        Args:
+            images: See `detect`.
+            features: `levels`.
+            support: See `detect`.
+            options: See `detect`.
+            image_sizes: See `detect`.
+
+        Returns:
+            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels, class scores
+            Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
+        """
         proposals, _ = self.rpn(images, features, image_sizes)
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
@@ -340,7 +360,7 @@ class Detector(VideoDetector):
     ) -> list[Support]:
         counts = [len(indices) for indices in frame_indices]
         maps = {
-            name: [pack_support(video) for video in features[name].split(counts)]
+            name: [_packed(video) for video in features[name].split(counts)]
             for name in self.searched_levels
         }
         kept: list[list[Tensor]] = [[] for _ in counts]
@@ -363,6 +383,13 @@ class Detector(VideoDetector):
             )
             for i, indices in enumerate(frame_indices)
         ]
+
+
+def _packed(maps: Tensor) -> PackedSupport:
+    """Support maps as the operator reads them, ready for many target frames where that pays."""
+    packed = pack_support(maps)
+    large = maps.shape[2] * maps.shape[3] >= _LARGE_MAP
+    return packed.with_prefixes() if large and not torch.is_grad_enabled() else packed
 
 
 def _sizes(images: Tensor, image_sizes: Sizes | None) -> Sizes:

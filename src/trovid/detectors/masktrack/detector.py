@@ -99,22 +99,59 @@ class MaskTrackRCNN(Detector):
     ) -> list[Any]:
         """Embeddings and masks of the chosen boxes, as far as they are asked for."""
         boxes, counts = [own.boxes for own in found], [len(own) for own in found]
-        sizes = [own.image_size for own in found]
+        labels, sizes = torch.cat([own.labels for own in found]), [own.image_size for own in found]
         if self.track_head is not None and options.track == "embedding":
-            assert self.track_features is not None
-            embeddings = self.track_head(
-                self._pooled(self.track_features, features, boxes, sizes, support)
-            ).split(counts)
+            embeddings = self._embeddings(features, boxes, sizes, support).split(counts)
             found = [replace(own, embeddings=x) for own, x in zip(found, embeddings, strict=True)]
         if self.mask_head is None or not options.masks:
             return found
-        assert self.mask_features is not None
-        logits = self.mask_head(self._pooled(self.mask_features, features, boxes, sizes, support))
-        maps = maps_of(logits, torch.cat([own.labels for own in found])).sigmoid()
+        maps = self._probabilities(features, boxes, labels, sizes, support)
         return [
             Instances(own, part, self.mask_threshold)
             for own, part in zip(found, maps.split(counts), strict=True)
         ]
+
+    def further_outputs(
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        labels: Tensor,
+        image_sizes: list[tuple[int, int]],
+        support: Sequence[Support] | None,
+    ) -> dict[str, Tensor]:
+        """See `Detector.further_outputs`: `mask_probabilities` on the boxes, and `embeddings`."""
+        outputs = {}
+        if self.mask_head is not None:
+            outputs["mask_probabilities"] = self._probabilities(
+                features, boxes, labels, image_sizes, support
+            )
+        if self.track_head is not None:
+            outputs["embeddings"] = self._embeddings(features, boxes, image_sizes, support)
+        return outputs
+
+    def _embeddings(
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        sizes: list[tuple[int, int]],
+        support: Sequence[Support] | None,
+    ) -> Tensor:
+        assert self.track_head is not None
+        assert self.track_features is not None
+        return self.track_head(self._pooled(self.track_features, features, boxes, sizes, support))
+
+    def _probabilities(
+        self,
+        features: dict[str, Tensor],
+        boxes: list[Tensor],
+        labels: Tensor,
+        sizes: list[tuple[int, int]],
+        support: Sequence[Support] | None,
+    ) -> Tensor:
+        assert self.mask_head is not None
+        assert self.mask_features is not None
+        rois = self._pooled(self.mask_features, features, boxes, sizes, support)
+        return maps_of(self.mask_head(rois), labels).sigmoid()
 
     def _pooled(
         self,
@@ -171,7 +208,6 @@ class MaskTrackRCNN(Detector):
     ) -> Tensor:
         """Of pairs of frames; the reference frame's objects are pooled from its labelled boxes."""
         assert self.track_head is not None
-        assert self.track_features is not None
         if not batch.references:
             raise ValueError(
                 "`batch.references` must name a frame for each target frame, which the track head "
@@ -179,10 +215,10 @@ class MaskTrackRCNN(Detector):
             )
         boxes, objects = _foreground(sampled)
         sizes = batch.target_sizes
-        x = self.track_head(self._pooled(self.track_features, features, boxes, sizes, support))
+        x = self._embeddings(features, boxes, sizes, support)
         others = {name: level[batch.references] for name, level in levels.items()}
         known = [target["boxes"].to(x.dtype) for target in batch.reference_targets]
-        memory = self.track_head(self.track_features(others, known, sizes))
+        memory = self._embeddings(others, known, sizes, None)
         logits = map(
             match_logits, x.split([len(own) for own in boxes]), memory.split(list(map(len, known)))
         )

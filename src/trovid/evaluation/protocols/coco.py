@@ -100,9 +100,9 @@ def match(
 
 def _judged(
     own: ClassPool,
-    taken: NDArray[np.int64],
+    taken: NDArray[np.int32],
     active: NDArray[np.bool_],
-    ranks: NDArray[np.int64],
+    ranks: NDArray[np.int32],
     areas: tuple[float, float] | None,
 ) -> tuple[ClassMatches, list[float]]:
     wrong = taken < 0
@@ -115,17 +115,16 @@ def _judged(
         int((right & (ranks < limit)).sum()) / total if total else np.nan for limit in LIMITS
     ]
     counts = (right | wrong) & (ranks < MAX_DETECTIONS)
-    places = own.objects[taken] if total else np.full(len(taken), -1)
+    places = own.objects[taken] if total else taken
     return ClassMatches(right[counts], own.rows[counts], total, objects=places[counts]), recalls
 
 
-def _ranks(images: NDArray[np.int32]) -> NDArray[np.int64]:
+def _ranks(images: NDArray[np.int32]) -> NDArray[np.int32]:
     """Array[D]: how many better detections of the class the frame has."""
     order = np.argsort(images, kind="stable")
-    in_order = images[order]
-    starts = np.searchsorted(in_order, in_order, side="left")
-    ranks = np.empty_like(order)
-    ranks[order] = np.arange(len(order)) - starts
+    starts = np.cumsum(np.bincount(images)) - np.bincount(images)
+    ranks = np.empty(len(order), dtype=np.int32)
+    ranks[order] = np.arange(len(order)) - starts[images[order]]
     return ranks
 
 

@@ -86,7 +86,7 @@ def thresholds(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(width * height / ((width + FORGIVEN) * (height + FORGIVEN)), HIGHEST)
 
 
-def _taken(own: ClassPool) -> NDArray[np.int64]:
+def _taken(own: ClassPool) -> NDArray[np.int32]:
     lowest = thresholds(own.true_boxes)
     kept = []
     for places, objects in walk_pairs(own.images, own.true_images):
@@ -94,7 +94,7 @@ def _taken(own: ClassPool) -> NDArray[np.int64]:
         enough = overlap >= lowest[objects]
         kept.append((places[enough], objects[enough], overlap[enough]))
     if not kept:
-        return np.full(len(own.rows), -1)
+        return np.full(len(own.rows), -1, dtype=np.int32)
     places, objects, overlap = (np.concatenate(column) for column in zip(*kept, strict=True))
     return greedy(own, places, objects, np.lexsort((objects, -overlap, places)))
 

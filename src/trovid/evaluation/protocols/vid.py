@@ -58,7 +58,7 @@ def clean_groups(pool: Pool) -> dict[str, Group]:
 
 def greedy(
     own: ClassPool, places: NDArray[np.int64], objects: NDArray[np.int64], wish: NDArray[np.int64]
-) -> NDArray[np.int64]:
+) -> NDArray[np.int32]:
     """Array[D]: the object of the class that each detection takes, -1 for none.
 
     Args:
@@ -77,7 +77,7 @@ def greedy(
 
 def judged(
     own: ClassPool,
-    taken: NDArray[np.int64],
+    taken: NDArray[np.int32],
     active: NDArray[np.bool_],
     weights: NDArray[np.float64] | None,
 ) -> ClassMatches:

@@ -65,7 +65,7 @@ def match(
     columns = [np.concatenate(column) for column in zip(*kept, strict=True)]
     found = {}
     for name, active in actives.items():
-        taken = np.full(len(own.rows), -1)
+        taken = np.full(len(own.rows), -1, dtype=np.int32)
         if columns:
             places, objects, overlap = columns
             later = np.where(active[objects], objects, 2 * len(active) - objects)

@@ -14,6 +14,7 @@ from trovid.nn.extractors.temporal_roi_align import attention_embedding
 from trovid.ops import PackedSupport, deform_roi_align, roi_align, temporal_attention
 from trovid.ops.checks import boxes_to_rois, check_size
 from trovid.ops.temporal_roi_align import reference
+from trovid.ops.temporal_roi_align.packed import compute_dtype
 
 SETS_AT_ONCE = 2**26
 """Numbers of the T sets of RoI features that are held at once where no gradient is kept."""
@@ -172,12 +173,13 @@ class DeformableRoIAlign(Extractor):
         self, roi_features: Tensor, maps: Tensor, boxes: Tensor, spatial_scale: float
     ) -> tuple[Tensor, Tensor]:
         """The sets Tensor[T, R, C, h, w] of moved bins, and their offsets Tensor[T, R, 2, h, w]."""
+        maps = maps.to(compute_dtype(maps.dtype))
         frames, rois = len(maps), boxes_to_rois([boxes.detach()] * len(maps)).to(maps.dtype)
         pooling = spatial_scale, self.sampling_ratio, self.aligned
         shape = frames, len(boxes), *roi_features.shape[1:]
         with torch.autocast(maps.device.type, enabled=False):
             same = roi_align(maps, rois, self.output_size, *pooling).view(shape)
-            offsets, mask = self.offsets(roi_features.to(same.dtype), same)
+            offsets, mask = self.offsets(roi_features.to(maps.dtype), same)
             moved = deform_roi_align(
                 maps,
                 rois,

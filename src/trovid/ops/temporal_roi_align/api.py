@@ -139,6 +139,8 @@ def temporal_roi_align(
             None if bias is None else bias.to(dtype),
             support.inverse_norms,
             rois.to(dtype),
+            support.basis,
+            support.prefixes,
             support.lengths,
             size,
             spatial_scale,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -40,12 +40,16 @@ class PackedSupport:
         inverse_norms: Tensor[S, H*W]: 1 / length of each row, 0 for a row of zero norm.
         size: (H, W).
         lengths: The number of support frames of each video (0 allowed); they sum to S.
+        basis: Tensor[B, D, C], for each video directions that hold most of its rows, or None.
+        prefixes: Tensor[S, H*W, D], the unit rows as seen in their basis, or None.
     """
 
     rows: Tensor
     inverse_norms: Tensor
     size: tuple[int, int]
     lengths: tuple[int, ...]
+    basis: Tensor | None = None
+    prefixes: Tensor | None = None
 
     @classmethod
     def from_features(cls, support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
@@ -83,9 +87,29 @@ class PackedSupport:
 
     @staticmethod
     def cat(parts: Sequence[PackedSupport]) -> PackedSupport:
-        """The frames of several parts as those of one video, in the order given."""
+        """The frames of several parts as those of one video, in the order given.
+
+        Where the parts have prefixes, all get those of the basis that the most frames have.
+        """
         joined = PackedSupport.batch(parts)
-        return PackedSupport(joined.rows, joined.inverse_norms, joined.size, (sum(joined.lengths),))
+        length = (sum(joined.lengths),)
+        if joined.basis is None:
+            return PackedSupport(joined.rows, joined.inverse_norms, joined.size, length)
+        most = joined.basis[max(range(len(joined.lengths)), key=joined.lengths.__getitem__)]
+        prefixes = [
+            part.prefixes
+            if all(torch.equal(own, most) for own in part._bases())
+            else native.prefixes(part.rows.detach().float(), part.inverse_norms, most)[1]
+            for part in parts
+        ]
+        return PackedSupport(
+            joined.rows,
+            joined.inverse_norms,
+            joined.size,
+            length,
+            most.unsqueeze(0),
+            torch.cat([own for own in prefixes if own is not None]),
+        )
 
     @staticmethod
     def batch(parts: Sequence[PackedSupport]) -> PackedSupport:
@@ -100,12 +124,38 @@ class PackedSupport:
                 )
         if len(parts) == 1:
             return parts[0]
+        bases = [part.basis for part in parts if part.basis is not None]
+        prefixes = [part.prefixes for part in parts if part.prefixes is not None]
+        kept = len(bases) == len(prefixes) == len(parts)
         return PackedSupport(
             torch.cat([part.rows for part in parts]),
             torch.cat([part.inverse_norms for part in parts]),
             parts[0].size,
             tuple(length for part in parts for length in part.lengths),
+            torch.cat(bases) if kept else None,
+            torch.cat(prefixes) if kept else None,
         )
+
+    def with_prefixes(self) -> PackedSupport:
+        """The same with a basis and prefixes, which save the native backend time in every call.
+
+        Worth it for maps of many cells, as of a pyramid's finest levels, that many target frames
+        search. What is computed does not change. Without the native library, and on other devices,
+        this is the support itself.
+        """
+        if self.basis is not None or self.rows.device.type != "cpu" or native.unavailable():
+            return self
+        rows = self.rows.detach().float().split(self.lengths)
+        norms = self.inverse_norms.float().split(self.lengths)
+        made = [native.prefixes(*one) for one in zip(rows, norms, strict=True)]
+        bases, prefixes = zip(*made, strict=True)
+        return replace(self, basis=torch.stack(bases), prefixes=torch.cat(prefixes))
+
+    def _bases(self) -> list[Tensor]:
+        """The basis of each video that has frames."""
+        if self.basis is None:
+            return []
+        return [own for own, length in zip(self.basis, self.lengths, strict=True) if length]
 
     def frames(self, index: slice | Sequence[int] | Tensor) -> PackedSupport:
         """Some frames of a single video, in the order asked; repeated ones are allowed."""
@@ -117,33 +167,38 @@ class PackedSupport:
         if not isinstance(index, slice | Tensor):
             index = torch.as_tensor(list(index), dtype=torch.long, device=self.rows.device)
         rows = self.rows[index]
-        return PackedSupport(rows, self.inverse_norms[index], self.size, (len(rows),))
+        prefixes = None if self.prefixes is None else self.prefixes[index]
+        norms = self.inverse_norms[index]
+        return PackedSupport(rows, norms, self.size, (len(rows),), self.basis, prefixes)
 
     def videos(self, index: Sequence[int]) -> PackedSupport:
         """Some videos of a batch, in the order asked."""
         if list(index) == list(range(self.num_videos)):
             return self
-        rows, norms = self.rows.split(self.lengths), self.inverse_norms.split(self.lengths)
-        return PackedSupport.batch(
-            [PackedSupport(rows[i], norms[i], self.size, (self.lengths[i],)) for i in index]
-        )
+        starts = [sum(self.lengths[:i]) for i in range(self.num_videos)]
+        parts = []
+        for i in index:
+            own = slice(starts[i], starts[i] + self.lengths[i])
+            basis = None if self.basis is None else self.basis[i : i + 1]
+            prefixes = None if self.prefixes is None else self.prefixes[own]
+            lengths, norms = (self.lengths[i],), self.inverse_norms[own]
+            parts.append(PackedSupport(self.rows[own], norms, self.size, lengths, basis, prefixes))
+        return PackedSupport.batch(parts)
 
     def maps(self) -> Tensor:
         """The support maps of all videos again, Tensor[S, C, H, W], without a copy."""
         return self.rows.unflatten(1, self.size).permute(0, 3, 1, 2)
 
     def to(self, target: torch.device | str | torch.dtype) -> PackedSupport:
-        """The same on another device, or with rows of another dtype."""
-        norms = self.inverse_norms
-        if not isinstance(target, torch.dtype):
-            norms = norms.to(target)
-        return PackedSupport(self.rows.to(target), norms, self.size, self.lengths)
+        """The same on another device, or with rows of another dtype, without prefixes."""
+        rows = self.rows.to(target)
+        same = rows.dtype == self.rows.dtype
+        norms = self.inverse_norms.to(rows.device) if same else inverse_norms(rows)
+        return PackedSupport(rows, norms, self.size, self.lengths)
 
     def detach(self) -> PackedSupport:
         """The same without a graph."""
-        return PackedSupport(
-            self.rows.detach(), self.inverse_norms.detach(), self.size, self.lengths
-        )
+        return replace(self, rows=self.rows.detach(), inverse_norms=self.inverse_norms.detach())
 
     @property
     def channels(self) -> int:
@@ -163,7 +218,8 @@ class PackedSupport:
     @property
     def nbytes(self) -> int:
         """Size in bytes."""
-        return self.rows.nbytes + self.inverse_norms.nbytes
+        tensors = self.rows, self.inverse_norms, self.basis, self.prefixes
+        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
 def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:

@@ -21,6 +21,8 @@ class Problem(NamedTuple):
         bias: Tensor[C] or None.
         inverse_norms: Tensor[S, P]: 1 / length of each row, 0 for a row of zero norm.
         rois: Tensor[R, 5]: index of the video, x1, y1, x2, y2 in image pixels.
+        basis: Tensor[B, D, C], for each video directions that hold most of its rows, or None.
+        prefixes: Tensor[S, P, D], the unit rows as seen in their basis, or None.
         lengths: The number of support frames of each video; they sum to S.
         output_size: (h, w) of the RoI grid.
         spatial_scale: Map pixels per image pixel.
@@ -37,6 +39,8 @@ class Problem(NamedTuple):
     bias: Tensor | None
     inverse_norms: Tensor
     rois: Tensor
+    basis: Tensor | None
+    prefixes: Tensor | None
     lengths: tuple[int, ...]
     output_size: tuple[int, int]
     spatial_scale: float

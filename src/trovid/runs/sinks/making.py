@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.datasets.contract import Dataset
+from trovid.errors import TrovidError
 from trovid.runs.jobs import Job
 from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
@@ -76,7 +77,15 @@ class Subject:
         named += [v.name for v in labels.videos if labels.path(v.name).stem == name]
         own = [v.name for v in labels.videos if labels.path(v.name).resolve() == source]
         chosen = next(iter(own + named), None)
-        return None if chosen is None else labels.ground_truth(chosen)
+        if chosen is None:
+            return None
+        stated, there = labels.video(chosen).num_frames, self.source.video.num_frames
+        if 0 < there < stated:
+            raise TrovidError(
+                f"{self.job.source}: has {there} frames, but its labels say {stated}: correct the "
+                "labels, or give those of this video"
+            )
+        return labels.ground_truth(chosen)
 
     @property
     def panels(self) -> Panels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from ctypes import CDLL, addressof, byref, c_int64, c_void_p
 from typing import Any
 
@@ -10,6 +11,21 @@ from torch import Tensor
 
 from trovid.ops.temporal_roi_align.cpp import library
 from trovid.ops.temporal_roi_align.problem import TENSORS, Choice, Gradients, Problem
+
+
+class _LastSearch(threading.local):
+    """How the last forward pass on this thread searched (its last video).
+
+    Attributes:
+        directions: Of the prefixes that it searched in; 0 for all channels.
+        share: The share of pairs of position and cell that it compared in all channels.
+    """
+
+    directions: int = 0
+    share: float = 1.0
+
+
+last_search = _LastSearch()
 
 
 def unavailable() -> str | None:
@@ -35,8 +51,10 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None
     sets = output.new_empty(len(output), *grid, channels)
     scores = output.new_zeros(max(problem.lengths), sets[..., 0].numel(), problem.top_k)
     indices = torch.zeros(scores.shape, dtype=torch.int32)
-    if not _run("trovid_forward", problem, output, sets, scores, indices):
+    report = library.CReport()
+    if not _run("trovid_forward", problem, output, sets, scores, indices, report=report):
         return None
+    last_search.directions, last_search.share = report.directions, report.share
     return output, Choice(sets, scores, indices) if keep else None
 
 
@@ -86,6 +104,40 @@ def select(
     return (scores, indices) if done else None
 
 
+def prefixes(
+    rows: Tensor, inverse_norms: Tensor, basis: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A basis for support maps, or a given one, and the maps' cells as seen in it.
+
+    Args:
+        rows: Tensor[S, P, C].
+        inverse_norms: Tensor[S, P].
+        basis: Tensor[D, C].
+
+    Returns:
+        basis Tensor[D, C] and prefixes Tensor[S, P, D].
+    """
+    rows, inverse_norms = rows.contiguous(), inverse_norms.contiguous()
+    frames, cells, channels = rows.shape
+    made = rows.new_empty(directions_of(channels), channels) if basis is None else basis
+    found = rows.new_empty(frames, cells, len(made))
+    _done(
+        _loaded().trovid_prefixes(
+            _pointer(rows),
+            _pointer(inverse_norms),
+            *map(c_int64, (frames * cells, channels, basis is not None, torch.get_num_threads())),
+            _pointer(made),
+            _pointer(found),
+        )
+    )
+    return made, found
+
+
+def directions_of(channels: int) -> int:
+    """D of a basis, as in trovid.h."""
+    return (channels + 31) // 32 * 8
+
+
 def transpose(matrices: Tensor) -> Tensor:
     """Tensor[S, M, N] to a contiguous Tensor[S, N, M]."""
     matrices = matrices.contiguous()
@@ -96,7 +148,9 @@ def transpose(matrices: Tensor) -> Tensor:
     return result
 
 
-def _run(name: str, problem: Problem, *tensors: Tensor | None) -> bool:
+def _run(
+    name: str, problem: Problem, *tensors: Tensor | None, report: library.CReport | None = None
+) -> bool:
     """Calls a function of the library on a problem; whether all values were in its range."""
     channels = problem.features.shape[1]
     features = problem.features.flatten(2).transpose(1, 2)
@@ -116,12 +170,14 @@ def _run(name: str, problem: Problem, *tensors: Tensor | None) -> bool:
         problem.sampling_ratio,
         problem.aligned,
         torch.get_num_threads(),
+        0 if problem.basis is None else problem.basis.shape[1],
         problem.spatial_scale,
         problem.logit_scale,
         *map(_pointer, held),
         addressof(lengths),
     )
-    return _done(getattr(_loaded(), name)(byref(described), *map(_pointer, tensors)))
+    reports = () if report is None else (byref(report),)
+    return _done(getattr(_loaded(), name)(byref(described), *map(_pointer, tensors), *reports))
 
 
 def _loaded() -> CDLL:

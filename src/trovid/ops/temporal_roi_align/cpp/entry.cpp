@@ -50,6 +50,8 @@ const Isa kIsas[] = {
 std::atomic<const Isa*> current{std::find_if(std::begin(kIsas), std::end(kIsas),
                                              [](const Isa& isa) { return isa.available; })};
 
+std::atomic<int64_t> wanted_prefixes{-1};
+
 thread_local char last_error[256] = "";
 
 template <typename Function>
@@ -98,9 +100,10 @@ void trovid_expect_writes(void* memory, size_t bytes) {
 void trovid_free(void* memory) { std::free(memory); }
 
 int trovid_forward(const trovid_problem* problem, float* output, float* sets, float* scores,
-                   int32_t* indices) {
-  return guarded(
-      [&](const Kernels& kernels) { kernels.forward(*problem, output, sets, scores, indices); });
+                   int32_t* indices, trovid_report* report) {
+  return guarded([&](const Kernels& kernels) {
+    kernels.forward(*problem, output, sets, scores, indices, report);
+  });
 }
 
 int trovid_backward(const trovid_problem* problem, const float* sets, const float* scores,
@@ -121,11 +124,22 @@ int trovid_select(const float* positions, int64_t count, const float* support,
   });
 }
 
+int trovid_prefixes(const float* rows, const float* inverse_norms, int64_t count, int64_t channels,
+                    int64_t given, int64_t threads, float* basis, float* prefixes) {
+  return guarded([&](const Kernels& kernels) {
+    kernels.prefixes(rows, inverse_norms, count, channels, given != 0, threads, basis, prefixes);
+  });
+}
+
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,
                      int64_t threads, float* to) {
   return guarded(
       [&](const Kernels& kernels) { kernels.transpose(from, count, rows, columns, threads, to); });
 }
+
+void trovid_use_prefixes(int64_t directions) { wanted_prefixes = directions; }
+
+int64_t trovid_wanted_prefixes() { return wanted_prefixes; }
 
 int64_t trovid_version(void) { return TROVID_VERSION; }
 

@@ -181,14 +181,14 @@ inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const in
 }
 
 // The choice of all positions of a video.
-inline void choose(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
-                   float* sets, float* scores, int32_t* indices) {
+inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
+                     float* sets, float* scores, int32_t* indices) {
   const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
   Array<float> inverse_lengths(positions), bounds(positions), zeros(p.channels);
   Array<bool> cancels(positions);
   zeros.fill(p.channels, 0);
   pool(p, part, used.combination, sets, inverse_lengths.data(), bounds.data(), cancels.data());
-  if (part.frames == 0) return;
+  if (part.frames == 0) return Report();
   Array<int64_t> place(positions);
   Array<const float*> vectors(positions);
   for (int64_t m = 0; m < positions; ++m) {
@@ -212,11 +212,14 @@ inline void choose(const trovid_problem& p, const VideoPart& part, const UsedCel
                    p.cells,
                    p.channels,
                    p.top_k};
-  search(all, p.threads, Found{place.data(), p.num_rois * area, scores, indices});
+  Kept kept;
+  if (p.basis && p.prefixes)
+    kept = {p.basis + part.video * p.directions * p.channels, p.prefixes + first_row * p.directions, p.directions};
+  return search(all, kept, p.threads, Found{place.data(), p.num_rois * area, scores, indices});
 }
 
 inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,
-                    int32_t* indices) {
+                    int32_t* indices, trovid_report* report) {
   const int64_t area = p.grid_height * p.grid_width, stride = p.num_rois * area;
   int64_t frames = 0, longest = 0;
   for (int64_t v = 0; v < p.videos; ++v) {
@@ -237,7 +240,8 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     Combination combination;
     sample(p, part.rois.data(), part.count, combination);
     const UsedCells used(combination, part.count * area, p.height * p.width);
-    choose(p, part, used, sets, scores, indices);
+    const Report found = choose(p, part, used, sets, scores, indices);
+    if (report) *report = {found.width, found.share};
     softmax_of_all(p, part, stride, scores, weights.data());
     const Chosen chosen = chosen_of(p, part, indices, weights.data());
     if (p.num_heads == 0 || part.frames == 0) {

@@ -49,7 +49,15 @@ static void select_positions(const float* positions, int64_t count, const float*
                    cells,
                    channels,
                    top_k};
-  search(all, threads, Found{place.data(), count, scores, indices});
+  search(all, Kept(), threads, Found{place.data(), count, scores, indices});
+}
+
+static void prefixes(const float* rows, const float* inverse_norms, int64_t count,
+                     int64_t channels, bool given, int64_t threads, float* basis, float* to) {
+  const int64_t width = widest_prefix(channels);
+  if (!given) make_basis(rows, inverse_norms, count, channels, width, threads, basis);
+  const Projector projector(basis, width, channels);
+  project_cells(projector, rows, inverse_norms, count, width, to, width, threads);
 }
 
 static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
@@ -66,4 +74,5 @@ static void transpose_all(const float* from, int64_t count, int64_t rows, int64_
 }  // namespace TROVID_ISA
 
 extern const Kernels NAME(TROVID_ISA) = {TROVID_ISA::forward, TROVID_ISA::backward,
-                                         TROVID_ISA::select_positions, TROVID_ISA::transpose_all};
+                                         TROVID_ISA::select_positions, TROVID_ISA::transpose_all,
+                                         TROVID_ISA::prefixes};

@@ -16,7 +16,7 @@ from trovid.ops.temporal_roi_align.problem import TENSORS
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
 FOLDER = Path(__file__).parents[2] / "_native"
-VERSION = 2
+VERSION = 3
 """TROVID_VERSION of trovid.h."""
 
 OK, NO_MEMORY, OUT_OF_RANGE, NO_ISA, FAILED = range(5)
@@ -37,6 +37,7 @@ COUNTS = (
     "sampling_ratio",
     "aligned",
     "threads",
+    "directions",
 )
 
 
@@ -48,6 +49,12 @@ class CProblem(ctypes.Structure):
         *((name, ctypes.c_float) for name in ("spatial_scale", "logit_scale")),
         *((name, ctypes.c_void_p) for name in (*TENSORS, "lengths")),
     )
+
+
+class CReport(ctypes.Structure):
+    """`trovid_report` of trovid.h."""
+
+    _fields_ = (("directions", ctypes.c_int64), ("share", ctypes.c_double))
 
 
 @cache

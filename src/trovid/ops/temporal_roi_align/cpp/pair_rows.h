@@ -21,12 +21,11 @@ class PairRows {
       take(rows, rows_in_all, channels);
   }
 
-  // The products with `columns` <= kPanel vectors [columns, channels] from `from` on, as of
-  // `product`; false where these have other values and are not to be rounded. `space` has room for
+  // The products with `columns` <= kPanel vectors [columns, stride] from `from` on, as of `product`; false where these have other values and are not to be rounded. `space` has room for
   // 2 pairs_of(channels) panels' rows. Raises `share` to what rounding takes of a vector, given the
   // inverse norms.
-  bool multiply(const float* from, const float* inverse_norms, int64_t channels, int64_t columns,
-                float* space, float* const* out, float& share) const {
+  bool multiply(const float* from, int64_t stride, const float* inverse_norms, int64_t channels,
+                int64_t columns, float* space, float* const* out, float& share) const {
     float* panel = space + pairs_ * kPanel;
     float* lost = panel + 2 * pairs_;
     bool allowed = true;
@@ -34,16 +33,16 @@ class PairRows {
     for (int64_t i = 0; i < columns; ++i) {
       float* pairs = space + i * pairs_;
       if (kWholePairs) {
-        to_whole_pairs(from + i * channels, channels, kUnit * inverse_norms[i], pairs);
+        to_whole_pairs(from + i * stride, channels, kUnit * inverse_norms[i], pairs);
         continue;
       }
       if (!rounded_) {
-        allowed = to_pairs(from + i * channels, channels, pairs) && allowed;
+        allowed = to_pairs(from + i * stride, channels, pairs) && allowed;
         continue;
       }
-      round_to_pairs(from + i * channels, channels, panel, pairs);
+      round_to_pairs(from + i * stride, channels, panel, pairs);
       std::memset(lost, 0, sizeof(float) * channels);
-      add_lost(from + i * channels, channels, 1, lost);
+      add_lost(from + i * stride, channels, 1, lost);
       const float norm = std::sqrt(dot(lost, lost, channels));
       if (norm * inverse_norms[i] > share) share = norm * inverse_norms[i];
     }

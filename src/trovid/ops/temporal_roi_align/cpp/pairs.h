@@ -25,6 +25,7 @@ struct Pairs {
   static Vec add(Vec sum, Vec left, Vec right) {
     return (Vec)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
   }
+  static void next_row() {}
 };
 #elif defined(__AVX512F__)
 constexpr bool kHasPairs = true, kWholePairs = true;
@@ -33,6 +34,7 @@ struct Pairs {
   static Vec add(Vec sum, Vec left, Vec right) {
     return (Vec)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)left, (__m512i)right));
   }
+  static void next_row() {}
 };
 #elif defined(__AVX2__)
 constexpr bool kHasPairs = true, kWholePairs = true;
@@ -41,6 +43,8 @@ struct Pairs {
   static Vec add(Vec sum, Vec left, Vec right) {
     return (Vec)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)left, (__m256i)right));
   }
+  // The products need registers: no row is to be loaded before it is its turn.
+  static void next_row() { asm volatile("" ::: "memory"); }
 };
 #else
 constexpr bool kHasPairs = false, kWholePairs = false;

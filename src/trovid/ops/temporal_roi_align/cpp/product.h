@@ -19,6 +19,7 @@ inline int64_t panels_of(int64_t columns) { return (columns + kPanel - 1) / kPan
 struct Floats {
   static float spread(float value) { return value; }
   static Vec add(Vec sum, float left, Vec right) { return sum + left * right; }
+  static void next_row() {}
 };
 
 // One tile: Rows rows times Vecs vectors of columns. Element (i, p) of the left operand is
@@ -44,6 +45,7 @@ inline void tile(const float* const* left, const float* const* next, const float
       const auto factor = Kind::spread(left[i][p]);
 #pragma GCC unroll 4
       for (int j = 0; j < Vecs; ++j) sums[i][j] = Kind::add(sums[i][j], factor, row[j]);
+      Kind::next_row();
     }
   }
   for (int i = 0; i < Rows; ++i)

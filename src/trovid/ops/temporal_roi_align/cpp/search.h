@@ -7,7 +7,7 @@
 // of them is searched in float32, and so are all where a sample of them has too many.
 #pragma once
 
-#include "select.h"
+#include "search_prefix.h"
 
 namespace TROVID_ISA {
 
@@ -68,8 +68,9 @@ inline void search_by_vectors(const Search& s, int64_t frame, const int32_t* pos
   if (s.slack) own.slack = slack.data();
   SearchSpace space(own);
   float share = 0;
+  Counts counts;
   select_in_frame(own, PairRows(nullptr, 0, s.channels, PairRows::kNone), frame, 0,
-                  panels_of(s.cells), space.floats.data(), space.out.data(), keys, share);
+                  panels_of(s.cells), space.floats.data(), space.out.data(), keys, share, counts);
 }
 
 // Whether more cells than those held for position m may be among its best.
@@ -78,7 +79,8 @@ inline bool is_crowded(const Search& s, int64_t m, const uint64_t* held) {
          cosine_of(held[s.held - 1]) >= cosine_of(held[s.top_k - 1]) - s.slack[m];
 }
 
-// Whether rounding pays: at most one of eight samples of the first and the last frame is crowded.
+// Whether rounding pays: at most one of eight samples of the first and the last frame is crowded, and
+// fewer where there are many positions for each row, since a crowded one is searched by its own.
 inline bool rounding_pays(const Search& s, int64_t threads) {
   const int64_t count = kSamples < s.positions ? kSamples : s.positions;
   Array<int32_t> samples(count);
@@ -94,7 +96,8 @@ inline bool rounding_pays(const Search& s, int64_t threads) {
     const int64_t m = samples[i % count];
     crowded += s.inverse_lengths[m] != 0 && is_crowded(s, m, keys.data() + i * s.held);
   }
-  return 8 * crowded <= 2 * count;
+  const int64_t rows = s.count_rows < s.positions ? s.count_rows : s.positions;
+  return 8 * crowded <= 2 * count && 4 * crowded * s.positions <= 2 * count * rows;
 }
 
 // From the cells that a rounded search holds for position m to the K best.
@@ -118,8 +121,10 @@ inline void search_again(const Search& s, int64_t frame, const int32_t* position
   if (by_rows) {
     SearchSpace space(s);
     float share = 0;
+    Counts counts;
     select_in_frame(s, PairRows(nullptr, 0, s.channels, PairRows::kNone), frame, 0,
-                    panels_of(s.cells), space.floats.data(), space.out.data(), keys.data(), share);
+                    panels_of(s.cells), space.floats.data(), space.out.data(), keys.data(), share,
+                    counts);
   } else {
     search_by_vectors(s, frame, positions, count, keys.data());
   }
@@ -143,7 +148,8 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
   const int64_t state = parts * s.positions * s.held;
   Array<uint64_t> keys(s.frames * state);
   float share = 0;
-  select_in_frames(s, pairs, parts, threads, keys.data(), share);
+  Counts counts;
+  select_in_frames(s, pairs, parts, threads, keys.data(), share, counts);
   slack_of(s, lost.data(), share, slack.data());
   Array<bool> crowded(s.frames * s.positions);
   PerThread<Array<uint64_t>> best(threads, s.top_k);
@@ -171,7 +177,7 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
 }
 
 // The K best cells of all positions in all frames.
-inline void search(const Search& s, int64_t threads, const Found& found) {
+inline Report search(const Search& s, const Kept& kept, int64_t threads, const Found& found) {
   const int64_t panels = panels_of(s.cells);
   int64_t parts = (4 * threads + s.frames - 1) / s.frames;
   if (threads == 1) parts = 1;
@@ -182,15 +188,19 @@ inline void search(const Search& s, int64_t threads, const Found& found) {
     if (kind == PairRows::kExact && pairs.count == 0) return false;
     Array<uint64_t> keys(s.frames * state);
     float share = 0;
-    if (!select_in_frames(s, pairs, parts, threads, keys.data(), share)) return false;
+    Counts counts;
+    if (!select_in_frames(s, pairs, parts, threads, keys.data(), share, counts)) return false;
     parallel(s.frames, threads, [&](int64_t frame, int64_t) {
       for (int64_t m = 0; m < s.positions; ++m)
         found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
     });
     return true;
   };
-  if (run(PairRows::kExact) || search_rounded(s, parts, threads, found)) return;
+  Report report;
+  if (search_prefix(s, kept, parts, threads, found, report)) return report;
+  if (run(PairRows::kExact) || search_rounded(s, parts, threads, found)) return report;
   run(PairRows::kNone);
+  return report;
 }
 
 }  // namespace TROVID_ISA

@@ -9,9 +9,25 @@
 #include <cstring>
 
 #include "pair_rows.h"
+#include "prefix.h"
 #include "sampling.h"
 
 namespace TROVID_ISA {
+
+struct Search;
+
+// What a search in prefixes leaves open.
+struct Remainder {
+  const Search* exact;       // all channels, which decide
+  const float* residuals;    // [positions], norms of what the prefixes leave of the positions
+  const PrefixError* error;  // of the prefixes
+};
+
+// Pairs of position and cell that were compared in all channels, pairs of position and panel that
+// were combined.
+struct Counts {
+  int64_t pairs = 0, panels = 0;
+};
 
 // The positions of one video and the support frames that they search.
 struct Search {
@@ -29,6 +45,8 @@ struct Search {
   int64_t held = top_k;
   // Where cosines may be off: by so much may a cell be below the K-th and yet be one of the best.
   const float* slack = nullptr;  // [positions]
+  int64_t stride = channels;     // from cell to cell
+  const Remainder* remainder = nullptr;
 };
 
 // A cosine and its cell as one number: the greater cosine is the greater key, of equal cosines that
@@ -114,11 +132,31 @@ inline float raised(float threshold, const float* values, int64_t top_k, float s
   return least - slack > threshold ? least - slack : threshold;
 }
 
+// The norms of what the prefixes of a panel's cells leave of them; nothing where there are no
+// prefixes.
+struct Rests {
+  int64_t row;  // of the first cell, among those of all frames
+  alignas(64) float columns[kPanel] = {};
+  Vec largest = {};  // of the columns that lie in a lane
+
+  Rests(const Search& s, int64_t first_row, int64_t count) : row(first_row) {
+    if (!s.remainder) return;
+    const PrefixError& error = *s.remainder->error;
+    for (int64_t i = 0; i < count; ++i) {
+      const float* prefix = s.support + (row + i) * s.stride;
+      const float length = std::sqrt(dot(prefix, prefix, s.channels));
+      const bool has_direction = s.remainder->exact->inverse_norms[row + i] != 0;
+      columns[i] = has_direction ? error.remainder(1, length, 1.02f * error.prefix + 4 * kHalfUlp) : 0;
+    }
+    for (int j = 0; j < kVecs; ++j) largest = greatest(largest, load(columns + j * kWidth));
+  }
+};
+
 // Which positions [first, last) a panel may hold something for; returns how many. Weights are not
 // negative, so that a position's combination of its rows' largest products of a lane bounds all of
 // its cosines there: where all bounds are below the worst cosine that it keeps, there is nothing.
 inline int64_t within_bounds(const Search& s, const float* largest, const float* worst,
-                             int64_t first, int64_t last, int32_t* found) {
+                             const Rests& rests, int64_t first, int64_t last, int32_t* found) {
   const int64_t* begin = s.combination->begin.data();
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
@@ -132,23 +170,51 @@ inline int64_t within_bounds(const Search& s, const float* largest, const float*
       odd += weight[e + 1] * most(e + 1);
     }
     if (e < begin[m + 1]) even += weight[e] * most(e);
-    const Vec bound = even + odd;
+    Vec bound = even + odd;
+    if (s.remainder) bound += s.remainder->residuals[m] * rests.largest;
     found[count] = static_cast<int32_t>(m);
     count += at_least(bound + kRounding * greatest(bound, -bound), broadcast(worst[m])) != 0;
   }
   return count;
 }
 
+// Compares the columns of a panel that may hold one of the best of position m in all channels, the
+// most promising first.
+inline void compare(const Search& s, const Rests& rests, const float* upper, uint64_t better,
+                    int64_t first, int64_t m, uint64_t* own, float* worst, Counts& counts) {
+  const Search& exact = *s.remainder->exact;
+  uint64_t order[kPanel];
+  int64_t count = 0;
+  for (; better; better &= better - 1) {
+    const int column = __builtin_ctzll(better);
+    const uint64_t key = key_of(upper[column], column);
+    int64_t at = count++;
+    for (; at > 0 && order[at - 1] < key; --at) order[at] = order[at - 1];
+    order[at] = key;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const int column = cell_of(order[i]);
+    if (upper[column] < worst[m]) return;
+    const int64_t row = rests.row + column;
+    const float product =
+        dot(exact.vectors[m], exact.support + row * exact.stride, exact.channels);
+    insert(own, s.top_k, key_of(product * exact.inverse_norms[row], first + column));
+    if (own[s.top_k - 1]) worst[m] = cosine_of(own[s.top_k - 1]) - s.slack[m];
+    ++counts.pairs;
+  }
+}
+
 // Cells [first, first + count) of a panel, count <= kPanel, against position m.
-template <int Held>
-inline void select_at(const Search& s, const float* products, int64_t first, int64_t count,
-                      int64_t m, uint64_t* keys, float* worst) {
+template <int Held, bool Prefix>
+inline void select_at(const Search& s, const float* products, const Rests& rests, int64_t first,
+                      int64_t count, int64_t m, uint64_t* keys, float* worst, Counts& counts) {
   const int64_t held_cells = Held ? Held : s.held;
   const float slack = s.slack ? s.slack[m] : 0;
   const int64_t begin = s.combination->begin[m], end = s.combination->begin[m + 1];
   const int32_t* row = s.combination->row.data();
   const float* weight = s.combination->weight.data();
   const Vec threshold = broadcast(worst[m]);
+  const Vec residual = broadcast(Prefix ? s.remainder->residuals[m] : 0);
   alignas(64) float combined[kPanel];
   uint64_t better = 0;
   for (int held = 0; held < kVecs; held += kHeld) {
@@ -161,12 +227,17 @@ inline void select_at(const Search& s, const float* products, int64_t first, int
       for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
     }
     for (int j = 0; j < kHeld; ++j) {
+      if (Prefix) sums[j] += residual * load(rests.columns + (held + j) * kWidth);
       better |= uint64_t{at_least(sums[j], threshold)} << ((held + j) * kWidth);
       store(combined + (held + j) * kWidth, sums[j]);
     }
   }
   if (count < kPanel) better &= (uint64_t{1} << count) - 1;
   if (!better) return;
+  if (Prefix) {
+    compare(s, rests, combined, better, first, m, keys + m * held_cells, worst, counts);
+    return;
+  }
   if (count == kPanel && s.top_k <= kWidth && __builtin_popcountll(better) > kMany)
     better = at_least(combined, raised(worst[m], combined, s.top_k, slack));
   uint64_t* own = keys + m * held_cells;
@@ -181,15 +252,17 @@ inline void select_at(const Search& s, const float* products, int64_t first, int
 }
 
 // The same against all positions.
-template <int Held>
+template <int Held, bool Prefix>
 inline void select_in_panel(const Search& s, const float* products, const float* largest,
-                            int64_t first, int64_t count, uint64_t* keys, float* worst) {
+                            const Rests& rests, int64_t first, int64_t count, uint64_t* keys,
+                            float* worst, Counts& counts) {
   int32_t within[kAtOnce];
   for (int64_t m = 0; m < s.positions; m += kAtOnce) {
     const int64_t last = m + kAtOnce < s.positions ? m + kAtOnce : s.positions;
-    const int64_t found = within_bounds(s, largest, worst, m, last, within);
+    const int64_t found = within_bounds(s, largest, worst, rests, m, last, within);
+    counts.panels += found;
     for (int64_t i = 0; i < found; ++i)
-      select_at<Held>(s, products, first, count, within[i], keys, worst);
+      select_at<Held, Prefix>(s, products, rests, first, count, within[i], keys, worst, counts);
   }
 }
 
@@ -198,24 +271,26 @@ inline void select_in_panel(const Search& s, const float* products, const float*
 // takes of a cell.
 inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t frame,
                             int64_t first_panel, int64_t last_panel, float* workspace, float** out,
-                            uint64_t* keys, float& share) {
+                            uint64_t* keys, float& share, Counts& counts) {
   float* panel = workspace;
   float* products = panel + 2 * pairs_of(s.channels) * kPanel;
   float* largest = products + s.count_rows * kPanel;
   float* worst = largest + s.count_rows * kWidth;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
-  for (int64_t m = 0; m < s.positions; ++m) worst[m] = -INFINITY;
+  // What has no direction looks for nothing.
+  for (int64_t m = 0; m < s.positions; ++m)
+    worst[m] = s.remainder && s.inverse_lengths[m] == 0 ? INFINITY : -INFINITY;
   std::memset(keys, 0, sizeof(uint64_t) * s.positions * s.held);
   const int64_t panels = last_panel - first_panel, others = s.count_rows - pairs.count;
   for (int64_t i = 0, at = first_panel; i < panels; ++i) {
     const int64_t first = at * kPanel;
     const int64_t count = s.cells - first < kPanel ? s.cells - first : kPanel;
-    const float* cells = s.support + (frame * s.cells + first) * s.channels;
+    const float* cells = s.support + (frame * s.cells + first) * s.stride;
     const float* norms = s.inverse_norms + frame * s.cells + first;
-    if (pairs.count && !pairs.multiply(cells, norms, s.channels, count, panel, out, share))
+    if (pairs.count && !pairs.multiply(cells, s.stride, norms, s.channels, count, panel, out, share))
       return false;
     if (others) {
-      transpose(cells, s.channels, count, s.channels, panel, kPanel);
+      transpose(cells, s.stride, count, s.channels, panel, kPanel);
       for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
         std::memset(panel + c * kPanel + count, 0, sizeof(float) * (kPanel - count));
       product(s.rows + pairs.count, others, panel, kPanel, s.channels, kPanel, out + pairs.count,
@@ -228,15 +303,20 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
       std::memcpy(scales, norms, sizeof(float) * count);
       scale_rows<false>(products, s.count_rows, scales, largest);
     }
-    const auto among = [&](auto run) { run(s, products, largest, first, count, keys, worst); };
-    if (s.held == 4)
-      among(select_in_panel<4>);
+    const Rests rests(s, frame * s.cells + first, count);
+    const auto among = [&](auto run) {
+      run(s, products, largest, rests, first, count, keys, worst, counts);
+    };
+    if (s.remainder)
+      among(select_in_panel<0, true>);
+    else if (s.held == 4)
+      among(select_in_panel<4, false>);
     else if (s.held == 8)
-      among(select_in_panel<8>);
+      among(select_in_panel<8, false>);
     else if (s.held == 16)
-      among(select_in_panel<16>);
+      among(select_in_panel<16, false>);
     else
-      among(select_in_panel<0>);
+      among(select_in_panel<0, false>);
     at += kStride;
     if (at >= last_panel) at = first_panel + (at - first_panel) % kStride + 1;
   }
@@ -257,22 +337,26 @@ struct SearchSpace {
 // All frames in parts of their panels: keys [frames, parts, positions, held]; false where a frame
 // does not allow the pairs. Leaves in `share` what rounding takes of a cell, at the most.
 inline bool select_in_frames(const Search& s, const PairRows& pairs, int64_t parts, int64_t threads,
-                             uint64_t* keys, float& share) {
+                             uint64_t* keys, float& share, Counts& counts) {
   const int64_t panels = panels_of(s.cells);
   PerThread<SearchSpace> spaces(threads, s);
   Array<bool> done(s.frames * parts);
   Array<float> shares(s.frames * parts);
   shares.fill(s.frames * parts, 0);
+  Array<Counts> counted(s.frames * parts);
+  counted.fill(s.frames * parts, Counts());
   parallel(s.frames * parts, threads, [&](int64_t task, int64_t thread) {
     const int64_t frame = task / parts, part = task % parts;
     done[task] = select_in_frame(s, pairs, frame, panels * part / parts,
                                  panels * (part + 1) / parts, spaces[thread].floats.data(),
                                  spaces[thread].out.data(), keys + task * s.positions * s.held,
-                                 shares[task]);
+                                 shares[task], counted[task]);
   });
   share = 0;
   for (int64_t task = 0; task < s.frames * parts; ++task) {
     if (!done[task]) return false;
+    counts.pairs += counted[task].pairs;
+    counts.panels += counted[task].panels;
     if (shares[task] > share) share = shares[task];
   }
   return true;

@@ -81,13 +81,12 @@ inline void scale_into(float* to, float factor, const float* from, int64_t count
 }
 
 inline float dot(const float* a, const float* b, int64_t count) {
-  Vec even = {}, odd = {};
+  Vec sums[4] = {};
   int64_t i = 0;
-  for (; i + 2 * kWidth <= count; i += 2 * kWidth) {
-    even += load(a + i) * load(b + i);
-    odd += load(a + i + kWidth) * load(b + i + kWidth);
-  }
-  float total = sum(even + odd);
+  for (; i + 4 * kWidth <= count; i += 4 * kWidth)
+    for (int j = 0; j < 4; ++j) sums[j] += load(a + i + j * kWidth) * load(b + i + j * kWidth);
+  for (; i + kWidth <= count; i += kWidth) sums[0] += load(a + i) * load(b + i);
+  float total = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (; i < count; ++i) total += a[i] * b[i];
   return total;
 }

@@ -14,7 +14,7 @@ extern "C" {
 
 // Counts up with every change of what is declared here. Who calls compares it, and the size of a
 // trovid_problem, with what he knows.
-#define TROVID_VERSION 2
+#define TROVID_VERSION 3
 int64_t trovid_version(void);
 int64_t trovid_problem_size(void);
 
@@ -47,6 +47,7 @@ typedef struct {
   int64_t sampling_ratio;
   int64_t aligned;
   int64_t threads;
+  int64_t directions;   // of the basis; 0 where there is none
   float spatial_scale;
   float logit_scale;
   const float* features;       // [B, height * width, C]
@@ -55,13 +56,22 @@ typedef struct {
   const float* bias;           // [C] or null
   const float* inverse_norms;  // [S, P], of the rows
   const float* rois;           // [R, 5]: video, x1, y1, x2, y2
+  const float* basis;          // [B, directions, C] or null: see trovid_prefixes
+  const float* prefixes;       // [S, P, directions] or null
   const int64_t* lengths;      // [B], sum S
 } trovid_problem;
 
+// How the last video of a call was searched: by prefixes of so many directions (0: in all channels),
+// and the share of pairs of position and cell that were compared in all channels.
+typedef struct {
+  int64_t directions;
+  double share;
+} trovid_report;
+
 // output [R, C, h, w]; sets [M, C], scores and indices [longest, M, K] are what the gradient needs
-// (scores and indices of frames that a video does not have are left alone).
+// (scores and indices of frames that a video does not have are left alone); report may be null.
 int trovid_forward(const trovid_problem* problem, float* output, float* sets, float* scores,
-                   int32_t* indices);
+                   int32_t* indices, trovid_report* report);
 
 // grad_output [R, C, h, w]; grad_features [B, height * width, C]; grad_support
 // [S, P, C]; grad_weight and grad_bias as weight and bias.
@@ -74,6 +84,16 @@ int trovid_backward(const trovid_problem* problem, const float* sets, const floa
 int trovid_select(const float* positions, int64_t count, const float* support,
                   const float* inverse_norms, int64_t frames, int64_t cells, int64_t channels,
                   int64_t top_k, int64_t threads, float* scores, int32_t* indices);
+
+// A basis [D, C] for the cells rows [count, C], or where it is `given` that one, and the cells divided
+// by their norms as seen in it: prefixes [count, D], with D = C / 4 rounded up to a multiple of 8.
+// They save time in trovid_forward; its result does not depend on them.
+int trovid_prefixes(const float* rows, const float* inverse_norms, int64_t count, int64_t channels,
+                    int64_t given, int64_t threads, float* basis, float* prefixes);
+
+// Which prefixes trovid_forward and trovid_select search in: those of so many directions (at most D),
+// 0 for none, or -1 for what costs least, as it is in the beginning.
+void trovid_use_prefixes(int64_t directions);
 
 // matrices [count, rows, columns] to [count, columns, rows].
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,

@@ -1,0 +1,186 @@
+"""EfficientNet-Lite0 without its classifier (Tan and Le, EfficientNet, 2019; Lite: 2020)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
+
+from trovid.backbones.contract import Backbone
+from trovid.nn.batch_norm import fold_batch_norm
+from trovid.nn.fpn import FeaturePyramid
+from trovid.nn.inference_form import InferenceForm
+
+STEM_CHANNELS = 32
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
+"""Expansion, kernel, stride of the first block, channels, blocks."""
+LEVELS = {"conv2": 1, "conv3": 2, "conv4": 4, "conv5": 6}
+"""The last stage of each stride from 4 to 32."""
+NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
+PUBLISHED_NAMES = {
+    "_conv_stem": "stem.0",
+    "_bn0": "stem.1",
+    "_expand_conv": "expand.0",
+    "_depthwise_conv": "depthwise.0",
+    "_project_conv": "project.0",
+}
+BLOCK_NORMS = {"_bn0": "expand.1", "_bn1": "depthwise.1", "_bn2": "project.1"}
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; with a shortcut where the shapes allow one.
+
+    Args:
+        in_channels: Channels that come in.
+        out_channels: Channels that go out.
+        kernel: Side of the filter.
+        stride: Of the filter.
+        expansion: Channels that are filtered, as a multiple of `in_channels`.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, kernel: int, stride: int, expansion: int
+    ) -> None:
+        super().__init__()
+        width = in_channels * expansion
+        self.kernel, self.stride = kernel, stride
+        self.shortcut = stride == 1 and in_channels == out_channels
+        self.expand = (
+            nn.Identity()
+            if expansion == 1
+            else Conv2dNormActivation(
+                in_channels, width, 1, norm_layer=NORM, activation_layer=nn.ReLU6
+            )
+        )
+        self.depthwise = Conv2dNormActivation(
+            width,
+            width,
+            kernel,
+            stride,
+            padding=kernel // 2 if stride == 1 else 0,
+            groups=width,
+            norm_layer=NORM,
+            activation_layer=nn.ReLU6,
+        )
+        self.project = Conv2dNormActivation(
+            width, out_channels, 1, norm_layer=NORM, activation_layer=None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tensor[B, C_in, H, W] to Tensor[B, C_out, H / stride, W / stride]."""
+        wide = self.expand(x)
+        if self.stride > 1:
+            wide = padded(wide, self.kernel, self.stride)
+        out = self.project(self.depthwise(wide))
+        return x + out if self.shortcut else out
+
+
+class EfficientNetLiteBackbone(Backbone):
+    """EfficientNet-Lite0, whose BatchNorm keeps its statistics, with a feature pyramid on top.
+
+    Convolutions with a stride are padded below and right first, as the published weights want it.
+
+    Args:
+        levels: Stages that the pyramid stands on, of "conv2" (stride 4) to "conv5" (stride 32),
+            which follow each other, finest first.
+        pyramid: Channels of the pyramid's levels: p2 for conv2 and so on, and one more.
+        frozen_stages: 0: all parts are trained; n: the stem and the first n - 1 levels are not.
+    """
+
+    def __init__(
+        self,
+        *,
+        levels: Sequence[str] = ("conv3", "conv4", "conv5"),
+        pyramid: int = 96,
+        frozen_stages: int = 0,
+    ) -> None:
+        super().__init__()
+        unknown = [level for level in levels if level not in LEVELS]
+        if unknown:
+            raise ValueError(f"`levels` must be of {list(LEVELS)}, but has {unknown}")
+        self.stem = Conv2dNormActivation(
+            3, STEM_CHANNELS, 3, 2, padding=0, norm_layer=NORM, activation_layer=nn.ReLU6
+        )
+        self.blocks = nn.ModuleList()
+        self.ends: dict[int, str] = {}
+        before, level_of = STEM_CHANNELS, {stage: name for name, stage in LEVELS.items()}
+        for stage, (expansion, kernel, stride, channels, count) in enumerate(STAGES):
+            for number in range(count):
+                own = stride if number == 0 else 1
+                block = InvertedResidual(
+                    before, channels, kernel=kernel, stride=own, expansion=expansion
+                )
+                self.blocks.append(block)
+                before = channels
+            if stage in level_of:
+                self.ends[len(self.blocks) - 1] = level_of[stage]
+        self.levels = tuple(levels)
+        self.pyramid = FeaturePyramid(
+            {level: STAGES[LEVELS[level]][3] for level in levels}, pyramid
+        )
+        self.level_channels = self.pyramid.level_channels
+        for part in self._trunk()[: self._blocks_before(frozen_stages)]:
+            part.requires_grad_(False)
+
+    def network_state(self) -> dict[str, Tensor]:
+        """See `Backbone.network_state`."""
+        return {k: v for k, v in self.state_dict().items() if not k.startswith("pyramid.")}
+
+    def network_key(self, name: str) -> str:
+        """The published file says `_blocks.3._bn0` for `blocks.3.expand.1`."""
+        found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
+        if found:
+            number, part, tensor = found.groups()
+            part = BLOCK_NORMS.get(part) or PUBLISHED_NAMES.get(part, part)
+            return f"blocks.{number}.{part}.{tensor}"
+        part, _, tensor = name.partition(".")
+        return f"{PUBLISHED_NAMES[part]}.{tensor}" if part in PUBLISHED_NAMES else name
+
+    def inference_form(self, form: InferenceForm) -> EfficientNetLiteBackbone:
+        """BatchNorm folded."""
+        fold_batch_norm(self)
+        return self
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Tensor[B, 3, H, W] to the pyramid's levels, Tensor[B, C, H / stride, W / stride] each."""
+        x = self.stem(padded(images, 3, 2))
+        stages = {}
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if self.ends.get(number) in self.levels:
+                stages[self.ends[number]] = x
+        return self.pyramid(stages)
+
+    def _trunk(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks]
+
+    def _blocks_before(self, frozen_stages: int) -> int:
+        """How many parts of the trunk the first stages are: none, the stem, up to conv2, ..."""
+        if frozen_stages < 2:
+            return frozen_stages
+        return 2 + list(self.ends)[frozen_stages - 2]
+
+
+def padded(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Zeros around a map, of an odd number the greater part below and right.
+
+    A convolution without padding then leaves ceil(side / stride).
+    """
+    height, width = x.shape[-2:]
+    vertical, horizontal = (
+        max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (height, width)
+    )
+    top, left = vertical // 2, horizontal // 2
+    return F.pad(x, (left, horizontal - left, top, vertical - top))

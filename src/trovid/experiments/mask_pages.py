@@ -1,0 +1,132 @@
+"""The report on masks as JSON and Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trovid.evaluation.track_report import AMODAL
+from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.experiments.mask_report import FULL, SINGLE
+
+LEAST_AP, LEAST_GAIN = 0.30, 0.03
+"""What was asked of the single-frame model, and of Temporal RoI Align over it, beforehand."""
+COUNTS = ("switches",)
+
+
+def write_mask_report(result: dict[str, Any], folder: Path) -> str:
+    """Writes masks.json and masks.md into `folder`; returns the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    markdown = mask_page(result)
+    written(folder / "masks.json", json.dumps(result, indent=1) + "\n")
+    written(folder / "masks.md", markdown)
+    return markdown
+
+
+def mask_page(result: dict[str, Any]) -> str:
+    """The report as a page of tables, in per cent; switches are counts."""
+    classes, twins = result["classes"], result["twins"]
+    seeds = ", ".join(map(str, result["seeds"]))
+    scores = result["lowest_score"]
+    lines = [
+        "# SynthVID: masks and identities, with and without Temporal RoI Align",
+        "",
+        f"MaskTrack R-CNN, training seeds {seeds}, the same schedule for both. "
+        f"Commit {result.get('commit', 'unknown')}, {result.get('machine', 'unknown')}. Mean over "
+        "seeds and, after ±, their standard deviation; intervals are the 95 % of a paired "
+        f"bootstrap over clips ({result['resamples']} resamples), which speak of other clips, not "
+        "of other trainings.",
+        "",
+        *_asked_for(result),
+        "",
+        "## Masks",
+        "",
+        f"{_clips(classes)}, detections from score {scores['classes']:g}. AP is that of "
+        f"YouTube-VIS: of tracks through the clip. {AMODAL} `visible AP` is that of the parts that "
+        "can be seen (predictions stay whole shapes), `frame AP` COCO's AP of masks frame by "
+        "frame, whatever the identities.",
+        "",
+        *_models(classes["models"]),
+        "",
+        *_gains(classes["gains"]),
+        "",
+        "## Identities",
+        "",
+        f"{_clips(twins)}, in the setting `twins`: two objects of one class that hide each other. "
+        f"Detections from score {scores['twins']:g}; identities are compared whatever the class, "
+        "by the overlap of masks (amodal) from 0.5. `switches`: how often an object goes on under "
+        "another identity than its last one. Few switches are worth little where few objects are "
+        "found: see `recall`.",
+        "",
+        *_models(twins["models"]),
+        "",
+        *_gains(twins["gains"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _clips(own: dict[str, Any]) -> str:
+    every = "every frame" if own["every"] == 1 else f"one frame in {own['every']}"
+    data = own["data"]
+    return (
+        f"{own['clips']} clips of {data['name']} {data['version']}, split {data['split']}, from "
+        f"clip {own['first']} on (fixed before any of them was looked at), {every}, "
+        f"{own['frames']} frames"
+    )
+
+
+def _asked_for(result: dict[str, Any]) -> list[str]:
+    """What was asked for beforehand, and whether it came out."""
+    single = result["classes"]["models"][SINGLE]["AP"]["mean"]
+    gain = _gain_of(result["classes"]["gains"], "AP")
+    switches = _gain_of(result["twins"]["gains"], "switches")
+    met = [
+        f"single frames at least {100 * LEAST_AP:.0f} AP: {_yes(single >= LEAST_AP)} "
+        f"({100 * single:.1f})",
+        f"Temporal RoI Align at least {100 * LEAST_GAIN:+.0f}, interval without 0: "
+        f"{_yes(gain['value'] >= LEAST_GAIN and gain['low'] > 0)} ({gain_text(gain)})",
+        f"fewer identity switches, interval without 0: {_yes(switches['high'] < 0)} "
+        f"({_count_gain(switches)})",
+    ]
+    return ["Asked for beforehand: " + "; ".join(met) + "."]
+
+
+def _gain_of(gains: Sequence[dict[str, Any]], title: str) -> dict[str, float]:
+    return next(g[title] for g in gains if (g["model"], g["over"]) == (FULL, SINGLE))
+
+
+def _yes(met: bool) -> str:
+    return "met" if met else "not met"
+
+
+def _models(models: dict[str, dict[str, Any]]) -> list[str]:
+    titles = list(next(iter(models.values())))
+    rows = [[name, *(_cell(own[t], t) for t in titles)] for name, own in models.items()]
+    return table(["model", *titles], rows)
+
+
+def _cell(figure: dict[str, Any], title: str) -> str:
+    if title not in COUNTS:
+        return figure_text(figure)
+    spread = "" if figure["spread"] is None else f" ± {figure['spread']:.1f}"
+    return f"{figure['mean']:.1f}{spread}"
+
+
+def _gains(gains: Sequence[dict[str, Any]]) -> list[str]:
+    titles = [key for key in gains[0] if key not in ("model", "over")]
+    rows = [
+        [
+            gain["model"],
+            gain["over"],
+            *(_count_gain(gain[t]) if t in COUNTS else gain_text(gain[t]) for t in titles),
+        ]
+        for gain in gains
+    ]
+    return table(["gain of", "over", *titles], rows)
+
+
+def _count_gain(gain: dict[str, float]) -> str:
+    return f"{gain['value']:+.1f} [{gain['low']:+.1f}, {gain['high']:+.1f}]"

@@ -1,0 +1,124 @@
+"""The long computing of the experiment on masks: trainings, and tracks of clips; resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.evaluation.dataset_runner import SupportSource, run_dataset
+from trovid.experiments.clips import clips_file, written_clips
+from trovid.experiments.description import Clips
+from trovid.experiments.synthvid_data import synthvid_folder
+from trovid.experiments.synthvid_jobs import CONTROLS, devices, process_pool, run_trainings
+from trovid.inference.loading import load
+from trovid.progress import bar
+from trovid.recipes import load_recipe
+from trovid.runs.predictions import read_document
+from trovid.runs.sinks.json import JsonWriter
+from trovid.storage.hashes import sha256_of
+from trovid.training.run import weights_file
+
+SINGLE, FULL = "synthvid-masktrack", "synthvid-masktrack-troi"
+MODELS = (SINGLE, FULL)
+CLASSES = Clips(first=2000, count=200, every=2)
+TWINS = Clips(first=2000, count=200, every=1, setting="twins")
+"""Clips that nothing was tried on; both fixed before any of them was looked at."""
+LOWEST_SCORE = {"classes": 0.05, "twins": 0.5}
+"""AP asks for unsure detections too; identities are those that `trovid segment` shows."""
+
+
+@dataclass(frozen=True)
+class MaskJob:
+    """One model over some clips.
+
+    Attributes:
+        model: Name of the recipe.
+        seed: Seed of its training.
+        clips: The clips.
+        source: Where support frames come from.
+    """
+
+    model: str
+    seed: int
+    clips: Clips
+    source: SupportSource = "clip"
+
+    def file(self, out: Path) -> Path:
+        """Where the tracks are kept, as JSON of `trovid segment`."""
+        extra = "" if self.source == "clip" else f"-{self.source.replace(' ', '-')}"
+        place = f"{self.clips.key}-every-{self.clips.every}"
+        return out / "tracks" / place / f"{self.model}-seed{self.seed}{extra}.json"
+
+
+def mask_jobs(seeds: Sequence[int], *, first: int, count: int) -> list[MaskJob]:
+    """All runs that the report needs: both models over both kinds of clips, and the controls."""
+    classes, twins = (replace(clips, first=first, count=count) for clips in (CLASSES, TWINS))
+    jobs = []
+    for seed in seeds:
+        jobs += [MaskJob(model, seed, clips) for clips in (classes, twins) for model in MODELS]
+        jobs += [MaskJob(FULL, seed, classes, source) for source in CONTROLS]
+    return jobs
+
+
+def run_masks(out: Path, jobs: Sequence[MaskJob], *, workers: int, device: str = "cpu") -> None:
+    """Trains what is missing, and runs the models over the clips.
+
+    A file of tracks that was made with the weights that are there is not made again.
+    """
+    videos = load_recipe("synthvid-start").training.videos
+    data = synthvid_folder(out, train=videos, val=100)
+    seeds = sorted({job.seed for job in jobs})
+    run_trainings(out, data, seeds, workers=workers, device=device, models=MODELS)
+    for clips in dict.fromkeys(job.clips for job in jobs):
+        written_clips(out, clips, workers=workers)
+    missing = [job for job in jobs if not is_done(out, job)]
+    turns = cycle(devices(device))
+    with process_pool(workers) as pool, bar("running models", unit="runs") as tick:
+        futures = [pool.submit(segment_clips, job, out, next(turns)) for job in missing]
+        for done, future in enumerate(futures, 1):
+            future.result()
+            tick(done, len(futures))
+
+
+def is_done(out: Path, job: MaskJob) -> bool:
+    """Whether a job's tracks are there, made with its weights."""
+    file = job.file(out)
+    if not file.exists():
+        return False
+    head = read_document(file).get("head", {})
+    return head.get("weights_sha256") == sha256_of(weights_file(out, job.model, job.seed))
+
+
+def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
+    """Runs a job and writes its tracks."""
+    weights = weights_file(out, job.model, job.seed)
+    predictor = load(weights, device=device)
+    dataset = read_coco_vid(clips_file(out, job.clips))
+    options: dict[str, Any] = {
+        "score": LOWEST_SCORE[job.clips.setting],
+        "masks": True,
+        "track": "embedding",
+    }
+    found = run_dataset(
+        predictor,
+        dataset,
+        every=job.clips.every,
+        support_source=job.source,
+        **options,
+    )
+    facts = {"weights_sha256": sha256_of(weights), "support_from": job.source}
+    with JsonWriter(
+        job.file(out),
+        model=job.model,
+        class_names=predictor.class_names,
+        options=options,
+        facts=facts,
+    ) as writer:
+        for video, frames in groupby(found, key=itemgetter(0)):
+            file_name = dataset.path(video.name).name
+            writer.write_video(video, file_name, (detections for _, detections in frames))

@@ -1,0 +1,100 @@
+"""EfficientNet-Lite0: timm's network, its sizes, what is trained, the published file's names."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trovid.backbones import EfficientNetLiteBackbone
+from trovid.backbones.efficientnet_lite import padded
+from trovid.nn.inference_form import InferenceForm
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    torch.manual_seed(0)
+    return EfficientNetLiteBackbone(pyramid=8).eval()
+
+
+def test_it_is_timms_network(backbone):
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    theirs = [v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")]
+    own = {k: v for k, v in backbone.network_state().items() if not k.endswith("tracked")}
+    state = {**backbone.state_dict(), **dict(zip(own, theirs, strict=False))}
+    assert all(state[name].shape == own[name].shape for name in own)
+    copy = EfficientNetLiteBackbone(levels=("conv2", "conv3", "conv4", "conv5"), pyramid=8).eval()
+    copy.load_state_dict({k: v for k, v in state.items() if "pyramid" not in k}, strict=False)
+    stages = {}
+    copy.pyramid.register_forward_pre_hook(lambda _, inputs: stages.update(inputs[0]))
+    x = torch.randn(2, 3, 96, 70, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        copy(x)
+        expected = network.forward_intermediates(x, intermediates_only=True)[1:]
+    for name, their in zip(("conv2", "conv3", "conv4", "conv5"), expected, strict=True):
+        torch.testing.assert_close(stages[name], their, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", [64, 75, 96])
+def test_levels_are_rounded_up(backbone, side):
+    with torch.no_grad():
+        levels = backbone(torch.zeros(1, 3, side, 64))
+    assert list(levels) == list(backbone.level_channels) == ["p3", "p4", "p5", "p6"]
+    assert [level.shape[2] for level in levels.values()][:3] == [
+        -(-side // stride) for stride in (8, 16, 32)
+    ]
+
+
+def test_padding_lies_below_and_right():
+    assert padded(torch.ones(1, 1, 4, 5), 3, 2)[0, 0].tolist() == [
+        [0, 1, 1, 1, 1, 1, 0],
+        [0, 1, 1, 1, 1, 1, 0],
+        [0, 1, 1, 1, 1, 1, 0],
+        [0, 1, 1, 1, 1, 1, 0],
+        [0, 0, 0, 0, 0, 0, 0],
+    ]
+
+
+@pytest.mark.parametrize(("frozen", "first"), [(0, "stem"), (1, "blocks.0"), (2, "blocks.3")])
+def test_frozen_stages_end_where_they_are_said_to(frozen, first):
+    backbone = EfficientNetLiteBackbone(pyramid=8, frozen_stages=frozen).train()
+    trained = [name for name, own in backbone.named_parameters() if own.requires_grad]
+    assert trained[0].startswith(f"{first}.")
+    before = {k: v.clone() for k, v in backbone.state_dict().items() if "running" in k}
+    backbone(torch.rand(2, 3, 64, 64))
+    assert all(torch.equal(backbone.state_dict()[name], own) for name, own in before.items())
+
+
+def test_names_of_the_published_file(backbone):
+    own = set(backbone.network_state())
+    for published, name in {
+        "_conv_stem.weight": "stem.0.weight",
+        "_bn0.running_var": "stem.1.running_var",
+        "_blocks.0._depthwise_conv.weight": "blocks.0.depthwise.0.weight",
+        "_blocks.1._bn0.bias": "blocks.1.expand.1.bias",
+        "_blocks.15._bn2.weight": "blocks.15.project.1.weight",
+    }.items():
+        assert backbone.network_key(published) == name
+        assert name in own
+    assert backbone.network_key("_conv_head.weight") not in own
+
+
+def test_folded_batch_norm_computes_the_same():
+    torch.manual_seed(2)
+    backbone = EfficientNetLiteBackbone(pyramid=8)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(std=0.1)
+            module.running_var.uniform_(0.5, 2)
+    backbone.eval()
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected = backbone(x)
+        found = backbone.inference_form(InferenceForm())(x)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_levels_are_refused():
+    with pytest.raises(ValueError, match="conv6"):
+        EfficientNetLiteBackbone(levels=("conv5", "conv6"))

@@ -1,0 +1,65 @@
+"""The bootstrap of tracks: on the clips themselves it is the protocol's own figure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.evaluation.protocols.test_mot import frames
+from tests.evaluation.protocols.test_youtube_vis import case, tracks
+from trovid.evaluation.protocols.mot import tracking_counts, tracking_figures
+from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
+from trovid.evaluation.track_bootstrap import bootstrap_counts, bootstrap_tracks
+
+
+def cells(seed: int):
+    videos = case(seed)
+    found = {n: tracks(v["found"], v["labels"], v["scores"]) for n, v in videos.items()}
+    true = {
+        n: tracks(v["true"], v["true_labels"], np.ones(len(v["true"])), v["crowd"])
+        for n, v in videos.items()
+    }
+    return match_tracks(found, true), list(videos)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_ap_on_the_clips_is_the_protocol_s(seed):
+    own, names = cells(seed)
+    result = bootstrap_tracks({"a": [own]}, names, 3, resamples=20)
+    expected = vis_figures(own, 3)[0].ap
+    assert result.seeds["a"][0] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+    gain = bootstrap_tracks({"a": [own, own], "b": [own]}, names, 3, resamples=20).gain("a", "b")
+    assert (gain.value, gain.low, gain.high) == pytest.approx((0, 0, 0), nan_ok=True)
+
+
+def test_resampled_ap_is_that_of_the_clips_drawn():
+    own, names = cells(3)
+    result = bootstrap_tracks({"a": [own]}, names, 3, resamples=8, seed=5)
+    from trovid.evaluation.bootstrap import resample_weights
+
+    for weights, value in zip(
+        resample_weights(len(names), resamples=8, seed=5), result.resampled["a"], strict=True
+    ):
+        drawn = [cell for cell in own for _ in range(weights[cell.video])]
+        assert value == pytest.approx(vis_figures(drawn, 3)[0].ap, abs=1e-9, nan_ok=True)
+
+
+def test_switches_and_ratios_of_counts():
+    counts = [tracking_counts(frames(seed)) for seed in range(5)]
+    total = counts[0] + counts[1] + counts[2] + counts[3] + counts[4]
+    switches = bootstrap_counts(
+        {"a": [counts], "b": [counts[::-1]]}, lambda s: s["switches"], ["switches"], resamples=50
+    )
+    assert switches.seeds["a"][0] == total.switches
+    assert switches.gain("a", "b").value == 0
+    names = ["id_tp", "id_fp", "id_fn"]
+    idf1 = bootstrap_counts(
+        {"a": [counts]},
+        lambda s: s["id_tp"] / (s["id_tp"] + 0.5 * (s["id_fp"] + s["id_fn"])),
+        names,
+        resamples=50,
+    )
+    assert idf1.figure("a").value == pytest.approx(tracking_figures(total).idf1)
+    assert idf1.figure("a").low <= idf1.figure("a").value <= idf1.figure("a").high
+    with pytest.raises(ValueError, match="of the same clips"):
+        bootstrap_counts({"a": [counts], "b": [counts[1:]]}, lambda s: s["tp"], ["tp"])

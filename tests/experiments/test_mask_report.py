@@ -1,0 +1,162 @@
+"""The report on masks, from tracks that are known."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.command import trovid_command
+from tests.cli.tiny_model import save_tiny_model
+from trovid.datasets.coco_vid import read_coco_vid
+from trovid.datasets.synthvid import write_split
+from trovid.evaluation import evaluate_vis
+from trovid.experiments.clips import clips_file
+from trovid.experiments.mask_pages import mask_page, write_mask_report
+from trovid.experiments.mask_report import FOREIGN, FULL, REPEATED, SINGLE, mask_report
+from trovid.experiments.mask_runs import MODELS, is_done, mask_jobs, segment_clips
+from trovid.runs.predictions import read_frames
+from trovid.runs.sinks.json import JsonWriter
+from trovid.structures import Detections, Masks
+from trovid.training.run import weights_file
+
+FIRST, COUNT, SEEDS = 4, 3, (0, 1)
+
+
+def predictions(dataset, name, every, *, wrong: bool, seed: int):
+    """The labels; where `wrong`, later frames have other identities and objects are missing."""
+    for truth in dataset.ground_truth(name, masks=True)[::every]:
+        ids = truth.instance_ids.clone()
+        masks = truth.masks
+        if wrong and truth.frame_index >= 12 + 2 * seed:
+            ids += 100
+            masks = Masks.from_dense(torch.roll(masks.dense(), 2, dims=2)) if len(ids) else masks
+        frame = Detections(
+            truth.boxes,
+            torch.full((len(truth),), 0.9),
+            truth.labels,
+            dataset.class_names,
+            truth.frame_index,
+            image_size=truth.image_size,
+            track_ids=ids,
+            masks=masks,
+        )
+        yield frame[:1] if wrong and truth.frame_index < 4 else frame
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("masks")
+    jobs = mask_jobs(SEEDS, first=FIRST, count=COUNT)
+    for clips, own in groupby(sorted(jobs, key=lambda j: j.clips.key), key=lambda j: j.clips):
+        path = clips_file(out, clips)
+        small = {"size": 96, "split": "test", "setting": clips.setting}
+        assert write_split(path.parent, videos=COUNT, first=FIRST, **small) == path
+        dataset = read_coco_vid(path)
+        for job in own:
+            weights_file(out, job.model, job.seed).write_bytes(f"{job.model} {job.seed}".encode())
+            wrong = job.model == SINGLE or job.source != "clip"
+            facts = {"weights_sha256": "x"}
+            with JsonWriter(
+                job.file(out), model=job.model, class_names=dataset.class_names, facts=facts
+            ) as writer:
+                for video in dataset.videos:
+                    frames = predictions(
+                        dataset, video.name, clips.every, wrong=wrong, seed=job.seed
+                    )
+                    writer.write_video(video, "x.mp4", frames)
+    return out, mask_report(out, jobs, resamples=50)
+
+
+def test_jobs_hold_both_kinds_of_clips_and_the_controls():
+    jobs = mask_jobs(range(3), first=2000, count=200)
+    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 18
+    assert {job.clips.key for job in jobs} == {"test-2000+200", "test-2000+200-twins"}
+    assert {job.source for job in jobs if job.clips.setting == "twins"} == {"clip"}
+    assert {job.source for job in jobs} == {"clip", "other clip", "target"}
+
+
+def test_figures_and_gains(made):
+    _, result = made
+    classes, twins = result["classes"], result["twins"]
+    assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED]
+    full, single = classes["models"][FULL], classes["models"][SINGLE]
+    assert full["AP"]["mean"] == pytest.approx(1)
+    assert full["frame AP"]["mean"] == pytest.approx(1)
+    assert full["visible AP"]["mean"] < 1
+    assert single["AP"]["mean"] < 0.7
+    assert len(single["AP"]["seeds"]) == 2
+    assert single["AP"]["low"] <= single["AP"]["mean"] <= single["AP"]["high"]
+    gains = {(gain["model"], gain["over"]): gain for gain in classes["gains"]}
+    gain = gains[FULL, SINGLE]["AP"]
+    assert gain["value"] == pytest.approx(full["AP"]["mean"] - single["AP"]["mean"])
+    assert gain["low"] > 0
+    assert gains[REPEATED, SINGLE]["AP"]["value"] == pytest.approx(0)
+    assert (classes["clips"], classes["every"], classes["frames"]) == (3, 2, 36)
+    assert (twins["clips"], twins["every"], twins["frames"]) == (3, 1, 72)
+    assert twins["models"][FULL]["switches"]["mean"] == 0
+    assert twins["models"][FULL]["IDF1"]["mean"] == 1
+    dataset_objects = twins["models"][SINGLE]["switches"]["mean"]
+    assert dataset_objects >= 6  # every object of three clips goes on under another identity
+    (identity,) = twins["gains"]
+    assert identity["switches"]["value"] == -dataset_objects
+    assert identity["switches"]["high"] < 0
+
+
+def test_the_page(made, tmp_path):
+    _, result = made
+    page = write_mask_report(result, tmp_path)
+    assert json.loads((tmp_path / "masks.json").read_text()) == json.loads(json.dumps(result))
+    assert (tmp_path / "masks.md").read_text() == page
+    assert "amodal" in page
+    assert "single frames at least 30 AP: not met" in page
+    assert "at least +3, interval without 0: met" in page
+    assert "fewer identity switches, interval without 0: met" in page
+    assert "| 0.0 ± 0.0 |" in page
+
+
+def test_what_was_asked_for_and_did_not_come_out(made):
+    worse = json.loads(json.dumps(made[1]))
+    worse["classes"]["gains"][0]["AP"] = {"value": -0.01, "low": -0.02, "high": 0.01}
+    assert "interval without 0: not met (-1.0 [-2.0, +1.0])" in mask_page(worse)
+
+
+def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
+    job, *_ = (j for j in mask_jobs([0], first=FIRST, count=2) if j.source == "target")
+    path = clips_file(tmp_path, job.clips)
+    write_split(path.parent, split="test", videos=2, first=FIRST, size=96)
+    weights = save_tiny_model(weights_file(tmp_path, FULL, 0), name=FULL)
+    assert not is_done(tmp_path, job)
+    segment_clips(job, tmp_path)
+    assert is_done(tmp_path, job)
+    head, found = read_frames(job.file(tmp_path))
+    assert head["support_from"] == "target"
+    dataset = read_coco_vid(path)
+    assert [*found] == [video.name for video in dataset.videos]
+    assert [frame.frame_index for frame in found["test_00004"]] == [*range(0, 24, 2)]
+    assert all(
+        f.masks is not None and f.track_ids is not None for f in found["test_00005"] if len(f)
+    )
+    assert evaluate_vis(found, dataset).visible is not None
+    save_tiny_model(weights, name=FULL, shorter=48)
+    assert not is_done(tmp_path, job)
+
+
+@pytest.mark.slow
+def test_the_command_with_weights_that_are_there(capsys, tmp_path):
+    for split in ("train", "val"):
+        write_split(tmp_path / "data", split=split, videos=1, size=96)
+    for model in MODELS:
+        save_tiny_model(weights_file(tmp_path, model, 0), name=model)
+    words = ("--out", tmp_path, "--seeds", "1", "--clips", "2", "--resamples", "3")
+    status, out, complaints = trovid_command(
+        capsys, "experiment", "synthvid-masks", *words, "--workers", "1"
+    )
+    assert (status, complaints) == (0, [])
+    assert "masks and identities" in out
+    result = json.loads((tmp_path / "report" / "masks.json").read_text())
+    assert (result["classes"]["first"], result["twins"]["first"]) == (2000, 2000)
+    assert (result["classes"]["frames"], result["twins"]["frames"]) == (24, 48)
