@@ -14,6 +14,7 @@ from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
     AggregationRecipe,
+    AugmentationRecipe,
     BoxHeadRecipe,
     ImageRecipe,
     InferenceRecipe,
@@ -36,6 +37,7 @@ from trovid.recipes.values import flat_values, recipe_values
 
 __all__ = [
     "AggregationRecipe",
+    "AugmentationRecipe",
     "BackboneRecipe",
     "BoxHeadRecipe",
     "DeformableRecipe",

@@ -226,6 +226,25 @@ class InferenceRecipe:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentationRecipe:
+    """Random changes of a training clip, alike in all its frames; none by default.
+
+    Attributes:
+        crop: smallest window that is enlarged to the frame, as a share of its sides; 1: none
+        light: how much brightness, contrast and saturation may differ
+        blur: probability of a Gaussian blur
+        damage: probability that a target frame alone is blurred, dark or noisy
+        still_motion: how far the window moves from frame to frame of a picture that is a clip
+    """
+
+    crop: float = 1.0
+    light: float = 0.0
+    blur: float = 0.0
+    damage: float = 0.0
+    still_motion: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRecipe:
     """Data, schedule and support frames of a training.
 
@@ -277,6 +296,9 @@ class TrainingRecipe:
     random: Literal["step", "clip"] = field(default="step", metadata={"since": "0.2.0"})
     accumulate: int = field(default=1, metadata={"since": "0.2.0"})
     checkpointing: bool = field(default=False, metadata={"since": "0.2.0"})
+    augmentation: AugmentationRecipe = field(
+        default=AugmentationRecipe(), metadata={"since": "0.2.0"}
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
