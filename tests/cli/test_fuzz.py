@@ -199,8 +199,10 @@ def seeds(tmp_path_factory) -> Path:
     assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / "street.json", place / "found.json")
     of_clip = next((place / "clips").rglob("*.mp4"))
-    assert run_here("detect", str(of_clip), "--out", str(place / "found"), *model)[0] == 0
+    words = ("detect", str(of_clip), "--out", str(place / "found"), "--parquet")
+    assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / f"{of_clip.stem}.json", place / "predictions.json")
+    shutil.copy(place / "found" / f"{of_clip.stem}.parquet", place / "predictions.parquet")
     return place
 
 
@@ -292,6 +294,14 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
         change_json,
         [["evaluate", "predictions.json", "--labels", "labels.json", "--out", "out/f.json"]],
     ),
+    "evaluate, parquet": (
+        "predictions.parquet",
+        damage,
+        [
+            ["evaluate", "predictions.parquet", "--labels", "labels.json", "--out", "out/f.json"],
+            ["merge", ".", "--out", "out/all.json"],
+        ],
+    ),
     "data check, labels": (
         "labels.json",
         change_json,
@@ -375,7 +385,7 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
 }
 QUICK = [
     *("recipes show, recipe", "recipes diff, recipe", "models show, weights", "info, playlist"),
-    *("evaluate, labels", "evaluate, predictions", "info, images"),
+    *("evaluate, labels", "evaluate, predictions", "evaluate, parquet", "info, images"),
 ]
 EARLIER = {
     "out/tiny-seed0.checkpoint": "stopped/tiny-seed0.checkpoint",
