@@ -221,9 +221,10 @@ def seeds(tmp_path_factory) -> Path:
     assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / "street.json", place / "found.json")
     of_clip = next((place / "clips").rglob("*.mp4"))
-    words = ("detect", str(of_clip), "--out", str(place / "found"), "--score", "0.01")
+    words = ("detect", str(of_clip), "--out", str(place / "found"), "--score", "0.01", "--parquet")
     assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / f"{of_clip.stem}.json", place / "predictions.json")
+    shutil.copy(place / "found" / f"{of_clip.stem}.parquet", place / "predictions.parquet")
     return place
 
 
@@ -315,6 +316,14 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
         change_json,
         [["evaluate", "predictions.json", "--labels", "labels.json", "--out", "out/f.json"]],
     ),
+    "evaluate, parquet": (
+        "predictions.parquet",
+        damage,
+        [
+            ["evaluate", "predictions.parquet", "--labels", "labels.json", "--out", "out/f.json"],
+            ["merge", ".", "--out", "out/all.json"],
+        ],
+    ),
     "data check, labels": (
         "labels.json",
         change_json,
@@ -395,7 +404,7 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
 LISTS = ("list.m3u8", "street.mp4", "list.txt", "list.ts", "list.sdp", "list.mpd")
 QUICK = [
     *("recipes show, recipe", "recipes diff, recipe", "models show, weights", "info, playlist"),
-    *("evaluate, labels", "evaluate, predictions", "info, images"),
+    *("evaluate, labels", "evaluate, predictions", "evaluate, parquet", "info, images"),
 ]
 EARLIER = {
     "out/tiny-seed0.checkpoint": "stopped/tiny-seed0.checkpoint",
