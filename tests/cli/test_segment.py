@@ -15,6 +15,7 @@ from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from tests.structures.test_structures import detections
+from trovid.errors import OptionError
 from trovid.runs.batch import Batch
 from trovid.runs.predictions import read_frames, read_predictions
 from trovid.structures import DetectOptions, Masks
@@ -147,6 +148,17 @@ def test_in_python_and_online(model, videos, whole):
     pictures = [frame.image for frame in open_video(videos[0])]
     online = list(predictor.segment(iter(pictures), online=True, **options))
     assert [len(own.masks) for own in online] == [4] * 8
+
+
+def test_identities_along_sequences(model, videos):
+    """With Seq-NMS, which goes through the whole video first."""
+    predictor = trovid.load(model, device="cpu")
+    found = list(predictor.detect(videos[1], seq_nms=True, track="iou", score=0.02))
+    assert len(found) == 6
+    for own in found:
+        assert len({*own.track_ids.tolist()}) == len(own) > 0
+    with pytest.raises(OptionError, match="goes with `track` 'iou' alone"):
+        predictor.segment(videos[1], seq_nms=True)
 
 
 def test_masks_are_drawn_in_the_colour_of_their_identity():

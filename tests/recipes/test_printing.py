@@ -31,7 +31,7 @@ def test_every_value_has_its_source():
     assert beside["training.learning_rate"] == "[synthvid-single]"
     assert beside["training"] == "Data, schedule and support frames of a training."
     parts = {"model", "model.backbone", "model.rpn", "model.roi", "model.roi.temporal"}
-    parts |= {"model.box_head", "image", "inference", "training"}
+    parts |= {"model.box_head", "image", "inference", "training", "training.augmentation"}
     assert {key for key, words in beside.items() if not words.startswith("[")} == parts
 
 

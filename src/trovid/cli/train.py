@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -35,6 +35,7 @@ def train(
     validate: int = 20,
     workers: int | None = None,
     device: DeviceName = "auto",
+    tracker: Literal["tensorboard", "wandb", "trackio"] | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train a detector; an interrupted training goes on where it was when called again.
@@ -85,6 +86,8 @@ def train(
         validate: Validation clips looked at in the end.
         workers: Processes that read frames ahead of the training; by default as many as are of use.
         device: Where to train: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
+        tracker: Send losses and validations to TensorBoard (OUT/tensorboard), Weights & Biases or
+            Trackio too, where that is installed.
         json: Print the file and its facts as JSON.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
@@ -142,6 +145,7 @@ def train(
                 stopping=wish.noting,
                 say=_tell if processes.first else log.debug,
                 processes=processes,
+                tracker=tracker,
             )
     except Stopped as stopped:
         if processes.first:

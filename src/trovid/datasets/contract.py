@@ -50,6 +50,8 @@ class Dataset:
         objects: The labelled objects, in order; their `videos` index `entries`.
         info: What the source says of itself (name, version, split, ...).
         box_layout: How the source writes a box, which tells in what way a box may be wrong.
+        sources: Of a mixture for each video the number of the data set that it comes from.
+        weights: Of a mixture how often each of these is drawn in training.
 
     Attributes:
         class_names: Names of the classes.
@@ -57,6 +59,8 @@ class Dataset:
         objects: The labelled objects of all videos.
         info: What the source says of itself; {} where it says nothing.
         box_layout: "xywh" (x1, y1, width, height) or "xyxy" (x1, y1, x2, y2).
+        sources: See there.
+        weights: See there.
     """
 
     def __init__(
@@ -67,6 +71,8 @@ class Dataset:
         *,
         info: Mapping[str, Any] | None = None,
         box_layout: Literal["xywh", "xyxy"] = "xywh",
+        sources: Sequence[int] = (),
+        weights: Sequence[float] = (),
     ) -> None:
         entries = list(entries)
         self.class_names = tuple(class_names)
@@ -74,6 +80,8 @@ class Dataset:
         self.objects = objects
         self.info = dict(info or {})
         self.box_layout: Literal["xywh", "xyxy"] = box_layout
+        self.sources = tuple(sources)
+        self.weights = tuple(weights)
         self._paths = [entry.path for entry in entries]
         self._files = [entry.files for entry in entries]
         self._labelled = [np.array(entry.labelled, dtype=np.int32) for entry in entries]
@@ -147,7 +155,15 @@ class Dataset:
             VideoEntry(self.videos[i], self._paths[i], self._labelled[i].tolist(), self._files[i])
             for i in chosen
         ]
-        return Dataset(class_names, entries, objects, info=self.info, box_layout=self.box_layout)
+        return Dataset(
+            class_names,
+            entries,
+            objects,
+            info=self.info,
+            box_layout=self.box_layout,
+            sources=[self.sources[i] for i in chosen] if self.sources else (),
+            weights=self.weights,
+        )
 
     def with_visible_masks(self) -> Dataset:
         """The same videos, whose masks are what of each object can be seen.

@@ -47,7 +47,7 @@ def json_kind(path: Path) -> str | None:
 
     Returns:
         "own", "coco-vid" (trovid's), "coco" (plain, or as mmtracking writes COCO-VID),
-        "youtube-vis", "label-studio"; None where it is none of these.
+        "youtube-vis", "label-studio", "mix"; None where it is none of these.
     """
     try:
         text = read_text(path)
@@ -55,6 +55,8 @@ def json_kind(path: Path) -> str | None:
         return None
     if text[:HEAD].lstrip().startswith("["):
         return "label-studio" if '"data"' in text and '"annotations"' in text else None
+    if re.match(r'\s*\{\s*"mix"\s*:\s*\[', text):
+        return "mix"
     videos = re.search(r'"videos"\s*:\s*([\[{])', text)
     if videos is None:
         return "coco" if re.search(r'"images"\s*:\s*\[', text) else None

@@ -14,6 +14,7 @@ from trovid.datasets import (
     imagenet_vid,
     imagenet_vid_truth,
     json_formats,
+    mixed,
     mot,
     voc,
     yolo,
@@ -56,6 +57,13 @@ FORMATS = (
         lambda path, split, faults, progress: youtube_vis.read_youtube_vis(
             path, split, faults=faults
         ),
+    ),
+    Format(
+        "a mixture",
+        'a JSON file {"mix": [{"data": PATH, "weight": NUMBER}, ...]}',
+        mixed.is_mixed,
+        lambda path: mixed.mixed_splits(path, splits_of),
+        lambda path, split, faults, progress: mixed.read_mixed(path, split, read_split, splits_of),
     ),
     Format(
         "JSON",

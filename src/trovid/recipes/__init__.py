@@ -14,26 +14,30 @@ from trovid.recipes.loading import load_recipe, parse_recipe, recipe_names
 from trovid.recipes.printing import recipe_text
 from trovid.recipes.schema import (
     AggregationRecipe,
+    AugmentationRecipe,
     BoxHeadRecipe,
-    DeformableRecipe,
     ImageRecipe,
     InferenceRecipe,
     ModelRecipe,
-    NonLocalRecipe,
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    SupportRecipe,
-    TemporalRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
-    TrainingFreeRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    DeformableRecipe,
+    NonLocalRecipe,
+    SupportRecipe,
+    TemporalRecipe,
+    TrainingFreeRecipe,
 )
 from trovid.recipes.values import flat_values, recipe_values
 
 __all__ = [
     "AggregationRecipe",
+    "AugmentationRecipe",
     "BackboneRecipe",
     "BoxHeadRecipe",
     "DeformableRecipe",

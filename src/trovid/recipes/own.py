@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trovid.recipes import synthvid
-from trovid.recipes.schema import ModelRecipe, Origin, Recipe
+from trovid.recipes.schema import AugmentationRecipe, ModelRecipe, Origin, Recipe
 
 PLACEHOLDER = ("object",)
 
@@ -40,6 +40,9 @@ def own() -> Recipe:
             colour_augmentation=False,
             validate_every=300,
             random="clip",
+            augmentation=AugmentationRecipe(
+                crop=0.6, light=0.3, blur=0.1, damage=0.3, still_motion=0.1
+            ),
         ),
         origin=Origin(
             title="For one's own videos: SELSA with Temporal RoI Align on a small network",

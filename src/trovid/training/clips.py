@@ -19,12 +19,16 @@ from torch import Tensor
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
-from trovid.recipes import TrainingRecipe
+from trovid.recipes import AugmentationRecipe, TrainingRecipe
 from trovid.structures import GroundTruth, TrainingBatch, Video
+from trovid.training.augmentation import Window, changed_looks, drawn_windows, in_windows
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, permute_colours, skip_colours
+
+LEAST_LEFT = 0.3
+"""Part of an object that a window must show for the object to be an example."""
 
 _OF_TARGETS = (
     *("boxes", "labels", "instance_ids", "ignored", "seeds"),
@@ -175,6 +179,7 @@ class TrainingClips:
                     f"{name}: masks are trained, but not every object of it has one: add them to "
                     "the labels, or train a recipe without a mask head"
                 )
+        self._mixture = _Mixture(dataset, names) if dataset.weights else None
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
         self.digest = dataset_digest(dataset, names)
         self.frames = ResizedFrames(
@@ -194,7 +199,14 @@ class TrainingClips:
             share: Numbers of the clips wanted, of all those of the step; None for all. A clip is
                 the same whoever asks for it.
 
+        Raises:
+            TrovidError: If masks are trained and frames shall be cropped.
         """
+        changes = settings.augmentation
+        if self.masks and (changes.crop < 1 or changes.still_motion):
+            raise TrovidError(
+                "training.augmentation moves no masks: set crop to 1 and still_motion to 0"
+            )
         rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
@@ -213,10 +225,21 @@ class TrainingClips:
                 continue
             clip = self.frames.read(video.name, chosen)
             names.append(video.name)
+            chance = random.Random(f"{seed}:{step}:{number}:looks")
+            windows = drawn_windows(
+                settings.augmentation, chance, count=len(chosen), still=video.num_frames == 1
+            )
+            clip = in_windows(clip, windows)
+            if changes != AugmentationRecipe():
+                clip = changed_looks(clip, changes, chance, targets=per_clip)
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
             size = (clip.shape[1], clip.shape[2])
             truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+            truths = [
+                _in_window(truth, window) if window.share < 1 else truth
+                for truth, window in zip(truths, windows, strict=False)
+            ]
             first = sum(map(len, frames[:-1]))
             parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
@@ -260,6 +283,8 @@ class TrainingClips:
 
     def _draw_target(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video, and one of its labelled frames."""
+        if self._mixture is not None:
+            return self._mixture.draw(draw, rng)
         if draw == "clips":
             video = self.videos[rng.randrange(len(self.videos))]
             labelled = self.dataset.labelled_frames(video.name)
@@ -288,6 +313,40 @@ def _number(seed: int, step: int, index: int) -> int:
     """A number below 2**62 of seed, step and the target frame's index in the step."""
     digest = hashlib.sha256(f"{seed}:{step}:{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
+
+
+class _Mixture:
+    """Draws from several data sets by their weights.
+
+    Args:
+        dataset: The mixture.
+        names: The videos that are used.
+    """
+
+    def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
+        self.dataset = dataset
+        source = dict(zip((v.name for v in dataset.videos), dataset.sources, strict=True))
+        self._names = [[n for n in names if source[n] == k] for k in range(len(dataset.weights))]
+        self._ends = [
+            list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in own))
+            for own in self._names
+        ]
+        self._weights = [
+            weight if own else 0.0 for weight, own in zip(dataset.weights, self._names, strict=True)
+        ]
+
+    def draw(self, draw: str, rng: random.Random) -> tuple[Video, int]:
+        """A video and one of its labelled frames; see `TrainingRecipe.draw`."""
+        (number,) = rng.choices(range(len(self._weights)), self._weights)
+        names, ends = self._names[number], self._ends[number]
+        if draw == "clips":
+            name = names[rng.randrange(len(names))]
+            labelled = self.dataset.labelled_frames(name)
+            return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])
+        place = rng.randrange(ends[-1])
+        name = names[bisect.bisect_right(ends, place)]
+        labelled = self.dataset.labelled_frames(name)
+        return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])
 
 
 class _Parts:
@@ -335,6 +394,15 @@ class _Parts:
         self.references += [first + place for place in references]
         self.reference_boxes += [boxes[place] for place in references]
         self.reference_ids += [ids[place] for place in references]
+
+
+def _in_window(truth: GroundTruth, window: Window) -> GroundTruth:
+    """The objects in a window of the frame; those that are mostly outside need not be found."""
+    boxes = window.boxes(truth.boxes, truth.image_size)
+    areas = (truth.boxes[:, 2:] - truth.boxes[:, :2]).prod(1).clamp(min=1e-9) / window.share**2
+    left = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) / areas
+    ignore = torch.zeros(len(truth), dtype=torch.bool) if truth.ignore is None else truth.ignore
+    return replace(truth, boxes=boxes, ignore=ignore | (left < LEAST_LEFT))
 
 
 def _boxes(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trovid.files import replacing, unwritable
 from trovid.training.loop import Progress
+from trovid.training.trackers import NOWHERE, Tracker
 
 
 class TrainingLog:
@@ -26,14 +27,16 @@ class TrainingLog:
     Args:
         path: The file.
         every: Steps from line to line; the last step has one too.
+        tracker: Gets the same figures.
 
     Attributes:
         losses: The losses of the last line by name.
     """
 
-    def __init__(self, path: Path, *, every: int = 10) -> None:
+    def __init__(self, path: Path, *, every: int = 10, tracker: Tracker = NOWHERE) -> None:
         self.path = path
         self.every = every
+        self.tracker = tracker
         self.losses: dict[str, float] = {}
         self._begun = False
         self._values: list[Tensor] = []
@@ -76,6 +79,7 @@ class TrainingLog:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise unwritable(self.path, error) from error
+        self.tracker.add(line["step"], {k: v for k, v in line.items() if k != "step"})
 
     def _forget_from(self, step: int) -> None:
         """Leaves the lines of earlier steps alone, without one that was cut off."""

@@ -14,7 +14,7 @@ from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, TorchvisionModelRecipe, changed_recipe, load_recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe, changed_recipe, flat_values, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
@@ -25,6 +25,7 @@ from trovid.training.loop import Progress, Stopping, never, train
 from trovid.training.processes import ALONE, Processes
 from trovid.training.provenance import provenance
 from trovid.training.start import initial_detector
+from trovid.training.trackers import open_tracker
 from trovid.training.validation import Validation, frames_apart, validation
 from trovid.video.transforms import make_transform
 from trovid.viz.curves import draw_curves
@@ -64,6 +65,7 @@ def train_recipe(
     stopping: Stopping = never,
     say: Callable[[str], None] = log.info,
     processes: Processes = ALONE,
+    tracker: str | None = None,
 ) -> Path:
     """Trains a recipe, and before it the recipe that it starts from.
 
@@ -88,6 +90,7 @@ def train_recipe(
         stopping: See `train`.
         say: Is told what is worth a line.
         processes: Those that share the training (`started_processes`).
+        tracker: Where figures go beside the log (`open_tracker`).
 
     Returns:
         The weights file.
@@ -119,6 +122,7 @@ def train_recipe(
             stopping=stopping,
             say=say,
             processes=processes,
+            tracker=tracker,
         )
         backbone = None
     if not recipe.training.own_data and (start is not None or backbone is not None):
@@ -135,7 +139,11 @@ def train_recipe(
     clips = _clips(recipe, found, out / "frames")
     if processes.first:
         processes.wait()
-    run = _Run(file, found, validate, device, TrainingLog(file.with_suffix(".jsonl")))
+    opened = open_tracker(
+        tracker if processes.first else None, out, run=file.stem, recipe=flat_values(recipe)
+    )
+    log_file = TrainingLog(file.with_suffix(".jsonl"), tracker=opened)
+    run = _Run(file, found, validate, device, log_file)
     checkpoint = file.with_suffix(".checkpoint")
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
 
@@ -170,6 +178,7 @@ def train_recipe(
     if backbone is not None:
         facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
     run.finish(trained.detector, facts)
+    opened.close()
     load_weights(file)  # what cannot be read back is no end of a training
     draw_curves(run.log.path, file.with_suffix(".png"))
     checkpoint.unlink(missing_ok=True)

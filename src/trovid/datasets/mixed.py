@@ -1,0 +1,127 @@
+"""Several data sets as one, each drawn as often as its weight says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.findings import Faults
+from trovid.datasets.json_files import json_kind, read_json
+from trovid.datasets.objects import Objects
+from trovid.errors import TrovidError
+
+SPLITS = ("train", "val", "test")
+ReadSplit = Callable[[Path, str | None], Dataset]
+SplitsOf = Callable[[Path], tuple[str, ...]]
+
+
+def is_mixed(path: Path) -> bool:
+    """Whether it is a JSON file {"mix": [{"data": PATH, "weight": NUMBER}, ...]}."""
+    return path.is_file() and path.suffix.lower() == ".json" and json_kind(path) == "mix"
+
+
+def mixed_splits(path: Path, splits_of: SplitsOf) -> tuple[str, ...]:
+    """The splits that one of the data sets has."""
+    there = {split for place, _ in _parts(path) for split in splits_of(place)}
+    return tuple(split for split in SPLITS if split in there)
+
+
+def read_mixed(path: Path, split: str | None, read: ReadSplit, splits_of: SplitsOf) -> Dataset:
+    """The videos of all data sets, with the classes of all, in the order in which they come.
+
+    A data set without splits belongs to training; one without the split that is wanted adds
+    nothing. Weights say how often a training draws from each, whatever their sizes.
+
+    Args:
+        path: The JSON file; paths in it begin from its folder.
+        split: "train", "val" or "test"; None for everything.
+        read: Reads a split of one of them.
+        splits_of: Tells which there are.
+
+    Raises:
+        TrovidError: If the file does not fit, or a data set cannot be read.
+    """
+    found: list[tuple[Dataset, float]] = []
+    for place, weight in _parts(path):
+        there = splits_of(place)
+        if split is None or split in there:
+            found.append((read(place, split), weight))
+        elif not there and split == "train":
+            found.append((read(place, None), weight))
+    if not found:
+        raise TrovidError(f"{path}: none of its data sets has a split {split!r}")
+    return mix([dataset for dataset, _ in found], [weight for _, weight in found])
+
+
+def mix(datasets: list[Dataset], weights: list[float]) -> Dataset:
+    """Several data sets as one; a video's name begins with the number of its data set.
+
+    Raises:
+        TrovidError: If none has a video.
+    """
+    names = list(dict.fromkeys(name for own in datasets for name in own.class_names))
+    entries: list[VideoEntry] = []
+    columns: list[Objects] = []
+    sources: list[int] = []
+    for number, own in enumerate(datasets):
+        labels = np.array([names.index(name) for name in own.class_names], dtype=np.int32)
+        objects = own.objects
+        columns.append(
+            replace(
+                objects,
+                videos=objects.videos + np.int32(len(entries)),
+                labels=labels[objects.labels] if len(objects) else objects.labels,
+                attributes={},
+                masks=None,
+                visible_masks=None,
+            )
+        )
+        for video in own.videos:
+            entries.append(
+                VideoEntry(
+                    replace(video, name=f"{number}/{video.name}"),
+                    str(own.path(video.name)),
+                    own.labelled_frames(video.name).tolist(),
+                    own.named_files(video.name),
+                )
+            )
+        sources += [number] * len(own.videos)
+    together: dict[str, Any] = {
+        name: np.concatenate([getattr(own, name) for own in columns])
+        for name in ("videos", "frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
+    }
+    layouts = {own.box_layout for own in datasets}
+    return Dataset(
+        names,
+        entries,
+        Objects(**together),
+        info={"name": "mixed", "weights": weights},
+        box_layout=layouts.pop() if len(layouts) == 1 else "xyxy",
+        sources=sources,
+        weights=weights,
+    )
+
+
+def _parts(path: Path) -> list[tuple[Path, float]]:
+    document: Any = read_json(path, Faults())
+    parts = []
+    for number, entry in enumerate(document.get("mix", [])):
+        where = f"{path}: mix[{number}]"
+        data = entry.get("data") if isinstance(entry, dict) else None
+        weight = entry.get("weight", 1) if isinstance(entry, dict) else None
+        if not isinstance(data, str) or isinstance(weight, bool):
+            raise TrovidError(f'{where} must be {{"data": PATH, "weight": NUMBER}}')
+        if not isinstance(weight, int | float) or not 0 < weight < 1e9:
+            raise TrovidError(f"{where}.weight must be a number above 0, but is {weight!r}")
+        place = path.parent / data
+        if not place.exists():
+            raise TrovidError(f"{where}.data: {place} is not there")
+        if place.resolve() == path.resolve():
+            raise TrovidError(f"{where}.data names the file itself")
+        parts.append((place, float(weight)))
+    return parts

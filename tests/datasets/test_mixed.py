@@ -1,0 +1,68 @@
+"""Several data sets as one, drawn by their weights."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from trovid.datasets.check import check_data
+from trovid.datasets.reading import format_of, read_dataset, splits_of
+from trovid.errors import TrovidError
+from trovid.training.clips import TrainingClips
+from trovid.video.transforms import FrameTransform
+
+
+@pytest.fixture
+def mixture(tmp_path):
+    own_folder(tmp_path / "one", ("street", "yard"))
+    other = own_folder(tmp_path / "two", ("garden",))
+    labels = own_labels(("garden",))
+    for objects in labels["videos"]["garden"].values():
+        objects[0]["class"] = "gear"
+    write_labels(other, labels)
+    path = tmp_path / "mix.json"
+    parts = [{"data": "one", "weight": 1}, {"data": "two", "weight": 3}]
+    path.write_text(json.dumps({"mix": parts}))
+    return path
+
+
+def test_videos_and_classes_of_all(mixture):
+    assert format_of(mixture).name == "a mixture"
+    assert splits_of(mixture) == ()
+    dataset = read_dataset(mixture)
+    assert dataset.class_names == ("cup", "star", "gear")
+    assert [v.name for v in dataset.videos] == ["0/street", "0/yard", "1/garden"]
+    (truth,) = dataset.ground_truth("1/garden", frames=[2])
+    assert [truth.class_names[label] for label in truth.labels] == ["gear", "star"]
+    assert len(dataset.open("1/garden").read([5])) == 1
+    assert check_data(mixture).errors == []
+    assert [v.name for v in dataset.subset(["1/garden"]).videos] == ["1/garden"]
+
+
+@pytest.mark.parametrize("draw", ["clips", "frames"])
+def test_each_is_drawn_as_often_as_its_weight_says(mixture, tmp_path, draw):
+    dataset = read_dataset(mixture)
+    clips = TrainingClips(dataset, FrameTransform(48, 80), cache=tmp_path / "frames")
+    rng = random.Random(0)
+    drawn = Counter(clips._draw_target(draw, rng)[0].name for _ in range(2000))
+    assert drawn["1/garden"] / 2000 == pytest.approx(0.75, abs=0.04)
+    assert drawn["0/street"] / 2000 == pytest.approx(0.125, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ([{"data": "three"}], r"mix\[0\]\.data: .*three is not there"),
+        ([{"data": "one", "weight": 0}], r"mix\[0\]\.weight must be a number above 0"),
+        ([{"path": "one"}], r"mix\[0\] must be"),
+        ([{"data": "mix.json"}], "names the file itself"),
+    ],
+)
+def test_misfits(mixture, parts, message):
+    mixture.write_text(json.dumps({"mix": parts}))
+    with pytest.raises(TrovidError, match=message):
+        read_dataset(mixture)
