@@ -32,7 +32,8 @@ CARD = """# {name}
 """
 ABOUT = """The figures are COCO AP50 of seed {seed} on
 {clips} test clips of SynthVID from clip {first} on, one frame in {every};
-the report of all seeds, with gains and controls, is docs/results/synthvid/report.md. Made by `trovid experiment synthvid --embed`."""
+the report of all seeds, with gains and controls, is docs/results/synthvid/report.md.
+Made by `trovid experiment synthvid --embed`."""
 ABOUT_MASKS = """The figures are AP of tracks (YouTube-VIS) of seed {seed} on {clips} test clips of
 SynthVID from clip {first} on, one frame in {every}. Its masks are amodal: `visible AP` is that of
 the parts that can be seen. The report of all seeds, with gains, controls and identities, is
