@@ -15,6 +15,7 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.evaluation import evaluate_vis
 from trovid.experiments.clips import clips_file
+from trovid.experiments.embedding import embed_masks
 from trovid.experiments.mask_pages import mask_page, write_mask_report
 from trovid.experiments.mask_report import FOREIGN, FULL, REPEATED, SINGLE, mask_report
 from trovid.experiments.mask_runs import MODELS, is_done, mask_jobs, segment_clips
@@ -22,6 +23,7 @@ from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections, Masks
 from trovid.training.run import weights_file
+from trovid.zoo.weights import load_weights, read_card, save_weights
 
 FIRST, COUNT, SEEDS = 4, 3, (0, 1)
 
@@ -143,6 +145,23 @@ def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
     assert evaluate_vis(found, dataset).visible is not None
     save_tiny_model(weights, name=FULL, shorter=48)
     assert not is_done(tmp_path, job)
+
+
+def test_embedded_weights_say_what_was_measured(made, tmp_path):
+    facts = {"data": {"name": "SynthVID", "version": "2", "split": "train"}, "seed": 0}
+    names = ("minutes", "machine", "torch", "commit", "finished")
+    for model in MODELS:
+        save_tiny_model(tmp_path / "x.safetensors", name=model)
+        detector, card = load_weights(tmp_path / "x.safetensors")
+        facts |= dict.fromkeys(names, 1)
+        save_weights(weights_file(tmp_path, model, 0), detector, card.recipe, facts=facts)
+    files = embed_masks(tmp_path, made[1], folder=tmp_path / "package")
+    assert [file.stem for file in files] == list(MODELS)
+    figures = read_card(files[1]).facts["test_track_ap"]
+    assert figures["AP"] == made[1]["classes"]["models"][FULL]["AP"]["seeds"][0]
+    page = files[1].with_suffix(".md").read_text()
+    assert "| AP of tracks of these weights (%) | AP 100.0, AP50 100.0, visible AP" in page
+    assert "masks are amodal" in page
 
 
 @pytest.mark.slow

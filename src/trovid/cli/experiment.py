@@ -102,7 +102,8 @@ def experiment(
         device: Where to train and run; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report.
-        embed: With `synthvid`: put the weights of seed 0, with their figures, into the package.
+        embed: With `synthvid` and `synthvid-masks`: put the weights of the first seed, with their
+            figures, into the package.
         json: Print the figures as JSON.
     """
     if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
@@ -110,8 +111,8 @@ def experiment(
             "--seeds, --clips, --every, --workers and --resamples must be at least 1, "
             "--first-seed at least 0"
         )
-    if embed and name != "synthvid":
-        raise TrovidError("--embed belongs to `trovid experiment synthvid`")
+    if embed and name not in ("synthvid", "synthvid-masks"):
+        raise TrovidError("--embed belongs to `trovid experiment synthvid` and synthvid-masks")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
     if backbone is not None and (data is None or name == "premise"):
@@ -153,6 +154,7 @@ def experiment(
                 device=device,
                 resamples=resamples,
                 folder=folder,
+                embed=embed,
             )
         }
     elif name == "premise":
@@ -181,8 +183,9 @@ def experiment(
         print_record(records.get(name, records))
         return
     _print_pages({one: page for one, (_, page) in results.items()}, folder)
-    for path in results.get("synthvid", ({}, ""))[0].get("embedded", ()):
-        print(f"embedded: {path}")
+    for record, _ in results.values():
+        for path in record.get("embedded", ()):
+            print(f"embedded: {path}")
 
 
 Result = tuple[dict[str, Any], str]
@@ -231,7 +234,9 @@ def _masks(
     device: str,
     resamples: int,
     folder: Path,
+    embed: bool,
 ) -> Result:
+    from trovid.experiments.embedding import embed_masks
     from trovid.experiments.mask_pages import write_mask_report
     from trovid.experiments.mask_report import mask_report
     from trovid.experiments.mask_runs import CLASSES, mask_jobs, run_masks
@@ -246,7 +251,8 @@ def _masks(
         **mask_report(out, jobs, resamples=resamples),
     }
     markdown = write_mask_report(result, folder)
-    return {"report": str(folder), **result}, markdown
+    embedded = list(map(str, embed_masks(out, result))) if embed else []
+    return {"report": str(folder), "embedded": embedded, **result}, markdown
 
 
 def _synthvid(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trovid.experiments.mask_runs import MODELS as MASK_MODELS
 from trovid.experiments.synthvid_jobs import MODELS
 from trovid.experiments.synthvid_pages import MAIN_GROUPS
 from trovid.files import replacing
@@ -24,18 +25,26 @@ CARD = """# {name}
 | commit, finished | {commit}, {finished} |
 | data | {data} |
 | file | float16 safetensors, {size:.1f} MiB |
-| AP50 of these weights (%) | {figures} |
+| {measure} of these weights (%) | {figures} |
 | licence | Apache-2.0 |
 
-The figures are COCO AP50 of seed {seed} on {clips} test clips of SynthVID from clip {first} on, one
-frame in {every}; the report of all seeds, with gains and controls, is
-docs/results/synthvid/report.md. Made by `trovid experiment synthvid --embed`.
+{about}
 """
+ABOUT = """The figures are COCO AP50 of seed {seed} on
+{clips} test clips of SynthVID from clip {first} on, one frame in {every};
+the report of all seeds, with gains and controls, is docs/results/synthvid/report.md.
+Made by `trovid experiment synthvid --embed`."""
+ABOUT_MASKS = """The figures are AP of tracks (YouTube-VIS) of seed {seed} on {clips} test clips of
+SynthVID from clip {first} on, one frame in {every}. Its masks are amodal: `visible AP` is that of
+the parts that can be seen. The report of all seeds, with gains, controls and identities, is
+docs/results/synthvid/masks.md. Made by `trovid experiment synthvid-masks --embed`."""
 TITLES = {
     "synthvid-single": "Single-frame Faster R-CNN",
     "synthvid-single-troi": "Faster R-CNN with Temporal RoI Align",
     "synthvid-selsa": "SELSA",
     "synthvid-selsa-troi": "SELSA with Temporal RoI Align",
+    "synthvid-masktrack": "MaskTrack R-CNN",
+    "synthvid-masktrack-troi": "MaskTrack R-CNN with Temporal RoI Align",
 }
 
 
@@ -50,43 +59,64 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
     Returns:
         The weights files.
     """
-    folder = folder or embedded_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     seed = result["seeds"][0]
+    first, clips = result["data"].get("first", 0), result["clips"]
+    about = ABOUT.format(seed=seed, clips=clips, first=first, every=result["every"])
     written = []
     for name in MODELS:
-        detector, card = load_weights(weights_file(out, name, seed))
         figures = {g: result["models"][name][g]["seeds"][0] for g in MAIN_GROUPS}
-        first = result["data"].get("first", 0)
-        facts: dict[str, Any] = {
-            "precision": "unknown",
-            **card.facts,
-            "test_ap50": figures,
-            "test_clips": result["clips"],
-            "test_first_clip": first,
-        }
-        path = folder / f"{name}.safetensors"
-        save_weights(path, detector, card.recipe, facts=facts)
-        training = card.recipe.training
-        text = CARD.format(
-            **{**facts, "data": _data(facts["data"])},
-            name=name,
-            title=TITLES[name],
-            classes=", ".join(card.recipe.model.classes),
-            recipe=name,
-            start=training.start,
-            steps=training.steps,
-            targets=training.batch * (1 + training.support_frames * training.mutual_support),
-            size=path.stat().st_size / 2**20,
-            figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()),
-            clips=result["clips"],
-            first=first,
-            every=result["every"],
-        )
-        with replacing(path.with_suffix(".md")) as partial:
-            partial.write_text(text, encoding="utf-8")
-        written.append(path)
+        facts = {"test_ap50": figures, "test_clips": clips, "test_first_clip": first}
+        written.append(_embed(out, name, seed, facts, "AP50", figures, about, folder))
     return written
+
+
+def embed_masks(out: Path, result: dict[str, Any], *, folder: Path | None = None) -> list[Path]:
+    """The same for the experiment on masks; see `embed_weights`."""
+    seed, own = result["seeds"][0], result["classes"]
+    first, clips = own["first"], own["clips"]
+    about = ABOUT_MASKS.format(seed=seed, clips=clips, first=first, every=own["every"])
+    written = []
+    for name in MASK_MODELS:
+        figures = {g: own["models"][name][g]["seeds"][0] for g in ("AP", "AP50", "visible AP")}
+        facts = {"test_track_ap": figures, "test_clips": clips, "test_first_clip": first}
+        written.append(_embed(out, name, seed, facts, "AP of tracks", figures, about, folder))
+    return written
+
+
+def _embed(
+    out: Path,
+    name: str,
+    seed: int,
+    measured: dict[str, Any],
+    measure: str,
+    figures: dict[str, float],
+    about: str,
+    folder: Path | None,
+) -> Path:
+    folder = folder or embedded_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    detector, card = load_weights(weights_file(out, name, seed))
+    facts: dict[str, Any] = {"precision": "unknown", **card.facts, **measured}
+    path = folder / f"{name}.safetensors"
+    save_weights(path, detector, card.recipe, facts=facts)
+    training = card.recipe.training
+    text = CARD.format(
+        **{**facts, "data": _data(facts["data"])},
+        name=name,
+        title=TITLES[name],
+        classes=", ".join(card.recipe.model.classes),
+        recipe=name,
+        start=training.start,
+        steps=training.steps,
+        targets=training.batch * (1 + training.support_frames * training.mutual_support),
+        size=path.stat().st_size / 2**20,
+        measure=measure,
+        figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()),
+        about=about,
+    )
+    with replacing(path.with_suffix(".md")) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
 
 
 def _data(info: dict[str, Any]) -> str:

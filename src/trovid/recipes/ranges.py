@@ -92,6 +92,7 @@ entry."""
 FACTS: dict[str, tuple[float, float]] = {
     "val_ap50": (0, 1),
     "test_ap50": (0, 1),
+    "test_track_ap": (0, 1),
     "test_clips": (0, MOST),
     "score_threshold": (0, 1),
     "val_f1": (0, 1),
@@ -133,7 +134,7 @@ def check_facts(facts: Mapping[str, Any], origin: str) -> None:
     Raises:
         TrovidError: If a value that trovid reads is another kind of value, or out of its range.
     """
-    for key in ("data", "published", "test_ap50"):
+    for key in ("data", "published", "test_ap50", "test_track_ap"):
         value = facts.get(key, {})
         if value is not None and not isinstance(value, dict):
             raise TrovidError(f"{origin}: {key} must be an object, but is {shortened(value)}")

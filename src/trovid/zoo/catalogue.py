@@ -96,6 +96,10 @@ def _figures(facts: dict[str, Any]) -> str:
             f"{_text(name)} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
         )
         return f"AP50 {groups} ({facts.get('test_clips')} test clips of {_data(facts)})"
+    if "test_track_ap" in facts:
+        own = facts["test_track_ap"]
+        values = ", ".join(f"{_text(name)} {100 * value:.1f}" for name, value in own.items())
+        return f"{values} of tracks ({facts.get('test_clips')} test clips of {_data(facts)})"
     if "val_ap50" in facts:
         return f"AP50 {100 * facts['val_ap50']:.1f} (validation clips of {_data(facts)})"
     published = facts.get("published")

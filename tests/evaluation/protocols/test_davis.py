@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from tests import shared
+from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.contract import Dataset
 from trovid.datasets.davis import read_davis
-from trovid.evaluation import evaluate_vis
+from trovid.evaluation import by_video, evaluate_vis, run_dataset
 from trovid.evaluation.protocols.davis import region_similarities, similarity
+from trovid.inference import load
 from trovid.structures import Detections, Masks, Tracks
 
 REAL = shared.SHARED / "data" / "davis"
@@ -139,3 +141,14 @@ def test_the_truth_moved_to_the_right(labels):
     report = evaluate_vis(surer, labels, class_agnostic=True)
     assert report.similarity["all"]["surest"] == pytest.approx(np.mean([*by_frame.values()]))
     assert report.similarity["all"]["oracle"] == pytest.approx(1)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real sequences are not at hand")
+def test_reader_segmenter_and_metric_go_together(labels, tmp_path):
+    model = load(save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack"))
+    options = {"score": 0.1, "masks": True, "track": "embedding", "max_detections": 5}
+    found = by_video(run_dataset(model, labels, every=15, **options))
+    report = evaluate_vis(found, labels, class_agnostic=True)
+    assert list(report.per_class) == ["object"]
+    for row in report.similarity.values():
+        assert 0 <= row["surest"] <= row["oracle"] <= 1
