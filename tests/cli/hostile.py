@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 import yaml
 
+from trovid.recipes.ranges import RANGES
 from trovid.storage.tensor_files import read_tensors, save_tensors
 
 DIGITS, DEEP, HUGE = "@digits@", "@deep@", "@huge@"
@@ -19,7 +21,7 @@ DIGITS, DEEP, HUGE = "@digits@", "@deep@", "@huge@"
 WRITTEN = {DIGITS: "9" * 5000, DEEP: "[" * 200_000, HUGE: "1e400"}
 VALUES = (
     *(0, 1, -1, -5, 2, 0.5, -0.5, 1e-30, 1e9, 1e19, 1e308, float("nan"), float("inf")),
-    *(2**31, 2**63, 10**7, 10**9, 10**30, -(10**30), 10**400, DIGITS, DEEP, HUGE),
+    *(2**31, 2**63, 10**7, 10**9, 10**30, -(10**30), 10**400, DIGITS, DEEP, HUGE, 10**400, DIGITS),
     *(True, False, None, "", " ", "x", "../../../../../../x", "ABSOLUTE/x", "a/../../../x", "-x"),
     *(
         "\x1b[31mred\x1b[0m",
@@ -37,10 +39,22 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n"
     for a, b in zip("abcdefgh", "bcdefghi", strict=True)
 )
-Change = Callable[[Path, random.Random], None]
+Change = Callable[[Path, random.Random], bool]
+"""Changes a file; whether no command may then end as if nothing was wrong."""
+NEVER = (1e308, 10**30, -(10**30), 10**400, DIGITS, HUGE)
+"""What no number that trovid reads may be; nor may it be infinite or NaN."""
+NUMBERS = frozenset(
+    (
+        *("id", "width", "height", "num_frames", "video_id", "frame_index", "image_id", "bbox"),
+        *("category_id", "score", "label", "box", "index", "time", "val_ap50", "test_ap50"),
+        *("minutes", "test_clips", "seed", "value", "step", "seconds"),
+        *RANGES,
+    )
+)
+"""Keys of numbers that trovid reads."""
 
 
-def damage(path: Path, rng: random.Random) -> None:
+def damage(path: Path, rng: random.Random) -> bool:
     """Some bytes are lost, added or others."""
     data = bytearray(path.read_bytes())
     for _ in range(rng.randint(1, 4)):
@@ -59,6 +73,7 @@ def damage(path: Path, rng: random.Random) -> None:
             new = {"zero": bytes(size), "ones": b"\xff" * size, "noise": rng.randbytes(size)}
             data[at : at + size] = new[kind]
     path.write_bytes(data)
+    return False
 
 
 def places(document: Any) -> Iterator[tuple[Any, Any]]:
@@ -66,9 +81,8 @@ def places(document: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(document, dict):
         keys: list[Any] = list(document)
     elif isinstance(document, list):
-        keys = sorted(
-            {*range(min(3, len(document))), *range(max(0, len(document) - 2), len(document))}
-        )
+        count = len(document)
+        keys = sorted({*range(min(2, count)), *range(max(0, count - 1), count)})
     else:
         return
     for key in keys:
@@ -83,7 +97,8 @@ def changed(document: Any, rng: random.Random) -> Any:
         found = list(places(document))
         if not found:
             return rng.choice(VALUES)
-        holder, key = rng.choice(found)
+        numbers = [(h, k) for h, k in found if k in NUMBERS and not isinstance(h[k], dict | list)]
+        holder, key = rng.choice(numbers if numbers and rng.random() < 0.4 else found)
         kind = rng.choice(["value"] * 6 + ["remove", "add", "double", "rename"])
         if kind == "value":
             holder[key] = copy.deepcopy(rng.choice(VALUES))
@@ -100,6 +115,20 @@ def changed(document: Any, rng: random.Random) -> Any:
     return rng.choice(VALUES) if rng.random() < 0.02 else document
 
 
+def impossible(document: Any, key: str = "") -> bool:
+    """Whether a number that trovid reads is none."""
+    if isinstance(document, dict):
+        unread = ("info", "head", "options")
+        return any(impossible(v, name) for name, v in document.items() if name not in unread)
+    if isinstance(document, list):
+        return any(impossible(value, key) for value in document)
+    if key not in NUMBERS or isinstance(document, bool):
+        return False
+    if isinstance(document, float):
+        return not math.isfinite(document) or document == 1e308
+    return document in NEVER
+
+
 def text_of(document: Any, folder: Path) -> str:
     text = json.dumps(document).replace("ABSOLUTE", str(folder))
     for word, written in WRITTEN.items():
@@ -107,15 +136,17 @@ def text_of(document: Any, folder: Path) -> str:
     return text
 
 
-def change_json(path: Path, rng: random.Random) -> None:
+def change_json(path: Path, rng: random.Random) -> bool:
     """One in four damaged, else changed."""
     if rng.random() < 0.25:
         return damage(path, rng)
-    document = json.loads(path.read_text())
-    return path.write_text(text_of(changed(document, rng), path.parent))
+    document = changed(json.loads(path.read_text()), rng)
+    path.write_text(text_of(document, path.parent))
+    return impossible(document)
 
 
-def change_yaml(path: Path, rng: random.Random) -> None:
+def change_yaml(path: Path, rng: random.Random) -> bool:
+    """A recipe; a bomb and the like must not be taken."""
     if rng.random() < 0.25:
         return damage(path, rng)
     if rng.random() < 0.1:
@@ -127,21 +158,25 @@ def change_yaml(path: Path, rng: random.Random) -> None:
             "!!binary x",
             "---\n---\n",
         )
-        return path.write_text(rng.choice(tricks))
+        path.write_text(rng.choice(tricks))
+        return True
     document = yaml.safe_load(path.read_text())
     if isinstance(document.get("model"), dict) and rng.random() < 0.2:
         document = {
             "base": rng.choice(["paper/selsa-r50", "recipe.yaml", 5]),
             "training": document["training"],
         }
-    return path.write_text(text_of(changed(document, rng), path.parent))
+    document = changed(document, rng)
+    path.write_text(text_of(document, path.parent))
+    return impossible(document)
 
 
-def change_tensors(path: Path, rng: random.Random) -> None:
+def change_tensors(path: Path, rng: random.Random) -> bool:
     """A safetensors file: its bytes, its texts or its tensors."""
     if rng.random() < 0.25:
         return damage(path, rng)
     tensors, metadata = read_tensors(path)
+    refused = False
     if rng.random() < 0.6 and metadata:
         key = rng.choice(sorted(metadata))
         if rng.random() < 0.15:
@@ -149,23 +184,25 @@ def change_tensors(path: Path, rng: random.Random) -> None:
                 ["", "x", BOMB, "[" * 200_000, "\x1b[31m", "{", "null", "[1]"]
             )
         else:
-            metadata[key] = text_of(changed(json.loads(metadata[key]), rng), path.parent)
+            document = changed(json.loads(metadata[key]), rng)
+            metadata[key] = text_of(document, path.parent)
+            refused = impossible(document)
     else:
         change_state(tensors, rng)
     tensors = {key: value.contiguous() for key, value in tensors.items()}
-    return save_tensors(path, tensors, metadata)
+    save_tensors(path, tensors, metadata)
+    return refused
 
 
 def change_state(tensors: dict[str, Any], rng: random.Random) -> None:
     key = rng.choice(sorted(tensors))
     value = tensors[key]
-    kind = rng.randrange(8)
+    kind = rng.choice([0, 1, 1, 1, 2, 3, 4, 5, 6, 7])
     if kind == 0:
         del tensors[key]
     elif kind == 1:
-        tensors[rng.choice(["x", "{level0:>3000000000}", "\x1b[31m", f"{key}.x"])] = tensors.pop(
-            key
-        )
+        ends = ["", ".x", ".{level0:>3000000000}", ".{x.y}", ".{}", "\x1b[31m"]
+        tensors[f"{key}{rng.choice(ends)}" if rng.random() < 0.8 else "x"] = tensors.pop(key)
     elif kind == 2:
         tensors[key] = value.new_full(value.shape, rng.choice([float("nan"), float("inf"), 6e4]))
     elif kind == 3:
@@ -191,13 +228,14 @@ class Trap:
         return (Path.touch, (self.place / "executed",))
 
 
-def change_pickle(path: Path, rng: random.Random) -> None:
-    """A file of torch.save."""
+def change_pickle(path: Path, rng: random.Random) -> bool:
+    """A file of torch.save; one that is a program, or holds one, must not be taken."""
     kind = rng.random()
     if kind < 0.25:
         return damage(path, rng)
     if kind < 0.3:
-        return torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+        torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+        return True
     checkpoint = torch.load(path, weights_only=True)
     state = checkpoint.get("state_dict", checkpoint)
     if kind < 0.35:
@@ -222,14 +260,16 @@ def change_pickle(path: Path, rng: random.Random) -> None:
         state[key] = rng.choice(odd)
     else:
         change_state(state, rng)
-    return torch.save(checkpoint, path)
+    torch.save(checkpoint, path)
+    return 0.3 <= kind < 0.35
 
 
-def playlist(path: Path, rng: random.Random) -> None:
+def playlist(path: Path, rng: random.Random) -> bool:
     """A text in the place of a video, which names other files or addresses."""
     other = rng.choice(
         [
-            *("street.mp4", "../street.mp4", "/etc/passwd", "http://127.0.0.1:9/x", "data:,x", ""),
+            *("c.ts", "c.ts", "a.mp4", "a.mp4", "b.mkv", "../street.mp4", "/etc/passwd", "data:,x"),
+            *("http://127.0.0.1:9/x", ""),
             *("concat:street.mp4|a", "subfile,,start,0,end,99,,:street.mp4", "file:street.mp4"),
         ]
     )
@@ -238,7 +278,7 @@ def playlist(path: Path, rng: random.Random) -> None:
             "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n",
             '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MAP:URI="{}"\n#EXTINF:1,\n{}\n',
             '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="{}"\n#EXTINF:1,\n{}\n',
-            "ffconcat version 1.0\nfile '{}'\n",
+            *["ffconcat version 1.0\nfile '{}'\n"] * 3,
             "ffconcat version 1.0\nstream\nfile {}\nduration 1e400\n",
             "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
             '<?xml version="1.0"?><MPD><Period><BaseURL>{}</BaseURL></Period></MPD>',
@@ -247,5 +287,6 @@ def playlist(path: Path, rng: random.Random) -> None:
     ).format(*[other] * 2)
     before = rng.choice(["", "", "\ufeff", "\n" * 80, " ", "\x00", "RIFF"])
     path.write_text(before + text)
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         damage(path, rng)
+    return True

@@ -96,6 +96,7 @@ def names(run: dict) -> set[str]:
         ({"csv", "json"}, (4, 60, 4)),
         ({"coco.json", "json"}, (4, 60, 4)),
         ({"png", "json"}, (8, 400, 24)),
+        ({"parquet", "json"}, (4, 100, 8)),
         ({"mp4", "csv", "coco.json", "json"}, (8, 300, 16)),
     ],
     ids=lambda value: "-".join(sorted(value)) if isinstance(value, set) else "",
@@ -104,7 +105,7 @@ def test_results(tmp_path, disk, model, endings, sizes):
     source = video(tmp_path / "a.mp4", count=40)
     options = {"mp4": "--no-video", "csv": "--no-csv"}
     words = [option for ending, option in options.items() if ending not in endings]
-    extra = {"coco.json": "--coco", "png": "--sheet"}
+    extra = {"coco.json": "--coco", "png": "--sheet", "parquet": "--parquet"}
     words += [option for ending, option in extra.items() if ending in endings]
     words += [
         "--out",

@@ -47,6 +47,7 @@ from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors
 from trovid.training.run import train_recipe
 from trovid.video.opening import open_video
+from trovid.zoo.weights import load_weights, save_weights
 
 SEED = int(os.environ.get("TROVID_FUZZ_SEED") or time.time_ns() % 10**6)
 CASES = int(os.environ.get("TROVID_FUZZ_CASES") or 44)
@@ -61,6 +62,18 @@ VIDEOS = {
     "d.avi": {"codec": "mjpeg", "pix_fmt": "yuvj420p"},
     "e.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}},
     "f.mov": {"rotation": 90, "container_options": {"movflags": "+faststart"}},
+}
+FACTS = {
+    "seed": 0,
+    "minutes": 1.0,
+    "machine": "a machine",
+    "commit": "0",
+    "data": {"name": "SynthVID"},
+    "val_ap50": 0.5,
+    "test_ap50": {"all": 0.5},
+    "test_clips": 3,
+    "licence": "Apache-2.0",
+    "published": {"metric": "AP50", "value": 50.0, "data": "x"},
 }
 Words = list[str]
 
@@ -135,8 +148,15 @@ def listing(place: Path, without: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def trial(words: Words, sandbox: Path, case: Path) -> None:
-    """One run of the command line in a folder of its own, and what must hold after it."""
+def trial(words: Words, sandbox: Path, case: Path, *, refused: bool | None = None) -> None:
+    """One run of the command line in a folder of its own, and what must hold after it.
+
+    Args:
+        words: After `trovid`.
+        sandbox: A folder around, in which nothing may change.
+        case: The working folder, with the output folder `out`.
+        refused: Whether the run must not (True) or must (False) end as if all was well.
+    """
     out = case / "out"
     kept = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} if out.exists() else {}
     before = listing(sandbox, out)
@@ -148,6 +168,7 @@ def trial(words: Words, sandbox: Path, case: Path) -> None:
         status, said = run_here(*words)
     check(status, said, words)
     line = f"seed {SEED}: trovid {' '.join(words)}\n{said[:3000]}"
+    assert refused is None or refused == (status != 0), f"status {status}: {line}"
     assert listing(sandbox, out) == before, line
     assert not (case / "executed").exists(), line
     for path, contents in kept.items():
@@ -167,7 +188,8 @@ def seeds(tmp_path_factory) -> Path:
         encode(place / name, num_frames=8, **kind)
     video(place / "street.mp4")
     folder(place / "frames", count=4)
-    save_tiny_model(place / "model.safetensors")
+    detector, card = load_weights(save_tiny_model(place / "model.safetensors"))
+    save_weights(place / "model.safetensors", detector, card.recipe, facts=FACTS)
     labels = write_split(place / "clips", split="test", videos=1, workers=1, num_frames=24, size=64)
     document = json.loads(labels.read_text())
     document["videos"] = [
@@ -199,8 +221,10 @@ def seeds(tmp_path_factory) -> Path:
     assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / "street.json", place / "found.json")
     of_clip = next((place / "clips").rglob("*.mp4"))
-    assert run_here("detect", str(of_clip), "--out", str(place / "found"), *model)[0] == 0
+    words = ("detect", str(of_clip), "--out", str(place / "found"), "--score", "0.01", "--parquet")
+    assert run_here(*words, *model)[0] == 0
     shutil.copy(place / "found" / f"{of_clip.stem}.json", place / "predictions.json")
+    shutil.copy(place / "found" / f"{of_clip.stem}.parquet", place / "predictions.parquet")
     return place
 
 
@@ -292,6 +316,14 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
         change_json,
         [["evaluate", "predictions.json", "--labels", "labels.json", "--out", "out/f.json"]],
     ),
+    "evaluate, parquet": (
+        "predictions.parquet",
+        damage,
+        [
+            ["evaluate", "predictions.parquet", "--labels", "labels.json", "--out", "out/f.json"],
+            ["merge", ".", "--out", "out/all.json"],
+        ],
+    ),
     "data check, labels": (
         "labels.json",
         change_json,
@@ -350,17 +382,13 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
     ),
     "info, images": ("frames/2.png", damage, [["info", "frames"]]),
     "detect, images": ("frames/2.png", damage, [["detect", "frames", *DETECT]]),
-    "info, playlist": ("street.mp4", playlist, [["info", "street.mp4"]]),
-    "info, allowed playlist": (
-        "street.mp4",
-        playlist,
-        [["info", "street.mp4", "--allow-playlist"]],
-    ),
-    "detect, playlist": ("street.mp4", playlist, [["detect", "street.mp4", *DETECT]]),
+    "info, playlist": ("LIST", playlist, [["info", "LIST"]]),
+    "info, allowed playlist": ("LIST", playlist, [["info", "LIST", "--allow-playlist"]]),
+    "detect, playlist": ("LIST", playlist, [["detect", "LIST", *DETECT]]),
     "explain, playlist": (
-        "street.mp4",
+        "LIST",
         playlist,
-        [["explain", "street.mp4", *MODEL, "--out", "out/why.png"]],
+        [["explain", "LIST", *MODEL, "--out", "out/why.png"]],
     ),
     "info, video": ("VIDEO", damage, [["info", "VIDEO"]]),
     "detect, video": (
@@ -373,9 +401,10 @@ HOSTILE: dict[str, tuple[str, Change, list[Words]]] = {
     ),
     "explain, video": ("VIDEO", damage, [["explain", "VIDEO", *MODEL, "--out", "out/why.png"]]),
 }
+LISTS = ("list.m3u8", "street.mp4", "list.txt", "list.ts", "list.sdp", "list.mpd")
 QUICK = [
     *("recipes show, recipe", "recipes diff, recipe", "models show, weights", "info, playlist"),
-    *("evaluate, labels", "evaluate, predictions", "info, images"),
+    *("evaluate, labels", "evaluate, predictions", "evaluate, parquet", "info, images"),
 ]
 EARLIER = {
     "out/tiny-seed0.checkpoint": "stopped/tiny-seed0.checkpoint",
@@ -386,17 +415,19 @@ EARLIER = {
 def hostile(name: str, seeds: Path, sandbox: Path, rng: random.Random) -> None:
     """A case: a copy of the whole files, one of them changed, and the commands that read it."""
     file, change, commands = HOSTILE[name]
-    chosen = rng.choice(sorted(VIDEOS))
+    chosen = {"VIDEO": rng.choice(sorted(VIDEOS)), "LIST": rng.choice(LISTS)}
     case = sandbox / "a" / "b" / "c" / "d" / "e" / "f" / "case"
     shutil.copytree(seeds, case, ignore=shutil.ignore_patterns("trained", "stopped", "found"))
     (case / "out").mkdir()
     try:
-        path = case / file.replace("VIDEO", chosen)
+        path = case / chosen.get(file, file)
         if file in EARLIER:
             shutil.copy(seeds / EARLIER[file], path)
-        change(path, rng)
+        refused = change(path, rng)
         for words in commands:
-            trial([word.replace("VIDEO", chosen) for word in words], sandbox, case)
+            own = [chosen.get(word, word) for word in words]
+            must = refused and "--allow-playlist" not in words
+            trial(own, sandbox, case, refused=True if must else None)
     finally:
         shutil.rmtree(case)
 
@@ -413,6 +444,76 @@ def test_hostile_files(seeds, tmp_path, name):
 def test_some_hostile_files(seeds, tmp_path, name):
     for number in range(FAST_CASES):
         hostile(name, seeds, tmp_path, random.Random(f"{FAST_SEED}:{name}:{number}"))
+
+
+STEMS = (
+    *("12:30", "a:b", "concat:x", "http:x", "pipe:0", "subfile,,start,0,end,9,,:x", "%d", "%03d"),
+    *(
+        "[x]",
+        "*",
+        "?",
+        " ",
+        "a b",
+        "-x",
+        "--json",
+        "\x1b[31mred",
+        "\x1b]0;title\x07",
+        "a\nb",
+        "a\rb",
+    ),
+    *(
+        "\u00e9\u4f60",
+        "\U0001f6f8",
+        "\u202e",
+        "\udcff",
+        "a" * 200,
+        ".hidden",
+        "a.b.c",
+        "'",
+        '"',
+        "$x",
+    ),
+)
+NAMED: dict[str, tuple[str, Words]] = {
+    "info": ("street.mp4", ["info"]),
+    "detect": ("street.mp4", ["detect", *DETECT]),
+    "explain": ("street.mp4", ["explain", *MODEL, "--out", "out/why.png"]),
+    "evaluate": (
+        "predictions.json",
+        ["evaluate", "--labels", "labels.json", "--out", "out/f.json"],
+    ),
+    "recipes": ("recipe.yaml", ["recipes", "show"]),
+    "models": ("model.safetensors", ["models", "show"]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("command", NAMED)
+def test_a_name_of_any_characters_is_taken(seeds, tmp_path, command):
+    for number in range(CASES):
+        named(command, seeds, tmp_path, random.Random(f"{SEED}:{command}:{number}"))
+
+
+@pytest.mark.parametrize("command", ["info", "recipes"])
+def test_some_names_of_any_characters(seeds, tmp_path, command):
+    for number in range(FAST_CASES):
+        named(command, seeds, tmp_path, random.Random(f"{FAST_SEED}:{command}:{number}"))
+
+
+def named(command: str, seeds: Path, sandbox: Path, rng: random.Random) -> None:
+    """A whole file under a name that others might not take."""
+    file, words = NAMED[command]
+    name = rng.choice(STEMS) + Path(file).suffix
+    case = sandbox / "case"
+    shutil.copytree(seeds, case, ignore=shutil.ignore_patterns("trained", "stopped", "found"))
+    (case / "out").mkdir()
+    try:
+        (case / file).rename(case / name)
+        place = f"./{name}" if name.startswith("-") else name
+        trial([*words, "--", place], sandbox, case, refused=False)
+    finally:
+        shutil.rmtree(case)
 
 
 OPTIONS = (

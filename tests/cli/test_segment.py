@@ -15,8 +15,9 @@ from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from tests.structures.test_structures import detections
+from trovid.errors import OptionError
 from trovid.runs.batch import Batch
-from trovid.runs.predictions import read_predictions
+from trovid.runs.predictions import read_frames, read_predictions
 from trovid.structures import DetectOptions, Masks
 from trovid.video.opening import open_video
 from trovid.viz.identities import IdentityOverlay
@@ -149,6 +150,17 @@ def test_in_python_and_online(model, videos, whole):
     assert [len(own.masks) for own in online] == [4] * 8
 
 
+def test_identities_along_sequences(model, videos):
+    """With Seq-NMS, which goes through the whole video first."""
+    predictor = trovid.load(model, device="cpu")
+    found = list(predictor.detect(videos[1], seq_nms=True, track="iou", score=0.02))
+    assert len(found) == 6
+    for own in found:
+        assert len({*own.track_ids.tolist()}) == len(own) > 0
+    with pytest.raises(OptionError, match="goes with `track` 'iou' alone"):
+        predictor.segment(videos[1], seq_nms=True)
+
+
 def test_masks_are_drawn_in_the_colour_of_their_identity():
     masks = np.zeros((3, 40, 60), dtype=bool)
     masks[0, 5:25, 5:25] = True
@@ -186,3 +198,17 @@ def test_a_model_of_boxes_alone_is_refused(capsys, place, videos, tmp_path):
     assert (
         "plain finds boxes alone: take another --model, such as coco-mask-r50-fpn" in complaints[0]
     )
+
+
+def test_results_as_mot_challenge_takes_them(capsys, tmp_path, model, videos):
+    words = ("--model", model, "--out", tmp_path, "--no-video", "--mot", *OPTIONS)
+    status, _, complaints = trovid_command(capsys, "detect", videos[1], *words)
+    assert (status, complaints) == (2, ["trovid: --mot writes identities: give --track too"])
+    status, _, complaints = trovid_command(capsys, "detect", videos[1], *words, "--track")
+    assert (status, complaints) == (0, [])
+    ((_, frames),) = read_frames(tmp_path / "b.json")[1].items()
+    rows = [line.split(",") for line in (tmp_path / "b.txt").read_text().splitlines()]
+    assert len(rows) == sum(map(len, frames)) > 6
+    ids = [i for frame in frames for i in frame.track_ids.tolist()]
+    assert [int(row[1]) for row in rows] == ids
+    assert {int(row[0]) for row in rows} <= {*range(1, 7)}

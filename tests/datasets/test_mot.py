@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from trovid.datasets.contract import Dataset
 from trovid.datasets.mot import read_mot, read_mot_results, write_mot_results
+from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset, splits_of
+from trovid.datasets.writing import write_dataset
 from trovid.errors import TrovidError
 from trovid.structures import Detections
 
@@ -96,7 +100,7 @@ def test_results_there_and_back(root, tmp_path):
     assert torch.equal(again.boxes, frames[0].boxes.double())
     assert again.track_ids.tolist() == [7, 3]
     nameless = Detections(frames[0].boxes, frames[0].scores, frames[0].labels, ("a", "b"))
-    with pytest.raises(TrovidError, match="frame 0 of video 'x' have no identities"):
+    with pytest.raises(TrovidError, match="frame 0 have no identities"):
         write_mot_results(out, [("x", [nameless])])
     assert not (out / "x.txt").exists()
 
@@ -135,6 +139,20 @@ def test_damaged_information_and_results_are_named(root, tmp_path):
         read_mot(root)
     with pytest.raises(TrovidError, match="holds no sequence"):
         read_mot(root, "test")
+
+
+def test_labels_written_and_read_back(root, tmp_path):
+    labels = read_mot(root)
+    assert write_dataset(tmp_path / "again", labels, "mot") == ["attributes"]
+    again = read_mot(tmp_path / "again")
+    assert again.class_names == labels.class_names
+    assert [v.name for v in again.videos] == [v.name for v in labels.videos]
+    for name in ("boxes", "labels", "instance_ids", "ignore", "frames"):
+        assert np.array_equal(getattr(again.objects, name), getattr(labels.objects, name))
+    assert again.open("MOT17-02-FRCNN").video.num_frames == 2
+    cats = Dataset(["cat"], [], ObjectRows().objects())
+    with pytest.raises(TrovidError, match="MOT Challenge has no class 'cat'"):
+        write_dataset(tmp_path / "cats", cats, "mot")
 
 
 @pytest.mark.parametrize("name", ["../x", "/tmp/x", "a/../../x"])

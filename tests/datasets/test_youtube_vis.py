@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import torch
 from tests.datasets.youtube_vis_folder import LENGTH, document, square, write_youtube_vis
 from trovid.datasets.reading import read_dataset, splits_of
 from trovid.datasets.true_tracks import true_tracks
+from trovid.datasets.writing import write_dataset
 from trovid.datasets.youtube_vis import read_youtube_vis
 from trovid.datasets.youtube_vis_results import (
     read_youtube_vis_results,
@@ -182,4 +183,18 @@ def test_crowds_empty_masks_and_missing_boxes(tmp_path):
     assert np.isnan(found.objects.attributes["area"][-1])
     assert true_tracks(found, "0043f083b5").crowd.tolist() == [True, False]
     assert true_tracks(found, "00f1a9c2d7").sizes.tolist() == [36]
-    copy.deepcopy(found.info)
+
+
+def test_labels_written_and_read_back(tmp_path):
+    labels = read_youtube_vis(write_youtube_vis(tmp_path / "first"))
+    path = tmp_path / "again" / "train.json"
+    assert write_dataset(path, labels, "youtube-vis") == ["attributes"]
+    again = read_dataset(path.parent, split=None)
+    assert [v.name for v in again.videos] == [v.name for v in labels.videos]
+    for name in ("boxes", "labels", "frames", "masks", "crowd"):
+        assert np.array_equal(getattr(again.objects, name), getattr(labels.objects, name))
+    assert again.open("00f1a9c2d7").video.num_frames == LENGTH
+    boxes = read_dataset(path)
+    boxes.objects = replace(boxes.objects, masks=None)
+    with pytest.raises(TrovidError, match="is of masks, and these labels have none"):
+        write_dataset(path, boxes, "youtube-vis")

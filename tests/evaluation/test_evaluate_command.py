@@ -156,6 +156,29 @@ def test_a_model_over_videos(write_labels, tmp_path):
     assert head["labelled_frames"] == 10
 
 
+def test_a_list_of_coco_results(labels, tmp_path, failure):
+    """Ids are those of the labels; all labelled frames count."""
+    x1, y1, x2, y2 = BOX
+    row = {"image_id": 2, "category_id": 2, "bbox": [x1, y1, x2 - x1, y2 - y1], "score": 0.9}
+    found = tmp_path / "results.json"
+    found.write_text(json.dumps([row]))
+    done = _run(found, "--labels", labels, "--out", tmp_path / "report.json")
+    assert done.returncode == 0, done.stderr
+    report = Report.load(tmp_path / "report.json")
+    assert report.groups["deteriorated"].ap50 == pytest.approx(1.0)
+    assert (report.groups["clean"].ap50, report.head["frames"]) == (0.0, 2)
+    for wrong, message in (
+        ({**row, "image_id": 7}, "no image 7"),
+        ({**row, "category_id": 9}, "no category 9"),
+        ({**row, "bbox": [1, 2, 3]}, "entry 0 must have"),
+        (3, "entry 0 must have"),
+    ):
+        found.write_text(json.dumps([wrong]))
+        assert message in failure(found, "--labels", labels)
+    found.write_text("[")
+    assert "not JSON" in failure(found, "--labels", labels)
+
+
 def test_shards_write_the_same_bytes_as_one_process(write_labels, tmp_path):
     need_package("pyarrow")
     weights = save_tiny_model(tmp_path / "tiny.safetensors")

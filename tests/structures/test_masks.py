@@ -173,3 +173,19 @@ def test_what_is_no_mask_is_refused():
         Masks((5, 7), ("S1",))
     with pytest.raises(ValueError, match="must be a height and a width"):
         Masks((-1, 7))
+
+
+@pytest.mark.parametrize("size", [(7, 5), (1, 9), (9, 1), (12, 12)])
+def test_a_window_is_the_part_that_is_filled(size):
+    generator = np.random.default_rng(0)
+    for share in (0.0, 0.05, 0.5, 1.0):
+        dense = generator.random((6, *size)) < share
+        masks = Masks.from_dense(dense)
+        for row, wanted in enumerate(dense):
+            (left, top), window = masks.window(row)
+            whole = np.zeros(size, dtype=bool)
+            whole[top : top + window.shape[0], left : left + window.shape[1]] = window
+            assert (whole == wanted).all()
+            assert window.size == 0 or (
+                window.any(0)[[0, -1]].all() and window.any(1)[[0, -1]].all()
+            )

@@ -141,7 +141,7 @@ def _of_synthvid() -> Maps:
     from trovid.zoo.weights import embedded_models, load_weights
 
     detector, card = load_weights(embedded_models()["synthvid-selsa-troi"])
-    frames = make_clip("val", 0).frames[::2][:15]
+    frames = make_clip("val", 0, num_frames=29).frames[::2]
     transform = make_transform(**asdict(card.recipe.image))
     images = transform.normalise([transform.resize(frame) for frame in frames])
     (level,) = detector.searched_levels

@@ -35,7 +35,8 @@ def compare(
         trovid compare a.parquet b.parquet --labels val.json --protocols coco,voc
 
     Args:
-        a: Predictions: JSON or Parquet of `trovid detect`, or a folder of Parquet files.
+        a: Predictions: JSON or Parquet of `trovid detect`, a folder of Parquet files, or a list of
+            COCO results with the labels' ids.
         b: Predictions of the same frames.
         labels: Ground truth, as `trovid evaluate` takes it.
         protocols: Whose AP50, with commas between: coco (also of each group of objects), devkit,
@@ -54,7 +55,7 @@ def compare(
         raise TrovidError("--resamples must be at least 1")
     names = protocol_names(protocols)
     truth = read_dataset(labels)
-    (_, first), (_, second) = read_predictions(a), read_predictions(b)
+    (_, first), (_, second) = (read_predictions(path, labels=labels) for path in (a, b))
     titles = (a.stem, b.stem) if a.stem != b.stem else (str(a), str(b))
     found = measure(first, second, truth, names=titles, protocols=names, resamples=resamples)
     if json:

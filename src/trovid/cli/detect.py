@@ -14,6 +14,7 @@ from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.running import check_videos, run_videos
 from trovid.cli.times import seconds
+from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
@@ -44,6 +45,7 @@ def detect(
     video: bool = True,
     csv: bool = True,
     coco: Annotated[bool, OPTION] = False,
+    mot: Annotated[bool, OPTION] = False,
     parquet: Annotated[bool, OPTION] = False,
     sheet: Annotated[bool, OPTION] = False,
     timeline: Annotated[bool, OPTION] = False,
@@ -119,6 +121,7 @@ def detect(
         video: Whether to write the annotated video.
         csv: Whether to write the CSV file.
         coco: Write NAME.coco.json too, a list of COCO results.
+        mot: Write NAME.txt too, with --track: one line a detection as MOT Challenge takes results.
         parquet: Write NAME.parquet too, one row a detection.
         sheet: Write NAME.png too, evenly spaced frames on one picture.
         timeline: Draw the score of each object over time under the video.
@@ -153,6 +156,8 @@ def detect(
         "detect", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
     )
     check_frame_rate(frame_rate)
+    if mot and track is None:
+        raise TrovidError("--mot writes identities: give --track too")
     options = DetectOptions(
         score=score,
         classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
@@ -184,6 +189,7 @@ def detect(
             "--resume": resume,
             "--online": online,
             "--coco": coco,
+            "--mot": mot,
             "--sheet": sheet,
             "--timeline": timeline,
             "--side-by-side": side_by_side,
@@ -205,6 +211,7 @@ def detect(
         "video": video,
         "csv": csv,
         "coco": coco,
+        "mot": mot,
         "sheet": sheet,
         "parquet": parquet,
         "json": True,

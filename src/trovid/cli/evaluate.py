@@ -80,7 +80,8 @@ def evaluate(
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
 
     Args:
-        predictions: JSON of `trovid detect` or `trovid segment`; with --protocol youtube-vis also
+        predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
+            files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
             results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data.
@@ -191,7 +192,7 @@ def _of_file(
         _print_report(everything, truth, facts, measuring, predictions, files, json)
         return
     truth = read_dataset(labels)
-    head, found = read_predictions(predictions)
+    head, found = read_predictions(predictions, labels=labels)
     facts = {
         "model": head.get("model"),
         "predictions": predictions.name,

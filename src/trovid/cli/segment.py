@@ -34,6 +34,7 @@ def segment(
     masks: Annotated[bool, OPTION] = False,
     csv: Annotated[bool, OPTION] = False,
     coco: Annotated[bool, OPTION] = False,
+    mot: Annotated[bool, OPTION] = False,
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     frame_rate: float = FALLBACK_RATE,
@@ -95,6 +96,7 @@ def segment(
         masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them.
         csv: Write NAME.csv too, one line a detection, without its mask.
         coco: Write NAME.coco.json too, a list of COCO results with masks.
+        mot: Write NAME.txt too, one line a detection as MOT Challenge takes results.
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
         frame_rate: Frames per second of folders, which do not know it.
@@ -135,6 +137,7 @@ def segment(
         "video": video,
         "csv": csv,
         "coco": coco,
+        "mot": mot,
         "youtube-vis": youtube_vis,
         "masks": masks,
         "json": True,

@@ -5,10 +5,17 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from trovid.errors import printable
+
+COLOURS = r"\x1b(?!\[[0-9;?]*[A-Za-z])"
+"""An escape that is more than a colour or a movement of the cursor."""
+CONTROLS = r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
 
 
 class LostOutput(Exception):
@@ -20,7 +27,7 @@ def usable_streams() -> Generator[None]:
     """While it lasts, stdout raises `LostOutput` where it cannot be written, and stderr nothing.
 
     A reader of stdout that leaves early is a BrokenPipeError, as ever. A name may hold any bytes:
-    what a stream cannot encode is escaped.
+    what a stream cannot encode is escaped, and so is what a terminal would take for a command.
     """
     before = sys.stdout, sys.stderr
     _fill_gaps()
@@ -57,7 +64,8 @@ class _Output:
         try:
             if self._stream is None:
                 raise OSError(errno.EBADF, "it is closed")
-            return self._stream.write(text)
+            self._stream.write(self._safe(text))
+            return len(text)
         except OSError as error:
             raise self._lost(error) from error
 
@@ -67,6 +75,12 @@ class _Output:
                 self._stream.flush()
         except OSError as error:
             raise self._lost(error) from error
+
+    def _safe(self, text: str) -> str:
+        if text.isprintable() or self._stream is None:
+            return text
+        escapes = COLOURS if self._stream.isatty() else r"\x1b"
+        return re.sub(f"{escapes}|{CONTROLS}", lambda found: printable(found[0]), text)
 
     def _lost(self, error: OSError) -> Exception:
         if isinstance(error, BrokenPipeError):
@@ -83,7 +97,7 @@ class _Forgiving(_Output):
     def write(self, text: str) -> int:
         with suppress(OSError):
             if self._stream is not None:
-                self._stream.write(text)
+                self._stream.write(self._safe(text))
         return len(text)
 
     def flush(self) -> None:

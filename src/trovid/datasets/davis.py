@@ -91,7 +91,9 @@ def write_mask_picture(path: Path, masks: Masks, numbers: Sequence[int]) -> None
         raise ValueError(f"`numbers` must lie in 1..{VOID - 1}, but are {list(numbers)}")
     indices = np.zeros(masks.size, dtype=np.uint8)
     for index, number in enumerate(numbers):
-        indices[masks.dense(index)[0].numpy()] = number
+        (left, top), mask = masks.window(index)
+        height, width = mask.shape
+        indices[top : top + height, left : left + width][mask] = number
     picture = Image.fromarray(indices, mode="P")
     picture.putpalette(palette())
     with replacing(path) as partial:

@@ -120,21 +120,31 @@ def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detecti
             detections have no `track_ids`.
     """
     for name, frames in videos:
-        lines = []
-        for frame in frames:
-            if frame.track_ids is None and len(frame):
-                raise TrovidError(
-                    f"the detections of frame {frame.frame_index} of video '{name}' have no "
-                    "identities: predict with `trovid detect --track`"
-                )
-            ids = [] if frame.track_ids is None else frame.track_ids.tolist()
-            rows = zip(ids, frame.boxes.double().tolist(), frame.scores.tolist(), strict=True)
-            for track, (x1, y1, x2, y2), score in rows:
-                box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
-                fields = (frame.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
-                lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
+        text = "".join(mot_lines(frame) for frame in frames)
         with replacing(below(folder, f"{name}.txt")) as partial:
-            partial.write_text("".join(lines), encoding="ascii")
+            partial.write_text(text, encoding="ascii")
+
+
+def mot_lines(detections: Detections) -> str:
+    """The lines of one frame.
+
+    Raises:
+        TrovidError: If the detections have no `track_ids`.
+    """
+    if detections.track_ids is None and len(detections):
+        raise TrovidError(
+            f"the detections of frame {detections.frame_index} have no identities: predict with "
+            "`trovid detect --track`"
+        )
+    ids = [] if detections.track_ids is None else detections.track_ids.tolist()
+    lines = []
+    for track, (x1, y1, x2, y2), score in zip(
+        ids, detections.boxes.double().tolist(), detections.scores.tolist(), strict=True
+    ):
+        box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
+        fields = (detections.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
+        lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
+    return "".join(lines)
 
 
 def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]]:

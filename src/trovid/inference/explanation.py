@@ -15,6 +15,9 @@ from trovid.structures import Detections
 from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader
 
+ROUNDING = 0.01
+"""Pixels that a detection at the edge may lie outside after scaling."""
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -251,7 +254,8 @@ def checked_position(position: tuple[int, int] | None, predictor: Predictor) -> 
 def _check_box(box: Tensor, target: Frame) -> None:
     height, width = target.image.shape[:2]
     x1, y1, x2, y2 = box.tolist()
-    if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
+    inside = min(x1, y1) >= -ROUNDING and x2 <= width + ROUNDING and y2 <= height + ROUNDING
+    if not (inside and x1 < x2 and y1 < y2):
         raise TrovidError(
             f"the box must be x1, y1, x2, y2 within the {width}x{height} pixels of the frame, "
             f"but is {x1:g}, {y1:g}, {x2:g}, {y2:g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from trovid.inference.session import VideoSession
@@ -31,17 +32,18 @@ def video_tracker(
     settings = predictor.recipe.inference.tracking
     tracker = make_tracker(options.track, settings, learned=detector.embeds)
     if earlier:
+        last = earlier[max(0, len(earlier) - tracker.patience) :]
         boxes = replace(options, masks=False, seq_nms=False)
         session = VideoSession(
             source,
             encode=predictor.encode,
             options=boxes,
-            frames=[found.frame_index for found in earlier[-tracker.patience :]],
+            frames=[found.frame_index for found in last],
             single_frames=not detector.uses_support,
         )
         again = (
             predictor.detect_frames([target.frame], [target.support], boxes)[0]
-            for target in session
+            for target in islice(session, len(last))
         )
         resume(tracker, earlier, again)
     return tracker

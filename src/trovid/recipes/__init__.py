@@ -16,20 +16,22 @@ from trovid.recipes.schema import (
     AggregationRecipe,
     AugmentationRecipe,
     BoxHeadRecipe,
-    DeformableRecipe,
     ImageRecipe,
     InferenceRecipe,
     ModelRecipe,
-    NonLocalRecipe,
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    SupportRecipe,
-    TemporalRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
-    TrainingFreeRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    DeformableRecipe,
+    NonLocalRecipe,
+    SupportRecipe,
+    TemporalRecipe,
+    TrainingFreeRecipe,
 )
 from trovid.recipes.values import flat_values, recipe_values
 

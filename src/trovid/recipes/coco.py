@@ -9,10 +9,12 @@ from trovid.recipes.schema import (
     InferenceRecipe,
     Origin,
     Recipe,
-    TemporalRecipe,
     TorchvisionImageRecipe,
     TorchvisionModelRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    TemporalRecipe,
 )
 
 CLASSES = (

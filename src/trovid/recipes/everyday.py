@@ -15,8 +15,10 @@ from trovid.recipes.schema import (
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    TemporalRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    TemporalRecipe,
 )
 
 CLASSES = (

@@ -10,8 +10,10 @@ from trovid.recipes.schema import (
     ModelRecipe,
     Origin,
     Recipe,
-    SupportRecipe,
     TorchvisionModelRecipe,
+)
+from trovid.recipes.support_schema import (
+    SupportRecipe,
 )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from trovid.errors import printable
 from trovid.recipes.schema import Recipe
 from trovid.recipes.values import flat_values
 
@@ -30,7 +31,7 @@ def recipe_text(recipe: Recipe) -> str:
     "default" where a recipe that comes with the package leaves the value to the schema.
     """
     base, file = recipe.origin.base, recipe.origin.file
-    title = recipe.origin.title or f"{recipe.name}, from {file}"
+    title = recipe.origin.title or printable(f"{recipe.name}, from {file}")
     if base is not None and file is not None:
         title += f", on the base of {base.name}"
     head = [f"# {line}" for line in (*title.splitlines(), HEADER)]
@@ -52,7 +53,7 @@ class Sources:
         same = [key in values and values[key] == value for values in self.values]
         source = self.chain[[*same, False].index(False) - 1]
         origin = source.origin
-        name = source.name if origin.file is None else Path(origin.file).name
+        name = source.name if origin.file is None else printable(Path(origin.file).name)
         left = origin.base is None and origin.file is None and value == default
         remark = f"({origin.remarks[key]})" if key in origin.remarks else None
         return " ".join(filter(None, [f"[{'default' if left else name}]", meaning, remark]))

@@ -19,8 +19,10 @@ from trovid.recipes.schema import (
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    TemporalRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    TemporalRecipe,
 )
 from trovid.recipes.variants import Variant, variants
 

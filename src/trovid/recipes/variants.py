@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from trovid.recipes.schema import DeformableRecipe, NonLocalRecipe, SupportRecipe, TemporalRecipe
+from trovid.recipes.support_schema import (
+    DeformableRecipe,
+    NonLocalRecipe,
+    SupportRecipe,
+    TemporalRecipe,
+)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ from trovid.recipes.schema import (
     Recipe,
     RoIRecipe,
     RPNRecipe,
-    TemporalRecipe,
     TrainingRecipe,
+)
+from trovid.recipes.support_schema import (
+    TemporalRecipe,
 )
 
 CLASSES = {

@@ -45,7 +45,8 @@ class DatasetShards:
 
     def __post_init__(self) -> None:
         head = results_head(self.predictor, self.predictor.options(self.options))
-        asked = json.dumps([head["weights"], head["options"], self.every], sort_keys=True)
+        recipe = repr(self.predictor.recipe)
+        asked = json.dumps([head["weights"], head["options"], recipe, self.every], sort_keys=True)
         self._head = {**head, "every": self.every}
         self._run = sha256(asked.encode()).hexdigest()[:16]
         self._chosen = [

@@ -24,6 +24,7 @@ ENDINGS = {
     "parquet": ".parquet",
     "youtube-vis": ".youtube-vis.json",
     "masks": "-masks",
+    "mot": ".txt",
     "json": ".json",
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from trovid.errors import TrovidError, shortened
+from trovid.runs.coco_results import is_coco_results, read_coco_results
 from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
 from trovid.structures import Detections, Masks, VideoDetections
 
@@ -36,13 +37,14 @@ def read_document(path: str | Path) -> dict[str, Any]:
 
 
 def read_predictions(
-    path: str | Path,
+    path: str | Path, *, labels: Path | None = None
 ) -> tuple[dict[str, Any], Mapping[str, Sequence[Detections] | VideoDetections]]:
     """Reads what `trovid detect` and `trovid merge` write.
 
     Args:
         path: A JSON file, a Parquet file, or a folder of Parquet files, which are read when a video
             is asked for.
+        labels: COCO-VID labels, by whose ids a list of COCO results is read.
 
     Returns:
         The head, and for each video's name its frames.
@@ -55,6 +57,8 @@ def read_predictions(
     if is_parquet(path):
         found = ParquetPredictions(path)
         return found.head, found
+    if labels is not None and is_coco_results(path):
+        return {"model": path.stem}, read_coco_results(path, labels)
     return parse_predictions(read_document(path), path)
 
 

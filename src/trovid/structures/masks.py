@@ -143,6 +143,30 @@ class Masks:
         pixels = torch.from_numpy(mask.decode(chosen._codes()).transpose(2, 1, 0))
         return pixels.transpose(1, 2).bool()
 
+    def window(self, index: int) -> tuple[tuple[int, int], NDArray[np.bool_]]:
+        """The part of the frame that a mask fills, of which alone pixels are made.
+
+        Args:
+            index: Which mask.
+
+        Returns:
+            Column and row of its upper left pixel, and the mask within, bool [h, w]; [0, 0] where
+            it is empty.
+        """
+        height, lengths = self.size[0], run_lengths.runs(self.counts[index])
+        ends = np.cumsum(lengths)
+        if not lengths[1::2].sum():
+            return (0, 0), np.zeros((0, 0), dtype=np.bool_)
+        ends = ends[: 2 * (len(ends) // 2)]  # of background, then of foreground
+        left, right = int(ends[0]) // height, int(ends[-1] - 1) // height + 1
+        steps = np.zeros((right - left) * height + 1, dtype=np.int8)
+        np.add.at(steps, ends[::2] - left * height, 1)
+        np.add.at(steps, ends[1::2] - left * height, -1)
+        strip = np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(-1, height).T
+        rows = np.flatnonzero(strip.any(1))
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        return (left, top), strip[top:bottom]
+
     def __len__(self) -> int:
         return len(self.counts)
 

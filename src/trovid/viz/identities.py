@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 
 import numpy as np
-from PIL import Image, ImageFilter
+from numpy.typing import NDArray
 
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
@@ -63,9 +63,10 @@ class IdentityOverlay:
         if detections.masks is None:
             for row in reversed(order):
                 canvas.outline(boxes[row], identity_colour(ids[row]))
+        names = detections.names
         for row in reversed(order):
             place = self._place(ids[row], boxes[row])
-            canvas.tag(place, f"{detections[row].names[0]} {ids[row]}", identity_colour(ids[row]))
+            canvas.tag(place, f"{names[row]} {ids[row]}", identity_colour(ids[row]))
         self._forget()
         return np.asarray(canvas.picture)
 
@@ -98,17 +99,24 @@ def _painted(
     if masks is None or not len(masks):
         return image
     image = image.copy()
-    width = max(3, 2 * round(min(image.shape[:2]) / 240) + 1)
-    for row, (left, top, right, bottom) in zip(
-        reversed(order), masks[list(reversed(order))].boxes.int().tolist(), strict=True
-    ):
-        if right <= left or bottom <= top:
+    width = max(1, round(min(image.shape[:2]) / 300))
+    for row in reversed(order):
+        (left, top), mask = masks.window(row)
+        height, columns = mask.shape
+        if not mask.size:
             continue
-        mask = masks.dense(row)[0, top:bottom, left:right].numpy()
-        part, colour = image[top:bottom, left:right], np.array(identity_colour(ids[row]))
-        veiled = part[mask] * (1 - OPACITY) + colour * OPACITY
-        part[mask] = veiled.astype(np.uint8)
-        within = Image.fromarray(np.pad(mask, width).astype(np.uint8) * 255)
-        inner = np.asarray(within.filter(ImageFilter.MinFilter(width)))[width:-width, width:-width]
-        part[mask & (inner == 0)] = colour
+        part = image[top : top + height, left : left + columns]
+        colour = np.array(identity_colour(ids[row]))
+        part[mask] = (part[mask] * (1 - OPACITY) + colour * OPACITY).astype(np.uint8)
+        part[mask & ~_within(mask, width)] = colour
     return image
+
+
+def _within(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """What lies further from the edge of a mask than so many pixels, along rows and columns."""
+    wide = np.pad(mask, width)
+    height, columns = mask.shape
+    inner = np.ones_like(mask)
+    for down, right in ((0, width), (2 * width, width), (width, 0), (width, 2 * width)):
+        inner &= wide[down : down + height, right : right + columns]
+    return inner

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-HEAD = "box_head."
+HEAD, MASKS = "box_head.", "mask_head.mask_logits."
 
 
 def transfer_classes(
@@ -15,7 +15,7 @@ def transfer_classes(
     classes: Sequence[str],
     own_classes: Sequence[str],
 ) -> dict[str, Tensor]:
-    """The tensors with the last layers of the box head as another list of classes needs them.
+    """The tensors with the last layers of box and mask head as another list of classes needs them.
 
     A class that both know by the same name keeps its rows, the background its own; all other rows
     are those of `own`, the new detector's. Where one has a box for each class and the other one
@@ -47,6 +47,10 @@ def transfer_classes(
                 if background:
                     pairs.append((len(own_classes), len(classes)))
                 result[key] = _with_rows(tensors[key], own[key], pairs, 1 if background else 4)
+    for key in (f"{MASKS}weight", f"{MASKS}bias"):
+        each = key in tensors and len(tensors[key]) == len(classes) > 1
+        if each and key in own and len(own[key]) == len(own_classes):
+            result[key] = _with_rows(tensors[key], own[key], shared, 1)
     return result
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.writing import coco_vid, cvat, label_studio, own, yolo
+from trovid.datasets.writing import coco_vid, cvat, label_studio, mot, own, yolo, youtube_vis
 from trovid.errors import TrovidError, nearest
 
 KINDS: Mapping[str, str] = {
@@ -44,6 +44,8 @@ FORMS = {
         Form("coco-vid", frozenset(KINDS), coco_vid.write),
         Form("yolo", frozenset(("sparse",)), yolo.write),
         Form("cvat", frozenset(("ids",)), cvat.write),
+        Form("youtube-vis", frozenset(("masks", "crowd", "ids", "sparse")), youtube_vis.write),
+        Form("mot", frozenset(("ids", "ignore")), mot.write),
         Form("label-studio", frozenset(("ids",)), label_studio.write),
     )
 }

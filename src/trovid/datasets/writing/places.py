@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -25,14 +26,31 @@ def plain(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).strip(".") or "video"
 
 
-def write_frames(folder: Path, dataset: Dataset, name: str) -> dict[int, Path]:
-    """Writes the labelled frames of a video as PNG; those that are there stay.
+def write_frames(
+    folder: Path,
+    dataset: Dataset,
+    name: str,
+    *,
+    called: str | None = None,
+    frames: Sequence[int] | None = None,
+    first: int = 0,
+) -> dict[int, Path]:
+    """Writes frames of a video as PNG; those that are there stay.
+
+    Args:
+        folder: Where to.
+        dataset: The data set.
+        name: Of the video.
+        called: The names of the files, with {} for the number; None: the video's and the number.
+        frames: Which frames; None for the labelled ones.
+        first: The number of frame 0.
 
     Returns:
         The file of each frame.
     """
-    wanted = dataset.labelled_frames(name).tolist()
-    files = {frame: folder / f"{plain(name)}_{frame:06}.png" for frame in wanted}
+    wanted = dataset.labelled_frames(name).tolist() if frames is None else list(frames)
+    called = f"{plain(name)}_{{:06}}.png" if called is None else called
+    files = {frame: folder / called.format(frame + first) for frame in wanted}
     missing = [frame for frame in wanted if not files[frame].exists()]
     if missing:
         for frame in dataset.open(name).walk(missing):

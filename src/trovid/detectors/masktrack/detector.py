@@ -13,6 +13,7 @@ from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.detectors.masktrack.instances import Instances
+from trovid.errors import OptionError
 from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.mask_head import MaskHead, maps_of, mask_loss, mask_targets
@@ -209,7 +210,7 @@ class MaskTrackRCNN(Detector):
         """Of pairs of frames; the reference frame's objects are pooled from its labelled boxes."""
         assert self.track_head is not None
         if not batch.references:
-            raise ValueError(
+            raise OptionError(
                 "`batch.references` must name a frame for each target frame, which the track head "
                 "needs, but is empty: set training.reference_window"
             )

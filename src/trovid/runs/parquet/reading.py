@@ -55,7 +55,7 @@ class VideoRecord:
         groups = list(range(*self.row_groups))
         fields = pa.schema([schema().field(name) for name in columns or schema().names])
         try:
-            with pa.parquet.ParquetFile(self.file) as file:
+            with pa.parquet.ParquetFile(self.file, page_checksum_verification=True) as file:
                 if not groups:
                     return fields.empty_table()
                 return file.read_row_groups(groups, columns=fields.names).cast(fields)

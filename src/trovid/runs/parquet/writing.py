@@ -44,7 +44,9 @@ class ParquetWriter:
         parquet = arrow().parquet
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = parquet.ParquetWriter(self._partial, schema(), compression="zstd")
+            self._file = parquet.ParquetWriter(
+                self._partial, schema(), compression="zstd", write_page_checksum=True
+            )
         except OSError as error:
             remove(self._partial)
             raise unwritable(path, error) from error

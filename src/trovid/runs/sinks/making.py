@@ -14,6 +14,7 @@ from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
 from trovid.runs.sinks.json import JsonSink
 from trovid.runs.sinks.mask_pictures import MaskPicturesSink
+from trovid.runs.sinks.mot import MotSink
 from trovid.runs.sinks.parquet import ParquetSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
@@ -135,6 +136,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "parquet": _parquet,
     "youtube-vis": lambda path, subject: YouTubeVisSink(path),
     "masks": lambda path, subject: MaskPicturesSink(path),
+    "mot": lambda path, subject: MotSink(path),
     "json": _json,
 }
 """What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""

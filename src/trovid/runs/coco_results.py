@@ -1,0 +1,129 @@
+"""COCO results (one list of image_id, category_id, bbox, score), as other programs write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trovid.errors import TrovidError
+from trovid.structures import VideoDetections
+
+Frames = dict[int, tuple[str, int]]
+
+
+def is_coco_results(path: Path) -> bool:
+    """Whether a file holds a list, as COCO results do; trovid's own predictions are an object."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(1000).lstrip().startswith("[")
+    except (OSError, ValueError):
+        return False
+
+
+def read_coco_results(path: Path, labels: Path) -> dict[str, VideoDetections]:
+    """By each video's name what a list of COCO results says; all labelled frames count.
+
+    Args:
+        path: The list.
+        labels: The COCO-VID labels whose image and category ids it uses, or their folder.
+
+    Raises:
+        TrovidError: If a file cannot be read, an entry is no result, or an id is unknown.
+    """
+    labels = labels / "val.json" if labels.is_dir() else labels
+    frames, class_names, numbers = _ids(labels)
+    rows = _json(path)
+    if not isinstance(rows, list):
+        raise TrovidError(f"{path}: must hold a list of COCO results")
+    columns = [_row(row, path, index, frames, numbers) for index, row in enumerate(rows)]
+    images = np.array([column[0] for column in columns], dtype=np.int64)
+    order = np.argsort(images, kind="stable")
+    images = images[order]
+    values = np.array([column[1:] for column in columns], dtype=np.float64).reshape(-1, 6)[order]
+    boxes = values[:, 2:]
+    boxes[:, 2:] += boxes[:, :2]
+    of_video: dict[str, list[tuple[int, int]]] = {}
+    for image, (name, frame) in frames.items():
+        of_video.setdefault(name, []).append((frame, image))
+    return {
+        name: _video(sorted(own), images, boxes, values, class_names)
+        for name, own in of_video.items()
+    }
+
+
+def _video(
+    own: Sequence[tuple[int, int]],
+    images: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    values: NDArray[np.float64],
+    class_names: tuple[str, ...],
+) -> VideoDetections:
+    starts, ends = (
+        np.searchsorted(images, [image for _, image in own], side=side)
+        for side in ("left", "right")
+    )
+    pairs = zip(starts, ends, strict=True)
+    rows = np.concatenate([np.arange(start, end) for start, end in pairs]).astype(np.int64)
+    return VideoDetections(
+        np.array([frame for frame, _ in own], dtype=np.int32),
+        (ends - starts).astype(np.int32),
+        boxes[rows],
+        values[rows, 1],
+        values[rows, 0].astype(np.int32),
+        class_names,
+    )
+
+
+def _row(
+    row: Any, path: Path, index: int, frames: Frames, numbers: Mapping[int, int]
+) -> tuple[float, ...]:
+    try:
+        image, category = int(row["image_id"]), int(row["category_id"])
+        x, y, width, height = (float(side) for side in row["bbox"])
+        score = float(row["score"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TrovidError(
+            f"{path}: entry {index} must have image_id, category_id, bbox (x, y, width, height) "
+            "and score"
+        ) from error
+    if image not in frames:
+        raise TrovidError(f"{path}: entry {index}: the labels have no image {image}")
+    if category not in numbers:
+        raise TrovidError(f"{path}: entry {index}: the labels have no category {category}")
+    return image, numbers[category], score, x, y, width, height
+
+
+def _ids(labels: Path) -> tuple[Frames, tuple[str, ...], dict[int, int]]:
+    """The frame of each image id, the classes, and the class of each category id."""
+    document = _json(labels)
+    try:
+        categories = sorted(document["categories"], key=lambda record: int(record["id"]))
+        videos = {int(record["id"]): str(record["name"]) for record in document["videos"]}
+        frames = {
+            int(record["id"]): (
+                videos[int(record["video_id"])],
+                int(record["frame_index"] if "frame_index" in record else record["frame_id"]),
+            )
+            for record in document["images"]
+        }
+        numbers = {int(record["id"]): number for number, record in enumerate(categories)}
+        return frames, tuple(str(record["name"]) for record in categories), numbers
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TrovidError(
+            f"{labels}: a list of COCO results needs COCO-VID labels, whose images and categories "
+            "have the ids that it uses"
+        ) from error
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrovidError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise TrovidError(f"{path} is not JSON ({str(error)[:200]})") from error
