@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,14 @@ def shared_recipe(**training: object) -> Recipe:
     return replace(recipe, model=replace(recipe.model, backbone=backbone))
 
 
-def run(folder: Path, out: Path, recipe: Recipe) -> tuple[list[dict[str, float]], dict]:
-    """The losses of each step that was done, and the weights in the end."""
-    dataset = tiny_dataset(folder)
+def run(
+    out: Path, recipe: Recipe, *, stop_after: int | None = None
+) -> tuple[list[dict[str, float]], dict]:
+    """The losses of each step that was done, and the weights in the end.
+
+    Everything lies in a folder of its own; a checkpoint that is there is gone on from.
+    """
+    dataset = tiny_dataset(out)
     clips = TrainingClips(dataset, TRANSFORM, cache=out / "frames")
     losses: list[dict[str, float]] = []
     with started_processes(torch.device("cpu")) as processes:
@@ -38,6 +44,7 @@ def run(folder: Path, out: Path, recipe: Recipe) -> tuple[list[dict[str, float]]
             save_every=10,
             report=lambda progress: losses.append(progress.losses),
             processes=processes,
+            stopping=lambda: nullcontext(lambda: len(losses) == stop_after),
         )
     return losses, trained.detector.state_dict()
 
@@ -45,7 +52,7 @@ def run(folder: Path, out: Path, recipe: Recipe) -> tuple[list[dict[str, float]]
 def main(folder: Path, rank: str) -> None:
     torch.set_num_threads(1)
     out = folder / f"rank{rank}"
-    result = run(out, folder, shared_recipe())
+    result = run(out, shared_recipe())
     torch.save(result, folder / f"result{rank}.pt")
 
 

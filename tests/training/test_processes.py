@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from tests.training.shared_training import run, shared_recipe
 from tests.training.tiny import TRANSFORM, tiny_recipe
 from trovid.errors import TrovidError
+from trovid.training.loop import Stopped
 from trovid.training.processes import Processes
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +55,7 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
     (losses, state), (others, other_state) = together(tmp_path)
     assert losses == others
     assert all(torch.equal(value, other_state[name]) for name, value in state.items())
-    alone, own_state = run(tmp_path / "alone", tmp_path / "alone", shared_recipe())
+    alone, own_state = run(tmp_path / "alone", shared_recipe())
     assert len(alone) == len(losses) == 20
     for one, shared in zip(alone, losses, strict=True):
         assert shared == pytest.approx(one, abs=1e-5)
@@ -61,9 +63,25 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
         torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+@pytest.mark.slow
+def test_two_processes_go_on_where_one_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    whole, _ = run(tmp_path / "whole", shared_recipe())
+    with pytest.raises(Stopped, match="stopped after step 7 of 20"):
+        run(tmp_path / "rank0", shared_recipe(), stop_after=7)
+    (tmp_path / "rank1").mkdir()
+    shutil.copy(tmp_path / "rank0" / "checkpoint", tmp_path / "rank1" / "checkpoint")
+    (losses, state), (_, other) = together(tmp_path)
+    assert len(losses) == 13
+    for one, shared in zip(whole[7:], losses, strict=True):
+        assert shared == pytest.approx(one, abs=1e-5)
+    assert all(torch.equal(value, other[name]) for name, value in state.items())
+
+
 def test_a_step_in_parts_is_the_step(tmp_path):
-    whole, _ = run(tmp_path, tmp_path / "whole", shared_recipe(steps=3, batch=4))
-    parts, _ = run(tmp_path, tmp_path / "parts", shared_recipe(steps=3, batch=4, accumulate=2))
+    whole, _ = run(tmp_path / "whole", shared_recipe(steps=3, batch=4))
+    parts, _ = run(tmp_path / "parts", shared_recipe(steps=3, batch=4, accumulate=2))
     for one, other in zip(whole, parts, strict=True):
         assert other == pytest.approx(one, abs=2e-4)
 

@@ -10,7 +10,8 @@ from PIL import Image
 
 from trovid.files import replacing
 from trovid.structures import GroundTruth
-from trovid.training.clips import DrawnClips, TrainingClips
+from trovid.training.clips import TrainingClips
+from trovid.training.drawn import DrawnClips
 from trovid.viz.drawing import draw_labels, grid
 
 COLUMNS = 4

@@ -20,7 +20,8 @@ import torch
 from trovid.allocator import keep_freed_memory
 from trovid.errors import TrovidError
 from trovid.recipes import TrainingRecipe
-from trovid.training.clips import DrawnClips, TrainingClips
+from trovid.training.clips import TrainingClips
+from trovid.training.drawn import DrawnClips
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
