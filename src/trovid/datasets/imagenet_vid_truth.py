@@ -48,13 +48,7 @@ def read_imagenet_vid_truth(folder: Path) -> Dataset:
 
 
 def _read(folder: Path) -> Dataset:
-    truth = _matlab(folder / TRUTH)
-    labels_of, boxes_of = truth["gt_obj_labels"][0], truth["gt_obj_bboxes"][0]
-    counts = np.array([labels.size for labels in labels_of])
-    boxes = np.concatenate([own.reshape(4, -1).T for own in boxes_of if own.size])
-    labels = np.concatenate([own.ravel() for own in labels_of if own.size]).astype(np.int64)
-    if len(boxes) != len(labels):
-        raise TrovidError(f"{folder / TRUTH}: has {len(labels)} labels, but {len(boxes)} boxes")
+    counts, boxes, labels = _objects(folder / TRUTH)
     entries = _videos(folder, len(counts))
     starts = np.cumsum([0, *(entry.video.num_frames for entry in entries)])
     images = np.repeat(np.arange(len(counts)), counts)
@@ -72,6 +66,18 @@ def _read(folder: Path) -> Dataset:
     )
     info = {"name": "ImageNet VID", "split": "val", "from": "official ground truth"}
     return Dataset(list(CLASSES.values()), entries, objects, info=info)
+
+
+def _objects(path: Path) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
+    """How many objects each frame has, and the box and the devkit's label of each."""
+    truth = _matlab(path, "gt_obj_labels", "gt_obj_bboxes")
+    labels_of, boxes_of = truth["gt_obj_labels"][0], truth["gt_obj_bboxes"][0]
+    counts = np.array([labels.size for labels in labels_of])
+    boxes = np.concatenate([own.reshape(4, -1).T for own in boxes_of if own.size])
+    labels = np.concatenate([own.ravel() for own in labels_of if own.size]).astype(np.int64)
+    if len(boxes) != len(labels):
+        raise TrovidError(f"{path}: has {len(labels)} labels, but {len(boxes)} boxes")
+    return counts, boxes, labels
 
 
 def _videos(folder: Path, num_frames: int) -> list[VideoEntry]:
@@ -120,12 +126,12 @@ def _motion(folder: Path, counts: NDArray[np.int64]) -> dict[str, NDArray[np.flo
     return {"motion_iou": np.concatenate(motion).astype(np.float64)}
 
 
-def _matlab(path: Path) -> dict[str, Any]:
+def _matlab(path: Path, *names: str) -> dict[str, Any]:
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
-        return loadmat(path)
+        return loadmat(path, variable_names=names or None)
     except OSError as error:
         raise TrovidError(
             f"{path}: cannot be read ({error.strerror}); it belongs to ImageNet's devkit"

@@ -121,6 +121,7 @@ class ParquetPredictions(Mapping[str, VideoDetections]):
                 self.records[name] = record
 
     def __getitem__(self, name: str) -> VideoDetections:
+        arrow().default_memory_pool().release_unused()
         return self.records[name].columns()
 
     def __iter__(self) -> Iterator[str]:
