@@ -153,7 +153,7 @@ def test_class_logits_and_deltas(case, k):
         roi_features = case[f"f{k}_roi_feats"]
     else:
         roi_features = case.detector.pool(case.features(k), proposals, [SIZE], [bank])
-    logits, deltas = case.detector.box_head(roi_features, [300], [bank.embedding])
+    _, logits, deltas = case.detector.box_head(roi_features, [300], [bank.embedding])
     for found, wanted in ((logits, f"f{k}_cls_score"), (deltas, f"f{k}_bbox_pred")):
         error = (found - case[wanted]).abs().amax(1)
         assert (error > 1e-3).float().mean() <= NEAR_TIES

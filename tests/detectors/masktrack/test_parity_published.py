@@ -136,8 +136,7 @@ def test_proposals(case, k):
 @FRAMES
 def test_class_logits_and_boxes(case, k):
     proposals = [case[f"f{k}_proposals"][:, :4].contiguous()]
-    x = case.detector._heads(case.levels(k), proposals, [SIZE], None)
-    logits, deltas = case.detector.box_head.logits(x), case.detector.box_head.deltas(x)
+    _, logits, deltas = case.detector._heads(case.levels(k), proposals, [SIZE], None)
     near(logits, case[f"f{k}_cls_score"], "logits")
     near(deltas, case[f"f{k}_bbox_pred"], "logits")
     boxes = case.detector.box_coder.decode(case[f"f{k}_bbox_pred"], proposals[0])
