@@ -35,7 +35,8 @@ def recipe_file(folder: Path, **training) -> Path:
 def test_it_trains_and_says_so(capsys, data, tmp_path):
     words = ["train", recipe_file(tmp_path, steps=2), "--data", data, "--out", tmp_path / "runs"]
     status, out, complaints = trovid_command(capsys, *words, "--validate", "1", "--device", "auto")
-    assert (status, complaints) == (0, [])
+    assert status == 0
+    assert [line for line in complaints if "a step needs about" not in line] == []
     file = tmp_path / "runs" / "tiny-seed0.safetensors"
     assert out.startswith(f"{file}: ")
     assert "AP50 on 1 validation clips: " in out

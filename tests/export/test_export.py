@@ -204,7 +204,7 @@ def test_a_feature_pyramid_is_exported_for_single_frames(format, tmp_path):
     assert_equal(runner_of(file)(picture.image), wanted, PIXELS)
     runner.detector.temporal_trained = True
     with pytest.raises(TrovidError, match="only models that search one level"):
-        export(runner, tmp_path, format=format, frame_size=(160, 160))
+        export(runner, tmp_path, format=format, frame_size=(160, 160), overwrite=True)
 
 
 def expected_alone(runner, picture):

@@ -85,6 +85,8 @@ def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Probl
         weight=None if weight is None else weight.detach().float(),
         bias=None if bias is None else bias.detach().float(),
         inverse_norms=packed.inverse_norms,
+        basis=None,
+        prefixes=None,
         rois=rois,
         lengths=packed.lengths,
         output_size=problem.grid,

@@ -6,7 +6,8 @@ from tests.ops.compare import assert_close
 from trovid.ops import pack_support
 from trovid.ops.temporal_roi_align.direct import choice
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
-from trovid.ops.temporal_roi_align.direct.choice import row_products, select
+from trovid.ops.temporal_roi_align.direct.choice import select
+from trovid.ops.temporal_roi_align.direct.products import row_products
 
 BOXES = torch.tensor(
     [

@@ -27,9 +27,12 @@ def test_public_names():
     assert trovid.ops.__all__ == [
         "PackedSupport",
         "backends",
+        "deform_roi_align",
         "most_similar_roi_align",
+        "non_local",
         "pack_support",
         "roi_align",
+        "similarity_aggregation",
         "temporal_attention",
         "temporal_roi_align",
     ]

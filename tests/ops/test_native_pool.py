@@ -11,9 +11,11 @@ from ctypes import c_int64, c_void_p
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.ops.compare import Problem
 from tests.ops.test_native import ROOT, build_script
+from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.cpp import library
 
@@ -213,7 +215,7 @@ STALE = {
 
 
 @pytest.mark.parametrize("kind", STALE)
-def test_a_build_of_other_sources_says_so(kind, tmp_path, monkeypatch):
+def test_a_build_of_other_sources_says_so(kind, tmp_path, monkeypatch, caplog):
     compiler = build_script().compiler()
     if compiler is None:
         pytest.skip("no C++ compiler")
@@ -223,9 +225,12 @@ def test_a_build_of_other_sources_says_so(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(library, "FOLDER", tmp_path)
     library.load.cache_clear()
     try:
-        with pytest.warns(UserWarning, match="without its native library: .* from other sources"):
-            reason = native.unavailable()
+        reason = native.unavailable()
         assert reason is not None
+        assert resolve_backend("auto", torch.empty(0)) == "direct"
+        (said,) = caplog.messages
+        assert "without its native library" in said
+        assert reason in said
         assert "\n" not in reason
         assert "install trovid again (in a checkout: python hatch_build.py)" in reason
         with pytest.raises(RuntimeError, match="'native' is not available: libtrovid"):

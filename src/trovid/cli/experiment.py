@@ -82,7 +82,7 @@ def experiment(
         trovid experiment table1 --out runs --workers 2
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
-        trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet --device cuda
+        trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
     Args:
         name: Which experiment.

@@ -100,11 +100,11 @@ def _protocol_tables(report: Report) -> list[Table]:
 
 def _interval_tables(report: Report) -> list[Table]:
     rows = [
-        (protocol, group, *(per_cent(x) for x in (own.value, own.low, own.high)))
+        (f"{protocol}, {group}", *(per_cent(x) for x in (own.value, own.low, own.high)))
         for protocol, groups in report.intervals.items()
         for group, own in groups.items()
     ]
-    head = ("AP50 of protocol", "objects of", "value", "from", "to")
+    head = ("AP50", "value", "from", "to")
     return [Table("95 % intervals over the videos, in per cent", head, rows)] if rows else []
 
 
@@ -118,9 +118,8 @@ def _stability_tables(report: Report) -> list[Table]:
     gap = own.worst_gap
     where = "-"
     if gap is not None:
-        where = (
-            f"{gap.frames} frames: {gap.video}, object {gap.instance_id}, from {gap.first_frame}"
-        )
+        length = f"{gap.frames} frame{'s' * (gap.frames != 1)}"
+        where = f"{length} from {gap.first_frame}: {gap.video}, object {gap.instance_id}"
     rows = [
         ("objects found, per cent", per_cent(own.recall)),
         ("lost objects that appear, per 100 steps", f"{own.appears:.2f}"),

@@ -104,8 +104,8 @@ class BoxHead(nn.Module):
         roi_features: Tensor,
         counts: Sequence[int],
         support: Sequence[SupportEmbedding | None] | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Class logits and box deltas of every RoI.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the last FC layer makes of every RoI, its class logits and its box deltas.
 
         Args:
             roi_features: Tensor[R, C, h, w], image after image.
@@ -113,19 +113,9 @@ class BoxHead(nn.Module):
             support: For each image the embedding of its support proposals, or None.
 
         Returns:
-            Logits Tensor[R, num_classes + 1], background last, and deltas Tensor[R, 4] or
-            Tensor[R, 4 * num_classes], both float32.
+            Tensor[R, D]; logits Tensor[R, num_classes + 1], background last, and deltas
+            Tensor[R, 4] or Tensor[R, 4 * num_classes], both float32.
         """
-        x = self.features(roi_features, counts, support)
-        return self.logits(x), self.deltas(x)
-
-    def features(
-        self,
-        roi_features: Tensor,
-        counts: Sequence[int],
-        support: Sequence[SupportEmbedding | None] | None = None,
-    ) -> Tensor:
-        """What the last FC layer makes of every RoI, Tensor[R, D]; arguments as `forward`'s."""
         x = self.convolutions(roi_features)
         for index, layer in enumerate(self.layers):
             x = layer(x)
@@ -139,7 +129,7 @@ class BoxHead(nn.Module):
                     ]
                 )
             x = F.relu(x)
-        return x
+        return x, self.logits(x), self.deltas(x)
 
     def deltas(self, x: Tensor) -> Tensor:
         """Tensor[R, D] of the last layer to deltas Tensor[R, 4] or Tensor[R, 4 * K], float32."""

@@ -105,6 +105,6 @@ def test_written_and_read_back(tmp_path):
 
 
 def test_an_unknown_setting(tmp_path):
-    with pytest.raises(ValueError, match="`setting` must be one of classes, twins, but got 'x'"):
+    with pytest.raises(ValueError, match="`setting` must be one of classes, twins, unseen, but"):
         write_split(tmp_path / "out", setting="x")
     assert not (tmp_path / "out").exists()

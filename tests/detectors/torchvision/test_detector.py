@@ -270,7 +270,7 @@ def test_another_layout_is_refused(coco, tmp_path):
     with pytest.raises(TrovidError, match="not of the published layout"):
         convert_torchvision(coco[2], recipe)
     torch.save({"state_dict": {}}, tmp_path / "other.pth")
-    with pytest.raises(TrovidError, match=r"unexpected: .*state_dict"):
+    with pytest.raises(TrovidError, match="not the published layout"):
         convert_torchvision(tmp_path / "other.pth", recipe)
 
 

@@ -222,9 +222,9 @@ class Detector(VideoDetector):
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
             support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
-        x = self._heads(features, proposals, image_sizes, support)
-        boxes = self.box_coder.decode(self.box_head.deltas(x), torch.cat(proposals))
-        scores = self.box_head.logits(x).softmax(-1)[:, :-1]
+        x, logits, deltas = self._heads(features, proposals, image_sizes, support)
+        boxes = self.box_coder.decode(deltas, torch.cat(proposals))
+        scores = logits.softmax(-1)[:, :-1]
         if options.classes is not None:
             wanted = [float(name in options.classes) for name in self.class_names]
             scores = scores * scores.new_tensor(wanted)
@@ -258,8 +258,7 @@ class Detector(VideoDetector):
             features = self.aggregated(features, support)
         proposals, losses = self.rpn(images, features, own, batch.targets)
         sampled = self.sampler(proposals, batch.targets)
-        x = self._heads(features, sampled.proposals, own, support)
-        logits, deltas = self.box_head.logits(x), self.box_head.deltas(x)
+        _, logits, deltas = self._heads(features, sampled.proposals, own, support)
         own_losses = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
         return {
             **losses,
@@ -304,12 +303,12 @@ class Detector(VideoDetector):
         proposals: list[Tensor],
         image_sizes: Sizes,
         support: Sequence[Support] | None,
-    ) -> Tensor:
-        """Of the proposals of all images what the box head's last layer says, Tensor[R, D]."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the proposals of all images what the box head says (`BoxHead.forward`)."""
         roi_features = self.pool(features, proposals, image_sizes, support)
         embeddings = None if support is None else [own.embedding or None for own in support]
         counts = [boxes.shape[0] for boxes in proposals]
-        return self.box_head.features(roi_features, counts, embeddings)
+        return self.box_head(roi_features, counts, embeddings)
 
     def aggregated(
         self, features: dict[str, Tensor], support: Sequence[Support] | None

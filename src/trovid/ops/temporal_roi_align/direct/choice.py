@@ -13,13 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trovid.ops.temporal_roi_align.direct.cell_reads import CellReads
+from trovid.ops.temporal_roi_align.direct.prefixes import Prefixes, prefixes_for
+from trovid.ops.temporal_roi_align.direct.products import (
+    block_bytes,
+    chosen_products,
+    row_products,
+)
 from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 from trovid.ops.temporal_roi_align.packed import inverse_norms
-
-
-def block_bytes(device: torch.device) -> int:
-    """Size of a block of temporaries: what a CPU's cache holds; more on other devices."""
-    return 2**22 if device.type == "cpu" else 128 * 2**20
 
 
 def select(
@@ -55,9 +56,15 @@ def select(
         for video, count in enumerate(counts):
             own = slice(start, start + count)
             read = reads[video] if reads and _all_finite(positions[own]) else None
+            units = positions[own] * norms[own].unsqueeze(1)
+            prefixes = None
             for frame in range(first_frame, first_frame + frames):
                 one = rows[frame].to(positions.dtype), row_norms[frame], top_k
-                if read is None or not _all_finite(one[0]):
+                if frame == first_frame:
+                    prefixes = prefixes_for(units, one[0] * one[1].unsqueeze(1), top_k)
+                if prefixes and _all_finite(one[0]):
+                    found = _by_prefixes(units, prefixes, *one)
+                elif read is None or not _all_finite(one[0]):
                     found = _by_positions(positions[own], norms[own], *one)
                 else:
                     found = _by_cells(read, norms[own], *one)
@@ -69,6 +76,22 @@ def select(
 
 def _all_finite(values: Tensor) -> bool:
     return bool(values.sum().isfinite())
+
+
+def _by_prefixes(
+    units: Tensor, prefixes: Prefixes, rows: Tensor, row_norms: Tensor, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """Every position by its most promising rows, and where these do not prove it by all."""
+    unit_rows = rows * row_norms.unsqueeze(1)
+    parts = []
+    step = max(64, 4 * block_bytes(rows.device) // (len(rows) * rows.element_size()))
+    for some in units.split(step):
+        scores, indices, proven = prefixes.search(some, unit_rows, top_k)
+        left = (~proven).nonzero().squeeze(1)
+        if len(left):
+            scores[left], indices[left] = top_k_of_rows(row_products(some[left], unit_rows), top_k)
+        parts.append((scores, indices))
+    return _joined(parts, 0)
 
 
 def _by_positions(
@@ -130,19 +153,6 @@ def _joined(parts: Sequence[tuple[Tensor, Tensor]], dim: int) -> tuple[Tensor, T
     return torch.cat(scores, dim), torch.cat(indices, dim)
 
 
-def row_products(left: Tensor, right: Tensor) -> Tensor:
-    """Inner products of rows, `left @ right.t()`.
-
-    In float32 on a CPU as a 1x1 convolution, which oneDNN computes up to twice as fast as the
-    matrix product of a library that favours another maker's processors.
-    """
-    if left.device.type != "cpu" or left.dtype != torch.float32 or not len(left):
-        return left @ right.t()
-    pixels = left.t().unsqueeze(0).unsqueeze(2)
-    products = F.conv2d(pixels, right.unsqueeze(2).unsqueeze(3))
-    return products.squeeze(2).squeeze(0).t().contiguous()
-
-
 def most_similar(
     positions: Tensor, rows: Tensor, scores: Tensor, indices: Tensor, row_norms: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -194,7 +204,7 @@ def most_similar_gradient(
     grad_cosines = torch.zeros_like(scores) if grad_scores is None else grad_scores
     if grad_features is not None:
         grad_features = grad_features.flatten(0, 1)
-        grad_weights = _products(grad_features, rows, indices.flatten(0, 1)).view_as(weights)
+        grad_weights = chosen_products(grad_features, rows, indices.flatten(0, 1)).view_as(weights)
         mean = (grad_weights * weights).sum(dim=2, keepdim=True)
         grad_cosines = grad_cosines + weights * (grad_weights - mean)
     position_norms = inverse_norms(positions).unsqueeze(1)
@@ -230,15 +240,3 @@ def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Eq. 4: the chosen rows of Tensor[S, P, C], summed over K: Tensor[T, M, C]."""
     summed = _bags(indices.flatten(0, 1), rows.flatten(0, 1), weights)
     return summed.view(*indices.shape[:2], rows.shape[2])
-
-
-def _products(vectors: Tensor, rows: Tensor, indices: Tensor) -> Tensor:
-    """Inner products of `vectors` Tensor[M, C] with K rows each, `indices` Tensor[M, K]."""
-    products = vectors.new_empty(indices.shape)
-    bytes_of_one = indices.shape[1] * vectors.shape[1] * vectors.element_size()
-    step = max(64, block_bytes(vectors.device) // max(bytes_of_one, 1))
-    for low in range(0, len(vectors), step):
-        part = slice(low, low + step)
-        gathered = F.embedding(indices[part], rows)
-        products[part] = gathered.mul_(vectors[part].unsqueeze(1)).sum(dim=2)
-    return products
