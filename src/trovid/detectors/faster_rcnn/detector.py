@@ -243,17 +243,18 @@ class Detector(VideoDetector):
         places, sizes = batch.target_positions, _sizes(batch.images, batch.image_sizes)
         own = [sizes[place] for place in places]
         images, support = batch.images[places], None
-        if self.uses_support or batch.references:
-            levels = self.backbone(batch.images.contiguous(memory_format=torch.channels_last))
-            features = {name: level[places] for name, level in levels.items()}
-        else:
-            levels = features = self.backbone(images)
+        whole = self.uses_support or bool(batch.references)
+        every = batch.images.contiguous(memory_format=torch.channels_last) if whole else images
+        levels = self.backbone(every)
         if self.uses_support:
             supports = self._supports(levels, batch.images, sizes, batch.frame_indices)
             support = [
                 supports[clip].without(target).without(reference)
                 for clip, target, reference in batch.targets_and_references()
             ]
+        # after the support frames: gradients are summed in the reverse of this order
+        features = {name: level[places] for name, level in levels.items()} if whole else levels
+        if self.uses_support:
             features = self.aggregated(features, support)
         proposals, losses = self.rpn(images, features, own, batch.targets)
         sampled = self.sampler(proposals, batch.targets)
