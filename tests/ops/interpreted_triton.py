@@ -192,7 +192,7 @@ def test_zero_features(what, form):
         assert_close(a, b, 2e-5)
 
 
-@pytest.mark.parametrize("magnitude", [1e-30, 1e30, slow(1e-13), slow(1e18)])
+@pytest.mark.parametrize("magnitude", [1e-30, 1e18, slow(1e-13)])
 def test_extreme_magnitudes(magnitude, form):
     problem = Problem(frames=(1,), rois=(2,), heads=0, **SMALL)
     tensors = problem.tensors()
