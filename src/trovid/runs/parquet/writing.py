@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,9 @@ class ParquetWriter:
         parquet = arrow().parquet
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._sink = self._partial.open("wb")
             self._file = parquet.ParquetWriter(
-                self._partial, schema(), compression="zstd", write_page_checksum=True
+                self._sink, schema(), compression="zstd", write_page_checksum=True
             )
         except OSError as error:
             remove(self._partial)
@@ -101,6 +103,7 @@ class ParquetWriter:
         try:
             self._file.add_key_value_metadata({METADATA: document})
             self._file.close()
+            self._sink.close()
         except OSError as error:
             self.discard()
             raise unwritable(self.path, error) from error
@@ -111,12 +114,11 @@ class ParquetWriter:
 
     def discard(self) -> None:
         """Removes what was written, unless it was published."""
-        try:
+        with suppress(OSError, arrow().ArrowException):
             self._file.close()
-        except OSError:
-            pass
-        finally:
-            remove(self._partial)
+        with suppress(OSError):
+            self._sink.close()
+        remove(self._partial)
 
     def _flush(self) -> None:
         if self._waiting:
