@@ -89,3 +89,10 @@ def test_parts_must_fit():
         PackedSupport.cat([])
     with pytest.raises(ValueError, match="one video"):
         pack_support(maps(2, 3, 5, 4, 6)).frames([0])
+
+
+def test_rows_of_another_precision_have_their_own_norms():
+    packed = pack_support(maps(2, 5, 4, 6)).to(torch.bfloat16)
+    norms = packed.rows.float().norm(dim=2)
+    assert torch.allclose(packed.inverse_norms, 1 / norms, rtol=1e-6)
+    assert packed.prefixes is None
