@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from trovid.benchmarks.inputs import OperatorSize
+from trovid.errors import TrovidError
 
 PAPER = OperatorSize()
 QUICK = OperatorSize(rois=6, frames=2, channels=32, height=12, width=16)
@@ -82,6 +83,28 @@ def quick_cases() -> list[Case]:
 def all_cases() -> list[Case]:
     """The whole benchmark."""
     return [*paper_cases(), *scaling_cases()]
+
+
+def chosen_cases(cases: list[Case], names: tuple[str, ...]) -> list[Case]:
+    """Those of the names given, or where there is none so, whose names begin so; all without names.
+
+    Raises:
+        TrovidError: If a name fits no case.
+    """
+    for name in names:
+        if not any(case.name.startswith(name) for case in cases):
+            known = ", ".join(case.name for case in cases)
+            raise TrovidError(f"no case {name!r}; there are {known}")
+    exact = {case.name for case in cases}
+    return [
+        case
+        for case in cases
+        if not names
+        or any(
+            case.name == name or (name not in exact and case.name.startswith(name))
+            for name in names
+        )
+    ]
 
 
 def factor_of(name: str) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -12,9 +12,6 @@ from cyclopts import Parameter
 from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
 from trovid.errors import TrovidError
-
-if TYPE_CHECKING:
-    from trovid.benchmarks.operator_cases import Case
 
 OPERATOR_FILE = "operator.json"
 TRAINING_FILE = "training.json"
@@ -97,13 +94,13 @@ def operator(
         probe,
         run_operator,
     )
-    from trovid.benchmarks.operator_cases import all_cases, quick_cases
+    from trovid.benchmarks.operator_cases import all_cases, chosen_cases, quick_cases
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device=device)
-    chosen = fitting(_choose(quick_cases() if quick else all_cases(), cases), maps)
+    chosen = fitting(chosen_cases(quick_cases() if quick else all_cases(), cases), maps)
     if against is not None:
         if maps != "random":
             raise TrovidError("--against compares on random maps: leave --maps out")
@@ -385,20 +382,3 @@ def _check(*, threads: int, rounds: int, device: str) -> None:
             raise TrovidError(f"--device {device}: torch sees no GPU here; leave it out")
     elif device != "cpu":
         raise TrovidError(f"--device must be cpu, cuda or cuda:N, but is {device}")
-
-
-def _choose(cases: list[Case], names: tuple[str, ...]) -> list[Case]:
-    for name in names:
-        if not any(case.name.startswith(name) for case in cases):
-            known = ", ".join(case.name for case in cases)
-            raise TrovidError(f"no case {name!r}; there are {known}")
-    exact = {case.name for case in cases}
-    return [
-        case
-        for case in cases
-        if not names
-        or any(
-            case.name == name or (name not in exact and case.name.startswith(name))
-            for name in names
-        )
-    ]
