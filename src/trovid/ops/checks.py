@@ -50,7 +50,8 @@ def check_range(name: str, values: Tensor, channels: int) -> None:
         return
     compute = torch.float64 if values.dtype == torch.float64 else torch.float32
     limit = math.sqrt(torch.finfo(compute).max / max(channels, 1))
-    reach = float(torch.linalg.vector_norm(values.detach(), math.inf))
+    lowest, highest = torch.aminmax(values.detach())
+    reach = max(-float(lowest), float(highest))
     if limit < reach < math.inf:  # infinities and NaN are not hidden: they propagate
         raise ValueError(
             f"`{name}` must lie within {limit:.1e}, where the squared length of {channels} "

@@ -24,7 +24,7 @@ def identity_colour(number: int) -> Colour:
 
     Example:
         >>> identity_colour(0), identity_colour(1)
-        ((255, 38, 38), (255, 38, 193))
+        ((255, 38, 38), (38, 101, 255))
     """
     tone = (0.85, 1.0) if number // 8 % 2 == 0 else (0.6, 0.85)
     red, green, blue = colorsys.hsv_to_rgb((number * (1 - GOLDEN) * -1) % 1, *tone)

@@ -11,6 +11,7 @@
 
 namespace TROVID_ISA {
 
+constexpr int64_t kWorthWhole = 192;  // rows from which whole numbers pay
 constexpr int64_t kSpare = kWholePairs ? 4 : 12;  // cells that are kept beside the K best
 constexpr int64_t kSamples = 16;  // of a frame
 constexpr int64_t kTogether = 64;  // positions of one task
@@ -137,6 +138,8 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
                            const Found& found) {
   // The samples cost what some rows cost.
   if (!kHasPairs || exact.count_rows * exact.frames < 64 * kSamples) return false;
+  // Turning a cell into whole numbers costs what its products with some hundred rows save.
+  if (kWholePairs && exact.count_rows < kWorthWhole) return false;
   const PairRows pairs(exact.rows, exact.count_rows, exact.channels, PairRows::kRounded);
   Array<float> slack(exact.positions), lost(exact.positions);
   lost_of(exact, threads, lost.data());
