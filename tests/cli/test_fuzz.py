@@ -549,7 +549,7 @@ COMMANDS: dict[str, Words] = {
     "weights": ["weights", "convert", "--out", "out/x.safetensors"],
     "verify": ["weights", "verify"],
     "export": ["export", "--out", "out"],
-    "train": ["train", *TRAIN],
+    "train": ["train", *TRAIN, "--steps", "1"],
     "completion": ["completion"],
 }
 

@@ -120,6 +120,7 @@ def test_names_beyond_the_basic_plane_survive_a_card():
     [
         ({"val_ap50": "high"}, r"a card: val_ap50 must lie in 0\.\.1, but is 'high'"),
         ({"val_ap50": 1e9}, "val_ap50 must lie in"),
+        ({"val_ap50": 10**400}, "val_ap50 must lie in"),
         ({"test_ap50": {"all": None}}, "test_ap50 must lie in"),
         ({"test_track_ap": {"AP": 31}}, "test_track_ap must lie in"),
         ({"test_ap50": [1]}, "test_ap50 must be an object"),

@@ -123,7 +123,7 @@ def without(beginning):
         ),
         (
             lambda t, h: t.update({"model/box_head.class_logits.bias": torch.zeros(7)}),
-            r"box_head.class_logits.bias must have shape \[2\], but has \[7\]",
+            r"box_head.class_logits.bias must have shape \[2\] of .*, but has \[7\]",
         ),
         (
             lambda t, h: t["model/box_head.class_logits.bias"].fill_(torch.nan),
@@ -147,6 +147,16 @@ def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(saved, chang
         load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
     assert str(path) in str(error.value)
     assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["optimizer/0/step", "model/box_head.class_logits.bias"])
+def test_numbers_of_another_type_are_refused(saved, name):
+    path, recipe, detector, optimizer = saved
+    tensors, metadata = read_tensors(path)
+    tensors[name] = tensors[name].to(torch.float8_e4m3fn)
+    save_tensors(path, tensors, metadata)
+    with pytest.raises(TrovidError, match=r"but has .*float8_e4m3fn"):
+        load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 200_000])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -177,7 +176,7 @@ def range_of(key: str) -> tuple[float, float]:
 def _check_number(value: Any, bounds: tuple[float, float], origin: str, key: str) -> None:
     lowest, highest = bounds
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or math.isnan(value) or not lowest <= value <= highest:
+    if not number or not lowest <= value <= highest:
         raise TrovidError(
             f"{origin}: {key} must lie in {lowest:g}..{highest:g}, but is {shortened(value)}"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,10 +70,22 @@ def opened(path: Path) -> Generator[Any]:
     if not path.is_file():
         raise TrovidError(f"{path}: no such file")
     try:
-        with safe_open(str(path), "pt") as file:
+        with _named_in_utf8(path) as name, safe_open(name, "pt") as file:
             yield file
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise TrovidError(
             f"{path} is not a safetensors file ({str(error)[:200]}); `trovid weights convert` "
             "makes one of a checkpoint of PyTorch"
         ) from error
+
+
+@contextmanager
+def _named_in_utf8(path: Path) -> Generator[str]:
+    """A name that the library takes: the file's own, or where that is no UTF-8 a link's."""
+    if os.fsencode(path).decode("utf-8", "replace") == str(path):
+        yield str(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="trovid-") as folder:
+        link = Path(folder) / "weights.safetensors"
+        link.symlink_to(path.absolute())
+        yield str(link)

@@ -157,12 +157,13 @@ def _check_model(path: Path, values: Mapping[str, Tensor], own: Mapping[str, Ten
     if odd:
         raise _broken(path, f"the model has other tensors: {odd[0]}")
     for key, value in values.items():
-        _check_tensor(path, key, value, own[key].shape)
+        _check_tensor(path, key, value, own[key])
 
 
-def _check_tensor(path: Path, key: str, value: Tensor, shape: torch.Size) -> None:
-    if value.shape != shape:
-        raise _broken(path, f"{key} must have shape {list(shape)}, but has {list(value.shape)}")
+def _check_tensor(path: Path, key: str, value: Tensor, like: Tensor) -> None:
+    if (value.shape, value.dtype) != (like.shape, like.dtype):
+        wanted, there = (f"{list(own.shape)} of {own.dtype}" for own in (like, value))
+        raise _broken(path, f"{key} must have shape {wanted}, but has {there}")
     if not torch.isfinite(value).all():
         raise _broken(path, f"{key} holds values that are not finite")
 
@@ -180,8 +181,8 @@ def _optimizer_state(
         index, _, name = rest.partition("/")
         if not re.fullmatch(r"\d{1,6}", index) or int(index) >= len(parameters):
             raise _broken(path, f"no parameter belongs to {key}")
-        shape = torch.Size() if name == "step" else parameters[int(index)].shape
-        _check_tensor(path, key, value, shape)
+        like = torch.zeros(()) if name == "step" else parameters[int(index)]
+        _check_tensor(path, key, value, like)
         state.setdefault(int(index), {})[name] = value
     wanted = STATE[type(optimizer)]
     if not state or any(own.keys() != wanted for own in state.values()):

@@ -144,7 +144,7 @@ class LiveStream:
     def _open(self) -> InputContainer:
         camera = WEBCAM.fullmatch(self.source)
         if camera is None:
-            return av.open(self.source, timeout=self._patience)
+            return av.open(self.source, timeout=self._patience, metadata_errors="replace")
         number = camera[1] or "0"
         if sys.platform.startswith("linux"):
             return av.open(f"/dev/video{number}", format="v4l2")

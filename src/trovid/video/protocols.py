@@ -46,7 +46,7 @@ def open_file(path: Path, *, allow_playlist: bool = False) -> InputContainer:
         OSError: FFmpegError or another one, if it cannot be opened.
     """
     if allow_playlist:
-        return av.open(ffmpeg_name(path))
+        return av.open(ffmpeg_name(path), metadata_errors="replace")
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     for beginning, what in BEGINNINGS.items():
@@ -55,7 +55,11 @@ def open_file(path: Path, *, allow_playlist: bool = False) -> InputContainer:
                 f"{path}: {what}, which names other files to be read in its place: name the video "
                 "itself, or give `allow_playlist`"
             )
-    return av.open(ffmpeg_name(path), container_options={"format_whitelist": _formats()})
+    return av.open(
+        ffmpeg_name(path),
+        container_options={"format_whitelist": _formats()},
+        metadata_errors="replace",
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from trovid.errors import printable
 from trovid.files import replacing
 from trovid.inference.explanation import Explanation
 
@@ -66,7 +67,7 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
         axis.plot(x, y, "o", color="red", markersize=9, markeredgecolor="white")
         axis.set_xlabel(f"{axis.get_xlabel()}\ncosine {score:.2f}", fontsize=12)
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(printable(title), fontsize=11)
     try:
         with replacing(path) as partial:
             figure.savefig(partial, format="png", dpi=120)
