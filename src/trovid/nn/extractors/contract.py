@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from trovid.ops import PackedSupport
+from trovid.ops import PackedSupport, roi_align
+from trovid.ops.checks import boxes_to_rois
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +37,18 @@ class Extractor(nn.Module):
 
     Attributes:
         output_size: (h, w) of the RoI grid.
+        sampling_ratio: Samples per bin and axis; <= 0: adaptive.
+        aligned: Whether boxes are shifted by half a pixel.
         searches_support: Whether it looks at the maps of support frames.
         exportable: Whether `aggregate` is all that it does with them, so that export can trace it.
     """
 
     output_size: tuple[int, int]
+    sampling_ratio: int
+    aligned: bool
     searches_support: bool = False
     exportable: bool = True
 
-    @abstractmethod
     def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the target frames alone.
 
@@ -54,6 +57,19 @@ class Extractor(nn.Module):
             boxes: B Tensor[R_i, 4] in image pixels.
             spatial_scale: Map pixels per image pixel.
         """
+        if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
+            rois = boxes_to_rois(boxes)  # in an exported graph torchvision's op, which ONNX knows
+            return torch.ops.torchvision.roi_align(
+                features,
+                rois,
+                spatial_scale,
+                *self.output_size,
+                self.sampling_ratio,
+                self.aligned,
+            )
+        return roi_align(
+            features, boxes, self.output_size, spatial_scale, self.sampling_ratio, self.aligned
+        )
 
     def aggregate(self, roi_features: Tensor, support: PackedSupport) -> Tensor:
         """RoI features Tensor[R, C, h, w] with what the support frames of their video add.

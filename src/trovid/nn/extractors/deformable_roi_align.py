@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from trovid.nn.extractors.contract import Extractor, Sight
-from trovid.nn.extractors.roi_align import aligned_features
 from trovid.nn.extractors.temporal_roi_align import attention_embedding
 from trovid.ops import PackedSupport, deform_roi_align, roi_align, temporal_attention
 from trovid.ops.checks import boxes_to_rois, check_size
@@ -112,11 +111,6 @@ class DeformableRoIAlign(Extractor):
         bins = math.prod(self.output_size)
         self.offsets = Offsets(channels * bins, bins, hidden)
         self.embedding = attention_embedding(channels, num_heads, embedding, bias, logit_scale)
-
-    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
-        """See `Extractor.align`."""
-        options = self.output_size, spatial_scale, self.sampling_ratio, self.aligned
-        return aligned_features(features, boxes, *options)
 
     def extract(
         self,

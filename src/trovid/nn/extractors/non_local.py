@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from trovid.nn.extractors.contract import Extractor, Sight
-from trovid.nn.extractors.roi_align import aligned_features
 from trovid.ops import PackedSupport, non_local
 from trovid.ops.checks import check_size
 
@@ -74,11 +73,6 @@ class NonLocalRoIAlign(Extractor):
             nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
-
-    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
-        """See `Extractor.align`."""
-        options = self.output_size, spatial_scale, self.sampling_ratio, self.aligned
-        return aligned_features(features, boxes, *options)
 
     def aggregate(self, roi_features: Tensor, support: PackedSupport) -> Tensor:
         """See `Extractor.aggregate`."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from trovid.nn.extractors.contract import Extractor
 from trovid.ops import roi_align
-from trovid.ops.checks import boxes_to_rois, check_size
+from trovid.ops.checks import check_size
 
 
 class RoIAlign(Extractor):
@@ -22,6 +21,7 @@ class RoIAlign(Extractor):
         aligned: Shift by half a pixel.
 
     Example:
+        >>> import torch
         >>> boxes = [torch.tensor([[16.0, 16.0, 160.0, 120.0]])]
         >>> RoIAlign(7, 1 / 16)(torch.rand(1, 8, 20, 30), boxes).shape
         torch.Size([1, 8, 7, 7])
@@ -54,30 +54,9 @@ class RoIAlign(Extractor):
             features, boxes, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned
         )
 
-    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
-        """See `Extractor.align`."""
-        options = self.output_size, spatial_scale, self.sampling_ratio, self.aligned
-        return aligned_features(features, boxes, *options)
-
     def extra_repr(self) -> str:
         """What `print(module)` shows."""
         return (
             f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
             f"sampling_ratio={self.sampling_ratio}, aligned={self.aligned}"
         )
-
-
-def aligned_features(
-    features: Tensor,
-    boxes: Sequence[Tensor],
-    output_size: tuple[int, int],
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-) -> Tensor:
-    """`trovid.ops.roi_align`, in an exported graph torchvision's op, which ONNX knows."""
-    if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
-        return torch.ops.torchvision.roi_align(
-            features, boxes_to_rois(boxes), spatial_scale, *output_size, sampling_ratio, aligned
-        )
-    return roi_align(features, boxes, output_size, spatial_scale, sampling_ratio, aligned)

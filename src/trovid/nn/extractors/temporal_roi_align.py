@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from trovid.nn.extractors.contract import Extractor, Sight
-from trovid.nn.extractors.roi_align import aligned_features
 from trovid.nn.tracing import one_node
 from trovid.ops import (
     PackedSupport,
@@ -176,11 +175,6 @@ class TemporalRoIAlign(Extractor):
             logit_scale=self.logit_scale,
             backend=self.backend,
         )
-
-    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
-        """See `Extractor.align`."""
-        options = self.output_size, spatial_scale, self.sampling_ratio, self.aligned
-        return aligned_features(features, boxes, *options)
 
     def aggregate(self, roi_features: Tensor, support: PackedSupport) -> Tensor:
         """Eq. 2 to 8 for all support frames at once; see `Extractor.aggregate`."""

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from trovid.nn.extractors.contract import Extractor, Sight
-from trovid.nn.extractors.roi_align import aligned_features
 from trovid.nn.extractors.temporal_roi_align import most_similar_sets
 from trovid.ops import PackedSupport, most_similar_roi_align, temporal_roi_align
 from trovid.ops.checks import check_size
@@ -141,11 +140,6 @@ class TrainingFreeRoIAlign(Extractor):
         }
         self.plain_mean = attention == "mean" and own_weight == 1.0
         self.plain_mean &= not (similarity_power or sharpness_power)
-
-    def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
-        """See `Extractor.align`."""
-        options = self.output_size, spatial_scale, self.sampling_ratio, self.aligned
-        return aligned_features(features, boxes, *options)
 
     def extract(
         self,
