@@ -28,10 +28,12 @@ Name = Literal[
     "selsa",
     "correspondence",
     "premise",
+    "recognition",
     "all",
 ]
-ORDER = get_args(Name)[2:-2]
+ORDER = get_args(Name)[2:-3]
 """What "all" makes, in this order."""
+DAVIS = ("premise", "recognition")
 SYNTHVID_ALONE = (
     "synthvid-masks",
     "training-free",
@@ -47,6 +49,7 @@ def experiment(
     /,
     *,
     data: Path | None = None,
+    stills: Path | None = None,
     backbone: BackboneName | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
@@ -69,7 +72,9 @@ def experiment(
     paper's; training-free is Temporal RoI Align without any training; strength goes over the
     strength of the deteriorations, unseen over conditions that training has not, selsa over data
     on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
-    on the same object; all makes these one after the other. premise asks the same of real frames.
+    on the same object; all makes these one after the other. premise asks the same of real
+    frames, recognition whether damaged objects of real frames are recognised better with the
+    others.
     Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
@@ -82,12 +87,16 @@ def experiment(
         trovid experiment table1 --out runs --workers 2
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
+        trovid experiment recognition --data DAVIS --stills STILLS
         trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
-            without it SynthVID, which is made. Of `premise` the folder of DAVIS 2016.
+            without it SynthVID, which is made. Of `premise` and `recognition` the folder of
+            DAVIS 2016.
+        stills: Of `recognition`: labelled pictures of everyday things to train the attention on;
+            without them there are no trained rows.
         backbone: With --data ILSVRC2015, weights to begin the backbones with: the name of published
             ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
@@ -115,12 +124,14 @@ def experiment(
         raise TrovidError("--embed belongs to `trovid experiment synthvid` and synthvid-masks")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
-    if backbone is not None and (data is None or name == "premise"):
+    if backbone is not None and (data is None or name in DAVIS):
         raise TrovidError("--backbone belongs to --data ILSVRC2015")
-    if name == "premise" and data is None:
+    if name in DAVIS and data is None:
         raise TrovidError(
-            "premise needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
+            f"{name} needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
         )
+    if stills is not None and name != "recognition":
+        raise TrovidError("--stills belongs to `trovid experiment recognition`")
     if every is not None and name != "synthvid" and data is None:
         raise TrovidError("--every belongs to `synthvid` and to --data")
 
@@ -162,6 +173,16 @@ def experiment(
 
         assert data is not None
         results = {name: run_premise(data, folder=folder, resamples=resamples)}
+    elif name == "recognition":
+        from trovid.experiments.recognition_report import run_recognition
+
+        assert data is not None
+        wanted = range(first_seed, first_seed + seeds)
+        results = {
+            name: run_recognition(
+                data, stills=stills, out=out, folder=folder, seeds=wanted, resamples=resamples
+            )
+        }
     else:
         from trovid.experiments.running import Workplace
         from trovid.zoo.published import backbone_file

