@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+import trovid
+from tests.cli.tiny_model import save_tiny_model
 from tests.detectors.torchvision.networks import frame, network, predictor
 from trovid.detectors.torchvision.detector import from_torchvision
+from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.inference.explanation import explain
 from trovid.video.opening import open_video
@@ -38,3 +41,23 @@ def test_a_cell_is_found_again_where_it_is(model, level):
         centre = (found.cell[:2] + found.cell[2:]) / 2
         assert (found.points - centre).abs().max() < 2 * stride
         assert (found.similarities > 0.8).all()
+
+
+@pytest.mark.parametrize("name", ["synthvid-masktrack-troi", "synthvid-masktrack-selsa-troi"])
+def test_a_segmenter_is_explained_as_a_detector_is(tmp_path, name):
+    model = trovid.load(save_tiny_model(tmp_path / "tiny.safetensors", name=name), device="cpu")
+    video = np.stack([frame()] * 4)
+    found = model.explain(
+        video, frame=2, boxes=torch.tensor([[30.0, 20, 140, 100]]), support="uniform:3"
+    )
+    rows, columns = model.detector.roi_features.output_size
+    assert found.points.shape[1:] == (len(found.support), 4, rows, columns, 2)
+    torch.testing.assert_close(found.weights.sum(1), torch.ones_like(found.weights[:, 0]))
+    torch.testing.assert_close(found.points[:, 0], found.points[:, 1])
+
+
+def test_a_segmenter_of_single_frames_has_nothing_to_explain(tmp_path):
+    path = save_tiny_model(tmp_path / "tiny.safetensors", name="synthvid-masktrack")
+    model = trovid.load(path, device="cpu")
+    with pytest.raises(TrovidError, match="no Temporal RoI Align: nothing to explain"):
+        model.explain(np.stack([frame()] * 3), frame=1, boxes=torch.tensor([[30.0, 20, 140, 99]]))
