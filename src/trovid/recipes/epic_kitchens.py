@@ -1,4 +1,4 @@
-"""EPIC-KITCHENS-55's recipes (Table 7 of the paper), which are ImageNet VID's with other classes."""
+"""EPIC-KITCHENS-55's recipes (Table 7 of the paper): ImageNet VID's, with other classes."""
 
 from __future__ import annotations
 
