@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -215,6 +217,8 @@ def train(
 
 
 def _shared(detector: Detector, place: torch.device) -> nn.Module:
-    return nn.parallel.DistributedDataParallel(
-        detector, device_ids=[place] if place.type == "cuda" else None, broadcast_buffers=False
-    )
+    kind = nn.parallel.DistributedDataParallel
+    known = inspect.signature(kind).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    own: dict[str, Any] = {name: False}  # every process has them alike
+    return kind(detector, device_ids=[place] if place.type == "cuda" else None, **own)

@@ -30,12 +30,11 @@ def training_form(detector: Detector, settings: TrainingRecipe) -> Generator[Non
         TrovidError: If torch.compile does not work here, or the backbone's BatchNorm takes
             statistics of the batch and `training.checkpointing` is wanted.
     """
-    head: nn.Module = detector.rpn.head
-    parts: tuple[nn.Module, ...] = (detector.backbone, head)
+    parts: tuple[nn.Module, ...] = (detector.backbone, detector.rpn.head)
     if settings.compile:
         check_compile(next(detector.parameters()).device)
         for part in parts:
-            part.forward = torch.compile(part.forward, dynamic=True)
+            vars(part)["forward"] = torch.compile(part.forward, dynamic=True)
     if settings.checkpointing:
         checkpoint_backbone(detector.backbone)
     try:
