@@ -26,6 +26,7 @@ SHELL = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = {
     ("scale.md", 0): "needs Ray and a cluster; tests/runs/test_video_detector.py runs the like",
     ("scale.md", 1): "needs Daft",
+    ("own-data.md", 0): "needs DAVIS; tests/datasets/test_davis_page.py runs it on a small one",
     ("README.md", 0): "needs torchvision's weights",
     ("weights.md", 0): "needs published weights",
     ("weights.md", 1): "needs torchvision's weights",

@@ -205,6 +205,7 @@ def test_epic_kitchens(tmp_path):
     ("old", "new", "message"),
     [
         ("[(500, 900, 80, 90)]", "[(500, 900, 80)]", r"labels\.csv:4: bounding_boxes must be"),
+        (',31,"[(500, 900, 80, 90)]"', "", r"labels\.csv:4: has fewer columns than the first"),
         ("P01_01,31", "P01_01,x", r"labels\.csv:2: invalid literal"),
         ("P01_01,31", "P01_01,32", r"labels\.csv:2: no picture has the number 32"),
         ("20,bag,P01", "77,bag,P01", "noun_class 77 is not in EPIC_noun_classes.csv"),

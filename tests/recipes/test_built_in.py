@@ -51,6 +51,10 @@ HASHES = {
     "mmtracking/single-troi-r50": "430534d2c407448c",
     "mmtracking/single-troi-x101": "4e7a79efa401ed18",
     "mmtracking/single-x101": "261c763dbea7f460",
+    "paper/epic-selsa-r101": "5596612ef9fe4a03",
+    "paper/epic-selsa-troi-r101": "8618dd618966f7f5",
+    "paper/epic-single-r101": "6f2184ce6e130198",
+    "paper/epic-single-troi-r101": "1314a0729e0e1c30",
     "paper/selsa-r101": "da13c4ee37d15032",
     "paper/selsa-r50": "8b5a5580ae204361",
     "paper/selsa-troi-r101": "cb3ec93227fc0366",
@@ -131,6 +135,17 @@ def test_a_variant_is_a_recipe_of_three_lines_and_differs_in_nothing_else():
                 key in ("name", "published") or key.startswith("model.roi.temporal")
                 for key in changed
             )
+
+
+def test_epic_kitchens_differs_from_imagenet_vid_in_data_and_figures_alone():
+    for method in ("single", "single-troi", "selsa", "selsa-troi"):
+        own = flat_values(load_recipe(f"paper/epic-{method}-r101"))
+        base = flat_values(load_recipe(f"paper/{method}-r101"))
+        changed = {key for key in own if own[key] != base[key]}
+        assert own.keys() == base.keys()
+        assert changed <= {
+            *("name", "published", "model.classes", "training.own_data", "training.videos")
+        }
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,6 +15,13 @@ from trovid.recipes import Recipe
 from trovid.training.clips import TrainingClips
 from trovid.training.loop import train
 from trovid.training.processes import started_processes
+
+
+def free_port() -> int:
+    """A port at which the processes can meet."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def shared_recipe(**training: object) -> Recipe:

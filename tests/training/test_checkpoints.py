@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from trovid.errors import TrovidError
 from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
+from trovid.training.loop import train
 from trovid.training.optimizer import make_optimizer
 from trovid.training.start import initial_detector
 from trovid.training.step import training_step
@@ -55,6 +57,34 @@ def test_the_next_step_after_loading_is_the_same(clips, tmp_path, optimizer):
 
 def test_no_temporary_file_stays(saved):
     assert [file.name for file in saved[0].parent.iterdir()] == ["c"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no limit of a file's size")
+def test_without_room_the_checkpoint_before_stays_whole_and_the_training_goes_on_from_it(
+    clips, tmp_path
+):
+    import resource
+
+    path, recipe = tmp_path / "c", tiny_recipe(steps=3)
+    options = {"seed": 0, "save_every": 1, "device": "cpu"}
+    undisturbed = train(recipe, clips, checkpoint=tmp_path / "other", **options)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(progress):
+        if progress.step == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, before[1]))
+
+    try:
+        with pytest.raises(TrovidError, match=r"^cannot write .*c: File too large; free space"):
+            train(recipe, clips, checkpoint=path, report=full, **options)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["c", "other"]
+    said: list[str] = []
+    trained = train(recipe, clips, checkpoint=path, say=said.append, **options)
+    assert said[0].startswith("goes on after step 1 of 3")
+    state = undisturbed.detector.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in trained.detector.state_dict().items())
 
 
 @pytest.mark.parametrize("change", ["seed", "recipe"])

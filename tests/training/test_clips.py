@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from tests.datasets.imagenet_folder import write_imagenet
 from tests.media import encode, number
@@ -20,6 +21,7 @@ from trovid.training.clips import TrainingClips
 from trovid.video.transforms import make_transform
 
 PLAIN = make_transform(mean=(0, 0, 0), std=(1, 1, 1), shorter=96, longer=160, divisor=16)
+SMALL = {"mean": (0, 0, 0), "std": (1, 1, 1), "shorter": 8, "longer": 12, "divisor": 4}
 
 
 def settings(**values):
@@ -129,6 +131,30 @@ def test_clips_or_frames_come_equally_often(clips, draw, share):
     drawn = [clips.draw(chosen, seed=0, step=step) for step in range(400)]
     long = sum(clip.frame_indices[0][0] >= 8 for clip in drawn) / 400
     assert long == pytest.approx(share / 3, abs=0.06)  # a third of the frames of the longer clip
+
+
+def test_a_step_is_upright_or_wide_and_each_frame_comes_as_often(tmp_path):
+    entries, rows = [], ObjectRows()
+    for place, (name, sides) in enumerate({"a": (8, 12), "b": (8, 8), "c": (12, 8)}.items()):
+        path = tmp_path / f"{name}.png"
+        Image.new("RGB", sides).save(path)
+        entries.append(VideoEntry(Video(name, 1, sides[1], sides[0]), str(path), [0]))
+        rows.add(place, 0, 0, (1, 1, 5, 5))
+    dataset = Dataset(["thing"], entries, rows.objects())
+    clips = TrainingClips(dataset, make_transform(**SMALL), cache=tmp_path / "cache")
+    shares = []
+    for group in (False, True):
+        chosen = settings(batch=4, support_frames=0, group_aspects=group)
+        drawn = [clips.draw(chosen, seed=0, step=step) for step in range(200)]
+        mixed = sum(0 < step.videos.count("a") < 4 for step in drawn)
+        assert (mixed == 0) == group
+        names = [name for step in drawn for name in step.videos]
+        shares.append([names.count(name) / len(names) for name in "abc"])
+    assert shares[1] == pytest.approx(shares[0], abs=0.08)
+    for share in (range(2), range(2, 4)):
+        part = clips.draw(chosen, seed=0, step=7, share=share)
+        whole = clips.draw(chosen, seed=0, step=7)
+        assert list(part.videos) == [whole.videos[number] for number in share]
 
 
 def test_crowds_and_ignored_objects_are_no_targets(tmp_path):

@@ -12,7 +12,14 @@ import pytest
 import torch
 
 from tests.training.tiny import TRANSFORM
-from tests.training.two_processes import RANKS, STEPS, double_detector, recipe, run_steps
+from tests.training.two_processes import (
+    RANKS,
+    STEPS,
+    double_detector,
+    instance_losses,
+    recipe,
+    run_steps,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +67,9 @@ def test_two_processes_compute_what_one_computes_on_both_batches(clips, tmp_path
             mean = sum(result[0][step][name] for result in results) / RANKS
             torch.testing.assert_close(mean, loss)
     assert not torch.equal(results[0][0][0]["class"], results[1][0][0]["class"])
-    for _, own, state in results:
+    for _, own, state, _ in results:
         torch.testing.assert_close(own, gradients)
         torch.testing.assert_close(state, alone.state_dict())
+    for name, loss in instance_losses(slice(0, 3)).items():
+        torch.testing.assert_close(sum(result[3][name] for result in results) / RANKS, loss)
     assert sum(float(gradient.norm()) > 0 for gradient in gradients) > len(gradients) / 2

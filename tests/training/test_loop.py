@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,6 +45,70 @@ def test_a_resumed_training_equals_an_uninterrupted_one(clips, whole, tmp_path, 
     resumed = train(tiny_recipe(), clips, report=lambda p: steps.append(p.step), **options)
     assert steps == list(range(1 if after < 3 else 3, 5))
     assert same(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"draw": "frames", "group_aspects": True, "random": "clip", "accumulate": 2},
+        pytest.param({"compile": True}, marks=pytest.mark.slow),
+        pytest.param(
+            {"compile": True, "checkpointing": True, "validate_every": 1}, marks=pytest.mark.slow
+        ),
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_options_are_resumed_to_the_same_bits(clips, tmp_path, options):
+    if "checkpointing" in options and "compile" in options:
+        recipe = frozen_norms(tiny_recipe(steps=3, **options))
+    else:
+        recipe = tiny_recipe(steps=3, **options)
+    seen = []
+    on_the_way = {"on_the_way": lambda detector, step: seen.append(forms(detector.eval()))}
+    once, again = (
+        train(recipe, clips, seed=3, checkpoint=tmp_path / name, **on_the_way) for name in "ab"
+    )
+    assert same(once, again)
+
+    def stop(progress):
+        if progress.step == 2:
+            raise Stop
+
+    part = {"seed": 3, "checkpoint": tmp_path / "c", "save_every": 1}
+    with pytest.raises(Stop):
+        train(recipe, clips, report=stop, **part)
+    assert same(once, train(recipe, clips, **part))
+    assert set(seen) <= {()}  # what is measured on the way is not compiled
+    assert forms(once.detector) == ()
+
+
+def frozen_norms(recipe):
+    backbone = replace(recipe.model.backbone, frozen_stages=4)
+    return replace(recipe, model=replace(recipe.model, backbone=backbone))
+
+
+def forms(detector) -> tuple[str, ...]:
+    """The modules whose forward is not their class's."""
+    return tuple(name for name, part in detector.named_modules() if "forward" in vars(part))
+
+
+@pytest.mark.slow
+def test_what_torch_compile_makes_learns_the_same(clips, tmp_path):
+    settings = {"steps": 3, "colour_augmentation": False}
+    losses = []
+    for name in (False, True):
+        recipe = frozen_norms(tiny_recipe(compile=name, **settings))
+        told: list[dict[str, float]] = []
+        train(
+            recipe,
+            clips,
+            seed=0,
+            checkpoint=tmp_path / str(name),
+            report=lambda progress, told=told: told.append(progress.losses),
+        )
+        losses.append(told)
+    for one, other in zip(*losses, strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
 
 
 def test_worker_processes_and_decoding_when_needed_change_nothing(dataset, whole, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,19 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.shared_training import run, shared_recipe
+from tests.training.shared_training import free_port, run, shared_recipe
 from tests.training.tiny import TRANSFORM, tiny_recipe
 from trovid.errors import TrovidError
 from trovid.training.loop import Stopped
 from trovid.training.processes import Processes
 
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def together(folder: Path) -> list:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tests.training.tiny import tiny_recipe
+from trovid.nn.mask_head import mask_loss
+from trovid.nn.track_head import track_loss
 from trovid.recipes import Recipe
 from trovid.structures import TrainingBatch
 from trovid.training.optimizer import make_optimizer
@@ -65,6 +67,18 @@ def double_detector() -> nn.Module:
     return initial_detector(recipe(), seed=0, start=None).double().train()
 
 
+def instance_losses(rows: slice) -> dict[str, Tensor]:
+    """The losses of the instance heads over some RoIs of the same frames."""
+    source = torch.Generator().manual_seed(0)
+    maps = torch.randn(3, 2, 4, 4, generator=source)
+    labels, wanted = torch.tensor([0, 1, 1]), (maps[:, 0] > 0).float()
+    logits, matches = torch.randn(3, 3, generator=source), torch.tensor([0, 2, 1])
+    return {
+        "masks": mask_loss(maps[rows], labels[rows], wanted[rows]),
+        "track": track_loss([logits[rows]], [matches[rows]]),
+    }
+
+
 def main(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
@@ -73,7 +87,9 @@ def main(rank: int, folder: Path) -> None:
     model = DistributedDataParallel(double_detector())
     batches = torch.load(folder / f"batches{rank}.pt", weights_only=False)
     losses, gradients = run_steps(model, batches)
-    torch.save((losses, gradients, model.module.state_dict()), folder / f"result{rank}.pt")
+    shares = instance_losses(slice(0, 3) if rank == 0 else slice(3, 3))
+    state = model.module.state_dict()
+    torch.save((losses, gradients, state, shares), folder / f"result{rank}.pt")
     torch.distributed.destroy_process_group()
 
 

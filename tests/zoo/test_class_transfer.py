@@ -21,3 +21,11 @@ def test_masks_of_classes_with_the_same_name_are_kept():
 def test_a_mask_for_all_classes_stays_what_it_is():
     one = torch.ones(1, 1, 1, 1)
     assert transferred(one, torch.zeros(1, 1, 1, 1)).equal(one)
+
+
+def test_a_layer_of_another_width_is_left_as_it_is():
+    key = "box_head.class_logits.weight"
+    old, new = torch.ones(3, 8), torch.zeros(3, 4)
+    assert transfer_classes({key: old}, {key: new}, ["cat", "dog"], ["dog", "emu"])[key] is old
+    wide = torch.ones(3, 8, 1, 1)
+    assert transferred(wide, torch.zeros(2, 4, 1, 1)) is wide

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,6 +15,11 @@ from trovid.cli.names import BackboneName, DeviceName, RecipeName, StartName
 from trovid.cli.signals import StopWish
 from trovid.errors import TrovidError
 from trovid.progress import QUIET_VARIABLE
+
+if TYPE_CHECKING:
+    import torch
+
+    from trovid.recipes import Recipe
 
 log = logging.getLogger("trovid")
 
@@ -36,6 +42,7 @@ def train(
     workers: int | None = None,
     device: DeviceName = "auto",
     tracker: Literal["tensorboard", "wandb", "trackio"] | None = None,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Train a detector; an interrupted training goes on where it was when called again.
@@ -64,6 +71,7 @@ def train(
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
         trovid train paper/selsa-r50 --data ILSVRC2015 --backbone resnet50-imagenet
         torchrun --nproc-per-node 4 -m trovid.cli.main train --data my-videos
+        trovid train paper/selsa-troi-r101 --batch 2 --dry-run
 
     Args:
         recipe: Name of a recipe, or a YAML file; `own` where --data alone is given.
@@ -88,7 +96,9 @@ def train(
         device: Where to train: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         tracker: Send losses and validations to TensorBoard (OUT/tensorboard), Weights & Biases or
             Trackio too, where that is installed.
-        json: Print the file and its facts as JSON.
+        dry_run: Do one step on made-up frames of the recipe's size, which needs no data, tell its
+            time and memory, and leave nothing.
+        json: Print the file and its facts as JSON; of a dry run what it took.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
@@ -108,11 +118,15 @@ def train(
     if place.type == "cuda" and os.environ.get("LOCAL_RANK"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
         place = usable_device(device)
-    if recipe is None and data is None:
+    if recipe is None and data is None and not dry_run:
         raise TrovidError("name a RECIPE (`trovid recipes`), or --data with your labelled videos")
     short = {"training.steps": steps, "training.batch": batch, "training.learning_rate": lr}
     changes = {key: value for key, value in short.items() if value is not None}
     chosen = changed_recipe(load_recipe(recipe or "own"), {**parse_changes(set), **changes})
+    if dry_run:
+        if data is not None or start is not None or backbone is not None:
+            raise TrovidError("--dry-run takes made-up frames and random weights: give it no data")
+        return _dry_run(chosen, seed=seed, device=device, place=place, as_json=json)
     if chosen.training.own_data and data is None:
         raise TrovidError(f"recipe {chosen.name} is for your own videos: give --data")
     file = weights_file(out, chosen.name, seed)
@@ -170,6 +184,20 @@ def train(
         told = read_card(best).facts
         print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f} after step {told['step']}")
     print(f"losses: {file.with_suffix('.jsonl')}, {file.with_suffix('.png')}")
+    return 0
+
+
+def _dry_run(recipe: Recipe, *, seed: int, device: str, place: torch.device, as_json: bool) -> int:
+    from trovid.training.dry_run import dry_run
+    from trovid.training.processes import started_processes
+
+    with started_processes(place) as processes:
+        say = _tell if processes.first else log.debug
+        found = dry_run(recipe, seed=seed, device=device, say=say, processes=processes)
+    if processes.first and as_json:
+        print_record(dataclasses.asdict(found))
+    elif processes.first:
+        print(f"{recipe.name}: {found}")
     return 0
 
 

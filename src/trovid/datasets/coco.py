@@ -32,7 +32,8 @@ _OPTIONAL: Mapping[str, Kinds] = {
 _ATTRIBUTES = ("occluded", "generated")
 PLACES = (
     *(".", "images", "..", "../images", "../Data/VID", "../Data/DET", "../Data", "../data"),
-    *("{stem}", "../{stem}", "../train", "../val", "../test", "../JPEGImages", "../../Data/VID"),
+    *("{stem}", "../{stem}", "../images/{stem}", "../train", "../val", "../test"),
+    *("../JPEGImages", "../../Data/VID"),
 )
 """Where the folder of the pictures may lie, from the JSON file; {stem}: its name (without
 `instances_`)."""

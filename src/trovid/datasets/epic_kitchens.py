@@ -140,6 +140,10 @@ def _lines(file: Path, faults: Faults) -> Iterator[_Line]:
                 raise TrovidError(f"{file}:1: has no column {', '.join(missing)}")
             for record in reader:
                 place = f"{file}:{reader.line_num}"
+                if None in record.values():
+                    text = "has fewer columns than the first line: the file may be cut off"
+                    faults.add("unreadable-labels", text, place=place)
+                    continue
                 try:
                     yield _Line(record, place)
                 except (ValueError, TypeError) as error:

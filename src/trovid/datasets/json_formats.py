@@ -15,6 +15,7 @@ from trovid.datasets.own import own_splits, read_own
 from trovid.errors import TrovidError
 
 SPLITS = ("train", "val", "test")
+ANNOTATIONS, INSTANCES = "annotations", "instances_"
 Progress = Callable[[int, int], None]
 
 
@@ -69,15 +70,21 @@ def labels_file(path: Path, split: str | None) -> Path:
 
 
 def _split_files(folder: Path) -> dict[str, Path]:
-    files = {split: folder / f"{split}.json" for split in SPLITS}
-    return {split: file for split, file in files.items() if file.is_file()}
+    """A file a split: train.json, or as COCO has it, annotations/instances_train2017.json."""
+    found = {split: folder / f"{split}.json" for split in SPLITS}
+    for split in SPLITS:
+        if not found[split].is_file():
+            named = sorted((folder / ANNOTATIONS).glob(f"{INSTANCES}{split}*.json"))
+            found[split] = named[-1] if named else found[split]
+    return {split: file for split, file in found.items() if file.is_file()}
 
 
 def _single(folder: Path) -> Path | None:
     for name in ("labels.json", "annotations.json"):
         if (folder / name).is_file():
             return folder / name
-    found = [file for file in sorted(folder.glob("*.json")) if json_kind(file)]
+    files = sorted(folder.glob("*.json")) or sorted(folder.glob(f"{ANNOTATIONS}/{INSTANCES}*.json"))
+    found = [file for file in files if json_kind(file)]
     return found[0] if len(found) == 1 else None
 
 

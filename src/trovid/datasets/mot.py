@@ -58,7 +58,8 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
     Every frame is labelled. Rows whose flag (the seventh field) is 0 are ignored: they need not be
     found. MOT17's copies of a sequence (one for each public detector) are read once. Visibility
     becomes an attribute. The class is the eighth field, and pedestrian where there is none
-    (MOT15); classes that do not occur are left out.
+    (MOT15), by MOT16's names or, where tools write one, by the lines of gt/labels.txt; MOT16's
+    classes that do not occur are left out.
 
     Args:
         path: A sequence (gt/gt.txt, img1, maybe seqinfo.ini), a folder of sequences, or a folder
@@ -74,6 +75,7 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
     if not folders:
         raise TrovidError(f"{path / (split or '.')}: holds no sequence (a folder with gt/gt.txt)")
     chosen = _without_copies(folders)
+    names_of = [_class_names(folder) for folder in chosen]
     entries, found = [], []
     for done, folder in enumerate(chosen, 1):
         entry, measures = _entry(folder)
@@ -84,27 +86,29 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
                     f"{where}: frame must lie in 1..{measures.num_frames}, but is {row[0]:.0f}"
                 )
             label = int(row[7]) if len(row) > 7 and row[7] >= 1 else 1
-            if label > len(CLASSES):
-                raise TrovidError(f"{where}: class must lie in 1..{len(CLASSES)}, but is {label}")
+            names = names_of[done - 1]
+            if label > len(names):
+                raise TrovidError(f"{where}: class must lie in 1..{len(names)}, but is {label}")
             if row[4] > 0 and row[5] > 0:
-                found.append((done - 1, row, label))
+                found.append((done - 1, row, names[label - 1]))
         if progress:
             progress(done, len(chosen))
-    used = sorted({label for *_, label in found} | {1})
+    there = {name for *_, name in found} | {CLASSES[0]}
+    every = dict.fromkeys(name for names in names_of for name in names)
+    used = [name for name in every if name in there or name not in CLASSES]
     rows = ObjectRows()
-    for number, row, label in found:
+    for number, row, name in found:
         rows.add(
             number,
             int(row[0]) - 1,
-            used.index(label),
+            used.index(name),
             (row[2], row[3], row[2] + row[4], row[3] + row[5]),
             instance_id=int(row[1]) if row[1] >= 0 else None,
             ignore=len(row) > 6 and row[6] == 0,
             attributes={"visibility": row[8]} if len(row) > 8 else {},
         )
-    names = [CLASSES[label - 1] for label in used]
     info = {"name": "MOT Challenge", **({"split": split} if split else {})}
-    return Dataset(names, entries, rows.objects(), info=info)
+    return Dataset(used, entries, rows.objects(), info=info)
 
 
 def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detections]]]) -> None:
@@ -257,6 +261,18 @@ def _entry(folder: Path) -> tuple[VideoEntry, Video]:
         )
     video = Video(folder.name, *measures, rate)
     return VideoEntry(video, str(images), range(video.num_frames)), video
+
+
+def _class_names(folder: Path) -> tuple[str, ...]:
+    """What the numbers from 1 of a sequence's classes mean."""
+    file = folder / "gt/labels.txt"
+    if not file.is_file():
+        return CLASSES
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrovidError(f"{file}: cannot be read: {error}") from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _rows(path: Path, fewest: int) -> Iterator[tuple[str, list[float]]]:

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
+from trovid.nn.shared_count import shared_count
+
 
 class MaskHead(nn.Module):
     """3x3 convolutions, one enlargement to twice the size, and a map for each class.
@@ -60,14 +62,21 @@ def maps_of(logits: Tensor, labels: Tensor) -> Tensor:
 def mask_loss(logits: Tensor, labels: Tensor, wanted: Tensor) -> Tensor:
     """Binary cross-entropy, a mean over all pixels of the maps of the RoIs' own classes.
 
+    It is a mean over the RoIs of all processes of a training (`shared_count`).
+
     Args:
         logits: Tensor[R, K, m, m] of foreground RoIs.
         labels: Tensor[R], the class of each.
         wanted: Tensor[R, m, m] of 0 and 1 (`mask_targets`).
     """
+    count = shared_count(len(logits), logits)
     if not len(logits):
         return logits.sum() * 0
-    return F.binary_cross_entropy_with_logits(maps_of(logits, labels), wanted)
+    maps = maps_of(logits, labels)
+    if count == len(logits):
+        return F.binary_cross_entropy_with_logits(maps, wanted)
+    loss = F.binary_cross_entropy_with_logits(maps, wanted, reduction="sum")
+    return loss / (count * wanted[0].numel())
 
 
 def mask_targets(masks: Tensor, objects: Tensor, boxes: Tensor, size: int) -> Tensor:

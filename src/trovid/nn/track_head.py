@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trovid.nn.inference_form import InferenceForm, inference_form
 from trovid.nn.selsa import Linear
+from trovid.nn.shared_count import shared_count
 
 
 class TrackHead(nn.Module):
@@ -67,11 +68,13 @@ def track_loss(logits: Sequence[Tensor], matches: Sequence[Tensor]) -> Tensor:
             its row there + 1.
 
     Returns:
-        The sum over all RoIs, divided by the number of those with a match (at least by 1).
+        The sum over all RoIs, divided by the number of those with a match (at least by 1), which
+        the processes of a training share (`shared_count`).
     """
     losses = [
         F.cross_entropy(own, match, reduction="sum")
         for own, match in zip(logits, matches, strict=True)
     ]
     matched = sum(int((match > 0).sum()) for match in matches)
-    return torch.stack(losses).sum() / max(1, matched)
+    total = torch.stack(losses).sum()
+    return total / shared_count(matched, total)

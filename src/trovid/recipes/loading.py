@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError, nearest, shortened
-from trovid.recipes import coco, everyday, imagenet_vid, own, synthvid, youtube_vis
+from trovid.recipes import coco, epic_kitchens, everyday, imagenet_vid, own, synthvid, youtube_vis
 from trovid.recipes.bounded_yaml import LARGEST, read_values
 from trovid.recipes.ranges import check_recipe
 from trovid.recipes.schema import Origin, Recipe
@@ -15,6 +15,7 @@ from trovid.recipes.typed_values import Reading, convert
 
 BUILT_IN = {
     **coco.RECIPES,
+    **epic_kitchens.RECIPES,
     **everyday.RECIPES,
     **imagenet_vid.RECIPES,
     **own.RECIPES,

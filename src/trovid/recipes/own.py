@@ -1,10 +1,10 @@
-"""The recipe for one's own videos."""
+"""The recipes for one's own videos."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from trovid.recipes import synthvid
+from trovid.recipes import everyday, synthvid
 from trovid.recipes.schema import AugmentationRecipe, ModelRecipe, Origin, Recipe
 
 PLACEHOLDER = ("object",)
@@ -55,5 +55,49 @@ def own() -> Recipe:
     )
 
 
-RECIPES = {"own": own}
+def own_lite0() -> Recipe:
+    """The same on EfficientNet-Lite0, for photographs: ImageNet's weights know how they look."""
+    base = everyday.RECIPES["everyday-selsa-troi"]()
+    parts = base.model
+    assert isinstance(parts, ModelRecipe)
+    return replace(
+        base,
+        name="own-lite0",
+        model=replace(
+            parts, classes=PLACEHOLDER, backbone=replace(parts.backbone, frozen_stages=2)
+        ),
+        image=replace(base.image, shorter=224, longer=400),
+        training=replace(
+            base.training,
+            start=None,
+            own_data=True,
+            videos=100_000,
+            steps=900,
+            batch=2,
+            support_frames=3,
+            mutual_support=True,
+            draw="clips",
+            flip=0.5,
+            learning_rate=0.0005,
+            warmup=100,
+            weight_decay=0.02,
+            validate_every=300,
+            random="clip",
+            augmentation=AugmentationRecipe(
+                crop=0.7, light=0.3, blur=0.1, damage=0.2, still_motion=0.1
+            ),
+        ),
+        origin=Origin(
+            title="For one's own videos: SELSA with Temporal RoI Align on EfficientNet-Lite0",
+            base=base,
+            remarks={
+                "model.classes": "those of the data take this place",
+                "model.backbone": "begins with ImageNet's weights (--backbone)",
+                "training.videos": "all there are",
+            },
+        ),
+    )
+
+
+RECIPES = {"own": own, "own-lite0": own_lite0}
 """Name and function of each."""

@@ -269,6 +269,8 @@ class TrainingRecipe:
             frame's number in the step, which is the same for any number of processes
         accumulate: parts in which each process goes through its clips of a step
         checkpointing: activations of the backbone are computed again when they are needed
+        group_aspects: the videos of a step are all upright or all wide, so that less is padded
+        compile: backbone and RPN are made by torch.compile
     """
 
     start: str | None
@@ -296,6 +298,8 @@ class TrainingRecipe:
     random: Literal["step", "clip"] = field(default="step", metadata={"since": "0.2.0"})
     accumulate: int = field(default=1, metadata={"since": "0.2.0"})
     checkpointing: bool = field(default=False, metadata={"since": "0.2.0"})
+    group_aspects: bool = field(default=False, metadata={"since": "0.2.0"})
+    compile: bool = field(default=False, metadata={"since": "0.2.0"})
     augmentation: AugmentationRecipe = field(
         default=AugmentationRecipe(), metadata={"since": "0.2.0"}
     )

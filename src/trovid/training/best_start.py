@@ -19,6 +19,8 @@ from trovid.zoo.registry import checkpoints
 from trovid.zoo.weights import embedded_models, read_card
 
 COUNTER = "num_batches_tracked"
+LEAST_SHARE = 0.01
+"""Of a detector's numbers, below which weights are no start."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def best_start(recipe: Recipe) -> Path | None:
         except TrovidError:
             continue
         says = account(file, recipe, tensors, own)
-        if says.taken:
+        if says.share >= LEAST_SHARE:
             found.append((says.share, len(says.classes), file.stem, file))
     return max(found)[-1] if found else None
 

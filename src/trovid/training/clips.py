@@ -109,8 +109,12 @@ class TrainingClips:
         per_clip = settings.support_frames + 1 if settings.mutual_support else 1
         frames, indices, names, parts = [], [], [], _Parts(self.masks)
         wanted = range(settings.batch) if share is None else share
+        first_video: Video | None = None
         for number in range(settings.batch):
             video, target = self._draw_target(settings.draw, rng)
+            while settings.group_aspects and _upright(video) != _upright(first_video or video):
+                video, target = self._draw_target(settings.draw, rng)
+            first_video = first_video or video
             support = self._draw_support(video, target, settings, rng)
             others = self._references(video, target, support, settings, rng)
             known = [target, *(others if per_clip == 1 else support)]
@@ -204,6 +208,10 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def _upright(video: Video) -> bool:
+    return video.height > video.width
 
 
 def _number(seed: int, step: int, index: int) -> int:

@@ -12,7 +12,7 @@ from trovid.datasets.reading import division, format_of, read_split, splits_of
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
-from trovid.recipes import Recipe
+from trovid.recipes import Recipe, TorchvisionModelRecipe
 from trovid.zoo.published import cache_folder
 
 ALL_CLASSES = "all"
@@ -80,6 +80,14 @@ def training_data(
     if chosen != recipe.model.classes:
         recipe = replace(recipe, model=replace(recipe.model, classes=chosen))
     return TrainingData(recipe, train, val)
+
+
+def trains_masks(recipe: Recipe) -> bool:
+    """Whether a recipe learns from the objects' masks too."""
+    model = recipe.model
+    if isinstance(model, TorchvisionModelRecipe):
+        return model.masks
+    return model.mask_head is not None
 
 
 def check(path: Path, *, splits: Sequence[str], say: Say) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +19,6 @@ from trovid.errors import TrovidError
 from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
 from trovid.storage.hashes import sha256_of
-from trovid.training.checkpointing import checkpoint_backbone
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
 from trovid.training.failed_step import save_what_failed
@@ -27,6 +28,7 @@ from trovid.training.optimizer import learning_rate, make_optimizer
 from trovid.training.processes import ALONE, Processes
 from trovid.training.start import initial_detector
 from trovid.training.step import training_precision, training_step
+from trovid.training.training_form import plain_form, training_form
 
 log = logging.getLogger("trovid")
 SECONDS_UNSAVED = 300.0
@@ -166,11 +168,9 @@ def train(
         first = clips.draw(one, seed=seed, step=at.step).batch(clips.transform, place)
         at_once = -(-settings.batch // (processes.count * settings.accumulate))
         say(str(memory_needed(detector, first, settings, clips_at_once=at_once, device=place)))
-    if settings.checkpointing:
-        checkpoint_backbone(detector.backbone)
     model = _shared(detector, place) if processes.count > 1 else detector
     parts = min(settings.accumulate, settings.batch // processes.count)
-    with closing(drawing) as drawn, stopping() as stop:
+    with closing(drawing) as drawn, training_form(detector, settings), stopping() as stop:
         for step, frames in zip(steps, drawn, strict=True):
             torch.manual_seed(seed * 1_000_003 + step)
             rate = learning_rate(settings, step)
@@ -209,15 +209,16 @@ def train(
             pause = settings.validate_every
             if on_the_way and pause and (step + 1) % pause == 0 and not done:
                 if processes.first:
-                    on_the_way(detector, step + 1)
+                    with plain_form(detector):
+                        on_the_way(detector, step + 1)
                     detector.train()
                 processes.wait()
-    if settings.checkpointing:
-        del detector.backbone.forward  # the class's own again
     return Trained(detector.eval(), time.monotonic() - began, at.precision)
 
 
 def _shared(detector: Detector, place: torch.device) -> nn.Module:
-    return nn.parallel.DistributedDataParallel(
-        detector, device_ids=[place] if place.type == "cuda" else None, broadcast_buffers=False
-    )
+    kind = nn.parallel.DistributedDataParallel
+    known = inspect.signature(kind).parameters
+    name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    own: dict[str, Any] = {name: False}  # every process has them alike
+    return kind(detector, device_ids=[place] if place.type == "cuda" else None, **own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Processes:
 
 
 ALONE = Processes()
+LOST = re.compile(r"connection (closed|reset)|connection was (closed|reset)|broken pipe", re.I)
+"""What Gloo and NCCL say when another process is gone."""
 
 
 @contextmanager
@@ -80,7 +83,8 @@ def started_processes(device: torch.device) -> Generator[Processes]:
     Over NCCL on GPUs, else over Gloo.
 
     Raises:
-        TrovidError: If this torch cannot, or the variables that torchrun sets are not whole.
+        TrovidError: If this torch cannot, or the variables that torchrun sets are not whole; while
+            it lasts, if another process is gone.
     """
     words = {name: os.environ.get(name) for name in ("RANK", "WORLD_SIZE")}
     if not words["WORLD_SIZE"] or words["WORLD_SIZE"] == "1":
@@ -95,5 +99,12 @@ def started_processes(device: torch.device) -> Generator[Processes]:
         raise TrovidError(f"the processes do not meet ({error}): start them by torchrun") from error
     try:
         yield own
+    except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
+        raise TrovidError(
+            "another process of this training has ended: see what that one said, and start all "
+            "again, which goes on from the checkpoint"
+        ) from error
     finally:
         dist.destroy_process_group()

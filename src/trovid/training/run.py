@@ -14,11 +14,11 @@ from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
-from trovid.recipes import Recipe, TorchvisionModelRecipe, changed_recipe, flat_values, load_recipe
+from trovid.recipes import Recipe, changed_recipe, flat_values, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
-from trovid.training.data import TrainingData, training_data
+from trovid.training.data import TrainingData, training_data, trains_masks
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
@@ -260,13 +260,6 @@ def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
             transform,
             cache=cache,
             videos=recipe.training.videos,
-            masks=_trains_masks(recipe),
+            masks=trains_masks(recipe),
             progress=tick,
         )
-
-
-def _trains_masks(recipe: Recipe) -> bool:
-    model = recipe.model
-    if isinstance(model, TorchvisionModelRecipe):
-        return model.masks
-    return model.mask_head is not None

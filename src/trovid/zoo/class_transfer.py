@@ -19,7 +19,7 @@ def transfer_classes(
 
     A class that both know by the same name keeps its rows, the background its own; all other rows
     are those of `own`, the new detector's. Where one has a box for each class and the other one
-    box for all, the box layer is new.
+    box for all, the box layer is new. A layer of another width is left as it is.
 
     Args:
         tensors: Weights of the detector to start from.
@@ -42,15 +42,17 @@ def transfer_classes(
     for layer, background in (("class_logits", True), ("box_deltas", False)):
         for part in ("weight", "bias"):
             key = f"{HEAD}{layer}.{part}"
-            if key in tensors and key in own:
+            if key in tensors and key in own and tensors[key].shape[1:] == own[key].shape[1:]:
                 pairs = list(shared)
                 if background:
                     pairs.append((len(own_classes), len(classes)))
                 result[key] = _with_rows(tensors[key], own[key], pairs, 1 if background else 4)
     for key in (f"{MASKS}weight", f"{MASKS}bias"):
-        each = key in tensors and len(tensors[key]) == len(classes) > 1
-        if each and key in own and len(own[key]) == len(own_classes):
-            result[key] = _with_rows(tensors[key], own[key], shared, 1)
+        old, new = tensors.get(key), own.get(key)
+        if old is None or new is None or old.shape[1:] != new.shape[1:]:
+            continue
+        if len(old) == len(classes) > 1 and len(new) == len(own_classes):
+            result[key] = _with_rows(old, new, shared, 1)
     return result
 
 

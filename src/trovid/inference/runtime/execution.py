@@ -26,6 +26,20 @@ def compile_parts(detector: Detector, device: torch.device) -> None:
     Raises:
         TrovidError: If torch.compile does not work on this machine.
     """
+    check_compile(device)
+    detector.backbone.compile()
+    detector.rpn.head.compile()
+
+
+def check_compile(device: torch.device) -> None:
+    """That torch.compile works.
+
+    Args:
+        device: Where it is to.
+
+    Raises:
+        TrovidError: If it does not; the message says why.
+    """
     try:
         torch.compile(_trial)(torch.ones(2, device=device))
     except RuntimeError as error:
@@ -34,8 +48,6 @@ def compile_parts(detector: Detector, device: torch.device) -> None:
             f"torch.compile does not work here ({reason}): run without it, or install what it "
             "needs (on a CPU a C++ compiler)"
         ) from error
-    detector.backbone.compile()
-    detector.rpn.head.compile()
 
 
 def _trial(x: torch.Tensor) -> torch.Tensor:
