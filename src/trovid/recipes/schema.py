@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trovid.recipes.backbone_schema import BackboneRecipe
+from trovid.recipes.camera_schema import CameraRecipe
 from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.support_schema import SupportRecipe
 
@@ -255,7 +256,8 @@ class TrainingRecipe:
         support_frames: of a clip, beside the target frame
         support_window: frames around the target frame; null: any frames of the video
         mutual_support: support frames are target frames too, and labelled ones
-        draw: clips: each clip as often; frames: each labelled frame
+        draw: clips: each clip as often; frames: each labelled frame; balanced: clips of rare
+            classes more often
         flip: probability, alike within a clip
         momentum: AdamW's first, SGD's only one
         warmup: steps in which the learning rate rises
@@ -269,6 +271,7 @@ class TrainingRecipe:
             frame's number in the step, which is the same for any number of processes
         accumulate: parts in which each process goes through its clips of a step
         checkpointing: activations of the backbone are computed again when they are needed
+        camera: makes clips of pictures; null: none
     """
 
     start: str | None
@@ -278,7 +281,7 @@ class TrainingRecipe:
     support_frames: int
     support_window: int | None
     mutual_support: bool = False
-    draw: Literal["clips", "frames"] = "clips"
+    draw: Literal["clips", "frames", "balanced"] = "clips"
     flip: float = 0.0
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9
@@ -299,6 +302,7 @@ class TrainingRecipe:
     augmentation: AugmentationRecipe = field(
         default=AugmentationRecipe(), metadata={"since": "0.2.0"}
     )
+    camera: CameraRecipe | None = field(default=None, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)
