@@ -53,6 +53,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "divisor": (1, FEW),
     "score": (0, 1),
     "max_detections": (1, MANY),
+    "support_proposals": (0, FEW),
     "videos": (1, MOST),
     "steps": (1, MOST),
     "batch": (1, MANY),

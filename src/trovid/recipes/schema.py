@@ -212,6 +212,7 @@ class InferenceRecipe:
     Attributes:
         support: which frames: uniform:14, consecutive:6, stride:8x26
         target_among_support: the target frame is its own last support frame
+        support_proposals: boxes found in each support frame that are looked at in the target too
         score: lowest of a detection
         nms: IoU above which the lower of two boxes goes
         max_detections: of a frame
@@ -224,6 +225,7 @@ class InferenceRecipe:
     nms: float
     max_detections: int
     tracking: TrackingRecipe | None = field(default=None, metadata={"since": "0.2"})
+    support_proposals: int = field(default=0, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)
