@@ -51,6 +51,8 @@ def build_detector(recipe: Recipe) -> Detector:
 def _build(recipe: Recipe) -> Detector:
     parts = recipe.model
     if isinstance(parts, TorchvisionModelRecipe):
+        if recipe.inference.support_proposals:
+            raise ValueError("inference.support_proposals must be 0 with torchvision's detectors")
         return build_from_builder(parts)
     backbone = build_backbone(parts.backbone)
     channels = backbone.level_channels
@@ -82,6 +84,7 @@ def _build(recipe: Recipe) -> Detector:
         "positive_fraction": head.positive_fraction,
         "foreground_iou": head.foreground_iou,
         "smooth_l1_beta": head.smooth_l1_beta,
+        "support_proposals": recipe.inference.support_proposals,
     }
     if parts.mask_head is None and parts.track_head is None:
         return Detector(**box_parts)

@@ -7,6 +7,7 @@ from trovid.recipes.backbone_schema import (
     SmallBackboneRecipe,
     TimmBackboneRecipe,
 )
+from trovid.recipes.camera_schema import CameraRecipe
 from trovid.recipes.changing import changed_recipe, differences, parse_changes
 from trovid.recipes.heads import with_temporal
 from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
@@ -40,6 +41,7 @@ __all__ = [
     "AugmentationRecipe",
     "BackboneRecipe",
     "BoxHeadRecipe",
+    "CameraRecipe",
     "DeformableRecipe",
     "EfficientNetLiteBackboneRecipe",
     "ImageRecipe",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from trovid.recipes.backbone_schema import BackboneRecipe
+from trovid.recipes.camera_schema import CameraRecipe
 from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.support_schema import SupportRecipe
 
@@ -211,6 +212,7 @@ class InferenceRecipe:
     Attributes:
         support: which frames: uniform:14, consecutive:6, stride:8x26
         target_among_support: the target frame is its own last support frame
+        support_proposals: boxes found in each support frame that are looked at in the target too
         score: lowest of a detection
         nms: IoU above which the lower of two boxes goes
         max_detections: of a frame
@@ -223,6 +225,7 @@ class InferenceRecipe:
     nms: float
     max_detections: int
     tracking: TrackingRecipe | None = field(default=None, metadata={"since": "0.2"})
+    support_proposals: int = field(default=0, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +258,8 @@ class TrainingRecipe:
         support_frames: of a clip, beside the target frame
         support_window: frames around the target frame; null: any frames of the video
         mutual_support: support frames are target frames too, and labelled ones
-        draw: clips: each clip as often; frames: each labelled frame
+        draw: clips: each clip as often; frames: each labelled frame; balanced: clips of rare
+            classes more often
         flip: probability, alike within a clip
         momentum: AdamW's first, SGD's only one
         warmup: steps in which the learning rate rises
@@ -271,6 +275,7 @@ class TrainingRecipe:
         checkpointing: activations of the backbone are computed again when they are needed
         group_aspects: the videos of a step are all upright or all wide, so that less is padded
         compile: backbone and RPN are made by torch.compile
+        camera: makes clips of pictures; null: none
     """
 
     start: str | None
@@ -280,7 +285,7 @@ class TrainingRecipe:
     support_frames: int
     support_window: int | None
     mutual_support: bool = False
-    draw: Literal["clips", "frames"] = "clips"
+    draw: Literal["clips", "frames", "balanced"] = "clips"
     flip: float = 0.0
     optimizer: Literal["adamw", "sgd"] = "adamw"
     momentum: float = 0.9
@@ -303,6 +308,7 @@ class TrainingRecipe:
     augmentation: AugmentationRecipe = field(
         default=AugmentationRecipe(), metadata={"since": "0.2.0"}
     )
+    camera: CameraRecipe | None = field(default=None, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)

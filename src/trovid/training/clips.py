@@ -20,14 +20,13 @@ from trovid.errors import TrovidError
 from trovid.recipes import AugmentationRecipe, TrainingRecipe
 from trovid.structures import GroundTruth, Video
 from trovid.training.augmentation import Window, changed_looks, drawn_windows, in_windows
+from trovid.training.balance import repeat_factors
+from trovid.training.camera import LEAST_LEFT, filmed
 from trovid.training.drawn import DrawnClips
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, skip_colours
-
-LEAST_LEFT = 0.3
-"""Part of an object that a window must show for the object to be an example."""
 
 
 class TrainingClips:
@@ -78,6 +77,7 @@ class TrainingClips:
                 )
         self._mixture = _Mixture(dataset, names) if dataset.weights else None
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
+        self._balanced = list(itertools.accumulate(repeat_factors(dataset, names)))
         self.digest = dataset_digest(dataset, names)
         self.frames = ResizedFrames(
             dataset, names, transform, cache=cache, room=room, progress=progress
@@ -100,9 +100,10 @@ class TrainingClips:
             TrovidError: If masks are trained and frames shall be cropped.
         """
         changes = settings.augmentation
-        if self.masks and (changes.crop < 1 or changes.still_motion):
+        if self.masks and (changes.crop < 1 or changes.still_motion or settings.camera):
             raise TrovidError(
-                "training.augmentation moves no masks: set crop to 1 and still_motion to 0"
+                "training.augmentation and training.camera move no masks: set crop to 1, "
+                "still_motion to 0 and camera to null"
             )
         rng = random.Random(f"{seed}:{step}")
         colours = np.random.RandomState(rng.getrandbits(32))
@@ -124,23 +125,14 @@ class TrainingClips:
                 if number < wanted.start:
                     skip_colours(colours)
                 continue
-            clip = self.frames.read(video.name, chosen)
             names.append(video.name)
             chance = random.Random(f"{seed}:{step}:{number}:looks")
-            windows = drawn_windows(
-                settings.augmentation, chance, count=len(chosen), still=video.num_frames == 1
-            )
-            clip = in_windows(clip, windows)
+            clip, truths = self._seen(video, chosen, known, settings, chance)
             if changes != AugmentationRecipe():
                 clip = changed_looks(clip, changes, chance, targets=per_clip)
             frames.append(np.ascontiguousarray(clip[:, :, ::-1]) if mirrored else clip)
             indices.append([target, *(~n if i == target else i for n, i in enumerate(chosen[1:]))])
             size = (clip.shape[1], clip.shape[2])
-            truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
-            truths = [
-                _in_window(truth, window) if window.share < 1 else truth
-                for truth, window in zip(truths, windows, strict=False)
-            ]
             first = sum(map(len, frames[:-1]))
             parts.add(truths, per_clip, size, mirrored, first, [known.index(i) for i in others])
         source = colours if settings.colour_augmentation else None
@@ -156,6 +148,43 @@ class TrainingClips:
             seeds=seeds,
             **vars(parts),
         )
+
+    def _seen(
+        self,
+        video: Video,
+        chosen: list[int],
+        known: list[int],
+        settings: TrainingRecipe,
+        chance: random.Random,
+    ) -> tuple[NDArray[np.uint8], list[GroundTruth]]:
+        """Some frames of a video as they are learned from, and the objects of the first of them."""
+        if settings.camera is not None and video.num_frames == 1:
+            picture = self._labelled(video, 0)
+            frames, truths = filmed(
+                *picture, settings.camera, chance, count=len(chosen), other=self._other
+            )
+            return frames, truths[: len(known)]
+        windows = drawn_windows(
+            settings.augmentation, chance, count=len(chosen), still=video.num_frames == 1
+        )
+        frames = in_windows(self.frames.read(video.name, chosen), windows)
+        truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+        return frames, [
+            _in_window(truth, window) if window.share < 1 else truth
+            for truth, window in zip(truths, windows, strict=False)
+        ]
+
+    def _labelled(self, video: Video, frame: int) -> tuple[NDArray[np.uint8], GroundTruth]:
+        (truth,) = self.dataset.ground_truth(video.name, frames=[frame])
+        return self.frames.read(video.name, [frame])[0], truth
+
+    def _other(self, chance: random.Random) -> tuple[NDArray[np.uint8], GroundTruth]:
+        """A labelled picture at random, one of rare classes more often."""
+        video = self.videos[self._by_balance(chance)]
+        return self._labelled(video, int(self.dataset.labelled_frames(video.name)[0]))
+
+    def _by_balance(self, rng: random.Random) -> int:
+        return bisect.bisect_right(self._balanced, rng.random() * self._balanced[-1])
 
     def _references(
         self,
@@ -186,8 +215,11 @@ class TrainingClips:
         """A video, and one of its labelled frames."""
         if self._mixture is not None:
             return self._mixture.draw(draw, rng)
-        if draw == "clips":
-            video = self.videos[rng.randrange(len(self.videos))]
+        if draw in ("clips", "balanced"):
+            every = len(self.videos)
+            video = self.videos[
+                self._by_balance(rng) if draw == "balanced" else rng.randrange(every)
+            ]
             labelled = self.dataset.labelled_frames(video.name)
             return video, int(labelled[rng.randrange(len(labelled))])
         number = rng.randrange(self.ends[-1])
@@ -244,7 +276,7 @@ class _Mixture:
         """A video and one of its labelled frames; see `TrainingRecipe.draw`."""
         (number,) = rng.choices(range(len(self._weights)), self._weights)
         names, ends = self._names[number], self._ends[number]
-        if draw == "clips":
+        if draw != "frames":
             name = names[rng.randrange(len(names))]
             labelled = self.dataset.labelled_frames(name)
             return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])

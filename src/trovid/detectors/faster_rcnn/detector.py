@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -14,6 +15,7 @@ from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
 from trovid.detectors.faster_rcnn.support import Support
+from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
 from trovid.nn.box_head import (
     BoxCoder,
     BoxHead,
@@ -61,6 +63,8 @@ class Detector(VideoDetector):
         smooth_l1_beta: Where the box loss goes from square to linear.
         smallest_box: Sides in pixels of the resized frame that a box must reach within the frame;
             the scores of others become 0.
+        support_proposals: Boxes found in each support frame that are looked at in the target frame
+            too, beside its own proposals; not in training.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Detector(VideoDetector):
         foreground_iou: float = 0.5,
         smooth_l1_beta: float = 1.0,
         smallest_box: float = 0.0,
+        support_proposals: int = 0,
     ) -> None:
         super().__init__()
         if len(class_names) != box_head.num_classes:
@@ -88,6 +93,7 @@ class Detector(VideoDetector):
             )
         self.class_names = tuple(class_names)
         self.smallest_box = smallest_box
+        self.support_proposals = support_proposals
         self.backbone = backbone
         self.rpn = rpn
         if box_head.uses_support != (support_roi_features is not None):
@@ -117,7 +123,8 @@ class Detector(VideoDetector):
     @property
     def uses_support(self) -> bool:
         """Whether support frames take any part."""
-        return self.searches_maps or self.box_head.uses_support
+        taken_over = self.support_proposals > 0 and not self.training
+        return self.searches_maps or self.box_head.uses_support or taken_over
 
     def encode(
         self,
@@ -219,6 +226,9 @@ class Detector(VideoDetector):
             Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
         """
         proposals, _ = self.rpn(images, features, image_sizes)
+        if self.support_proposals and support is not None:
+            triples = zip(proposals, support, image_sizes, strict=True)
+            proposals = [with_taken_over(own, bank.found, size) for own, bank, size in triples]
         if options.target_among_support and self.uses_support:
             own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
             support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
@@ -346,7 +356,7 @@ class Detector(VideoDetector):
     ) -> list[Support]:
         """The Support of each video from the features of its frames, Tensor[sum T, ...] a level."""
         proposals = None
-        if self.support_roi_features is not None:
+        if self.support_roi_features is not None or self.support_proposals:
             with torch.no_grad():
                 proposals, _ = self.rpn(images, features, image_sizes)
         return self._supports_of(features, proposals, image_sizes, frame_indices)
@@ -363,26 +373,46 @@ class Detector(VideoDetector):
             name: [_packed(video) for video in features[name].split(counts)]
             for name in self.searched_levels
         }
-        kept: list[list[Tensor]] = [[] for _ in counts]
+        kept: list[tuple[Tensor, ...]] = [() for _ in counts]
         embeddings: list[SupportEmbedding] = [[] for _ in counts]
+        found = kept
         if self.support_roi_features is not None and proposals is not None:
             rois = self.support_roi_features(features, proposals, image_sizes)
-            starts = [sum(counts[:i]) for i in range(len(counts))]
-            kept = [proposals[s : s + n] for s, n in zip(starts, counts, strict=True)]
+            kept = _of_videos(proposals, counts)
             per_video = [sum(p.shape[0] for p in video) for video in kept]
             for keys, values in self.box_head.embed_support(rois):
                 pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
                 for embedding, pair in zip(embeddings, pairs, strict=True):
                     embedding.append(pair)
+        if self.support_proposals and not self.training and proposals is not None:
+            found = _of_videos(self._found(features, proposals, image_sizes), counts)
         return [
             Support(
                 frame_indices=tuple(indices),
                 maps={name: videos[i] for name, videos in maps.items()},
-                proposals=tuple(kept[i]),
+                proposals=kept[i],
                 embedding=embeddings[i],
+                found=found[i],
             )
             for i, indices in enumerate(frame_indices)
         ]
+
+    def _found(
+        self, features: dict[str, Tensor], proposals: list[Tensor], image_sizes: Sizes
+    ) -> list[Tensor]:
+        """What single support frames show, without other frames: see `best_boxes`."""
+        _, logits, deltas = self._heads(features, proposals, image_sizes, None)
+        boxes = self.box_coder.decode(deltas, torch.cat(proposals))
+        counts = [len(own) for own in proposals]
+        parts = zip(
+            boxes.split(counts), logits.softmax(-1)[:, :-1].split(counts), image_sizes, strict=True
+        )
+        return [best_boxes(*part, self.support_proposals) for part in parts]
+
+
+def _of_videos(frames: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
+    rest = iter(frames)
+    return [tuple(itertools.islice(rest, count)) for count in counts]
 
 
 def _packed(maps: Tensor) -> PackedSupport:

@@ -26,12 +26,15 @@ class Support:
         proposals: For each support frame Tensor[P_t, 4], or nothing without SELSA.
         embedding: For each FC layer keys and values of all support proposals, frame after frame
             (SELSA), or nothing.
+        found: For each support frame Tensor[N_t, 5], boxes with scores that are looked at in target
+            frames too, or nothing.
     """
 
     frame_indices: tuple[int, ...]
     maps: dict[str, PackedSupport]
     proposals: tuple[Tensor, ...]
     embedding: SupportEmbedding
+    found: tuple[Tensor, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame_indices)
@@ -39,7 +42,7 @@ class Support:
     @property
     def nbytes(self) -> int:
         """Size of all tensors in bytes."""
-        tensors = [*self.proposals, *(t for pair in self.embedding for t in pair)]
+        tensors = [*self.proposals, *self.found, *(t for pair in self.embedding for t in pair)]
         own = sum(t.numel() * t.element_size() for t in tensors)
         return own + sum(packed.nbytes for packed in self.maps.values())
 
@@ -52,6 +55,7 @@ class Support:
             maps={name: packed.frames(index) for name, packed in self.maps.items()},
             proposals=tuple(self.proposals[i] for i in index) if self.proposals else (),
             embedding=[(k[rows], v[rows]) for k, v in self.embedding],
+            found=tuple(self.found[i] for i in index) if self.found else (),
         )
 
     def without(self, frame_index: int) -> Support:
@@ -76,6 +80,7 @@ class Support:
                 )
                 for i in layers
             ],
+            found=tuple(boxes for part in parts for boxes in part.found),
         )
 
 
