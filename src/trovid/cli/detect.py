@@ -13,7 +13,6 @@ from trovid.cli.detect_shard import check_alone, detect_shard
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.running import check_videos, run_videos
-from trovid.cli.times import seconds
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -93,9 +92,9 @@ def detect(
         trovid detect videos/ --shard 0/4 --out results
 
     Args:
-        videos: Video files, folders of images (in the order of the numbers in their names),
-            folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
-            and stream addresses.
+        videos: Video files, images, folders of images (in the order of the numbers in their
+            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.
         score: Lowest score that is kept; by default the one that was best in the model's own
@@ -150,6 +149,7 @@ def detect(
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
     from trovid.structures import DetectOptions
+    from trovid.structures.times import seconds
 
     one_by_one = "--seq-nms" if seq_nms else "--online" if online else None
     check_videos(

@@ -10,7 +10,6 @@ from trovid.cli.detect import OPTION
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.running import check_videos, run_videos
-from trovid.cli.times import seconds
 
 
 def segment(
@@ -71,9 +70,9 @@ def segment(
         trovid segment webcam --online --out live
 
     Args:
-        videos: Video files, folders of images (in the order of the numbers in their names),
-            folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
-            and stream addresses.
+        videos: Video files, images, folders of images (in the order of the numbers in their
+            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent.
         model: Name of a model with masks, or a weights file.
         score: Lowest score that is kept.
@@ -112,6 +111,7 @@ def segment(
     """
     from trovid.runs.batch import Batch
     from trovid.structures import DetectOptions
+    from trovid.structures.times import seconds
 
     one_by_one = "--online" if online else None
     check_videos(

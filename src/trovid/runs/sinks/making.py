@@ -16,6 +16,7 @@ from trovid.runs.sinks.json import JsonSink
 from trovid.runs.sinks.mask_pictures import MaskPicturesSink
 from trovid.runs.sinks.mot import MotSink
 from trovid.runs.sinks.parquet import ParquetSink
+from trovid.runs.sinks.picture import PictureSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.sinks.video import VideoSink
@@ -124,7 +125,7 @@ def _video(path: Path, subject: Subject) -> Sink:
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
     sound = None
     if isinstance(subject.source, FileReader):
-        sound = Sound(Path(subject.job.source), allow_playlist=subject.source.allow_playlist)
+        sound = Sound(subject.source.path, allow_playlist=subject.source.allow_playlist)
     return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
 
 
@@ -132,6 +133,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "video": _video,
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
+    "picture": lambda path, subject: PictureSink(path, panels=subject.panels),
     "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
     "parquet": _parquet,
     "youtube-vis": lambda path, subject: YouTubeVisSink(path),
