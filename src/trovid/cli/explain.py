@@ -12,6 +12,7 @@ from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
 from trovid.errors import TrovidError
+from trovid.zoo.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from trovid.inference.explanation import Explanation
@@ -34,7 +35,7 @@ def explain(
     score: float = 0.3,
     position: str | None = None,
     support: str = "uniform:4",
-    model: ModelName = "synthvid-selsa-troi",
+    model: ModelName = DEFAULT_MODEL,
     out: Path | None = None,
     overwrite: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,

@@ -102,6 +102,9 @@ class Predictor:
         self.transform = make_transform(**dataclasses.asdict(recipe.image))
         self.notice = Notice(self.name, len(self.class_names), card)
 
+    def __repr__(self) -> str:
+        return f"Predictor({self.name}, {len(self.class_names)} classes, {self.device})"
+
     @property
     def usual_score(self) -> float:
         """The lowest score worth showing: where the card says it, the best on validation."""

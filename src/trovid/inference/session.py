@@ -12,10 +12,14 @@ from trovid.detectors.contract import Support
 from trovid.errors import OptionError
 from trovid.structures import DetectOptions, SupportSampling
 from trovid.tracking import Tracker
+from trovid.video.ahead import ahead
+from trovid.video.images import ArrayReader
 from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import Frame, VideoReader, as_frames, open_video
 
 ENDLESS = range(2**62)
+DECODED_AHEAD = 4
+"""Target frames that may wait for the detector; they are decoded in a thread of their own."""
 
 
 class Target(NamedTuple):
@@ -126,7 +130,8 @@ class VideoSession(Iterator[Target]):
         self, reader: VideoReader, frames: Sequence[int] | None
     ) -> Iterator[tuple[Frame, int]]:
         known, self._read = len(reader), reader.read
-        for frame in reader if frames is None else reader.walk(frames):
+        wanted = reader if frames is None else reader.walk(frames)
+        for frame in wanted if isinstance(reader, ArrayReader) else ahead(wanted, DECODED_AHEAD):
             self._forget(frame.index, known)
             yield frame, known
 
