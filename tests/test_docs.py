@@ -29,7 +29,7 @@ NOT_RUN = {
     ("own-data.md", 0): "needs DAVIS; tests/datasets/test_davis_page.py runs it on a small one",
     ("README.md", 0): "needs torchvision's weights",
     ("weights.md", 0): "needs published weights",
-    ("weights.md", 1): "needs torchvision's weights",
+    ("weights.md", 2): "needs torchvision's weights",
 }
 BEFORE = {
     ("export.md", 0): "export synthvid-selsa-troi --frame-size 256x256 --out exported",

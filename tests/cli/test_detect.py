@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import trovid
-from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, names, run, video
+from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, images, names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
 from trovid.runs.predictions import read_predictions
@@ -188,3 +188,27 @@ def test_a_model_is_run_training_free(tmp_path, capsys, model):
         found[head["model"]] = [frame.scores.tolist() for frame in frames["street"]]
     assert list(found) == ["tiny", "tiny (training-free)"]
     assert found["tiny"] != found["tiny (training-free)"]
+
+
+def test_pictures_folders_and_videos_in_one_folder(tmp_path, capsys, model):
+    video(tmp_path / "in" / "clip.mp4", count=2)
+    folder(tmp_path / "in" / "walk", count=2)
+    (tmp_path / "in" / "MOT17-02").mkdir()
+    folder(tmp_path / "in" / "MOT17-02" / "img1", count=3)
+    picture = tmp_path / "dog.png"
+    Image.fromarray(images(1)[0]).save(picture)
+    out = tmp_path / "out"
+    words = [tmp_path / "in", picture, "--out", out, "--sheet", "--no-csv"]
+    status, lines, complaints = run(capsys, model, *words)
+    assert (status, complaints) == (0, [])
+    moving = {f"{name}.{end}" for name in ("clip", "walk", "MOT17-02") for end in ("mp4", "png")}
+    assert names(out) == moving | {"dog.png"} | {
+        f"{name}.json" for name in ("clip", "walk", "MOT17-02", "dog")
+    }
+    assert any("MOT17-02" in line for line in lines)
+    with Image.open(out / "dog.png") as drawn:
+        assert drawn.size == (images(1).shape[2], images(1).shape[1])
+        assert not np.array_equal(np.asarray(drawn), images(1)[0])
+    found = read_predictions(out / "MOT17-02.json")[1]
+    assert list(found) == ["MOT17-02"]
+    assert [d.time for d in found["MOT17-02"]] == [0, 0.04, 0.08]

@@ -14,6 +14,7 @@ from trovid.cli.main import main
 from trovid.datasets.synthvid import write_split
 from trovid.datasets.synthvid.recognition import is_clip
 from trovid.inference import Predictor, load
+from trovid.inference.notice import classes_line
 from trovid.video.opening import open_video
 from trovid.zoo.weights import load_weights, save_weights
 
@@ -116,3 +117,25 @@ def test_the_commands_say_it_in_a_line_and_not_when_quiet(data, tmp_path, capsys
     assert status == 0
     assert [line.startswith(f"trovid: tiny {SAID}") for line in err.splitlines()] == [True]
     assert command(capsys, *explain, "--quiet") == (0, "", "")
+
+
+def test_a_model_taken_without_being_named_says_what_it_knows(data, tmp_path, capsys, monkeypatch):
+    path = str(save_tiny_model(tmp_path / "everyday.safetensors"))
+    monkeypatch.setattr("trovid.cli.detect.DEFAULT_MODEL", path)
+    detect = ["detect", data / "street.mp4", "--no-video", "--no-csv", "--overwrite", "--device"]
+    detect += ["cpu", "--out", tmp_path / "out"]
+    _, _, err = command(capsys, *detect, "--model", path)
+    said = [line for line in err.splitlines() if line.startswith("trovid: ")]
+    assert len(said) == 1
+    for part in ("everyday knows aeroplane, anchor, ", "other classes: --model coco-*", "train"):
+        assert part in said[0]
+    assert command(capsys, *detect, "--model", path, "--quiet")[2] == ""
+    assert "knows" not in command(capsys, *detect, "--model", data / "tiny.safetensors")[2].replace(
+        SAID, ""
+    )
+
+
+def test_many_classes_are_counted():
+    line = classes_line("coco", [f"c{number}" for number in range(80)])
+    assert "c29 and 50 more; other classes" in line
+    assert classes_line("one", ["cat"]).startswith("one knows cat; ")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.cli.runs import images, video
 from tests.cli.tiny_model import save_tiny_model
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
 from trovid.inference import Predictor, load
 from trovid.video.opening import open_video
 
@@ -77,3 +77,42 @@ def test_two_videos_in_turns_equal_one_by_one(model, tmp_path):
     expected = [boxes(model.detect(clip, score=0.2)) for clip in clips]
     pairs = zip(*(model.detect(clip, score=0.2) for clip in clips), strict=True)
     assert [boxes(frames) for frames in zip(*pairs, strict=True)] == expected
+
+
+def test_times_as_people_write_them_and_a_frame_rate_for_pictures(model, tmp_path):
+    pictures = images(6)
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{index}.png")
+    paths = sorted(folder.iterdir())
+    for source in (folder, paths, pictures):
+        found = list(model.detect(source, frame_rate=2, start="0:01", end="2.5"))
+        assert [(d.frame_index, d.time) for d in found] == [(2, 1.0), (3, 1.5), (4, 2.0)]
+    found = list(model.detect(iter(pictures), frame_rate=2, online=True, end="0:02"))
+    assert [(d.frame_index, d.time) for d in found] == [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5)]
+    together = model.detect_together([folder, pictures], frame_rate=2, start="0:02")
+    assert sorted((n, d.time) for n, d in together) == [(n, t) for n in (0, 1) for t in (2.0, 2.5)]
+    with pytest.raises(OptionError, match="the time '1:x' is not understood"):
+        next(model.detect(folder, start="1:x"))
+
+
+def test_one_picture_is_a_video_of_one_frame(model, tmp_path):
+    path = tmp_path / "dog.png"
+    Image.fromarray(images(1)[0]).save(path)
+    (found,) = model.detect(path, score=0.2)
+    (same,) = model.detect(images(1), score=0.2)
+    assert boxes([found]) == boxes([same])
+    animated = tmp_path / "moving.webp"
+    first, *rest = (Image.fromarray(picture) for picture in images(3))
+    first.save(animated, save_all=True, append_images=rest, lossless=True)
+    reader = open_video(animated)
+    assert (len(reader), reader.video.name) == (1, "moving")
+    assert "holds 3 pictures, of which the first is taken" in reader.problems[0]
+
+
+def test_an_address_of_a_stream_needs_online(model):
+    with pytest.raises(TrovidError, match="give `online`"):
+        next(model.detect("rtsp://127.0.0.1:9/a"))
+    with pytest.raises(TrovidError, match="cannot be opened"):
+        next(model.detect("http://127.0.0.1:9/a.ts", online=True))

@@ -57,7 +57,7 @@ def gradients(output, inputs):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("form", ["rois", "boxes", "list of support", "packed", "average"])
+@pytest.mark.parametrize("form", ["rois", "boxes", "list of support", "packed", "average", "none"])
 def test_one_graph_forward_and_backward(form, backend):
     def function(features, support, weight, bias):
         boxes = BOXES if form == "boxes" else ROIS
@@ -67,13 +67,15 @@ def test_one_graph_forward_and_backward(form, backend):
             support = pack_support(support)
         if form == "average":
             weight = bias = None
+        if form == "none":
+            return pool(features, None, None, None, boxes, backend)
         return pool(features, support, weight, bias, boxes, backend)
 
     inputs = leaves()
     compiled = torch.compile(function, fullgraph=True, backend="aot_eager")
     expected, actual = function(*inputs), compiled(*inputs)
     assert torch.equal(actual, expected)
-    used = inputs[:2] if form == "average" else inputs
+    used = inputs[: {"average": 2, "none": 1}.get(form, 4)]
     for a, b in zip(gradients(actual, used), gradients(expected, used), strict=True):
         assert torch.equal(a, b)
     with torch.no_grad():

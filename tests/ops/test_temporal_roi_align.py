@@ -64,11 +64,35 @@ def test_without_support_it_is_torchvision_bit_for_bit(backend, sampling_ratio, 
     expected = torchvision.ops.roi_align(tensors["features"], *pooling)
     nothing = tensors["features"].new_zeros(2, 0, 12, 13, 17)
     with torch.no_grad():
-        for support in (nothing, [nothing[0], nothing[1]], pack_support(nothing)):
+        for support in (None, nothing, [nothing[0], nothing[1]], pack_support(nothing)):
             actual = temporal_roi_align(
                 tensors["features"], support, *pooling, **attention, backend=backend
             )
             assert torch.equal(actual, expected)
+
+
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_none_for_no_support_frames_is_roi_align_with_its_gradient(backend):
+    features = torch.rand(2, 13, 12, 17, requires_grad=True)
+    boxes = [torch.tensor([[3.0, 5.0, 90.0, 70.0]]), torch.tensor([[0.0, 0.0, 40.0, 30.0]])]
+    pooling = (boxes, 7, 1 / 8, 2)
+    (expected,) = torch.autograd.grad(
+        torchvision.ops.roi_align(features, *pooling).square().sum(), features
+    )
+    actual = temporal_roi_align(features, None, *pooling, backend=backend)
+    assert torch.equal(actual, torchvision.ops.roi_align(features, *pooling))
+    (gradient,) = torch.autograd.grad(actual.square().sum(), features)
+    assert_close(gradient, expected, 1e-5)
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_inference_mode_gives_the_numbers_of_the_custom_ops(backend):
+    problem = Problem(frames=(2, 3), rois=(4, 5))
+    tensors = problem.tensors()
+    with torch.no_grad():
+        expected = problem.run(tensors, backend)
+    with torch.inference_mode():
+        assert torch.equal(problem.run(tensors, backend), expected)
 
 
 @pytest.mark.parametrize("backend", FAST)

@@ -78,6 +78,15 @@ def test_the_function_is_a_leaf():
     assert "temporal_roi_align" in names
 
 
+def test_the_function_without_support_frames_is_a_leaf():
+    class Plain(torch.nn.Module):
+        def forward(self, features, rois):
+            return temporal_roi_align(features, None, rois, 7)
+
+    train, evaluation = get_graph_node_names(Plain())
+    assert train == evaluation == ["features", "rois", "temporal_roi_align"]
+
+
 @pytest.mark.parametrize(
     ("pool", "name"), [(module(), "pool"), (None, "temporal_roi_align")], ids=["module", "function"]
 )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from trovid.errors import TrovidError
 from trovid.structures import Detections, GroundTruth
 from trovid.viz import class_colour, contact_sheet, draw, side_by_side
-from trovid.viz.drawing import Canvas
+from trovid.viz.canvas import Canvas, LabelStyle
 
 CLASSES = ("cup", "telephone")
 GREY = 100
@@ -42,7 +43,7 @@ def test_a_box_is_drawn_in_its_class_colour_and_the_inside_left_alone():
     assert (image == GREY).all()
     assert (drawn.dtype, drawn.shape) == (np.uint8, image.shape)
     for y, x in ((80, 150), (179, 150), (130, 100), (130, 199)):
-        assert tuple(drawn[y, x]) == class_colour("cup")
+        assert tuple(drawn[y, x]) == class_colour("cup", CLASSES)
     assert (drawn[84:176, 104:196] == GREY).all()
     assert (drawn[:50] == GREY).all()
     assert (drawn[185:] == GREY).all()
@@ -50,7 +51,7 @@ def test_a_box_is_drawn_in_its_class_colour_and_the_inside_left_alone():
 
 @pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), "cup"])
 def test_an_outline_shows_on_any_ground_its_own_colour_too(ground):
-    colour = class_colour("cup") if ground == "cup" else ground
+    colour = class_colour("cup", CLASSES) if ground == "cup" else ground
     image = np.full((240, 320, 3), colour, np.uint8)
     drawn = draw(image, detections([[100, 80, 200, 180]])).astype(int)
     difference = np.abs(drawn - colour).sum(axis=2)[130]
@@ -60,13 +61,6 @@ def test_an_outline_shows_on_any_ground_its_own_colour_too(ground):
 
 def test_without_objects_the_picture_stays_as_it_is():
     assert np.array_equal(draw(picture(), detections([])), picture())
-
-
-def test_colours_of_classes_are_the_same_in_every_run():
-    assert class_colour("car") == (31, 39, 204)
-    assert (
-        len({class_colour(name) for name in ("car", "bus", "dog", "cat", "cup", "telephone")}) == 6
-    )
 
 
 def test_ground_truth_is_dashed_white_and_thinner_than_detections():
@@ -126,6 +120,47 @@ def test_tiny_pictures_and_long_names_can_be_drawn():
     assert drawn.shape == (16, 17, 3)
     assert changed(drawn).any()
     assert draw(picture(1, 1), detections([[0, 0, 1, 1]])).shape == (1, 1, 3)
+
+
+def small_crowd() -> list[list[float]]:
+    """Small objects all around a large one and each other."""
+    rows = [[x, y, x + 9, y + 9] for x in range(4, 300, 22) for y in range(4, 220, 24)]
+    return [[100, 60, 220, 180], *rows]
+
+
+@pytest.mark.parametrize("boxes", [small_crowd(), [[150, 110, 158, 120]], [[0, 0, 9, 9]]])
+def test_labels_never_cover_small_objects(boxes):
+    canvas = Canvas(picture(), objects=boxes)
+    for box in boxes:
+        canvas.label(box, "telephone 0.99", (255, 0, 0))
+    for left, top, right, bottom in canvas.taken:
+        for x1, y1, x2, y2 in boxes:
+            if (x2 - x1) * (y2 - y1) < 200:
+                assert min(right, x2) <= max(left, x1) or min(bottom, y2) <= max(top, y1)
+    assert len(boxes) > 1 or len(canvas.taken) == 1
+
+
+def test_a_label_further_away_is_joined_to_its_box():
+    boxes = [[150, 120, 160, 130]]
+    around = [[x, y, x + 9, y + 9] for x in range(60, 250, 11) for y in (96, 106, 116, 133, 143)]
+    canvas = Canvas(picture(), objects=[*boxes, *around])
+    canvas.label(boxes[0], "cup 0.9", (255, 0, 0))
+    ((_, top, _, bottom),) = canvas.taken
+    assert bottom < 96 or top > 152
+    drawn = (np.asarray(canvas.picture) == (255, 0, 0)).all(axis=2)
+    between = drawn[bottom:120] if bottom < 120 else drawn[130:top]
+    assert between.any(axis=1).all()
+
+
+def test_labels_of_a_size_and_none():
+    image, found = picture(), detections([[100, 80, 200, 180]])
+    plain = changed(draw(image, found, style=LabelStyle(shown=False)))
+    assert not plain[:74].any()
+    small, large = (changed(draw(image, found, style=LabelStyle(size=s)))[:76] for s in (8, 32))
+    assert 0 < small.sum() < large.sum() / 4
+    for size in (3, 401):
+        with pytest.raises(TrovidError, match=r"`label_size` must lie in 4\.\.400"):
+            LabelStyle(size=size)
 
 
 def test_another_type_or_shape_is_refused():

@@ -22,7 +22,7 @@ def detections(label: int) -> Detections:
 
 
 def has(picture: np.ndarray, name: str) -> bool:
-    return bool((picture == class_colour(name)).all(axis=2).any())
+    return bool((picture == class_colour(name, CLASSES)).all(axis=2).any())
 
 
 def truths() -> list[GroundTruth]:
@@ -79,6 +79,15 @@ def test_the_size_is_that_of_the_picture(others, source):
 
 def test_public_names_of_viz():
     assert viz.__all__ == [
-        *("Panels", "Timeline", "class_colour", "contact_sheet", "draw", "grid", "side_by_side")
+        *(
+            "LabelStyle",
+            "Panels",
+            "Timeline",
+            "class_colour",
+            "contact_sheet",
+            "draw",
+            "grid",
+            "side_by_side",
+        )
     ]
     assert all(getattr(viz, name) is not None for name in viz.__all__)

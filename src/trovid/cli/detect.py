@@ -12,9 +12,9 @@ import trovid
 from trovid.cli.detect_shard import check_alone, detect_shard
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.running import check_videos, run_videos
-from trovid.cli.times import seconds
+from trovid.cli.running import check_videos, introduce, run_videos, window_for
 from trovid.errors import TrovidError
+from trovid.zoo.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
@@ -27,7 +27,7 @@ OPTION = Parameter(negative="")
 def detect(
     *videos: str | Path,
     out: str | Path = Path("trovid-detect"),
-    model: ModelName = "synthvid-selsa-troi",
+    model: ModelName = DEFAULT_MODEL,
     score: float | None = None,
     classes: str | None = None,
     support: str | None = None,
@@ -52,6 +52,9 @@ def detect(
     side_by_side: Annotated[bool, OPTION] = False,
     beside: Annotated[tuple[Path, ...], OPTION] = (),
     labels: Path | None = None,
+    label_size: int | None = None,
+    no_labels: Annotated[bool, OPTION] = False,
+    show: Annotated[bool, OPTION] = False,
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     shard: str | None = None,
@@ -88,14 +91,14 @@ def detect(
         trovid detect street.mp4 --track
         trovid detect street.mp4 --side-by-side --labels labels.json
         trovid detect street.mp4 --beside other/street.json --timeline
-        trovid detect webcam --online --out live
+        trovid detect webcam --online --show --out live
         trovid detect rtsp://192.0.2.7/door --online --lookahead 5 --end 60
         trovid detect videos/ --shard 0/4 --out results
 
     Args:
-        videos: Video files, folders of images (in the order of the numbers in their names),
-            folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
-            and stream addresses.
+        videos: Video files, images, folders of images (in the order of the numbers in their
+            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.
         score: Lowest score that is kept; by default the one that was best in the model's own
@@ -130,6 +133,9 @@ def detect(
             given several times (from four panels on they form a grid).
         labels: JSON of the ground truth (COCO-VID style, or a folder as `trovid evaluate` takes),
             drawn in thin white dashes.
+        label_size: Height of the text at the boxes in pixels; by default it grows with the picture.
+        no_labels: Draw boxes without text.
+        show: Show the pictures in a window while they are made; closing it stops nothing.
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
         shard: This process's part of the videos below one folder (or address, such as s3://...),
@@ -150,6 +156,8 @@ def detect(
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
     from trovid.structures import DetectOptions
+    from trovid.structures.times import seconds
+    from trovid.viz.canvas import LabelStyle
 
     one_by_one = "--seq-nms" if seq_nms else "--online" if online else None
     check_videos(
@@ -175,7 +183,7 @@ def detect(
     )
 
     def load() -> Predictor:
-        return trovid.load(
+        predictor = trovid.load(
             model,
             device=device,
             precision=precision,
@@ -183,6 +191,9 @@ def detect(
             deterministic=deterministic,
             temporal=temporal,
         )
+        if model == DEFAULT_MODEL and not predictor.notice.synthvid_alone:
+            introduce(predictor)
+        return predictor
 
     if shard is not None:
         other = {
@@ -195,6 +206,9 @@ def detect(
             "--side-by-side": side_by_side,
             "--beside": beside,
             "--labels": labels,
+            "--label-size": label_size,
+            "--no-labels": no_labels,
+            "--show": show,
             "--batch": batch > 1,
             "--track": track is not None,
             "--allow-playlist": allow_playlist,
@@ -206,6 +220,8 @@ def detect(
         side_by_side=side_by_side,
         labels=_labels(labels),
         beside=_beside(beside),
+        style=LabelStyle(not no_labels, label_size),
+        window=window_for(show),
     )
     kinds = {
         "video": video,

@@ -11,8 +11,8 @@ import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.times import seconds
 from trovid.errors import TrovidError
+from trovid.zoo.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from trovid.inference.explanation import Explanation
@@ -35,7 +35,7 @@ def explain(
     score: float = 0.3,
     position: str | None = None,
     support: str = "uniform:4",
-    model: ModelName = "synthvid-selsa-troi",
+    model: ModelName = DEFAULT_MODEL,
     out: Path | None = None,
     overwrite: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
@@ -61,7 +61,7 @@ def explain(
         trovid explain street.mp4 --frame 40 --box 120,80,260,210 --out why.png
 
     Args:
-        video: A video file or a folder of images.
+        video: A video file, its http(s) address, or a folder of images.
         frame: Index of the target frame, from 0; by default the one in the middle.
         time: Its time in place of its index: 12.5 seconds, or 1:30.
         box: The object's place, x1,y1,x2,y2 in pixels of the video; nothing is detected then.
@@ -81,6 +81,7 @@ def explain(
         json: Print box, points, cosines and weights as JSON.
     """
     from trovid.inference import explanation as explanations
+    from trovid.runs.jobs import result_stem
     from trovid.video.opening import open_video
     from trovid.viz.explanation import save_explanation
     from trovid.viz.explanation_page import save_explanation_page
@@ -94,7 +95,7 @@ def explain(
     place_in_grid = None if position is None else _position(position)
     place = None if box is None else _box(box)
     names = None if classes is None else tuple(name.strip() for name in classes.split(","))
-    target = out or Path(f"{Path(video).stem}-explained.png")
+    target = out or Path(f"{result_stem(str(video))}-explained.png")
     page = target.with_suffix(".html")
     for file in (target, page):
         if file.exists() and not overwrite:
@@ -169,6 +170,8 @@ def _index(reader: VideoReader, frame: int | None, time: str | None) -> int:
     if time is None:
         return reader.video.num_frames // 2
     from bisect import bisect_left
+
+    from trovid.structures.times import seconds
 
     found = bisect_left(reader.times, seconds(time))
     if found >= len(reader.times):

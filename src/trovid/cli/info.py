@@ -37,13 +37,15 @@ def info(
         trovid info *.mp4 frames/ --json
 
     Args:
-        videos: Video files, folders of images, folders of videos, patterns in quotes.
+        videos: Video files, images, folders of images, folders of these, patterns in quotes,
+            http(s) addresses of video files.
         frame_rate: Frames per second of folders of images, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
         json: Print everything as JSON.
     """
     from trovid.runs.jobs import find_inputs
+    from trovid.video.fetched import is_web_address
     from trovid.video.info import video_facts
     from trovid.video.live import is_live
 
@@ -55,7 +57,7 @@ def info(
     for word in map(str, videos):
         try:
             for source in find_inputs(word):
-                if is_live(source):
+                if is_live(source) and not is_web_address(source):
                     raise TrovidError(f"{source}: a stream has no end; name a file")
                 facts = video_facts(source, frame_rate=frame_rate, allow_playlist=allow_playlist)
                 found.append(facts)

@@ -15,6 +15,7 @@ from trovid import __version__
 from trovid.allocator import keep_freed_memory
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
+from trovid.cli.quick_start import defer_compiler
 from trovid.cli.signals import ended_in_order
 from trovid.cli.streams import LostOutput, give_up_stdout, usable_streams
 from trovid.errors import TrovidError, nearest
@@ -170,6 +171,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
     try:
         if " ".join(words[:2]).startswith(LONG):
             keep_freed_memory()
+        defer_compiler()
         app = build_app(chosen)
         if chosen is not None:
             name_options_of(_functions(app[chosen]))

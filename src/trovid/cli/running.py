@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trovid.cli.detect_summary import NOTHING_DONE, exit_status, print_json, print_table
-from trovid.cli.messages import complain
+from trovid.cli.messages import complain, say
 from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
+from trovid.progress import QUIET_VARIABLE
 
 if TYPE_CHECKING:
+    from trovid.inference import Predictor
     from trovid.runs.batch import Batch
+    from trovid.viz.window import Window
 
 
 def check_videos(
@@ -46,6 +50,27 @@ def check_videos(
         raise TrovidError(f"--batch must be at least 1, but is {batch}")
     if batch > 1 and one_by_one is not None:
         raise TrovidError(f"{one_by_one} goes through one video at a time: leave out --batch")
+
+
+def introduce(predictor: Predictor) -> None:
+    """Says in a line which classes a model knows that was taken without being named."""
+    from trovid.inference.notice import classes_line
+
+    if not os.environ.get(QUIET_VARIABLE):
+        say(classes_line(predictor.name, predictor.class_names))
+
+
+def window_for(show: bool) -> Window | None:
+    """The window that --show asks for; where there can be none, a line says so and it goes on."""
+    if not show:
+        return None
+    from trovid.viz.window import Window
+
+    try:
+        return Window()
+    except TrovidError as error:
+        say(f"{error}; the files are written as ever")
+        return None
 
 
 def run_videos(batch: Batch, videos: Sequence[str | Path], *, json: bool) -> int:

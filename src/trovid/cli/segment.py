@@ -9,8 +9,7 @@ import trovid
 from trovid.cli.detect import OPTION
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.running import check_videos, run_videos
-from trovid.cli.times import seconds
+from trovid.cli.running import check_videos, run_videos, window_for
 
 
 def segment(
@@ -35,6 +34,9 @@ def segment(
     csv: Annotated[bool, OPTION] = False,
     coco: Annotated[bool, OPTION] = False,
     mot: Annotated[bool, OPTION] = False,
+    label_size: int | None = None,
+    no_labels: Annotated[bool, OPTION] = False,
+    show: Annotated[bool, OPTION] = False,
     overwrite: Annotated[bool, OPTION] = False,
     resume: Annotated[bool, OPTION] = False,
     frame_rate: float = FALLBACK_RATE,
@@ -71,9 +73,9 @@ def segment(
         trovid segment webcam --online --out live
 
     Args:
-        videos: Video files, folders of images (in the order of the numbers in their names),
-            folders of videos, patterns in quotes, and with --online cameras (webcam, webcam:1)
-            and stream addresses.
+        videos: Video files, images, folders of images (in the order of the numbers in their
+            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent.
         model: Name of a model with masks, or a weights file.
         score: Lowest score that is kept.
@@ -97,6 +99,9 @@ def segment(
         csv: Write NAME.csv too, one line a detection, without its mask.
         coco: Write NAME.coco.json too, a list of COCO results with masks.
         mot: Write NAME.txt too, one line a detection as MOT Challenge takes results.
+        label_size: Height of the text at the boxes in pixels; by default it grows with the picture.
+        no_labels: Draw boxes without text.
+        show: Show the pictures in a window while they are made; closing it stops nothing.
         overwrite: Replace results that exist.
         resume: Go on where an interrupted run has stopped; skip what is complete.
         frame_rate: Frames per second of folders, which do not know it.
@@ -111,7 +116,10 @@ def segment(
         json: Print the summary as JSON.
     """
     from trovid.runs.batch import Batch
+    from trovid.runs.sinks.making import Pictures
     from trovid.structures import DetectOptions
+    from trovid.structures.times import seconds
+    from trovid.viz.canvas import LabelStyle
 
     one_by_one = "--online" if online else None
     check_videos(
@@ -154,6 +162,7 @@ def segment(
         segment=True,
         out=out,
         kinds={kind for kind, wanted in kinds.items() if wanted},
+        pictures=Pictures(style=LabelStyle(not no_labels, label_size), window=window_for(show)),
         overwrite=overwrite,
         resume=resume,
         frame_rate=frame_rate,

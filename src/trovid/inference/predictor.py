@@ -102,6 +102,9 @@ class Predictor:
         self.transform = make_transform(**dataclasses.asdict(recipe.image))
         self.notice = Notice(self.name, len(self.class_names), card)
 
+    def __repr__(self) -> str:
+        return f"Predictor({self.name}, {len(self.class_names)} classes, {self.device})"
+
     @property
     def usual_score(self) -> float:
         """The lowest score worth showing: where the card says it, the best on validation."""
@@ -118,6 +121,7 @@ class Predictor:
         source: Any,
         *,
         frames: Sequence[int] | None = None,
+        frame_rate: float = 0.0,
         options: DetectOptions | None = None,
         **changes: Any,
     ) -> Generator[Any]:
@@ -126,15 +130,19 @@ class Predictor:
         The support frames are encoded once and serve every target frame.
 
         Args:
-            source: A video file, a folder of images, a list of image files, an array
-                uint8 [T, H, W, 3], a tensor uint8 [T, 3, H, W], single pictures from a list or a
-                generator, or an open VideoReader. See `open_video`. With `online` a generator is
-                taken frame by frame, and may be endless.
+            source: A video file, a folder of images, an image, an http(s) address of a video, a
+                list of image files, an array uint8 [T, H, W, 3], a tensor uint8 [T, 3, H, W],
+                single pictures from a list or a generator, or an open VideoReader. See
+                `open_video`. With `online` a generator is taken frame by frame, and may be
+                endless; so may a camera ("webcam") or an address of a stream.
             frames: Indices of the target frames in rising order; None for those of the options'
                 `start`, `end` and `stride`.
+            frame_rate: Frames per second of images and arrays, which do not know it (0: unknown,
+                then every frame's time is 0). A video file or an open reader knows its own.
             options: What is asked for.
             **changes: Fields of `DetectOptions`, in place of those of `options`: `support`,
-                `score`, `classes`, `nms`, `max_detections`, `seq_nms`, `online` and so on.
+                `score`, `classes`, `nms`, `max_detections`, `seq_nms`, `online`, `start="1:30"` and
+                so on.
 
         Yields:
             Detections with boxes in pixels of the source frame, best first; with
@@ -144,7 +152,8 @@ class Predictor:
             TrovidError: If a class is unknown, the source cannot be read, or memory is short.
             OptionError: If an option is out of range.
         """
-        for _, found in self.run(source, frames=frames, options=options, **changes):
+        runs = self.run(source, frames=frames, frame_rate=frame_rate, options=options, **changes)
+        for _, found in runs:
             yield found
 
     def run(
@@ -152,6 +161,7 @@ class Predictor:
         source: Any,
         *,
         frames: Sequence[int] | None = None,
+        frame_rate: float = 0.0,
         options: DetectOptions | None = None,
         support: Support | str | None = None,
         **changes: Any,
@@ -166,7 +176,9 @@ class Predictor:
         else:
             given = support
         wanted = self.options(options, **changes)
-        for target in self.session(source, wanted, frames=frames, support=given):
+        for target in self.session(
+            source, wanted, frames=frames, frame_rate=frame_rate, support=given
+        ):
             found = target.found
             if found is None:
                 (found,) = self.detect_frames([target.frame], [target.support], wanted)
@@ -177,6 +189,7 @@ class Predictor:
         source: Any,
         *,
         frames: Sequence[int] | None = None,
+        frame_rate: float = 0.0,
         options: DetectOptions | None = None,
         **changes: Any,
     ) -> Generator[Detections]:
@@ -188,13 +201,15 @@ class Predictor:
         Yields:
             Detections with `masks` and `track_ids`.
         """
-        return self.detect(source, frames=frames, options=self.segmenting(options, **changes))
+        wanted = self.segmenting(options, **changes)
+        return self.detect(source, frames=frames, frame_rate=frame_rate, options=wanted)
 
     def detect_together(
         self,
         sources: Sequence[Any],
         *,
         frames: Sequence[Sequence[int] | None] | None = None,
+        frame_rate: float = 0.0,
         options: DetectOptions | None = None,
         **changes: Any,
     ) -> Generator[tuple[int, Any]]:
@@ -207,6 +222,7 @@ class Predictor:
         Args:
             sources: Videos, each as `detect` takes it.
             frames: For each video the indices of its target frames, or None as in `detect`.
+            frame_rate: See `detect`.
             options: See `detect`.
             **changes: See `detect`.
 
@@ -216,7 +232,8 @@ class Predictor:
         Raises:
             TrovidError: If a class is unknown, a source cannot be read, or memory is short.
         """
-        return detect_together(self, sources, frames, self.options(options, **changes))
+        wanted = self.options(options, **changes)
+        return detect_together(self, sources, frames, wanted, frame_rate=frame_rate)
 
     def options(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
         """The options in force: those given, the recipe's where they are None.
@@ -249,6 +266,7 @@ class Predictor:
         options: DetectOptions,
         *,
         frames: Sequence[int] | None = None,
+        frame_rate: float = 0.0,
         support: Support | None = None,
         earlier: Sequence[Detections] = (),
     ) -> Iterator[Target]:
@@ -258,6 +276,7 @@ class Predictor:
             source: See `detect`.
             options: Resolved (`options`).
             frames: See `detect`.
+            frame_rate: See `detect`.
             support: Serves every frame in place of the video's own.
             earlier: What an interrupted run has found in the frames before, so that the identities
                 go on. The last of them are looked at once more.
@@ -265,7 +284,9 @@ class Predictor:
         self.notice.say(source)
         tracker = video_tracker(self, source, options, earlier) if options.track else None
         if options.seq_nms:
-            reader = source if isinstance(source, VideoReader) else open_video(source)
+            reader = source
+            if not isinstance(source, VideoReader):
+                reader = open_video(source, frame_rate=frame_rate)
             looked_at = dataclasses.replace(
                 options, seq_nms=False, track=None, selection="candidates"
             )
@@ -280,6 +301,7 @@ class Predictor:
             support=support,
             single_frames=not self.detector.uses_support,
             tracker=tracker,
+            frame_rate=frame_rate,
         )
 
     def explain(self, source: Any, **wanted: Any) -> FrameExplanation:

@@ -12,9 +12,14 @@ from trovid.detectors.contract import Support
 from trovid.errors import OptionError
 from trovid.structures import DetectOptions, SupportSampling
 from trovid.tracking import Tracker
+from trovid.video.ahead import ahead
+from trovid.video.images import ArrayReader
+from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import Frame, VideoReader, as_frames, open_video
 
 ENDLESS = range(2**62)
+DECODED_AHEAD = 4
+"""Target frames that may wait for the detector; they are decoded in a thread of their own."""
 
 
 class Target(NamedTuple):
@@ -60,6 +65,7 @@ class VideoSession(Iterator[Target]):
         support: Serves every target frame in place of the video's own support frames.
         single_frames: Whether there are no support frames.
         tracker: Remembers the objects of the video; None where no identities are wanted.
+        frame_rate: Frames per second of pictures, which do not know it.
 
     Raises:
         OptionError: By the first frame, if no frame lies in the time asked for.
@@ -75,6 +81,7 @@ class VideoSession(Iterator[Target]):
         support: Support | None = None,
         single_frames: bool = False,
         tracker: Tracker | None = None,
+        frame_rate: float = 0.0,
     ) -> None:
         assert options.support is not None
         sampling = SupportSampling.parse(options.support)
@@ -91,6 +98,7 @@ class VideoSession(Iterator[Target]):
         self._indices: list[int] = []
         self._support = support
         self._tracker = tracker
+        self._frame_rate = frame_rate
         self._turns = self._turns_of(source, frames)
 
     @property
@@ -106,8 +114,10 @@ class VideoSession(Iterator[Target]):
         """Each target frame with the number of frames that are known by then."""
         online = self._options.online
         named = isinstance(source, str | PathLike)
-        if not isinstance(source, VideoReader) and (named or not online):
-            source = open_video(source)
+        if online and named and is_live(str(source)):
+            source = LiveStream(str(source))
+        elif not isinstance(source, VideoReader) and (named or not online):
+            source = open_video(source, frame_rate=self._frame_rate)
         if isinstance(source, VideoReader):
             if frames is None and _in_part(self._options):
                 frames = target_frames(source, self._options)
@@ -120,7 +130,8 @@ class VideoSession(Iterator[Target]):
         self, reader: VideoReader, frames: Sequence[int] | None
     ) -> Iterator[tuple[Frame, int]]:
         known, self._read = len(reader), reader.read
-        for frame in reader if frames is None else reader.walk(frames):
+        wanted = reader if frames is None else reader.walk(frames)
+        for frame in wanted if isinstance(reader, ArrayReader) else ahead(wanted, DECODED_AHEAD):
             self._forget(frame.index, known)
             yield frame, known
 
@@ -137,7 +148,7 @@ class VideoSession(Iterator[Target]):
         waiting: deque[Frame] = deque()
         known = 0
         began: float | None = None
-        for frame in as_frames(source):
+        for frame in as_frames(source, frame_rate=self._frame_rate):
             began = frame.time if began is None else began
             if end is not None and frame.time - began >= end:
                 break

@@ -16,6 +16,8 @@ def detect_together(
     sources: Sequence[Any],
     frames: Sequence[Sequence[int] | None] | None,
     options: DetectOptions,
+    *,
+    frame_rate: float = 0.0,
 ) -> Generator[tuple[int, Any]]:
     """See `Predictor.detect_together`, here with resolved options."""
     each = frames if frames is not None else [None] * len(sources)
@@ -25,7 +27,7 @@ def detect_together(
         )
     batcher = predictor.batcher(options)
     running = {
-        number: predictor.session(source, options, frames=own)
+        number: predictor.session(source, options, frames=own, frame_rate=frame_rate)
         for number, (source, own) in enumerate(zip(sources, each, strict=True))
     }
     while running:

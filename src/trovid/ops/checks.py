@@ -60,6 +60,16 @@ def check_range(name: str, values: Tensor, channels: int) -> None:
         )
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether only numbers are wanted, so that a function may run outside its custom op.
+
+    The first call of a custom op brings torch's compiler along, which takes a second.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    return torch.is_inference_mode_enabled() and type(tensor) is Tensor and not tensor.is_meta
+
+
 def refuse_forward_mode(*values: object) -> None:
     """No tensor carries a tangent, which would be lost on the way."""
     if torch.compiler.is_compiling():

@@ -15,6 +15,7 @@ from trovid.ops.checks import (
     boxes_to_rois,
     check_pooling,
     finite_rois,
+    is_plain,
     near_rois,
     refuse_forward_mode,
 )
@@ -66,7 +67,8 @@ def roi_align(
     rois = near_rois(rois, (height, width), spatial_scale, sampling_ratio)
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):
-        pooled = _roi_align(
+        run = torchvision.ops.roi_align if is_plain(features) else _roi_align
+        pooled = run(
             features.to(compute),
             rois.to(compute),
             (height, width),

@@ -18,6 +18,7 @@ from trovid.runs.resume import earlier_results
 from trovid.runs.sinks.making import Pictures, Subject, make_sinks
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
+from trovid.video.fetched import FetchedReader, is_web_address
 from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
 
@@ -143,6 +144,8 @@ class Batch:
                 yield result
 
     def _open(self, word: str) -> Source:
+        if is_web_address(word) and not self.options.online:
+            return FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
         if not is_live(word):
             return open_video(word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist)
         if not self.options.online:

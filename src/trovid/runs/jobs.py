@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import glob
+import logging
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trovid.errors import TrovidError
+from trovid.video.images import MOT_FRAMES, natural_key, video_name
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
-from trovid.video.images import natural_key
 from trovid.video.live import is_live, stream_name
 
+log = logging.getLogger("trovid")
 VIDEO_NAME = re.compile(
     r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
@@ -21,6 +23,7 @@ ENDINGS = {
     "csv": ".csv",
     "coco": ".coco.json",
     "sheet": ".png",
+    "picture": ".png",
     "parquet": ".parquet",
     "youtube-vis": ".youtube-vis.json",
     "masks": "-masks",
@@ -35,7 +38,8 @@ class Job:
 
     Attributes:
         source: A path or a stream address.
-        files: By kind (a key of ENDINGS), JSON last.
+        files: By kind (a key of ENDINGS), JSON last. A single picture has a drawn "picture" in
+            place of "video" and "sheet".
     """
 
     source: str
@@ -44,7 +48,10 @@ class Job:
     @property
     def name(self) -> str:
         """How tables and bars call the input."""
-        return self.source if is_live(self.source) else Path(self.source).name or self.source
+        if is_live(self.source):
+            return self.source
+        path = Path(self.source)
+        return (video_name(path) if path.name == MOT_FRAMES else path.name) or self.source
 
     def existing(self) -> list[Path]:
         """Results that are there already."""
@@ -55,7 +62,10 @@ def find_inputs(word: str) -> list[str]:
     """The inputs that a word of the command line names.
 
     Args:
-        word: A file, a folder of images, a folder of videos, a pattern with * or a stream address.
+        word: A file, a folder of images, a folder of videos and folders of images (those of MOT
+            Challenge among them), a pattern with * or an address.
+
+    What lies in a folder and is not taken, so that it has to be named itself, is said in a line.
 
     Raises:
         TrovidError: If a pattern fits nothing, or the word is empty.
@@ -71,10 +81,69 @@ def find_inputs(word: str) -> list[str]:
             raise TrovidError(f"{word}: no file or folder fits this pattern; check it")
         return found
     if path.is_dir():
-        inside = sorted(path.iterdir(), key=lambda file: natural_key(file.name))
-        if not any(file.suffix.lower() in IMAGE_SUFFIXES for file in inside):
-            return [str(f) for f in inside if VIDEO_NAME.fullmatch(f.name)] or [word]
+        return _in_folder(path)
     return [word]
+
+
+def _in_folder(path: Path) -> list[str]:
+    inside = _listed(path)
+    if _has_images(path):
+        left_out = [file for file in inside if VIDEO_NAME.fullmatch(file.name)]
+        left_out += [folder for folder in inside if folder.is_dir() and _frames_of(folder)]
+        _say_left_out(path, left_out, "is taken as one video of frames")
+        return [str(path)]
+    own = _frames_of(path)
+    if own is not None:
+        return [str(own)]
+    found, left_out = [], []
+    for file in inside:
+        frames = _frames_of(file) if file.is_dir() else None
+        if frames is not None:
+            found.append(str(frames))
+        elif file.is_dir():
+            left_out += [file] if _holds_videos(file) else []
+        elif VIDEO_NAME.fullmatch(file.name):
+            found.append(str(file))
+    _say_left_out(path, left_out, "is looked into, but not folders within its folders")
+    return found or [str(path)]
+
+
+def _frames_of(folder: Path) -> Path | None:
+    """The folder of frames that a folder is, or that a MOT sequence has; None for another."""
+    inner = folder / MOT_FRAMES
+    return next((own for own in (folder, inner) if own.is_dir() and _has_images(own)), None)
+
+
+def _holds_videos(folder: Path) -> bool:
+    return any(
+        _frames_of(file) is not None if file.is_dir() else VIDEO_NAME.fullmatch(file.name)
+        for file in _listed(folder)
+    )
+
+
+def _has_images(folder: Path) -> bool:
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for file in _listed(folder))
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder, in natural order, hidden files left out; nothing if it is closed."""
+    try:
+        inside = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(inside, key=lambda file: natural_key(file.name))
+
+
+def _say_left_out(folder: Path, left_out: Sequence[Path], how: str) -> None:
+    if left_out:
+        names = ", ".join(file.name for file in left_out[:3]) + (", ..." if left_out[3:] else "")
+        log.warning(
+            "%s %s: name what is left out too to have it done (%d: %s)",
+            folder,
+            how,
+            len(left_out),
+            names,
+        )
 
 
 def jobs_for(
@@ -96,7 +165,7 @@ def jobs_for(
     used = {_key(Path(word)) for word in inputs if not is_live(word)}
     jobs = []
     for source in sources:
-        stem = _stem(source)
+        stem, wanted = result_stem(source), _kinds_of(source, kinds)
         number = 1
         while True:
             name = stem if number == 1 else f"{stem}-{number}"
@@ -106,15 +175,25 @@ def jobs_for(
                 break
             number += 1
         used |= keys
-        jobs.append(Job(source, {kind: file for kind, file in files.items() if kind in kinds}))
+        jobs.append(Job(source, {kind: file for kind, file in files.items() if kind in wanted}))
     return jobs
 
 
-def _stem(source: str) -> str:
+def _kinds_of(source: str, kinds: Collection[str]) -> set[str]:
+    """The files to write: of a single picture a picture, where there would be moving ones."""
+    path = Path(source)
+    if is_live(source) or path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+        return {*kinds}
+    drawn = {"picture"} if {"video", "sheet"} & {*kinds} else set()
+    return {*kinds} - {"video", "sheet"} | drawn
+
+
+def result_stem(source: str) -> str:
+    """What the results of an input are called, without their endings."""
     if is_live(source):
         return stream_name(source)
     path = Path(source)
-    return path.resolve().name if path.is_dir() else path.stem
+    return video_name(path) if path.is_dir() else path.stem
 
 
 def _key(path: Path) -> str:

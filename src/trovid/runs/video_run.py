@@ -14,6 +14,7 @@ from trovid.inference.batching import Turn
 from trovid.inference.predictor import Predictor
 from trovid.inference.session import target_frames
 from trovid.progress import Tick
+from trovid.runs.behind import Behind
 from trovid.runs.sinks.json import rounded
 from trovid.runs.sinks.making import Subject
 from trovid.runs.sinks.sink import Sink
@@ -21,6 +22,8 @@ from trovid.structures import Detections
 from trovid.video.live import LiveStream
 from trovid.video.opening import Frame, VideoReader
 
+DRAWN_BEHIND = 4
+"""Frames that may wait to be drawn and written, which a thread of its own does."""
 NO_PICTURE = np.empty((0, 0, 3), np.uint8)
 
 
@@ -57,8 +60,9 @@ class Outcome:
 class VideoRun:
     """A video that is being run, with the files that its detections fill.
 
-    After `begin` it takes its turns while it `goes_on`; then `finish` completes the files with
-    the frames done, and they appear. `discard` leaves none.
+    Files are written in a thread of their own, beside the detector. After `begin` it takes its
+    turns while it `goes_on`; then `finish` completes the files with the frames done, and they
+    appear. `discard` leaves none.
 
     Args:
         subject: The video, or a stream.
@@ -78,6 +82,8 @@ class VideoRun:
         self.outcome = Outcome(problems=subject.source.problems)
         self._source = source = subject.source
         self._sinks = sinks
+        self._fill = Behind(self._write_files, DRAWN_BEHIND)
+        self._window = subject.window
         self._options = subject.options
         self._stop = stop
         self._clock = _Clock(source)
@@ -154,6 +160,7 @@ class VideoRun:
                 unless a folder takes the name of a later one.
         """
         outcome = self.outcome
+        self._fill.finish()
         if not outcome.frames:
             reason = f"{self._source.source}: stopped before the first frame"
             raise outcome.error or TrovidError(reason)
@@ -170,15 +177,21 @@ class VideoRun:
 
     def discard(self) -> None:
         """Removes what was written."""
+        self._fill.drop()
         for sink in self._sinks:
             sink.discard()
         self._open.close()
 
     def _write(self, frame: Frame, detections: Detections) -> None:
-        for sink in self._sinks:
-            sink.write(frame, detections)
+        self._fill(frame, detections)
+        if self._window is not None and frame.image.size:
+            self._window.show(frame, detections)
         self.outcome.frames += 1
         self.outcome.detections += len(detections)
+
+    def _write_files(self, frame: Frame, detections: Detections) -> None:
+        for sink in self._sinks:
+            sink.write(frame, detections)
 
     def _pictures_of(self, earlier: Sequence[Detections]) -> Iterable[Frame]:
         """The frames of an earlier run, with their pictures only where a file wants them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from trovid.errors import OptionError
 from trovid.structures.support_sampling import SupportSampling
+from trovid.structures.times import seconds
 
 if TYPE_CHECKING:
     from trovid.recipes import InferenceRecipe
@@ -32,8 +33,10 @@ class DetectOptions:
             (`trovid.inference.seq_nms`), in place of `nms` and `class_agnostic_nms`.
         online: Whether support comes from past frames and `lookahead` future ones alone.
         lookahead: Future frames that may serve when online.
-        start: Seconds of the video before the first target frame.
-        end: Seconds of the video at which no more frames are taken; None for its end.
+        start: Seconds of the video before the first target frame, or a time as people write it
+            ("1:30"), which becomes seconds.
+        end: Seconds of the video at which no more frames are taken, or such a time; None for its
+            end.
         stride: Every how many frames is a target frame.
         masks: Whether each detection gets its mask, where the detector has a mask head.
         track: Whether detections get identities: "iou", by the overlap of boxes from frame to
@@ -90,6 +93,8 @@ class DetectOptions:
                 "`seq_nms` chooses boxes when their features are gone: it goes with `track` 'iou' "
                 "alone, and without `masks`"
             )
+        for name in ("start", "end"):
+            object.__setattr__(self, name, seconds(getattr(self, name)))
         if not self.start >= 0:
             raise OptionError(f"`start` must not be negative, but is {self.start}")
         if self.end is not None and not self.end > self.start:

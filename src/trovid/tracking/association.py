@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchvision.ops import box_iou
 
@@ -71,6 +70,8 @@ class BoxLinker:
         same = before[:, None] == torch.tensor(kinds)
         overlap = torch.where((overlap >= self._iou) & same, overlap, 0)
         names = list(self._living)
+        from scipy.optimize import linear_sum_assignment
+
         rows, columns = linear_sum_assignment(overlap.numpy(), maximize=True)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             if overlap[row, column] > 0:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torchvision.ops import box_iou
 
@@ -114,6 +113,8 @@ class EmbeddingTracker:
         table[:, : len(names)] = scores[:, 1:]
         table[torch.arange(count), len(names) + torch.arange(count)] = scores[:, 0]
         ids = [-1] * count
+        from scipy.optimize import linear_sum_assignment
+
         rows, columns = linear_sum_assignment(table.double().numpy(), maximize=True)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             if column < len(names):

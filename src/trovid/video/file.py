@@ -62,12 +62,15 @@ class FileReader(VideoReader):
         path: The file.
         allow_playlist: Whether it may be a playlist, for which other files are read.
 
+    Attributes:
+        path: The file.
+
     Raises:
         TrovidError: If no frame can be read.
     """
 
     def __init__(self, path: Path, *, allow_playlist: bool = False) -> None:
-        self._path = path
+        self.path = path
         self.allow_playlist = allow_playlist
         self.source = str(path)
         self.problems = []
@@ -80,7 +83,7 @@ class FileReader(VideoReader):
         self._coded_size = (first.height, first.width)
 
     def _container(self) -> InputContainer:
-        return open_container(self._path, allow_playlist=self.allow_playlist)
+        return open_container(self.path, allow_playlist=self.allow_playlist)
 
     @property
     def rotation(self) -> int:
@@ -103,7 +106,7 @@ class FileReader(VideoReader):
             measured = (len(times) - 1) / (times[-1] - times[0])
             if abs(rate - measured) > 0.01 * measured:
                 rate = measured
-        return Video(self._path.stem, len(times), height, width, rate)
+        return Video(self.path.stem, len(times), height, width, rate)
 
     @property
     def times(self) -> Sequence[float]:
@@ -189,8 +192,8 @@ class FileReader(VideoReader):
 
     def _demuxer_complains(self) -> bool:
         with self._container() as container:
-            number = video_stream(container, self._path).index
-        return demuxer_complains(self._path, number, allow_playlist=self.allow_playlist)
+            number = video_stream(container, self.path).index
+        return demuxer_complains(self.path, number, allow_playlist=self.allow_playlist)
 
     def _scan(self, seen: Pass, *, careful: bool) -> _Index:
         index = _Index(careful=careful)
@@ -212,7 +215,7 @@ class FileReader(VideoReader):
     @cached_property
     def _stated_rate(self) -> float:
         with self._container() as container:
-            return float(video_stream(container, self._path).average_rate or 0)
+            return float(video_stream(container, self.path).average_rate or 0)
 
     def _first_frame(self, *, careful: bool) -> VideoFrame | None:
         with closing(self._decode(Pass(), careful=careful)) as frames:
@@ -233,7 +236,7 @@ class FileReader(VideoReader):
     def _decoder(self) -> Generator[tuple[InputContainer, VideoStream]]:
         with (
             self._container() as container,
-            decoding(video_stream(container, self._path)) as stream,
+            decoding(video_stream(container, self.path)) as stream,
         ):
             yield container, stream
 

@@ -21,6 +21,8 @@ from trovid.video.reader import Frame, VideoReader
 SUFFIXES = frozenset(
     (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
 )
+MOT_FRAMES = "img1"
+"""The folder of a MOT Challenge sequence that its frames lie in."""
 EXIF_ORIENTATION = 0x0112
 QUARTER_TURNED = frozenset((5, 6, 7, 8))
 UNREADABLE = (
@@ -85,6 +87,27 @@ def read_image(path: Path) -> np.ndarray:
             grey = np.asarray(upright).astype(np.int64) >> 8
             return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
         return np.array(upright.convert("RGB"))
+
+
+def pictures_in(path: Path) -> int:
+    """How many pictures an image file holds: more than one where it is animated, or has pages.
+
+    Raises:
+        TrovidError: If the file is missing or no image.
+    """
+    with _opened(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
+def video_name(folder: Path) -> str:
+    """What the video in a folder of frames is called: a MOT sequence by the folder above `img1`.
+
+    Example:
+        >>> video_name(Path("/data/MOT17-02-FRCNN/img1")), video_name(Path("/data/frames"))
+        ('MOT17-02-FRCNN', 'frames')
+    """
+    whole = folder.resolve()
+    return whole.parent.name if whole.name == MOT_FRAMES and whole.parent.name else whole.name
 
 
 def read_size(path: Path) -> tuple[int, int]:

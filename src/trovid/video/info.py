@@ -100,13 +100,13 @@ def video_facts(
     """
     reader = open_video(path, frame_rate=frame_rate, allow_playlist=allow_playlist)
     if isinstance(reader, FileReader):
-        with open_container(Path(path), allow_playlist=allow_playlist) as container:
-            return _file_facts(reader, container, Path(path))
+        with open_container(reader.path, allow_playlist=allow_playlist) as container:
+            return _file_facts(reader, container)
     assert isinstance(reader, ImageReader)
     video = reader.video
     return VideoFacts(
         source=str(path),
-        container="folder of images",
+        container="folder of images" if Path(path).is_dir() else "image",
         bytes=sum(image.stat().st_size for image in reader.paths),
         streams=(),
         height=video.height,
@@ -122,14 +122,14 @@ def video_facts(
     )
 
 
-def _file_facts(reader: FileReader, container: InputContainer, path: Path) -> VideoFacts:
+def _file_facts(reader: FileReader, container: InputContainer) -> VideoFacts:
     video = reader.video
-    used = video_stream(container, path)
+    used = video_stream(container, reader.path)
     rate = float(used.average_rate or 0)
     return VideoFacts(
-        source=str(path),
+        source=reader.source,
         container=container.format.name,
-        bytes=path.stat().st_size,
+        bytes=reader.path.stat().st_size,
         streams=tuple(_stream(stream, stream is used) for stream in container.streams),
         height=video.height,
         width=video.width,
@@ -139,7 +139,7 @@ def _file_facts(reader: FileReader, container: InputContainer, path: Path) -> Vi
         stated_duration=_stated_duration(container, used),
         stated_frames=stated_frames(container, used) or None,
         frames=video.num_frames,
-        problems=tuple(problem.removeprefix(f"{path}: ") for problem in reader.problems),
+        problems=tuple(problem.removeprefix(f"{reader.source}: ") for problem in reader.problems),
         **_measured(reader, tick=float(used.time_base or 0)),
     )
 

@@ -7,8 +7,19 @@ from os import PathLike
 from pathlib import Path
 
 from trovid.errors import TrovidError
+from trovid.video.fetched import FetchedReader, is_web_address
 from trovid.video.file import FileReader
-from trovid.video.images import ArrayReader, ImageReader, images_in, read_image
+from trovid.video.images import (
+    MOT_FRAMES,
+    SUFFIXES,
+    ArrayReader,
+    ImageReader,
+    images_in,
+    pictures_in,
+    read_image,
+    video_name,
+)
+from trovid.video.live import is_live
 from trovid.video.pictures import as_picture, as_pictures, is_picture
 from trovid.video.reader import Frame, VideoReader
 from trovid.video.writer import VideoWriter
@@ -24,8 +35,10 @@ def open_video(
     """Opens anything that holds the frames of one video.
 
     Args:
-        source: A video file; a folder of images (in natural order: 2 before 10); a list of image
-            files (in the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
+        source: A video file; a folder of images (in natural order: 2 before 10), also a sequence
+            of MOT Challenge, whose frames lie in its `img1`; one image file, a video of one frame;
+            an http(s) address of a video file, which is fetched first; a list of image files (in
+            the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
             [T, 3, H, W] or [T, H, W, 3]; a list or a generator of single pictures (arrays, tensors,
             PIL images). A generator is taken to its end and its pictures stay in memory.
         frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
@@ -52,6 +65,10 @@ def open_video(
     if isinstance(source, str | PathLike):
         if not str(source):
             raise TrovidError("an empty name names no video; the current folder is called .")
+        if is_web_address(str(source)):
+            return FetchedReader(str(source))
+        if is_live(str(source)):
+            raise TrovidError(f"{source}: a stream has no end to look ahead to; give `online`")
         return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
         return ArrayReader(as_pictures(source), frame_rate=frame_rate)
@@ -72,24 +89,42 @@ def _open_path(path: Path, frame_rate: float, allow_playlist: bool) -> VideoRead
     if not path.exists():
         raise TrovidError(f"{path}: no such file or folder; check the name")
     if path.is_dir():
-        return ImageReader(images_in(path), name=path.resolve().name, frame_rate=frame_rate)
+        inner = path / MOT_FRAMES
+        if inner.is_dir() and not any(f.suffix.lower() in SUFFIXES for f in path.iterdir()):
+            path = inner
+        return ImageReader(images_in(path), name=video_name(path), frame_rate=frame_rate)
+    if path.suffix.lower() in SUFFIXES:
+        return _one_picture(path, frame_rate)
     return FileReader(path, allow_playlist=allow_playlist)
 
 
-def as_frames(source: VideoSource) -> Iterator[Frame]:
+def _one_picture(path: Path, frame_rate: float) -> ImageReader:
+    reader = ImageReader([path], name=path.stem, frame_rate=frame_rate)
+    reader.source = str(path)
+    count = pictures_in(path)
+    if count > 1:
+        reader.problems.append(
+            f"{path}: holds {count} pictures, of which the first is taken; convert it to a video"
+        )
+    return reader
+
+
+def as_frames(source: VideoSource, *, frame_rate: float = 0.0) -> Iterator[Frame]:
     """The frames of a source one by one, without asking how many will come.
 
     Args:
-        source: See `open_video`; pictures without an index are numbered as they come, and their
-            time is 0.
+        source: See `open_video`; pictures without an index are numbered as they come.
+        frame_rate: Gives such pictures their times (0: each is 0).
 
     Raises:
         TypeError: If one is no picture.
         ValueError: If one has another shape or type.
     """
     paths = isinstance(source, str | PathLike) or is_picture(source)
-    stream = open_video(source) if paths else source
+    stream = open_video(source, frame_rate=frame_rate) if paths else source
     for index, item in enumerate(stream):
         if isinstance(item, str | PathLike):
             item = read_image(Path(str(item)))
-        yield item if isinstance(item, Frame) else Frame(index, 0.0, as_picture(item))
+        if not isinstance(item, Frame):
+            item = Frame(index, index / frame_rate if frame_rate else 0.0, as_picture(item))
+        yield item

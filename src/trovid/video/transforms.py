@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2 import functional as T
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class FrameTransform:
         size = self.size(*frame.shape[:2])
         if size == frame.shape[:2]:
             return frame
-        planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)
-        return T.resize(planes, list(size), antialias=self.antialias).permute(1, 2, 0).numpy()
+        image = torch.from_numpy(np.ascontiguousarray(frame))[None].permute(0, 3, 1, 2)
+        return _resized(image, size, antialias=self.antialias)[0].permute(1, 2, 0).numpy()
 
     def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
         """Resized uint8 frames of equal size to Tensor[T, 3, H, W], normalised and padded."""
@@ -56,6 +56,20 @@ class FrameTransform:
         height, width = stack.shape[-2:]
         padding = (0, -width % self.divisor, 0, -height % self.divisor)
         return F.pad((stack - mean) / std, padding)
+
+
+def _resized(image: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
+    """uint8 [1, 3, H, W] to [1, 3, h, w], as torchvision.transforms.v2.functional.resize does it.
+
+    Importing that brings torch's compiler along, which takes longer than the first frame.
+    """
+    native = platform.machine() in ("aarch64", "arm64")
+    native = native or torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    image = image if native else image.float()
+    resized = F.interpolate(
+        image, size=list(size), mode="bilinear", align_corners=False, antialias=antialias
+    )
+    return resized if native else resized.round_().to(torch.uint8)
 
 
 class TorchvisionTransform(FrameTransform):

@@ -2,53 +2,37 @@
 
 from __future__ import annotations
 
-import colorsys
-import zlib
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
+from trovid.viz.canvas import USUAL_LABELS, Canvas, LabelStyle, fitted
+from trovid.viz.colours import WHITE, class_colour, palette_colour
 
-Colour = tuple[int, int, int]
-Rectangle = tuple[int, int, int, int]
-
-BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 PAPER = (24, 24, 24)
-SMALLEST_TEXT = 8
-
-
-def class_colour(name: str) -> Colour:
-    """The colour of a class: bright, and the same in every run and for every model.
-
-    Example:
-        >>> class_colour("car") == class_colour("car") != class_colour("bus")
-        True
-    """
-    number = zlib.crc32(name.encode())
-    hue, tone = number % 360 / 360, number // 360 % 3
-    saturation, value = ((0.95, 1.0), (0.65, 1.0), (0.85, 0.8))[tone]
-    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
-    return round(255 * red), round(255 * green), round(255 * blue)
 
 
 def draw(
-    frame: Frame | np.ndarray, detections: Detections, *, ground_truth: GroundTruth | None = None
+    frame: Frame | np.ndarray,
+    detections: Detections,
+    *,
+    ground_truth: GroundTruth | None = None,
+    style: LabelStyle = USUAL_LABELS,
 ) -> np.ndarray:
     """A copy of a picture with boxes: detections thick with class and score, ground truth thin.
 
     Lines and text grow with the picture. Labels stay inside it and keep clear of each other where
-    there is room; of two that compete, the surer detection's lies beside its box.
+    there is room; of two that compete, the surer detection's lies beside its box. They never cover
+    an object that is small beside them.
 
     Args:
         frame: A Frame, or an image uint8 [H, W, 3], RGB.
         detections: Boxes in pixels of the image.
         ground_truth: Labelled objects, drawn as white dashes, with their class at the lower edge.
+        style: How labels are written.
 
     Returns:
         uint8 [H, W, 3].
@@ -61,22 +45,20 @@ def draw(
         raise ValueError(
             f"`frame` must be uint8 [H, W, 3], but got {image.dtype} {list(image.shape)}"
         )
-    canvas = Canvas(image)
     order = detections.scores.argsort(descending=True).tolist()
-    names = [detections.class_names[label] for label in detections.labels.tolist()]
-    scores, boxes = detections.scores.tolist(), detections.boxes.tolist()
+    labels, boxes = detections.labels.tolist(), detections.boxes.tolist()
+    names, scores = detections.names, detections.scores.tolist()
+    true = [] if ground_truth is None else ground_truth.boxes.tolist()
+    canvas = Canvas(image, style, [*boxes, *true])
     for index in reversed(order):
-        canvas.outline(boxes[index], class_colour(names[index]))
-    if ground_truth is not None:
-        for box in ground_truth.boxes.tolist():
-            canvas.dashes(box)
+        canvas.outline(boxes[index], palette_colour(labels[index]))
+    for box in true:
+        canvas.dashes(box)
     for index in order:
         text = f"{names[index]} {scores[index]:.2f}"
-        canvas.label(boxes[index], text, class_colour(names[index]))
+        canvas.label(boxes[index], text, palette_colour(labels[index]))
     if ground_truth is not None:
-        for box, label in zip(
-            ground_truth.boxes.tolist(), ground_truth.labels.tolist(), strict=True
-        ):
+        for box, label in zip(true, ground_truth.labels.tolist(), strict=True):
             canvas.label(box, ground_truth.class_names[label], WHITE, below=True)
     return np.asarray(canvas.picture)
 
@@ -93,112 +75,20 @@ def draw_labels(image: np.ndarray, truth: GroundTruth) -> np.ndarray:
     Returns:
         uint8 [H, W, 3].
     """
-    canvas = Canvas(image)
     names = [truth.class_names[label] for label in truth.labels.tolist()]
     ids, boxes, counted = (
         values.tolist() for values in (truth.instance_ids, truth.boxes, truth.counted)
     )
+    canvas = Canvas(image, objects=boxes)
     for name, box, counts in zip(names, boxes, counted, strict=True):
         if counts:
-            canvas.outline(box, class_colour(name))
+            canvas.outline(box, class_colour(name, truth.class_names))
         else:
             canvas.dashes(box)
     for name, number, box, counts in zip(names, ids, boxes, counted, strict=True):
         text = f"{name} {number}" if counts else f"{name} (ignored)"
-        canvas.label(box, text, class_colour(name) if counts else WHITE)
+        canvas.label(box, text, class_colour(name, truth.class_names) if counts else WHITE)
     return np.asarray(canvas.picture)
-
-
-class Canvas:
-    """A picture being drawn on, which remembers where its labels lie."""
-
-    def __init__(self, image: np.ndarray) -> None:
-        self.picture = Image.fromarray(image)
-        self.pen = ImageDraw.Draw(self.picture)
-        shorter = min(self.picture.size)
-        self.line = max(2, round(shorter / 180))
-        self.thin = max(1, round(shorter / 480))
-        self.text_size = max(10, round(shorter / 36))
-        self.taken: list[Rectangle] = []
-
-    def outline(self, box: Sequence[float], colour: Colour) -> None:
-        """A box in colour, black around it and white within, one of which shows anywhere."""
-        left, top, right, bottom = self._pixels(box)
-        thin, inner = self.thin, self.line
-        around = (left - thin, top - thin, right + thin, bottom + thin)
-        self.pen.rectangle(around, outline=BLACK, width=thin)
-        if min(right - left, bottom - top) > 4 * (inner + thin):
-            within = (left + inner, top + inner, right - inner, bottom - inner)
-            self.pen.rectangle(within, outline=WHITE, width=thin)
-        self.pen.rectangle((left, top, right, bottom), outline=colour, width=inner)
-
-    def dashes(self, box: Sequence[float]) -> None:
-        """A box in thin white dashes on black."""
-        left, top, right, bottom = self._pixels(box)
-        dash, half = 5 * self.thin, self.thin
-        edge = (left - half, top - half, right + half, bottom + half)
-        self.pen.rectangle(edge, outline=BLACK, width=3 * self.thin)
-        for x in range(left, right + 1, 2 * dash):
-            end = min(x + dash - 1, right)
-            for y in (top, bottom - half + 1):
-                self.pen.rectangle((x, y, end, y + half - 1), fill=WHITE)
-        for y in range(top, bottom + 1, 2 * dash):
-            end = min(y + dash - 1, bottom)
-            for x in (left, right - half + 1):
-                self.pen.rectangle((x, y, x + half - 1, end), fill=WHITE)
-
-    def label(
-        self, box: Sequence[float], text: str, colour: Colour, *, below: bool = False
-    ) -> None:
-        """Text on a ground of its colour, at the best free place near the box."""
-        font, text, width, height = self._fitted(text)
-        self._write(self._place(self._pixels(box), width, height, below), text, font, colour)
-
-    def tag(self, place: tuple[float, float], text: str, colour: Colour) -> None:
-        """Text on a ground of its colour, its lower left corner here, or as near as may be."""
-        font, text, width, height = self._fitted(text)
-        x, y = round(place[0]), round(place[1]) - height
-        self._write(self._clamped(x, y, width, height), text, font, colour)
-
-    def _fitted(self, text: str) -> tuple[ImageFont.FreeTypeFont, str, int, int]:
-        """The font, the text, and the width and height of its ground."""
-        margin = max(1, self.text_size // 6)
-        font, text = fitted(text, self.text_size, self.picture.width - 2 * margin)
-        ascent, descent = font.getmetrics()
-        return font, text, round(font.getlength(text)) + 2 * margin, ascent + descent
-
-    def _write(
-        self, place: Rectangle, text: str, font: ImageFont.FreeTypeFont, colour: Colour
-    ) -> None:
-        self.taken.append(place)
-        self.pen.rectangle((place[0], place[1], place[2] - 1, place[3] - 1), fill=colour)
-        ink = BLACK if brightness(colour) > 130 else WHITE
-        margin = max(1, self.text_size // 6)
-        self.pen.text((place[0] + margin, place[1]), text, font=font, fill=ink)
-
-    def _place(self, box: Rectangle, width: int, height: int, below: bool) -> Rectangle:
-        left, top, right, bottom = box
-        flush = right + 1 - width
-        outside = [(left, top - height), (flush, top - height)]
-        under = [(left, bottom + 1), (flush, bottom + 1)]
-        inside = [(left, top), (left, bottom + 1 - height), (flush, top)]
-        beside = [(right + 1, top), (left - width, top)]
-        order = under + outside if below else outside + under
-        candidates = [self._clamped(x, y, width, height) for x, y in order + inside + beside]
-        return min(candidates, key=lambda place: sum(_common(place, old) for old in self.taken))
-
-    def _clamped(self, x: int, y: int, width: int, height: int) -> Rectangle:
-        x = max(0, min(x, self.picture.width - width))
-        y = max(0, min(y, self.picture.height - height))
-        return x, y, x + width, y + height
-
-    def _pixels(self, box: Sequence[float]) -> Rectangle:
-        """The box's first and last pixels inside the picture."""
-        width, height = self.picture.size
-        x1, y1, x2, y2 = box
-        left, top = max(0, min(round(x1), width - 1)), max(0, min(round(y1), height - 1))
-        right, bottom = min(round(x2), width) - 1, min(round(y2), height) - 1
-        return left, top, max(left, right), max(top, bottom)
 
 
 def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
@@ -288,37 +178,3 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
             x += width + gap
         y += height + gap
     return sheet
-
-
-def fitted(text: str, size: int, width: int) -> tuple[ImageFont.FreeTypeFont, str]:
-    """A font no larger than `size` and the text, shortened where even small it is too wide.
-
-    Example:
-        >>> font, text = fitted("a title much too long", 12, 60)
-        >>> text, font.getlength(text) <= 60
-        ('a title much …', True)
-    """
-    for smaller in range(size, SMALLEST_TEXT - 1, -1):
-        if _font(smaller).getlength(text) <= width:
-            return _font(smaller), text
-    font = _font(min(size, SMALLEST_TEXT))
-    while len(text) > 1 and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return font, text + "…"
-
-
-@lru_cache(maxsize=64)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(path), size)
-
-
-def brightness(colour: Colour) -> float:
-    """How bright a colour looks, 0..255."""
-    return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-
-
-def _common(a: Rectangle, b: Rectangle) -> int:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return max(0, width) * max(0, height)

@@ -15,7 +15,7 @@ from trovid.evaluation.details import WorstFrame
 from trovid.evaluation.matching import RECALL_POINTS
 from trovid.evaluation.report import Report
 from trovid.evaluation.tables import Table, report_tables
-from trovid.viz.drawing import class_colour
+from trovid.viz.colours import class_colour
 
 WIDEST = 640
 """Width of a picture on the page, in pixels."""
@@ -120,7 +120,7 @@ def _curves(curves: Mapping[str, Sequence[float]]) -> str:
             f"{left + x * width:.1f},{top + (1 - y) * height:.1f}"
             for x, y in zip(RECALL_POINTS.tolist(), precision, strict=True)
         )
-        colour = "currentColor" if name == "mean" else _css(name)
+        colour = "currentColor" if name == "mean" else _css(name, [*curves])
         thick = " style='stroke-width:4'" if name == "mean" else ""
         lines.append(
             f"<path d='M{points}' stroke='{colour}'{thick}><title>{escape(name)}</title></path>"
@@ -132,7 +132,7 @@ def _curves(curves: Mapping[str, Sequence[float]]) -> str:
     )
     names = "".join(
         f"<text x={left + width + 15} y={top + 15 + 16 * i}>"
-        f"<tspan style='fill:{_css(name)}'>&#9632;</tspan> {escape(name)}</text>"
+        f"<tspan style='fill:{_css(name, [*curves])}'>&#9632;</tspan> {escape(name)}</text>"
         for i, name in enumerate(curves)
     )
     tall = max(top + height + 40, 30 + 16 * len(curves))
@@ -176,5 +176,5 @@ def _figure(frame: WorstFrame, image: np.ndarray) -> str:
     )
 
 
-def _css(name: str) -> str:
-    return "rgb({},{},{})".format(*class_colour(name))
+def _css(name: str, names: Sequence[str]) -> str:
+    return "rgb({},{},{})".format(*class_colour(name, names))

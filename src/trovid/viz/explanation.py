@@ -9,7 +9,9 @@ from trovid.errors import printable
 from trovid.files import replacing
 from trovid.inference.explanation import Explanation
 
-COLUMNS = 5
+COLUMNS = 3
+PANEL_INCHES = 4.6
+"""Width of a panel; at 120 dots an inch 550 pixels."""
 
 
 def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -> None:
@@ -40,7 +42,10 @@ def save_explanation(explanation: Explanation, path: Path, *, title: str = "") -
     figure, grid = plt.subplots(
         rows,
         columns,
-        figsize=(2.6 * columns, (2.6 * height / width + 0.8) * rows + 0.1),
+        figsize=(
+            PANEL_INCHES * columns,
+            (PANEL_INCHES * height / width + 0.9) * rows + 0.2,
+        ),
         layout="constrained",
         squeeze=False,
     )

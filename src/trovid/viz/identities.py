@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
-from trovid.viz.drawing import Canvas, Colour, draw
+from trovid.viz.canvas import USUAL_LABELS, Canvas, LabelStyle
+from trovid.viz.colours import Colour
+from trovid.viz.drawing import draw
 
 GOLDEN = 0.618033988749895
 OPACITY = 0.45
@@ -35,10 +37,14 @@ class IdentityOverlay:
     """Draws the frames of one video in turn: masks or boxes in the colour of their identity.
 
     A label says class and identity, which change seldom, and follows its object slowly, whoever
-    comes near: it does not jump.
+    comes near: it jumps only where it would cover a small object.
+
+    Args:
+        style: How labels are written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, style: LabelStyle = USUAL_LABELS) -> None:
+        self._style = style
         self._frames = 0
         self._places: dict[int, tuple[float, float, int]] = {}
 
@@ -53,20 +59,21 @@ class IdentityOverlay:
 
         One mask at a time is made of pixels, and of it only the part that it fills.
         """
-        image = draw(frame, detections[[]], ground_truth=ground_truth)
+        image = draw(frame, detections[[]], ground_truth=ground_truth, style=self._style)
         self._frames += 1
         order = detections.scores.argsort(descending=True).tolist()
         ids = _identities(detections)
         image = _painted(image, detections, order, ids)
-        canvas = Canvas(image)
         boxes = detections.boxes.tolist()
+        canvas = Canvas(image, self._style, boxes)
         if detections.masks is None:
             for row in reversed(order):
                 canvas.outline(boxes[row], identity_colour(ids[row]))
         names = detections.names
         for row in reversed(order):
             place = self._place(ids[row], boxes[row])
-            canvas.tag(place, f"{names[row]} {ids[row]}", identity_colour(ids[row]))
+            text, colour = f"{names[row]} {ids[row]}", identity_colour(ids[row])
+            canvas.tag(place, text, colour, boxes[row])
         self._forget()
         return np.asarray(canvas.picture)
 

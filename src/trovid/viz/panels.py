@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from trovid.structures import Detections, GroundTruth
 from trovid.video.opening import Frame
+from trovid.viz.canvas import USUAL_LABELS, LabelStyle
 from trovid.viz.drawing import draw, grid
 from trovid.viz.identities import IdentityOverlay
 
@@ -26,6 +28,7 @@ class Panels:
         source: Whether the frame itself comes first, with the ground truth alone.
         beside: Detections of other runs by their title; each maps indices of frames.
         overlay: Draws this run's detections in the colours of their identities; None: by class.
+        style: How labels are written, but for those of the overlay.
     """
 
     title: str = "detections"
@@ -33,6 +36,7 @@ class Panels:
     source: bool = False
     beside: Mapping[str, Mapping[int, Detections]] | None = None
     overlay: IdentityOverlay | None = None
+    style: LabelStyle = USUAL_LABELS
 
     def picture(self, frame: Frame, detections: Detections) -> np.ndarray:
         """The frame with everything drawn: uint8 [H', W', 3].
@@ -40,17 +44,17 @@ class Panels:
         Up to three panels stand in a row, more in a grid of about as many rows as columns.
         """
         truth = self._truth(frame.index)
-        drawn = draw if self.overlay is None else self.overlay.draw
+        drawn = partial(draw, style=self.style) if self.overlay is None else self.overlay.draw
         own = drawn(frame, detections, ground_truth=truth)
         titles, pictures = [], []
         if self.source:
             titles.append(SOURCE_TITLE if self.truth is None else LABELLED_TITLE)
             nothing = detections[[]]
-            pictures.append(draw(frame, nothing, ground_truth=truth))
+            pictures.append(draw(frame, nothing, ground_truth=truth, style=self.style))
         for title, found in (self.beside or {}).items():
             titles.append(title)
             other = found.get(frame.index, detections[[]])
-            pictures.append(draw(frame, other, ground_truth=truth))
+            pictures.append(draw(frame, other, ground_truth=truth, style=self.style))
         if not pictures:
             return own
         count = len(pictures) + 1

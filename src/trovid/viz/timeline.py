@@ -7,11 +7,12 @@ from PIL import Image, ImageDraw
 
 from trovid.structures import Detections
 from trovid.tracking.association import BoxLinker
-from trovid.viz.drawing import PAPER, WHITE, Colour, brightness, class_colour, fitted
+from trovid.viz.canvas import fitted
+from trovid.viz.colours import WHITE, Colour, class_colour, readable
+from trovid.viz.drawing import PAPER
 
 GRID = (62, 62, 62)
 FAINT = (150, 150, 150)
-DARKEST = 130
 
 
 class Timeline:
@@ -72,11 +73,12 @@ class Timeline:
         before, self._last = self._last, {}
         for track, label, score in rows:
             name = detections.class_names[label]
-            self._name(name)
+            colour = readable(class_colour(name, detections.class_names))
+            self._name(name, colour)
             y = self._y(score)
             self._pen.line(
                 (*before.get(track, (x - 1, y)), x, y),
-                fill=readable(class_colour(name)),
+                fill=colour,
                 width=self._line,
             )
             self._last[track] = (x, y)
@@ -93,7 +95,7 @@ class Timeline:
         share = (score - self._lowest) / (1 - self._lowest)
         return self._bottom - min(max(share, 0.0), 1.0) * (self._bottom - self._top)
 
-    def _name(self, name: str) -> None:
+    def _name(self, name: str, colour: Colour) -> None:
         """Puts a class into the legend when it first comes, as long as there is room."""
         if name in self._legend:
             return
@@ -103,7 +105,7 @@ class Timeline:
         if right > self._canvas.width:
             right = self._canvas.width + 1
         else:
-            self._pen.text((left, 1), text, font=font, fill=readable(class_colour(name)))
+            self._pen.text((left, 1), text, font=font, fill=colour)
         self._legend[name] = right
 
     def _write(
@@ -111,18 +113,6 @@ class Timeline:
     ) -> None:
         font, text = fitted(text, self._text, self._canvas.width)
         self._pen.text(place, text, font=font, fill=colour, anchor=anchor)
-
-
-def readable(colour: Colour) -> Colour:
-    """A class's colour as it can be told from the dark strip: made lighter where it is dark.
-
-    Example:
-        >>> readable((255, 220, 0)), readable((30, 30, 200))
-        ((255, 220, 0), (118, 118, 222))
-    """
-    lack = max(0.0, (DARKEST - brightness(colour)) / (255 - brightness(colour)))
-    red, green, blue = (round(part + lack * (255 - part)) for part in colour)
-    return red, green, blue
 
 
 def _clock(seconds: float) -> str:

@@ -18,7 +18,6 @@ from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
 from trovid.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
 from trovid.storage.tensor_files import save_tensors
-from trovid.zoo.download import check_hash, download
 from trovid.zoo.registry import Checkpoint, backbone_checkpoints, checkpoints
 from trovid.zoo.weights import embedded_models, load_weights, read_card
 
@@ -64,6 +63,8 @@ def fetch(checkpoint: Checkpoint) -> Path:
     Raises:
         TrovidError: See `trovid.zoo.download.download`.
     """
+    from trovid.zoo.download import check_hash, download
+
     if checkpoint.layout.startswith("torchvision") and not download_path(checkpoint).exists():
         own = torch_hub_path(checkpoint)
         if own.exists():
@@ -119,6 +120,8 @@ def published_weights(checkpoint: Checkpoint) -> Path:
     Raises:
         TrovidError: If the file cannot be had or does not fit its recipe.
     """
+    from trovid.zoo.download import check_hash
+
     if checkpoint.layout == "torchvision-backbone":
         raise TrovidError(
             f"{checkpoint.name} is a backbone and needs no conversion: "
@@ -166,6 +169,8 @@ def verify(checkpoint: Checkpoint) -> list[str]:
     Raises:
         TrovidError: If something is not as it must be.
     """
+    from trovid.zoo.download import check_hash
+
     found = []
     source, target = download_path(checkpoint), converted_path(checkpoint)
     if source.exists():

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
@@ -124,6 +125,22 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
     return ModelCard(recipe, facts)
 
 
+class _Unfilled(TorchFunctionMode):
+    """Leaves new weights unfilled: on "meta", numbers drawn by chance bring the compiler along."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (Tensor.normal_, Tensor.uniform_) or _initialises(func):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return kwargs["out"] if "out" in kwargs else func(*args, **kwargs)
+
+
+def _initialises(func: Any) -> bool:
+    return getattr(func, "__module__", None) == torch.nn.init.__name__
+
+
 def load_weights(
     path: str | Path, *, temporal: TrainingFreeRecipe | None = None
 ) -> tuple[Detector, ModelCard]:
@@ -143,7 +160,7 @@ def load_weights(
     if temporal is not None:
         card = ModelCard(with_temporal(card.recipe, temporal), card.facts)
         tensors = {k: v for k, v in tensors.items() if not k.startswith("roi_features.extractor.")}
-    with torch.device("meta"):  # no more memory is asked for than the file has tensors
+    with torch.device("meta"), _Unfilled():  # no more memory is asked for than the file has tensors
         own = build_detector(card.recipe).state_dict()
     check_names_and_shapes(tensors, own, str(path))
     detector = build_detector(card.recipe)

@@ -120,15 +120,15 @@ class TemporalRoIAlign(Extractor):
     def forward(
         self,
         features: Tensor,
-        support_features: Tensor | Sequence[Tensor] | PackedSupport,
+        support_features: Tensor | Sequence[Tensor] | PackedSupport | None,
         boxes: Tensor | Sequence[Tensor],
     ) -> Tensor:
         """Pool.
 
         Args:
             features: Tensor[B, C, H, W], the target frames.
-            support_features: Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W], or a
-                PackedSupport.
+            support_features: Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W], a
+                PackedSupport, or None for no support frames.
             boxes: A list of B Tensor[R_i, 4] in image pixels, or Tensor[R, 5].
 
         Returns:
@@ -156,7 +156,7 @@ class TemporalRoIAlign(Extractor):
     def _operator(
         self,
         features: Tensor,
-        support: Tensor | Sequence[Tensor] | PackedSupport,
+        support: Tensor | Sequence[Tensor] | PackedSupport | None,
         boxes: Tensor | Sequence[Tensor],
         spatial_scale: float,
     ) -> Tensor:

@@ -24,6 +24,7 @@ from trovid.ops.checks import (
     check_range,
     check_size,
     check_top_k,
+    is_plain,
     near_rois,
     refuse_forward_mode,
 )
@@ -41,7 +42,7 @@ NO_TORCHSCRIPT = (
 
 def temporal_roi_align(
     features: Tensor,
-    support_features: Tensor | Sequence[Tensor] | PackedSupport,
+    support_features: Tensor | Sequence[Tensor] | PackedSupport | None,
     boxes: Tensor | Sequence[Tensor],
     output_size: int | Sequence[int],
     spatial_scale: float = 1.0,
@@ -65,7 +66,8 @@ def temporal_roi_align(
     Args:
         features: Tensor[B, C, H, W]: one target frame of each of B videos.
         support_features: Tensor[B, T, C, H, W], a list of B Tensor[T_i, C, H, W] (T_i may be 0),
-            or a PackedSupport. A RoI searches the support frames of its own video only.
+            or a PackedSupport. A RoI searches the support frames of its own video only. None for
+            no support frames.
         boxes: A list of B Tensor[R_i, 4] (x1, y1, x2, y2 in image pixels) or Tensor[R, 5] with
             the index in the batch in front.
         output_size: (h, w) of the RoI grid, or one number for both.
@@ -127,6 +129,8 @@ def temporal_roi_align(
     check_pooling(spatial_scale, sampling_ratio)
     check_range("features", features, features.shape[1])
     rois = near_rois(check_boxes(boxes, len(features)), size, spatial_scale, sampling_ratio)
+    if support_features is None:
+        support_features = features.new_empty(len(features), 0, *features.shape[1:])
     support = check_support(support_features, len(features), features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
     check_attention(num_heads, weight, bias, features.shape[1])
@@ -161,7 +165,7 @@ def temporal_roi_align(
             keep = torch.is_grad_enabled() and any(
                 leaf is not None and leaf.requires_grad for leaf in arguments[:_DIFFERENTIABLE]
             )
-            output, *_ = _forward(*arguments, keep)
+            output, *_ = (_run_forward if is_plain(features) else _forward)(*arguments, keep)
     return output.to(features.dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trovid.ops.checks import check_range
+from trovid.ops.checks import check_range, is_plain
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SMALLEST_NORM = 1e-12
@@ -288,7 +288,8 @@ def _rows_of_maps(maps: Tensor) -> Tensor:
         return rows
     exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
     if maps.device.type == "cpu" and maps.dtype == torch.float32 and not exporting:
-        return _transpose(maps.flatten(2))
+        matrices = maps.flatten(2)
+        return _run_transpose(matrices) if is_plain(matrices) else _transpose(matrices)
     return rows.contiguous()
 
 

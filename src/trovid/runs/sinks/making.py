@@ -16,6 +16,7 @@ from trovid.runs.sinks.json import JsonSink
 from trovid.runs.sinks.mask_pictures import MaskPicturesSink
 from trovid.runs.sinks.mot import MotSink
 from trovid.runs.sinks.parquet import ParquetSink
+from trovid.runs.sinks.picture import PictureSink
 from trovid.runs.sinks.sheet import SheetSink
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.sinks.video import VideoSink
@@ -23,11 +24,13 @@ from trovid.runs.sinks.youtube_vis import YouTubeVisSink
 from trovid.structures import Detections, DetectOptions, GroundTruth
 from trovid.video.file import FileReader
 from trovid.video.live import LiveStream
-from trovid.video.opening import VideoReader
+from trovid.video.opening import Frame, VideoReader
 from trovid.video.sound import Sound
+from trovid.viz.canvas import USUAL_LABELS, LabelStyle
 from trovid.viz.identities import IdentityOverlay
 from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
+from trovid.viz.window import Window
 
 Results = Mapping[str, Sequence[Detections]]
 
@@ -41,12 +44,16 @@ class Pictures:
         side_by_side: Whether the video shows the source beside the detections.
         labels: Ground truth, drawn thin where it holds the video.
         beside: By title what other runs found, by name of the video; each gets a panel.
+        style: How labels of objects are written.
+        window: Shows the pictures while they come; None for none.
     """
 
     timeline: bool = False
     side_by_side: bool = False
     labels: Dataset | None = None
     beside: Mapping[str, Results] = field(default_factory=dict)
+    style: LabelStyle = USUAL_LABELS
+    window: Window | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,12 @@ class Subject:
         return labels.ground_truth(chosen)
 
     @property
+    def window(self) -> Shown | None:
+        """What shows the video while it is run; None for nothing."""
+        window = self.pictures.window
+        return None if window is None else Shown(window, self.panels, self.job.name)
+
+    @property
     def panels(self) -> Panels:
         """What the annotated video shows side by side."""
         name = self.source.video.name
@@ -101,8 +114,29 @@ class Subject:
             truth=self.truth,
             source=self.pictures.side_by_side,
             beside=beside,
-            overlay=IdentityOverlay() if self.options.track else None,
+            overlay=IdentityOverlay(self.pictures.style) if self.options.track else None,
+            style=self.pictures.style,
         )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One video in a window.
+
+    Attributes:
+        window: The window.
+        panels: How a picture is put together.
+        title: Of the window.
+    """
+
+    window: Window
+    panels: Panels
+    title: str
+
+    def show(self, frame: Frame, detections: Detections) -> None:
+        """Shows a frame, as long as the window is open."""
+        if self.window.is_open:
+            self.window.show(self.panels.picture(frame, detections), self.title)
 
 
 def _json(path: Path, subject: Subject) -> Sink:
@@ -124,7 +158,7 @@ def _video(path: Path, subject: Subject) -> Sink:
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
     sound = None
     if isinstance(subject.source, FileReader):
-        sound = Sound(Path(subject.job.source), allow_playlist=subject.source.allow_playlist)
+        sound = Sound(subject.source.path, allow_playlist=subject.source.allow_playlist)
     return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
 
 
@@ -132,7 +166,10 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "video": _video,
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
-    "sheet": lambda path, subject: SheetSink(path, truth=subject.truth),
+    "picture": lambda path, subject: PictureSink(path, panels=subject.panels),
+    "sheet": lambda path, subject: SheetSink(
+        path, truth=subject.truth, style=subject.pictures.style
+    ),
     "parquet": _parquet,
     "youtube-vis": lambda path, subject: YouTubeVisSink(path),
     "masks": lambda path, subject: MaskPicturesSink(path),

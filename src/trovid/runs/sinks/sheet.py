@@ -13,6 +13,7 @@ from trovid.files import partial_name, publish, unwritable
 from trovid.structures import Detections, GroundTruth
 from trovid.structures.support_sampling import evenly_thinned
 from trovid.video.opening import Frame
+from trovid.viz.canvas import USUAL_LABELS, LabelStyle
 from trovid.viz.drawing import grid
 from trovid.viz.panels import Panels
 
@@ -27,18 +28,24 @@ class SheetSink:
     Args:
         path: The PNG file.
         truth: Ground truth of each frame, drawn thin.
+        style: How labels of objects are written.
         count: Pictures at most.
     """
 
     wants_pictures = True
 
     def __init__(
-        self, path: Path, *, truth: Sequence[GroundTruth] | None = None, count: int = PICTURES
+        self,
+        path: Path,
+        *,
+        truth: Sequence[GroundTruth] | None = None,
+        style: LabelStyle = USUAL_LABELS,
+        count: int = PICTURES,
     ) -> None:
         self.path = path
         self.problems: list[str] = []
         self._count = count
-        self._panels = Panels(truth=truth)
+        self._panels = Panels(truth=truth, style=style)
         self._partial = partial_name(path)
         self._seen = 0
         self._held: dict[int, tuple[str, np.ndarray]] = {}

@@ -1,0 +1,125 @@
+"""Videos at http addresses: fetched whole into a temporary file, then read as a file is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from trovid.errors import TrovidError
+from trovid.progress import bar
+from trovid.video.file import FileReader
+from trovid.video.live import stream_name
+from trovid.video.protocols import BEGINNINGS
+
+if TYPE_CHECKING:
+    import httpx
+
+WEB = re.compile(r"https?://.+", re.IGNORECASE)
+PATIENCE = 30.0
+"""Seconds without any data after which a connection counts as broken."""
+ENDLESS = "; give `online` to take it as a stream"
+
+
+def is_web_address(word: str) -> bool:
+    """Whether a word is an http or https address.
+
+    Example:
+        >>> [is_web_address(word) for word in ("https://host/a.mp4", "rtsp://host/a", "a.mp4")]
+        [True, False, False]
+    """
+    return bool(WEB.fullmatch(word))
+
+
+class FetchedReader(FileReader):
+    """A video file at an http address.
+
+    It is fetched once, into a temporary file that goes with the reader. Whether an address names a
+    file is seen by the length that the server states; without one it is a stream without end.
+
+    Args:
+        address: http or https.
+        stop: Is asked while the file comes in whether to give up.
+        show_progress: Whether a bar is shown meanwhile.
+
+    Raises:
+        TrovidError: If it cannot be fetched, has no stated length, is a playlist or no video.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        stop: Callable[[], bool] = lambda: False,
+        show_progress: bool = False,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="trovid-", ignore_cleanup_errors=True)
+        suffix = PurePosixPath(urlsplit(address).path).suffix
+        path = Path(self._folder.name) / (stream_name(address) + suffix)
+        try:
+            _fetch(address, path, stop, show_progress)
+            super().__init__(path)
+        except TrovidError as error:
+            self._folder.cleanup()
+            raise TrovidError(str(error).replace(str(path), address)) from error
+        self.source = address
+
+
+def _fetch(address: str, path: Path, stop: Callable[[], bool], show_progress: bool) -> None:
+    import httpx
+
+    from trovid import __version__
+
+    headers = {"User-Agent": f"trovid/{__version__}", "Accept-Encoding": "identity"}
+    try:
+        with (
+            httpx.Client(follow_redirects=True, timeout=PATIENCE, headers=headers) as client,
+            client.stream("GET", address) as response,
+        ):
+            _receive(address, response, path, stop, show_progress)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ImportError) as error:
+        reason = str(error) or type(error).__name__
+        raise TrovidError(f"{address}: cannot be fetched ({reason}); check it") from error
+    except OSError as error:
+        raise TrovidError(
+            f"{address}: cannot be kept in {path.parent} ({error.strerror}); free space, or name "
+            "another folder by TMPDIR"
+        ) from error
+
+
+def _receive(
+    address: str,
+    response: httpx.Response,
+    path: Path,
+    stop: Callable[[], bool],
+    show_progress: bool,
+) -> None:
+    if address.lower().startswith("https:") and response.url.scheme != "https":
+        raise TrovidError(f"{address}: leads to {response.url}, which is not encrypted")
+    if not response.is_success:
+        answer = f"{response.status_code} {response.reason_phrase}"
+        raise TrovidError(f"{address}: the server answers {answer}; check the address")
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise TrovidError(f"{address}: has no stated end to look ahead to{ENDLESS}")
+    total = int(length)
+    free = shutil.disk_usage(path.parent).free
+    if total > free:
+        raise TrovidError(
+            f"{address}: has {total} bytes, but {path.parent} has room for {free}: free space, or "
+            "name another folder by TMPDIR"
+        )
+    done, megabyte = 0, 10**6
+    with path.open("wb") as file, bar(path.name, unit="MB", shown=show_progress) as tick:
+        for chunk in response.iter_bytes():
+            if not done and any(chunk.lstrip().startswith(word) for word in BEGINNINGS):
+                raise TrovidError(f"{address}: is a playlist{ENDLESS}")
+            if stop():
+                raise TrovidError(f"{address}: stopped while it was fetched")
+            file.write(chunk)
+            done += len(chunk)
+            tick(done // megabyte, max(done, total) // megabyte)

@@ -1,0 +1,66 @@
+"""Frames decoded ahead: the same ones, errors in their place, no thread left."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.media import encode, number
+from trovid.video import open_video
+from trovid.video.ahead import ahead
+
+
+def threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()} & {"trovid-ahead"}
+
+
+def settled() -> bool:
+    until = time.monotonic() + 5
+    while threads() and time.monotonic() < until:
+        time.sleep(0.01)
+    return not threads()
+
+
+def test_the_frames_of_a_file_in_order(tmp_path):
+    reader = open_video(encode(tmp_path / "a.mp4", num_frames=14))
+    assert [number(frame.image) for frame in ahead(reader, 3)] == list(range(14))
+    assert settled()
+
+
+def test_an_error_comes_where_it_would_have_come():
+    def items():
+        yield from range(3)
+        raise ValueError("broken")
+
+    made = ahead(items(), 2)
+    assert [next(made) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="broken"):
+        next(made)
+    assert settled()
+
+
+def test_closing_ends_the_thread_and_closes_what_it_took_from():
+    taken, closed = [], threading.Event()
+
+    def endless():
+        try:
+            for item in range(10**9):
+                taken.append(item)
+                yield item
+        finally:
+            closed.set()
+
+    items = ahead(endless(), 3)
+    assert [next(items), next(items)] == [0, 1]
+    items.close()
+    assert closed.wait(5)
+    assert settled()
+    assert len(taken) < 12
+
+
+def test_nothing_is_taken_before_it_is_asked_for():
+    items = ahead(iter(lambda: pytest.fail("asked"), None), 2)
+    items.close()
+    assert settled()

@@ -1,0 +1,79 @@
+"""Videos at http addresses, served on 127.0.0.1."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.runs import names, run
+from tests.cli.tiny_model import save_tiny_model
+from tests.media import assert_exact, encode
+from tests.zoo.file_server import Answer, serve
+from trovid.cli.main import main
+from trovid.errors import TrovidError
+from trovid.runs.predictions import read_predictions
+from trovid.video import open_video
+from trovid.video.fetched import FetchedReader
+
+
+def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
+    data = encode(tmp_path / "a.mp4", num_frames=14).read_bytes()
+    with serve() as server:
+        server.answers["/films/dog.mp4"] = [Answer(data)]
+        address = f"{server.address}/films/dog.mp4"
+        reader = open_video(address)
+        assert len(server.asked) == 1
+    assert_exact(reader, 14)  # the server is gone
+    assert (reader.video.name, reader.source, reader.problems) == ("dog", address, [])
+    folder = reader.path.parent
+    assert folder.exists()
+    del reader
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(b"gone", status=404), "the server answers 404 Not Found"),
+        (Answer(b"\0" * 100, length=False), "no stated end .* give `online`"),
+        (Answer(b"#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
+        (Answer(b"\0" * 100, cut=50), "cannot be fetched"),
+        (Answer(b"no video at all" * 9), "dog.mp4: not a video"),
+    ],
+    ids=["not there", "endless", "playlist", "cut", "no video"],
+)
+def test_what_cannot_be_had_is_said_with_its_address(answer, said):
+    with serve() as server:
+        server.answers["/dog.mp4"] = [answer]
+        with pytest.raises(TrovidError, match=said) as raised:
+            open_video(f"{server.address}/dog.mp4")
+    assert str(raised.value).startswith(f"{server.address}/dog.mp4: ")
+
+
+def test_fetching_can_be_stopped_and_what_is_no_address_is_said(tmp_path):
+    with serve() as server:
+        server.answers["/dog.mp4"] = [Answer(b"\0" * 1000)]
+        with pytest.raises(TrovidError, match="stopped while it was fetched"):
+            FetchedReader(f"{server.address}/dog.mp4", stop=lambda: True)
+    with pytest.raises(TrovidError, match="cannot be fetched"):
+        open_video("http://127.0.0.1:9/a.mp4")
+    with pytest.raises(TrovidError, match="give `online`"):
+        open_video("rtsp://127.0.0.1:9/a")
+
+
+def test_detect_and_info_take_the_address(tmp_path, capsys):
+    model = str(save_tiny_model(tmp_path / "tiny.safetensors"))
+    data = encode(tmp_path / "a.mp4", num_frames=6, sound="aac").read_bytes()
+    with serve() as server:
+        server.answers["/dog.mp4"] = [Answer(data)]
+        address = f"{server.address}/dog.mp4"
+        status, _, complaints = run(capsys, model, address, "--out", tmp_path / "out")
+        assert (status, complaints) == (0, [])
+        with pytest.raises(SystemExit) as exited:
+            main(["info", address])
+    assert exited.value.code == 0
+    page = capsys.readouterr().out
+    assert page.startswith(address)
+    assert "6 decode" in page
+    assert names(tmp_path / "out") == {"dog.mp4", "dog.json", "dog.csv"}
+    (found,) = read_predictions(tmp_path / "out" / "dog.json")[1].values()
+    assert len(found) == 6
