@@ -59,7 +59,7 @@ def test_each_is_drawn_as_often_as_its_weight_says(mixture, tmp_path, draw):
         ([{"data": "three"}], r"mix\[0\]\.data: .*three is not there"),
         ([{"data": "one", "weight": 0}], r"mix\[0\]\.weight must be a number above 0"),
         ([{"path": "one"}], r"mix\[0\] must be"),
-        ([{"data": "mix.json"}], "names the file itself"),
+        ([{"data": "mix.json"}], "names a mixture"),
     ],
 )
 def test_misfits(mixture, parts, message):

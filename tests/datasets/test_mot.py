@@ -7,8 +7,8 @@ import logging
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from tests.datasets.mot_folder import INFO, ROWS, write_mot
 from trovid.datasets.contract import Dataset
 from trovid.datasets.mot import read_mot, read_mot_results, write_mot_results
 from trovid.datasets.objects import ObjectRows
@@ -17,34 +17,10 @@ from trovid.datasets.writing import write_dataset
 from trovid.errors import TrovidError
 from trovid.structures import Detections
 
-ROWS = """1,1,10,5,8,20,1,1,1
-1,2,30,5,8,20,0,7,0.25
-2,1,11,5,8,20,1,1,0.5
-2,2,31,5,8,20,0,1,1
-"""
-INFO = """[Sequence]
-name=MOT17-02-FRCNN
-imDir=img1
-frameRate=30
-seqLength=2
-imWidth=64
-imHeight=48
-imExt=.jpg
-"""
-
 
 @pytest.fixture
 def root(tmp_path):
-    for name in ("MOT17-02-DPM", "MOT17-02-FRCNN", "MOT17-04-SDP"):
-        folder = tmp_path / "train" / name
-        (folder / "gt").mkdir(parents=True)
-        (folder / "img1").mkdir()
-        (folder / "gt/gt.txt").write_text(ROWS)
-        (folder / "seqinfo.ini").write_text(INFO)
-        for frame in (1, 2):
-            Image.new("RGB", (64, 48)).save(folder / "img1" / f"{frame:06d}.jpg")
-    (tmp_path / "test/MOT17-01-DPM/img1").mkdir(parents=True)
-    return tmp_path
+    return write_mot(tmp_path, "MOT17-02-DPM", "MOT17-02-FRCNN", "MOT17-04-SDP")
 
 
 def test_a_tree_in_the_real_layout(root, caplog):

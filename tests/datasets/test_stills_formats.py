@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.stills_folders import mmtracking_document, voc_folder, yolo_folder
 from tests.shared import SHARED
 from trovid.datasets.check import check_data
 from trovid.datasets.reading import format_of, read_dataset, read_split, splits_of
@@ -67,23 +68,6 @@ def test_what_supervision_writes_is_read(written, form, name):
     assert report.errors == []
 
 
-def voc_folder(folder, **changes):
-    values = {"xmax": "41", "name": "cat", "filename": "a.jpg", "difficult": "1", **changes}
-    (folder / "JPEGImages").mkdir(parents=True)
-    (folder / "Annotations").mkdir()
-    (folder / "ImageSets/Main").mkdir(parents=True)
-    (folder / "ImageSets/Main/train.txt").write_text("a\n")
-    Image.new("RGB", (96, 64)).save(folder / "JPEGImages/a.jpg")
-    (folder / "Annotations/a.xml").write_text(
-        f"<annotation>\n<filename>{values['filename']}</filename>"
-        "<size><width>96</width><height>64</height><depth>3</depth></size>\n"
-        f"<object><name>{values['name']}</name><difficult>{values['difficult']}</difficult>"
-        f"<bndbox><xmin>11</xmin><ymin>6</ymin><xmax>{values['xmax']}</xmax><ymax>31</ymax>"
-        "</bndbox></object></annotation>"
-    )
-    return folder
-
-
 def test_voc_counts_pixels_from_one_and_ignores_what_is_difficult(tmp_path):
     folder = voc_folder(tmp_path / "voc")
     assert splits_of(folder) == ("train",)
@@ -104,20 +88,6 @@ def test_voc_damaged(tmp_path):
     assert "\n" not in str(error.value)
     report = check_data(folder)
     assert "unreadable-labels" in {finding.name for finding in report.findings}
-
-
-def yolo_folder(folder, line="0 0.25 0.5 0.1 0.2", names="[cat, dog]"):
-    for split in ("train", "val"):
-        (folder / "images" / split).mkdir(parents=True)
-        (folder / "labels" / split).mkdir(parents=True)
-        Image.new("RGB", (100, 50), (50 * len(split), 9, 9)).save(
-            folder / "images" / split / f"{split}.png"
-        )
-        (folder / "labels" / split / f"{split}.txt").write_text(line + "\n")
-    (folder / "data.yaml").write_text(
-        f"path: .\ntrain: images/train\nval: images/val\nnames: {names}\n"
-    )
-    return folder
 
 
 def test_yolo_as_ultralytics_lays_it_out(tmp_path):
@@ -157,40 +127,11 @@ def test_yolo_damaged(tmp_path, line, name, message):
 def test_yolo_without_classes(tmp_path):
     folder = yolo_folder(tmp_path / "yolo")
     (folder / "data.yaml").write_text("train: [\n")
-    with pytest.raises(TrovidError, match=r"data\.yaml:2: is no YAML"):
+    with pytest.raises(TrovidError, match=r"data\.yaml:2: not YAML"):
         read_dataset(folder, split="train")
     (folder / "data.yaml").unlink()
     with pytest.raises(TrovidError, match="names no classes"):
         read_dataset(folder, split="train")
-
-
-def mmtracking_document() -> dict:
-    """COCO-VID as mmtracking's converters write it."""
-    images = [
-        {
-            "id": i + 1,
-            "video_id": 1,
-            "frame_id": i,
-            "file_name": f"train/v/{i:06}.JPEG",
-            "width": 96,
-            "height": 64,
-            "is_vid_train_frame": i in (1, 3),
-        }
-        for i in range(5)
-    ]
-    own = {"video_id": 1, "category_id": 2, "iscrowd": False, "area": 100, "occluded": True}
-    return {
-        "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
-        "videos": [{"id": 1, "name": "train/v"}],
-        "images": images,
-        "annotations": [
-            {"id": 1, "image_id": 2, "instance_id": 7, "bbox": [10, 5, 30, 25], **own},
-            {
-                **{"id": 2, "image_id": 4, "instance_id": 7, "bbox": [12, 5, 30, 25], **own},
-                "segmentation": [[12, 5, 42, 5, 42, 30, 12, 30]],
-            },
-        ],
-    }
 
 
 @pytest.fixture

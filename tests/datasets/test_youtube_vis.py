@@ -116,7 +116,7 @@ FAULTS = [
     (("annotations", 1, "segmentations", 2, "counts"), [5], r"segmentations\[2\] covers 5 pixels"),
     (("annotations", 1, "segmentations", 2, "size"), [5, 5], r"must be of size \[24, 32\]"),
     (("annotations", 1, "bboxes", 0), [1, 2, 3], r"bboxes\[0\] must be four numbers"),
-    (("annotations", 1, "areas", 0), "big", r"areas\[0\] must be a number, but is 'big'"),
+    (("annotations", 1, "areas", 0), "big", r"areas\[0\] must be a number, but is str 'big'"),
     (("categories",), [], "`categories` is empty"),
 ]
 

@@ -14,6 +14,7 @@ from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.json_files import read_text
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
 from trovid.errors import TrovidError
 from trovid.structures import Masks, Video
 from trovid.video.images import natural_key
@@ -27,7 +28,12 @@ _FIELDS: Mapping[str, Kinds] = {
 _OPTIONAL: Mapping[str, Kinds] = {
     "videos": {"fps": NUMBER},
     "images": {"video_id": int, "frame_id": int, "is_vid_train_frame": bool},
-    "annotations": {"instance_id": int, "segmentation": (dict, list), "iscrowd": (int, bool)},
+    "annotations": {
+        "instance_id": int,
+        "segmentation": (dict, list),
+        "iscrowd": (int, bool),
+        "ignore": (int, bool),
+    },
 }
 _ATTRIBUTES = ("occluded", "generated")
 PLACES = (
@@ -111,7 +117,9 @@ def _videos(source: Entries) -> list[_Frames]:
     """The videos with their pictures; those of one picture carry its file's name."""
     named: dict[int, _Frames] = {}
     if "videos" in source.at:
-        for _, record in source.records("videos", "name"):
+        for where, record in source.records("videos", "name"):
+            if not source.fits(_check_rate, record, where):
+                continue
             named[record["id"]] = _Frames(record["name"], float(record.get("fps", 0.0)), [])
     found = list(named.values())
     for where, image in source.records("images", "file_name"):
@@ -127,10 +135,15 @@ def _videos(source: Entries) -> list[_Frames]:
     return [video for video in found if video.images]
 
 
+def _check_rate(video: Record, where: str) -> None:
+    if not 0 <= video.get("fps", 0) <= MOST_RATE:
+        raise Misfit(f"{where}.fps must lie in 0..{MOST_RATE}, but is {video['fps']}")
+
+
 def _check_image(image: Record, where: str, named: Mapping[int, _Frames]) -> None:
     for side in ("width", "height"):
-        if not 1 <= image[side] <= 10**7:
-            raise Misfit(f"{where}.{side} must lie in 1..{10**7}, but is {image[side]}")
+        if not 1 <= image[side] <= MOST_MEASURE:
+            raise Misfit(f"{where}.{side} must lie in 1..{MOST_MEASURE}, but is {image[side]}")
     if "video_id" in image:
         if image["video_id"] not in named:
             raise Misfit(f"{where}.video_id is {image['video_id']}, but no video has this id")
@@ -192,14 +205,13 @@ def _check(
         wrong = annotation["category_id"]
         message = f"{where}.category_id is {wrong}, but no category has this id"
         raise Misfit(message, "unknown-class")
-    if annotation.get("iscrowd", 0) not in (0, 1):
-        raise Misfit(f"{where}.iscrowd must be 0 or 1, but is {annotation['iscrowd']!r}")
-    if not -1 <= annotation.get("instance_id", 0) < 2**62:
-        raise Misfit(f"{where}.instance_id must lie in -1..2**62")
+    for flag in ("iscrowd", "ignore"):
+        if annotation.get(flag, 0) not in (0, 1):
+            raise Misfit(f"{where}.{flag} must be 0 or 1, but is {annotation[flag]!r}")
+    if annotation.get("instance_id", 0) < -1:
+        raise Misfit(f"{where}.instance_id must be -1 (none) or more")
     box = annotation["bbox"]
-    if len(box) != 4 or not all(
-        isinstance(side, NUMBER) and not isinstance(side, bool) and abs(side) < 1e9 for side in box
-    ):
+    if len(box) != 4 or not all(map(is_number, box)):
         raise Misfit(f"{where}.bbox must be four numbers x, y, width, height, but is {box}")
     if not lenient and (box[2] <= 0 or box[3] <= 0):
         raise Misfit(f"{where}.bbox must have a width and a height above 0, but is {box}")

@@ -9,10 +9,10 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
 from trovid.errors import TrovidError
 from trovid.structures import Masks, Video
 
-LARGEST_MEASURE, LARGEST_ID = 10**7, 2**62
 _FIELDS: dict[str, Kinds] = {
     "categories": {"id": int, "name": str},
     "videos": {
@@ -42,8 +42,14 @@ _ATTRIBUTES: Kinds = {
 _MASKS = ("segmentation", "visible_segmentation")
 _OPTIONAL: dict[str, Kinds] = {
     "videos": {"frame_rate": NUMBER},
-    "images": {"file_name": str},
-    "annotations": {"instance_id": int, **dict.fromkeys(_MASKS, (dict, list)), **_ATTRIBUTES},
+    "images": {"file_name": str, "width": int, "height": int},
+    "annotations": {
+        "instance_id": int,
+        "iscrowd": (int, bool),
+        "ignore": (int, bool),
+        **dict.fromkeys(_MASKS, (dict, list)),
+        **_ATTRIBUTES,
+    },
 }
 
 
@@ -164,6 +170,11 @@ def _check_image(
     video, frame = image["video_id"], image["frame_index"]
     if video not in numbers:
         raise Misfit(f"{where}.video_id is {video}, but no video has this id")
+    for side in ("width", "height"):
+        given, stated = image.get(side), videos[numbers[video]][side]
+        if given not in (None, stated):
+            message = f"{where}.{side} is {given}, but that of its video is {stated}"
+            raise Misfit(message, "size-differs")
     last = videos[numbers[video]]["num_frames"] - 1
     if not 0 <= frame <= last:
         message = f"{where}.frame_index must lie in 0..{last}, but is {frame}"
@@ -177,10 +188,10 @@ def _check_video(video: Record, where: str) -> None:
     if video["num_frames"] == 0:
         raise Misfit(f"{where}.num_frames must be at least 1, but is 0", "empty-video")
     for field in ("width", "height", "num_frames"):
-        if not 1 <= video[field] <= LARGEST_MEASURE:
-            raise Misfit(f"{where}.{field} must lie in 1..{LARGEST_MEASURE}, but is {video[field]}")
-    if video.get("frame_rate", 0) < 0:
-        raise Misfit(f"{where}.frame_rate must not be negative")
+        if not 1 <= video[field] <= MOST_MEASURE:
+            raise Misfit(f"{where}.{field} must lie in 1..{MOST_MEASURE}, but is {video[field]}")
+    if not 0 <= video.get("frame_rate", 0) <= MOST_RATE:
+        raise Misfit(f"{where}.frame_rate must lie in 0..{MOST_RATE}, but is {video['frame_rate']}")
 
 
 def _check_place(annotation: Record, where: str, frames: Mapping[int, tuple[int, int]]) -> None:
@@ -199,15 +210,13 @@ def _check_annotation(
         wrong = annotation["category_id"]
         message = f"{where}.category_id is {wrong}, but no category has this id"
         raise Misfit(message, "unknown-class")
-    if annotation.get("instance_id", 0) >= LARGEST_ID:
-        raise Misfit(f"{where}.instance_id must lie below 2**62")
+    if annotation.get("instance_id", 0) < -1:
+        raise Misfit(f"{where}.instance_id must be -1 (none) or more")
     for flag in ("iscrowd", "ignore"):
         if annotation.get(flag, 0) not in (0, 1):
             raise Misfit(f"{where}.{flag} must be 0 or 1, but is {annotation[flag]!r}")
     box = annotation["bbox"]
-    if len(box) != 4 or not all(
-        isinstance(side, NUMBER) and not isinstance(side, bool) and abs(side) < 1e9 for side in box
-    ):
+    if len(box) != 4 or not all(map(is_number, box)):
         raise Misfit(f"{where}.bbox must be four numbers x, y, width, height, but is {box}")
     if not lenient and (box[2] <= 0 or box[3] <= 0):
         raise Misfit(f"{where}.bbox must have a width and a height above 0, but is {box}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +11,9 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.keyframes import KeyFrame, track_boxes
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import MOST_MEASURE, is_number
 from trovid.datasets.video_places import find_video, measured
-from trovid.datasets.xml_files import number, read_xml, root_tag
+from trovid.datasets.xml_files import number, read_xml, root_tag, whole
 from trovid.errors import TrovidError, nearest
 from trovid.structures import Video
 
@@ -100,9 +100,9 @@ def _entry(
     name = place.name if place.name not in taken else f"{file.parent.name}/{place.name}"
     video, files = measured(place, name)
     size = root.findtext("meta//size")
-    count = int(number(root, "meta//size")) if size else video.num_frames
+    count = whole(root, "meta//size", lowest=1) if size else video.num_frames
     start = root.findtext("meta//start_frame")
-    first = int(number(root, "meta//start_frame")) if start else 0
+    first = whole(root, "meta//start_frame") if start else 0
     last = min(video.num_frames, first + count)
     return VideoEntry(video, str(place), range(first, last), files), first, count
 
@@ -117,7 +117,7 @@ def _add(
     faults: Faults,
     file: Path,
 ) -> None:
-    where = f"{file}: track {track.get('id')}"
+    where = f"{file}: track {track.get('id', 'without id'):.40}"
     name = track.get("label", "")
     if name not in labels:
         text = f"{name!r} is no class{nearest(name, labels)}"
@@ -125,7 +125,7 @@ def _add(
         return
     try:
         keys = sorted((_key(shape, span[0]) for shape in track), key=lambda key: key.frame)
-        identity = int(number(track, "@id"))
+        identity = whole(track, "@id")
     except ValueError as error:
         faults.add("unreadable-labels", str(error), place=where)
         return
@@ -133,10 +133,15 @@ def _add(
         if before.frame == after.frame:
             faults.add("repeated-id", f"frame {after.frame} comes twice", place=where)
     keys = list({key.frame: key for key in keys}.values())
+    for key in keys:
+        x1, y1, x2, y2 = key.box
+        if key.shown and not faults.collect and not (x2 > x1 and y2 > y1):
+            text = f"frame {key.frame}: the box has no width or no height"
+            faults.add("box-degenerate", text, place=where)
     end = min(span[0] + span[1], measures.num_frames)
     for frame, box in track_boxes(keys, end):
         if frame < measures.num_frames:
-            rows.add(video, frame, labels[name], box, instance_id=max(0, identity))
+            rows.add(video, frame, labels[name], box, instance_id=identity)
         else:
             faults.add("frame-outside", f"frame {frame} lies behind the video's end", place=where)
             break
@@ -154,9 +159,7 @@ def _key(shape: ElementTree.Element, first: int) -> KeyFrame:
         except ValueError:
             raise ValueError(f"points must be x,y;x,y;..., but are {points!r:.40}") from None
         x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
-        if not all(map(math.isfinite, (x1, y1, x2, y2))):
+        if not all(map(is_number, (x1, y1, x2, y2))):
             raise ValueError("points must be finite")
-    frame = int(number(shape, "@frame"))
-    if frame < 0:
-        raise ValueError(f"frame must be 0 or more, but is {frame}")
+    frame = whole(shape, "@frame", highest=MOST_MEASURE)
     return KeyFrame(first + frame, (x1, y1, x2, y2), shown=not outside, goes_on=not outside)

@@ -6,11 +6,13 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import LARGEST_ID, is_number, whole_number
 from trovid.errors import TrovidError
 from trovid.structures import Video
 from trovid.video.images import images_in, read_size
@@ -25,7 +27,7 @@ PLACES = (
 )
 KITCHENS_HELD_OUT, VIDEOS_HELD_OUT = 0.15, 0.15
 _BOX = re.compile(r"\(\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*,\s*(-?[\d.]+)\s*\)")
-_BOXES = re.compile(rf"\s*\[\s*(?:{_BOX.pattern}\s*,?\s*)*\]\s*")
+_BOXES = re.compile(rf"\s*\[\s*(?:{_BOX.pattern}\s*(?:,\s*)?)*\]\s*")
 Progress = Callable[[int, int], None]
 
 
@@ -116,7 +118,9 @@ class _Line:
 
     def __init__(self, record: dict[str, str], place: str) -> None:
         self.place = place
-        self.number, self.frame = int(record["noun_class"]), int(record["frame"])
+        self.number, self.frame = (
+            whole_number(record[name], 0, LARGEST_ID, name) for name in ("noun_class", "frame")
+        )
         self.noun = record["noun"]
         self.participant, self.video = record["participant_id"], record["video_id"]
         text = record["bounding_boxes"]
@@ -129,6 +133,8 @@ class _Line:
                 f"video_id and participant_id must be names, but are {self.video!r:.40}"
             )
         self.boxes = [tuple(map(float, found)) for found in _BOX.findall(text)]
+        if not all(map(is_number, chain(*self.boxes))):
+            raise ValueError(f"bounding_boxes must hold pixels, but are {text!r:.60}")
 
 
 def _lines(file: Path, faults: Faults) -> Iterator[_Line]:

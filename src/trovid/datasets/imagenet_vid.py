@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
-from trovid.errors import TrovidError
+from trovid.datasets.ranges import FARTHEST, MOST_MEASURE, whole_number
+from trovid.errors import TrovidError, shortened
 from trovid.structures import Video
 
 log = logging.getLogger("trovid")
@@ -127,11 +128,13 @@ def _listed_videos(folder: Path) -> dict[str, tuple[int, list[int]]]:
     for number, fields in _lines(folder, VID_LIST):
         try:
             path, _, frame, length = fields
-            _, frames = videos.setdefault(path, (int(length), []))
-            frames.append(int(frame))
+            count = whole_number(length, 1, MOST_MEASURE, "length")
+            _, frames = videos.setdefault(path, (count, []))
+            frames.append(whole_number(frame, 0, count - 1, "frame"))
         except ValueError as error:
             raise TrovidError(
-                f"{VID_LIST}:{number}: must be `video 1 frame length`, but is {' '.join(fields)!r}"
+                f"{VID_LIST}:{number}: must be `video 1 frame length`, "
+                f"but is {shortened(' '.join(fields), 100)}"
             ) from error
     return videos
 
@@ -147,6 +150,8 @@ def _lines(folder: Path, name: str) -> Iterable[tuple[int, list[str]]]:
     path = folder / "ImageSets" / name
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TrovidError(f"{path}: is no text ({error.reason} at byte {error.start})") from error
     except OSError as error:
         raise TrovidError(
             f"{path}: cannot be read ({error.strerror}); place the published list of training "
@@ -184,7 +189,10 @@ class _Labels:
         for frame, path in xmls.items():
             root = _parsed(path)
             try:
-                width, height = int(_text(root, "size/width")), int(_text(root, "size/height"))
+                width, height = (
+                    whole_number(_text(root, place), 1, MOST_MEASURE, place)
+                    for place in ("size/width", "size/height")
+                )
                 for thing in root.iterfind("object"):
                     self._add_object(thing, frame, tracks)
             except ValueError as error:
@@ -201,7 +209,8 @@ class _Labels:
         if code not in self.label_of:
             return
         x1, y1, x2, y2 = (
-            int(_text(thing, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+            whole_number(_text(thing, f"bndbox/{side}"), -FARTHEST, FARTHEST, side)
+            for side in ("xmin", "ymin", "xmax", "ymax")
         )
         if x2 <= x1 or y2 <= y1:
             self.without_area += 1
@@ -214,7 +223,11 @@ class _Labels:
             self.label_of[code],
             (x1, y1, x2, y2),
             instance_id=None if track is None else tracks.setdefault(track, len(tracks)),
-            attributes={name: int(flag) for name, flag in flags.items() if flag is not None},
+            attributes={
+                name: whole_number(flag, 0, 1, name)
+                for name, flag in flags.items()
+                if flag is not None
+            },
         )
 
 

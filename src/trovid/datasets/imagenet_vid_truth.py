@@ -143,6 +143,8 @@ def _matlab(path: Path, *names: str) -> dict[str, Any]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TrovidError(f"{path}: is no text ({error.reason} at byte {error.start})") from error
     except OSError as error:
         raise TrovidError(
             f"{path}: cannot be read ({error.strerror}); it is FGFA's list of validation videos"

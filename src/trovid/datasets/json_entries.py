@@ -8,6 +8,7 @@ from typing import Any
 
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_lists import entries, members, value
+from trovid.datasets.ranges import LARGEST_ID, LONGEST_NAME
 from trovid.errors import shortened
 
 NUMBER = (int, float)
@@ -24,7 +25,7 @@ _WORDS: dict[Any, str] = {
     (dict, list): "a run-length code or polygons",
 }
 _ABSENT = object()
-LARGEST, LONGEST, LONGEST_MESSAGE = 2**62, 4096, 400
+LONGEST_MESSAGE = 400
 
 
 class Misfit(Exception):
@@ -111,24 +112,27 @@ class Entries:
         for name in self._required[key]:
             if name not in entry:
                 raise Misfit(f"{where} has no `{name}`")
-        for name, wanted in {**self._required[key], **self._optional.get(key, {})}.items():
+        known = {**self._required[key], **self._optional.get(key, {})}
+        for name, wanted in known.items():
             given = entry.get(name, _ABSENT)
             if given is _ABSENT:
                 continue
             odd = isinstance(given, bool) and not _allows_bool(wanted)
             if odd or not isinstance(given, wanted):
                 raise Misfit(f"{where}.{name} must be {_WORDS[wanted]}, but is {kind_of(given)}")
-            _check_extent(given, f"{where}.{name}")
+        for name, given in entry.items():
+            if name in known or isinstance(given, int | float):
+                _check_extent(given, f"{where}.{name if name in known else shortened(name)}")
 
 
 def _check_extent(given: object, where: str) -> None:
     """Numbers are finite and of a size that arrays hold; text is text, but for a file's name."""
-    if isinstance(given, int | float) and not abs(given) < LARGEST:  # NaN is not either
+    if isinstance(given, int | float) and not abs(given) < LARGEST_ID:  # NaN is not either
         raise Misfit(f"{where} must lie below 2**62 in size, but is {kind_of(given)}")
     if isinstance(given, str):
         plain = "\0" not in given if where.endswith("file_name") else given.isprintable()
-        if not plain or len(given) > LONGEST:
-            raise Misfit(f"{where} must be at most {LONGEST} printable characters")
+        if not plain or len(given) > LONGEST_NAME:
+            raise Misfit(f"{where} must be at most {LONGEST_NAME} printable characters")
 
 
 def _allows_bool(wanted: type | tuple[type, ...]) -> bool:

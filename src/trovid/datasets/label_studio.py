@@ -11,6 +11,7 @@ from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import read_json
 from trovid.datasets.keyframes import KeyFrame, track_boxes
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import MOST_MEASURE, is_number
 from trovid.datasets.video_places import find_video, measured
 from trovid.errors import TrovidError
 from trovid.structures import Video
@@ -111,11 +112,14 @@ def _keys(sequence: list[Any], video: Video, where: str, faults: Faults) -> list
     keys = {}
     for number, entry in enumerate(sequence):
         try:
-            frame, x, y, w, h = (entry[k] for k in ("frame", "x", "y", "width", "height"))
+            values = [entry[k] for k in ("x", "y", "width", "height", "frame")]
+            if not all(map(is_number, values)) or not 1 <= values[4] <= MOST_MEASURE:
+                raise ValueError
+            x, y, w, h, frame = values
+            if frame != int(frame):
+                raise ValueError
             x1, y1 = x / 100 * video.width, y / 100 * video.height
             box = (x1, y1, x1 + w / 100 * video.width, y1 + h / 100 * video.height)
-            if not all(abs(side) < 1e9 for side in box) or int(frame) < 1:
-                raise ValueError
         except (KeyError, TypeError, ValueError):
             text = f"key frame {number} must have frame (from 1), x, y, width, height"
             faults.add("unreadable-labels", text, place=where)
@@ -124,6 +128,9 @@ def _keys(sequence: list[Any], video: Video, where: str, faults: Faults) -> list
             text = "a rotated rectangle cannot be read: turn it back or draw a straight one"
             faults.add("unreadable-labels", text, place=where)
             continue
+        if not faults.collect and not (w > 0 and h > 0):
+            text = f"key frame {number} must have a width and a height above 0"
+            faults.add("box-degenerate", text, place=where)
         goes_on = bool(entry.get("enabled", True))
         keys[int(frame) - 1] = KeyFrame(int(frame) - 1, box, goes_on=goes_on)
     return [keys[frame] for frame in sorted(keys)]

@@ -13,7 +13,8 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import json_kind, read_json
 from trovid.datasets.objects import Objects
-from trovid.errors import TrovidError
+from trovid.datasets.ranges import is_number
+from trovid.errors import TrovidError, shortened
 
 SPLITS = ("train", "val", "test")
 ReadSplit = Callable[[Path, str | None], Dataset]
@@ -109,19 +110,23 @@ def mix(datasets: list[Dataset], weights: list[float]) -> Dataset:
 
 def _parts(path: Path) -> list[tuple[Path, float]]:
     document: Any = read_json(path, Faults())
+    mixed = document.get("mix") if isinstance(document, dict) else None
+    if not isinstance(mixed, list):
+        raise TrovidError(f"{path}: `mix` must be a list of data sets")
     parts = []
-    for number, entry in enumerate(document.get("mix", [])):
+    for number, entry in enumerate(mixed):
         where = f"{path}: mix[{number}]"
         data = entry.get("data") if isinstance(entry, dict) else None
         weight = entry.get("weight", 1) if isinstance(entry, dict) else None
-        if not isinstance(data, str) or isinstance(weight, bool):
+        if not isinstance(data, str):
             raise TrovidError(f'{where} must be {{"data": PATH, "weight": NUMBER}}')
-        if not isinstance(weight, int | float) or not 0 < weight < 1e9:
-            raise TrovidError(f"{where}.weight must be a number above 0, but is {weight!r}")
+        if not is_number(weight) or weight <= 0:
+            given = shortened(weight)
+            raise TrovidError(f"{where}.weight must be a number above 0, but is {given}")
         place = path.parent / data
         if not place.exists():
             raise TrovidError(f"{where}.data: {place} is not there")
-        if place.resolve() == path.resolve():
-            raise TrovidError(f"{where}.data names the file itself")
+        if is_mixed(place):
+            raise TrovidError(f"{where}.data names a mixture: name its data sets here")
         parts.append((place, float(weight)))
     return parts

@@ -13,7 +13,8 @@ import torch
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.imagenet_vid import Progress
 from trovid.datasets.objects import ObjectRows
-from trovid.errors import TrovidError
+from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
+from trovid.errors import TrovidError, shortened
 from trovid.files import below, replacing
 from trovid.structures import Detections, Video
 from trovid.video.images import images_in, read_size
@@ -255,10 +256,9 @@ def _entry(folder: Path) -> tuple[VideoEntry, Video]:
         measures, rate = [len(files), *read_size(files[0])], 0.0
     except ValueError as error:
         raise TrovidError(f"{folder / 'seqinfo.ini'}: holds no number: {error}") from error
-    if min(measures) < 1 or not 0 <= rate < 1e6:
-        raise TrovidError(
-            f"{folder / 'seqinfo.ini'}: a measure is out of range: {measures}, {rate}"
-        )
+    if not all(1 <= own <= MOST_MEASURE for own in measures) or not 0 <= rate <= MOST_RATE:
+        given = f"{shortened(measures)}, {rate}"
+        raise TrovidError(f"{folder / 'seqinfo.ini'}: a measure is out of range: {given}")
     video = Video(folder.name, *measures, rate)
     return VideoEntry(video, str(images), range(video.num_frames)), video
 
@@ -289,8 +289,10 @@ def _rows(path: Path, fewest: int) -> Iterator[tuple[str, list[float]]]:
             row = [float(field) for field in re.split(r"[,\s]+", line.strip().rstrip(","))]
         except ValueError as error:
             raise TrovidError(f"{where}: must hold numbers, but is {line[:60]!r}") from error
-        if len(row) < fewest or not all(abs(field) < 1e9 for field in row):
+        if len(row) < fewest or not all(map(is_number, row)):
             raise TrovidError(
                 f"{where}: must hold frame, identity, x, y, width, height, but is {line[:60]!r}"
             )
+        if row[0] != int(row[0]) or row[1] != int(row[1]):
+            raise TrovidError(f"{where}: frame and identity must be whole numbers")
         yield where, row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import read_json
 from trovid.datasets.objects import ObjectRows
-from trovid.errors import TrovidError, nearest
-from trovid.structures import Video
+from trovid.datasets.ranges import LARGEST_ID, MOST_MEASURE, is_number
+from trovid.errors import TrovidError, nearest, shortened
+from trovid.structures import Masks, Video
 from trovid.video.glance import glance
 from trovid.video.images import SUFFIXES, images_in, read_size
 
+FLAGS = ("ignore", "crowd")
 FIELDS = ("class", "box", "id", "ignore", "crowd", "mask")
 MEMBERS = ("videos", "classes", "val", "test", "info")
 SPLITS = ("train", "val", "test")
@@ -98,7 +99,7 @@ class _Reading:
             return tuple(sorted({o["class"] for o in every if isinstance(o.get("class"), str)}))
         fits = isinstance(given, list) and all(isinstance(name, str) for name in given)
         if not fits or len(set(given)) < len(given):
-            self._misfit(f"`classes` must be a list of different names, but is {given!r:.80}")
+            self._misfit(f"`classes` must be a list of different names, but is {shortened(given)}")
             return ()
         return tuple(given)
 
@@ -107,12 +108,13 @@ class _Reading:
         for other in SPLITS[1:]:
             names = self.document.get(other, [])
             if not isinstance(names, list):
-                self._misfit(f"`{other}` must be a list of videos, but is {names!r:.80}")
+                self._misfit(f"`{other}` must be a list of videos, but is {shortened(names)}")
                 continue
             for name in names:
-                if name not in self.videos:
-                    hint = nearest(str(name), list(self.videos))
-                    self._misfit(f"`{other}` names {name!r}, which is no video of the file{hint}")
+                if not isinstance(name, str) or name not in self.videos:
+                    hint = nearest(name, list(self.videos)) if isinstance(name, str) else ""
+                    given = shortened(name)
+                    self._misfit(f"`{other}` names {given}, which is no video of the file{hint}")
                 elif listed.setdefault(name, other) != other:
                     self.faults.add(
                         "duplicate-video",
@@ -124,7 +126,9 @@ class _Reading:
     def _add_video(self, name: str) -> None:
         frames = self.videos[name]
         if not isinstance(frames, dict):
-            self._misfit(f"must be {{FRAME: [OBJECT, ...]}}, but is {frames!r:.60}", where=name)
+            self._misfit(
+                f"must be {{FRAME: [OBJECT, ...]}}, but is {shortened(frames)}", where=name
+            )
             return
         path = self.path.parent / name
         try:
@@ -138,8 +142,8 @@ class _Reading:
         numbers = {file: number for number, file in enumerate(files or ())}
         labelled: dict[int, list[Any]] = {}
         for key, objects in frames.items():
-            index = int(key) if key.isdecimal() else numbers.get(key)
-            where = f"{name} frame {key}"
+            index = _frame(key) if key.isdecimal() else numbers.get(key)
+            where = f"{name} frame {key:.40}"
             if index is None:
                 what = "a number or the name of a frame's file"
                 self._misfit(f"must be {what}{nearest(key, list(numbers))}", "missing-frame", where)
@@ -149,7 +153,7 @@ class _Reading:
             elif index in labelled:
                 self._misfit("is there twice", where=where)
             elif not isinstance(objects, list):
-                self._misfit(f"must be a list of objects, but is {objects!r:.60}", where=where)
+                self._misfit(f"must be a list of objects, but is {shortened(objects)}", where=where)
             else:
                 labelled[index] = objects
                 for position, entry in enumerate(objects):
@@ -167,7 +171,9 @@ class _Reading:
 
     def _add_object(self, frame: int, entry: Any, where: str, video: Video) -> None:
         if not isinstance(entry, dict):
-            self._misfit(f'must be {{"class": ..., "box": ...}}, but is {entry!r:.60}', where=where)
+            self._misfit(
+                f'must be {{"class": ..., "box": ...}}, but is {shortened(entry)}', where=where
+            )
             return
         unknown = [key for key in entry if key not in FIELDS]
         if unknown:
@@ -178,7 +184,10 @@ class _Reading:
             hint = nearest(str(label), self.class_names)
             self._misfit(f"class {label!r} is not among `classes`{hint}", "unknown-class", where)
         elif not _is_box(box):
-            self._misfit(f"`box` must be [x1, y1, x2, y2], but is {box!r:.60}", where=where)
+            self._misfit(f"`box` must be [x1, y1, x2, y2], but is {shortened(box)}", where=where)
+        elif odd := [flag for flag in FLAGS if not _is_flag(entry.get(flag))]:
+            given = shortened(entry[odd[0]])
+            self._misfit(f"`{odd[0]}` must be true or false, but is {given}", where=where)
         elif not self.faults.collect and not (box[2] > box[0] and box[3] > box[1]):
             self._misfit(f"`box` must have x1 < x2 and y1 < y2, but is {box}", where=where)
         else:
@@ -198,8 +207,10 @@ class _Reading:
         number = entry.get("id")
         if number is None:
             return None
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**62:
-            self._misfit(f"`id` must be a whole number from 0, but is {number!r:.40}", where=where)
+        whole = isinstance(number, int) and is_number(number, below=LARGEST_ID)
+        if not whole or number < 0:
+            given = shortened(number, 40)
+            self._misfit(f"`id` must be a whole number from 0, but is {given}", where=where)
             return None
         return number
 
@@ -208,23 +219,27 @@ class _Reading:
         if code is None:
             return b""
         size = [video.height, video.width]
-        counts = code.get("counts") if isinstance(code, dict) else None
-        if not isinstance(counts, str) or not counts.isascii() or code.get("size") != size:
+        if not isinstance(code, dict) or not isinstance(code.get("counts"), str):
             self._misfit(f"`mask` must be a compressed run-length code of size {size}", where=where)
             return b""
-        return counts.encode("ascii")
+        try:
+            return Masks.from_coco([code], (video.height, video.width)).counts[0]
+        except ValueError as error:
+            self._misfit(f"`mask` {str(error).removeprefix('mask 0 ')}", where=where)
+            return b""
 
 
 def _is_box(box: Any) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(
-            isinstance(side, int | float) and not isinstance(side, bool) and math.isfinite(side)
-            for side in box
-        )
-        and all(abs(side) < 1e9 for side in box)
-    )
+    return isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
+
+
+def _is_flag(value: Any) -> bool:
+    return value is None or isinstance(value, bool) or value in (0, 1)
+
+
+def _frame(key: str) -> int:
+    """A frame's number; one of more digits than a video has frames is that of no frame."""
+    return int(key) if len(key) < len(str(MOST_MEASURE)) else MOST_MEASURE
 
 
 def _every_object(videos: Mapping[str, Any]) -> list[dict[str, Any]]:

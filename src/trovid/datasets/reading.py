@@ -22,6 +22,7 @@ from trovid.datasets import (
 )
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
+from trovid.datasets.ranges import check_ranges
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError, nearest
 
@@ -182,7 +183,7 @@ def read_split(
     Raises:
         TrovidError: If something cannot be read or does not fit.
     """
-    return format_of(path).read(path, split, faults or Faults(), progress)
+    return _read(format_of(path), path, split, faults or Faults(), progress)
 
 
 def read_dataset(
@@ -209,11 +210,11 @@ def read_dataset(
     known = format_of(path)
     there = known.splits(path)
     if not there and not path.is_dir():
-        return known.read(path, None, faults, progress)
+        return _read(known, path, None, faults, progress)
     undivided = "val" not in there and (not there or "train" in there)
     if split in (None, "test") or not undivided:
-        return known.read(path, split, faults, progress)
-    whole = known.read(path, "train" if there else None, faults, progress)
+        return _read(known, path, split, faults, progress)
+    whole = _read(known, path, "train" if there else None, faults, progress)
     train, val = split_videos(whole)
     if split == "val" and not val:
         raise TrovidError(
@@ -222,6 +223,14 @@ def read_dataset(
         )
     log.warning("%s", division(path, train, val))
     return whole.subset(train if split == "train" else val)
+
+
+def _read(
+    known: Format, path: Path, split: str | None, faults: Faults, progress: Progress | None
+) -> Dataset:
+    dataset = known.read(path, split, faults, progress)
+    check_ranges(dataset, path, faults)
+    return dataset
 
 
 def division(path: Path, train: list[str], val: list[str]) -> str:

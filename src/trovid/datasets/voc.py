@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
+from trovid.datasets.json_files import read_text
+from trovid.datasets.ranges import MOST_MEASURE
 from trovid.datasets.stills import Stills
-from trovid.datasets.xml_files import number, read_xml, root_tag
+from trovid.datasets.xml_files import number, read_xml, root_tag, whole
 from trovid.errors import nearest
 from trovid.video.images import SUFFIXES
 
@@ -55,14 +57,14 @@ def read_voc(
     if split is None:
         files = sorted(folder.glob("*.xml"))
     else:
-        listed = (path / "ImageSets/Main" / f"{split}.txt").read_text(encoding="utf-8")
+        listed = read_text(path / "ImageSets/Main" / f"{split}.txt")
         files = [folder / f"{line.split()[0]}.xml" for line in listed.splitlines() if line.strip()]
     parsed: list[tuple[Path, ElementTree.Element]] = []
     for file in files:
         root = read_xml(file, faults)
         if root is not None:
             parsed.append((file, root))
-    found = sorted({name.text or "" for _, root in parsed for name in root.iterfind("object/name")})
+    found = sorted(set().union(*(_classes(root) for _, root in parsed)))
     if split is not None and len(files) < len(list(folder.glob("*.xml"))):
         found = _every_class(folder)
     stills = Stills()
@@ -77,13 +79,18 @@ def _annotations(path: Path) -> Path:
     return path / "Annotations" if (path / "Annotations").is_dir() else path
 
 
+def _classes(root: ElementTree.Element) -> set[str]:
+    stated = ((name.text or "").strip() for name in root.iterfind("object/name"))
+    return {name for name in stated if name}
+
+
 def _every_class(folder: Path) -> list[str]:
     """The classes of all splits, so that they are the same in each."""
     names = set()
     for file in folder.glob("*.xml"):
         root = read_xml(file, Faults(collect=True))
         if root is not None:
-            names |= {name.text or "" for name in root.iterfind("object/name")}
+            names |= _classes(root)
     return sorted(names)
 
 
@@ -96,7 +103,10 @@ def _add(
     faults: Faults,
 ) -> None:
     try:
-        width, height = int(number(root, "size/width")), int(number(root, "size/height"))
+        width, height = (
+            whole(root, f"size/{side}", lowest=1, highest=MOST_MEASURE)
+            for side in ("width", "height")
+        )
     except ValueError as error:
         faults.add("unreadable-labels", str(error), place=str(file))
         return
@@ -108,7 +118,7 @@ def _add(
         except ValueError as error:
             faults.add("unreadable-labels", f"object {position}: {error}", place=str(file))
             continue
-        name = thing.findtext("name") or ""
+        name = (thing.findtext("name") or "").strip()
         if name not in labels:
             text = f"object {position}: {name!r} is no class{nearest(name, labels)}"
             faults.add("unknown-class", text, place=str(file))

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from trovid.datasets.findings import Faults
+from trovid.datasets.ranges import FARTHEST, is_number
 
 
 def read_xml(path: Path, faults: Faults) -> ElementTree.Element | None:
@@ -48,6 +49,21 @@ def number(element: ElementTree.Element, place: str) -> float:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not abs(value) < 1e9:
+    if not is_number(value):
         raise ValueError(f"{place.removeprefix('@')} must be a number, but is {text!r:.40}")
     return value
+
+
+def whole(
+    element: ElementTree.Element, place: str, *, lowest: int = 0, highest: int = FARTHEST
+) -> int:
+    """The same of a whole number in a range.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    value = number(element, place)
+    if value != int(value) or not lowest <= value <= highest:
+        name = place.removeprefix("@")
+        raise ValueError(f"{name} must be a whole number in {lowest}..{highest}, but is {value:g}")
+    return int(value)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
+from trovid.datasets.json_files import read_text
+from trovid.datasets.ranges import is_number
 from trovid.datasets.stills import Stills
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
+from trovid.recipes.bounded_yaml import read_values
 from trovid.structures import Masks
 from trovid.video.images import images_in, read_size
 
@@ -80,12 +80,7 @@ def _values(path: Path) -> dict[str, Any] | None:
         if not found:
             return None
         file = found[0]
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise TrovidError(f"{file}{line}: is no YAML; correct it") from error
+    values = read_values(read_text(file), str(file))
     if not isinstance(values, dict) or "names" not in values:
         raise TrovidError(f"{file}: must hold `names` (the classes) and `train`, `val` (pictures)")
     return values
@@ -95,13 +90,17 @@ def _class_names(root: Path, values: dict[str, Any] | None) -> list[str]:
     if values is None:
         for file in (root / "classes.txt", root / "labels" / "classes.txt"):
             if file.is_file():
-                return [x.strip() for x in file.read_text("utf-8").splitlines() if x.strip()]
+                return [x.strip() for x in read_text(file).splitlines() if x.strip()]
         raise TrovidError(f"{root}: names no classes: add data.yaml with `names`, or classes.txt")
     names = values["names"]
     if isinstance(names, dict) and set(names) == set(range(len(names))):
         names = [names[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise TrovidError(f"{root}: `names` must be the classes, numbered from 0, but is {names!r}")
+        given = shortened(names)
+        raise TrovidError(f"{root}: `names` must be the classes, numbered from 0, but is {given}")
+    for number, name in enumerate(names):
+        if isinstance(name, list | dict) or name is None:
+            raise TrovidError(f"{root}: `names` must be texts, but {number} is {shortened(name)}")
     return [str(name) for name in names]
 
 
@@ -121,7 +120,8 @@ def _pictures(root: Path, values: dict[str, Any] | None, split: str | None) -> l
             places = [top / word for top in tries for word in words]
             place = next((p for p in places if p.exists()), None)
             if place is None:
-                raise TrovidError(f"{root}: `{name}` names {entry}, which is not there")
+                given = shortened(entry)
+                raise TrovidError(f"{root}: `{name}` names {given}, which is not there")
             pictures += _in(place) if place.is_dir() else _listed(place)
     return pictures
 
@@ -134,7 +134,7 @@ def _in(folder: Path) -> list[Path]:
 
 
 def _listed(file: Path) -> list[Path]:
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = read_text(file).splitlines()
     return [file.parent / line.strip() for line in lines if line.strip()]
 
 
@@ -177,7 +177,7 @@ def _add_object(
     try:
         label, values = float(words[0]), [float(word) for word in words[1:]]
         fits = len(values) in (4, 5) or (len(values) >= 6 and len(values) % 2 == 0)
-        if not fits or not label.is_integer() or not all(map(math.isfinite, values)):
+        if not fits or not label.is_integer() or not all(map(is_number, values)):
             raise ValueError
     except ValueError:
         text = f"must be `class x y width height` or a polygon, but is {line!r:.60}"
@@ -187,7 +187,8 @@ def _add_object(
         text = f"class {int(label)} must lie in 0..{classes - 1}, as the classes are numbered"
         faults.add("unknown-class", text, place=place)
         return
-    if max(map(abs, values[:4])) > NEARLY:
+    shares = values[:4] if len(values) == 5 else values
+    if max(map(abs, shares)) > NEARLY:
         text = f"{line!r:.60} must hold shares of the picture, not pixels"
         faults.add("box-in-pixels", text, place=place)
         return

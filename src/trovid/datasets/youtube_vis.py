@@ -10,9 +10,10 @@ from pathlib import Path
 
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
-from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
+from trovid.datasets.json_entries import Entries, Kinds, Misfit, Record, kind_of
 from trovid.datasets.json_files import json_kind, read_text
 from trovid.datasets.objects import ObjectRows
+from trovid.datasets.ranges import MOST_MEASURE, is_number
 from trovid.errors import TrovidError
 from trovid.files import below
 from trovid.structures import Masks, Video
@@ -26,7 +27,6 @@ SPLIT_FILES = {
 """Where the labels of a split lie: own, 2019, 2021, OVIS."""
 PLACES = ("JPEGImages", "{stem}/JPEGImages", "{stem}", ".", "../{stem}", "../JPEGImages")
 """Where the frames may lie, from the JSON file; {stem}: its name without `annotations_`."""
-LARGEST_MEASURE = 10**7
 _FIELDS: Mapping[str, Kinds] = {
     "categories": {"id": int, "name": str},
     "videos": {"id": int, "file_names": list, "width": int, "height": int, "length": int},
@@ -85,6 +85,8 @@ def read_youtube_vis(
         raise TrovidError(f"{path}:{error.lineno}: is no JSON: {error.msg}") from error
     except RecursionError as error:
         raise TrovidError(f"{path}: is no JSON: too deeply nested") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise TrovidError(f"{path}: is no JSON: {error}") from error
     except (Misfit, TypeError) as error:
         raise TrovidError(f"{path}: {error}") from error
 
@@ -166,16 +168,14 @@ def _check_video(record: Record, where: str) -> None:
     if not files:
         raise Misfit(f"{where}.file_names must name at least one frame", "empty-video")
     for field in ("width", "height", "length"):
-        if not 1 <= record[field] <= LARGEST_MEASURE:
-            raise Misfit(
-                f"{where}.{field} must lie in 1..{LARGEST_MEASURE}, but is {record[field]}"
-            )
+        if not 1 <= record[field] <= MOST_MEASURE:
+            raise Misfit(f"{where}.{field} must lie in 1..{MOST_MEASURE}, but is {record[field]}")
     if len(files) != record["length"]:
         raise Misfit(f"{where}.length is {record['length']}, but `file_names` has {len(files)}")
     for index, name in enumerate(files):
         if not isinstance(name, str) or not name:
             raise Misfit(
-                f"{where}.file_names[{index}] must be the name of a frame, but is {name!r}"
+                f"{where}.file_names[{index}] must be the name of a frame, but is {kind_of(name)}"
             )
         try:
             below(Path("."), name)
@@ -202,6 +202,8 @@ def _check_annotation(
         wrong = record["category_id"]
         message = f"{where}.category_id is {wrong}, but no category has this id"
         raise Misfit(message, "unknown-class")
+    if record["id"] < 0:
+        raise Misfit(f"{where}.id must not be negative")
     if record.get("iscrowd", 0) not in (0, 1):
         raise Misfit(f"{where}.iscrowd must be 0 or 1, but is {record['iscrowd']!r}")
     length = videos[numbers[record["video_id"]]]["length"]
@@ -233,8 +235,8 @@ def _add(
             _check_numbers(given, f"{where}.bboxes[{frame}]")
             if given[2] > 0 and given[3] > 0:
                 box = [given[0], given[1], given[0] + given[2], given[1] + given[3]]
-        if area is not None and (isinstance(area, bool) or not isinstance(area, NUMBER)):
-            raise Misfit(f"{where}.areas[{frame}] must be a number, but is {area!r}")
+        if area is not None and not is_number(area, below=MOST_MEASURE**2):
+            raise Misfit(f"{where}.areas[{frame}] must be a number, but is {kind_of(area)}")
         if box[2] > box[0] and box[3] > box[1]:
             fitting.append((frame, box, code, area))
     for frame, box, code, area in fitting:
@@ -251,12 +253,5 @@ def _add(
 
 
 def _check_numbers(box: object, where: str) -> None:
-    if (
-        not isinstance(box, list)
-        or len(box) != 4
-        or not all(
-            isinstance(side, NUMBER) and not isinstance(side, bool) and abs(side) < 1e9
-            for side in box
-        )
-    ):
-        raise Misfit(f"{where} must be four numbers x, y, width, height, but is {box}")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
+        raise Misfit(f"{where} must be four numbers x, y, width, height, but is {kind_of(box)}")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from trovid.datasets.contract import Dataset
 from trovid.datasets.json_entries import NUMBER, kind_of
 from trovid.datasets.json_files import read_text
+from trovid.datasets.ranges import is_number
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.structures import Masks, Tracks
@@ -178,7 +179,7 @@ def _check(entry: Any, where: str, names: Mapping[int, str], labels: Mapping[int
     for field, known in (("video_id", names), ("category_id", labels)):
         if entry[field] not in known:
             raise TrovidError(f"{where}.{field} is {entry[field]}, but the labels have no such id")
-    if not np.isfinite(entry["score"]):
+    if not is_number(entry["score"]):
         raise TrovidError(f"{where}.score is not finite")
 
 
