@@ -21,6 +21,7 @@ ROOMS = (
     "files",
     "progress",
     "allocator",
+    "bounded_yaml",
     "recipes",
     "structures",
     "storage",

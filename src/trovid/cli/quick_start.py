@@ -52,5 +52,5 @@ class _Finder(MetaPathFinder):
                 if sys.modules.get(WANTED) is stand_in:
                     del sys.modules[WANTED]
 
-        spec.loader.exec_module = run_with_stand_in  # ty: ignore[invalid-assignment]
+        spec.loader.exec_module = run_with_stand_in
         return spec

@@ -117,7 +117,7 @@ def _parts(path: Path) -> list[tuple[Path, float]]:
     for number, entry in enumerate(mixed):
         where = f"{path}: mix[{number}]"
         data = entry.get("data") if isinstance(entry, dict) else None
-        weight = entry.get("weight", 1) if isinstance(entry, dict) else None
+        weight: Any = entry.get("weight", 1) if isinstance(entry, dict) else None
         if not isinstance(data, str):
             raise TrovidError(f'{where} must be {{"data": PATH, "weight": NUMBER}}')
         if not is_number(weight) or weight <= 0:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from trovid.bounded_yaml import read_values
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import read_text
 from trovid.datasets.ranges import is_number
 from trovid.datasets.stills import Stills
 from trovid.errors import TrovidError, shortened
-from trovid.recipes.bounded_yaml import read_values
 from trovid.structures import Masks
 from trovid.video.images import images_in, read_size
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trovid.bounded_yaml import LARGEST, read_values
 from trovid.errors import TrovidError, nearest, shortened
 from trovid.recipes import coco, epic_kitchens, everyday, imagenet_vid, own, synthvid, youtube_vis
-from trovid.recipes.bounded_yaml import LARGEST, read_values
 from trovid.recipes.ranges import check_recipe
 from trovid.recipes.schema import Origin, Recipe
 from trovid.recipes.typed_values import Reading, convert

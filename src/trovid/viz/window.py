@@ -59,7 +59,7 @@ class Window:
         try:
             shown = self._photo(image, master=self._root)
             self._label.configure(image=shown)
-            self._label.image = shown  # ty: ignore[unresolved-attribute]  # or it is collected
+            self._label.image = shown  # ty: ignore[missing-attribute]  # or it is collected
             self._root.title(title)
             self._root.update()
         except self._closing:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from trovid.bounded_yaml import read_values
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError, shortened
@@ -23,7 +24,6 @@ from trovid.recipes import (
     recipe_values,
     with_temporal,
 )
-from trovid.recipes.bounded_yaml import read_values
 from trovid.recipes.ranges import check_facts
 from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
