@@ -163,7 +163,7 @@ def change_yaml(path: Path, rng: random.Random) -> bool:
         return damage(path, rng)
     if rng.random() < 0.1:
         tricks = (
-            BOMB + "name: *i\n",
+            *[BOMB + "name: *i\n"] * 4,
             "name: &a [*a]\n",
             "&a : *a\n",
             "- " * 3000,
