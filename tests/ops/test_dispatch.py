@@ -10,7 +10,7 @@ from trovid.ops import (
     temporal_attention,
     temporal_roi_align,
 )
-from trovid.ops.temporal_roi_align.backends import resolve_backend
+from trovid.ops.temporal_roi_align.backends import _say_what_is_lost, resolve_backend
 from trovid.ops.temporal_roi_align.cpp import library
 from trovid.ops.temporal_roi_align.direct import backend as direct
 
@@ -117,6 +117,18 @@ def test_auto_takes_native_where_it_can(monkeypatch):
     assert resolve_backend("auto", single) == "direct"
     with pytest.raises(RuntimeError, match="'native' is not available: it was not built"):
         resolve_backend("native", single)
+
+
+def test_what_is_lost_without_native_is_said_once_a_process(monkeypatch, caplog):
+    monkeypatch.setattr(library, "load", lambda: "it was not built")
+    _say_what_is_lost.cache_clear()
+    try:
+        for _ in range(3):
+            call()
+    finally:
+        _say_what_is_lost.cache_clear()
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "several times slower (it was not built)" in said
 
 
 @pytest.mark.skipif(trovid.ops.backends()["native"] is not None, reason="no native library")

@@ -159,6 +159,8 @@ def without(beginning):
             lambda t, h: t["model/box_head.class_logits.bias"].fill_(torch.nan),
             "holds values that are not finite",
         ),
+        (lambda t, h: t["optimizer/0/exp_avg_sq"].fill_(-1), "exp_avg_sq holds values below 0"),
+        (lambda t, h: t["optimizer/0/step"].fill_(-5), "step holds values below 0"),
         (
             lambda t, h: t.update({"model/x": t.pop("model/box_head.class_logits.bias")}),
             "the model has other tensors: box_head.class_logits.bias",
@@ -177,6 +179,17 @@ def test_what_is_no_whole_checkpoint_is_refused_and_changes_nothing(saved, chang
         load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
     assert str(path) in str(error.value)
     assert all(torch.equal(value, before[key]) for key, value in detector.state_dict().items())
+
+
+def test_weights_that_are_not_finite_leave_the_checkpoint_before(saved):
+    path, recipe, detector, optimizer = saved
+    before = path.read_bytes()
+    with torch.no_grad():
+        detector.box_head.class_logits.bias[0] = torch.inf
+    later = replace(AT, step=4)
+    with pytest.raises(TrovidError, match=r"not written at step 4: .*class_logits.bias holds"):
+        save_checkpoint(path, detector, optimizer, later, seed=0, recipe=recipe)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["optimizer/0/step", "model/box_head.class_logits.bias"])

@@ -212,7 +212,7 @@ class _Reading:
             given = shortened(number, 40)
             self._misfit(f"`id` must be a whole number from 0, but is {given}", where=where)
             return None
-        return number
+        return int(number)
 
     def _mask(self, entry: Mapping[str, Any], where: str, video: Video) -> bytes:
         code = entry.get("mask")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -22,7 +22,7 @@ LARGEST_ID = 2**62
 LONGEST_NAME = 4096
 
 
-def is_number(value: Any, *, below: float = FARTHEST) -> bool:
+def is_number(value: Any, *, below: float = FARTHEST) -> TypeGuard[float]:
     """Whether it is a number, finite and smaller than a bound whatever its sign."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False

@@ -23,6 +23,7 @@ STATE: dict[type[torch.optim.Optimizer], frozenset[str]] = {
     torch.optim.SGD: frozenset(("momentum_buffer",)),
 }
 """What an optimiser keeps of each parameter."""
+NEVER_NEGATIVE = ("step", "exp_avg_sq")
 CURE = "choose another `out` or delete it"
 
 
@@ -61,10 +62,19 @@ def save_checkpoint(
         seed: Of the training.
         recipe: Of the training.
         origin: What else the training is made of (its data, its start): a name and a digest each.
+
+    Raises:
+        TrovidError: If a value is not finite, or the file cannot be written; what was there stays.
     """
     tensors: dict[str, Tensor] = {f"model/{k}": v for k, v in model.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{k}": torch.as_tensor(v) for k, v in state.items()})
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise TrovidError(
+                f"{path} is not written at step {position.step}: {key} holds values that are not "
+                "finite; an earlier checkpoint stays; train with a lower learning rate"
+            )
     head = {
         **dataclasses.asdict(position),
         "seed": seed,
@@ -183,6 +193,8 @@ def _optimizer_state(
             raise _broken(path, f"no parameter belongs to {key}")
         like = torch.zeros(()) if name == "step" else parameters[int(index)]
         _check_tensor(path, key, value, like)
+        if name in NEVER_NEGATIVE and (value < 0).any():
+            raise _broken(path, f"{key} holds values below 0")
         state.setdefault(int(index), {})[name] = value
     wanted = STATE[type(optimizer)]
     if not state or any(own.keys() != wanted for own in state.values()):

@@ -132,7 +132,9 @@ def train_recipe(
         processes.wait()
     found = training_data(recipe, data, classes=classes, validation=validate > 0, say=say)
     recipe = found.recipe
-    if recipe.training.own_data and start is None and backbone is None:
+    if recipe.training.own_data and (start is not None or backbone is not None):
+        initial_detector(recipe, seed=seed, start=start, backbone=backbone, say=log.debug)
+    elif recipe.training.own_data:
         start = best_start(recipe)
         if start is None:
             say("no weights at hand fit: everything begins at random")

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,17 @@ def text_of(document: Any, folder: Path) -> str:
     return text
 
 
+def change_numbers(path: Path, rng: random.Random) -> bool:
+    """A text: one in four damaged, else one of its numbers is another, or none."""
+    if rng.random() < 0.25:
+        return damage(path, rng)
+    text = path.read_text()
+    found = rng.choice(list(re.finditer(r"-?\d+(\.\d+)?", text)))
+    values = ("nan", "inf", "-inf", "1e400", "9" * 400, "9" * 5000, "-5", "0", "0.5", "x", "", "-0")
+    path.write_text(text[: found.start()] + rng.choice(values) + text[found.end() :])
+    return False
+
+
 def change_json(path: Path, rng: random.Random) -> bool:
     """One in four damaged, else changed."""
     if rng.random() < 0.25:
@@ -151,7 +163,7 @@ def change_yaml(path: Path, rng: random.Random) -> bool:
         return damage(path, rng)
     if rng.random() < 0.1:
         tricks = (
-            BOMB + "name: *i\n",
+            *[BOMB + "name: *i\n"] * 4,
             "name: &a [*a]\n",
             "&a : *a\n",
             "- " * 3000,
