@@ -11,7 +11,7 @@ from PIL import Image
 from tests.cli.command import trovid_command
 from tests.datasets.own_folder import own_folder, own_labels, write_labels
 from tests.media import encode
-from trovid.datasets.reading import read_dataset, read_split
+from trovid.datasets.reading import read_dataset, read_split, splits_of
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 from trovid.video.opening import open_video
@@ -144,6 +144,9 @@ def test_convert_says_what_is_lost_and_what_is_read_back_is_the_same(
     elif form == "yolo":
         assert len(after.objects) == 3
         assert len(after.videos) == 4
+        assert splits_of(tmp_path / "out") == ("train", "val")
+        val = read_split(tmp_path / "out", "val")
+        assert [video.name for video in val.videos] == ["images/val/two_000000.png"]
     else:
         kept = before.objects[np.flatnonzero(before.objects.counted)]
         assert len(after.objects) == len(kept) == 3

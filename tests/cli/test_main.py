@@ -184,3 +184,42 @@ def test_debug_shows_where_a_loss_comes_from(capsys, tmp_path, monkeypatch):
     assert err.startswith("trovid: ")
     assert "Traceback" in err
     assert 'raise TrovidError(f"{path}: no such file' in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("detect", "s3://bucket/a.mp4", "--out", "here"),
+        ("detect", "a.mp4", "--out=gs://bucket/out"),
+        ("merge", "s3://bucket/out", "--out", "s3://bucket/all.parquet"),
+        (
+            "evaluate",
+            "--model",
+            "m",
+            "--data",
+            "d",
+            "--shard",
+            "0/2",
+            "--out",
+            "s3://bucket/r.json",
+        ),
+        ("train", "--data", "s3://bucket/data"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_address_where_a_file_is_wanted_is_one_line(capsys, tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capsys, *words)
+    assert (status, out) == (2, "")
+    assert "`trovid " + words[0] + "` takes files and folders of this machine" in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_its_driver_is_one_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    status, _, err = run(capsys, "merge", "s3://bucket/out", "--out", "all.parquet")
+    assert status == 2
+    assert err.startswith("trovid: s3://bucket/out: ")
+    assert "install" in err
+    assert err.count("\n") == 1

@@ -43,7 +43,7 @@ def test_videos_and_classes_of_all(mixture):
     assert [v.name for v in dataset.subset(["1/garden"]).videos] == ["1/garden"]
 
 
-@pytest.mark.parametrize("draw", ["clips", "frames"])
+@pytest.mark.parametrize("draw", ["clips", "frames", "balanced"])
 def test_each_is_drawn_as_often_as_its_weight_says(mixture, tmp_path, draw):
     dataset = read_dataset(mixture)
     clips = TrainingClips(dataset, FrameTransform(48, 80), cache=tmp_path / "frames")
@@ -66,3 +66,20 @@ def test_misfits(mixture, parts, message):
     mixture.write_text(json.dumps({"mix": parts}))
     with pytest.raises(TrovidError, match=message):
         read_dataset(mixture)
+
+
+def test_rare_classes_are_balanced_within_each_data_set(tmp_path):
+    videos = tuple(f"v{number:02}" for number in range(40))
+    labels = own_labels(videos)
+    for objects in labels["videos"]["v00"].values():
+        objects[0]["class"] = "gear"
+    write_labels(own_folder(tmp_path / "one", videos), labels)
+    own_folder(tmp_path / "two", ("garden",))
+    path = tmp_path / "mix.json"
+    path.write_text(json.dumps({"mix": [{"data": "one"}, {"data": "two"}]}))
+    dataset = read_dataset(path)
+    clips = TrainingClips(dataset, FrameTransform(48, 80), cache=tmp_path / "frames")
+    rng = random.Random(0)
+    drawn = Counter(clips._draw_target("balanced", rng)[0].name for _ in range(6000))
+    assert drawn["1/garden"] / 6000 == pytest.approx(0.5, abs=0.03)
+    assert drawn["0/v00"] / (6000 - drawn["1/garden"]) == pytest.approx(2 / 41, abs=0.01)

@@ -63,7 +63,7 @@ def test_computing_again_takes_less_and_changes_nothing(clips):
                 module.eval()
         settings = replace(recipe.training, checkpointing=again)
         needs = memory_needed(
-            detector, batch, settings, clips_at_once=1, device=torch.device("cpu")
+            detector, batch, settings, clips_at_once=8, device=torch.device("cpu")
         )
         if again:
             checkpoint_backbone(detector.backbone)

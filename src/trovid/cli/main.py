@@ -13,6 +13,7 @@ from rich.console import Console
 
 from trovid import __version__
 from trovid.allocator import keep_freed_memory
+from trovid.cli.addresses import check_addresses
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
 from trovid.cli.quick_start import defer_compiler
@@ -174,6 +175,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
         defer_compiler()
         app = build_app(chosen)
         if chosen is not None:
+            check_addresses(chosen, words)
             name_options_of(_functions(app[chosen]))
         status = app(
             list(_completed(words)),

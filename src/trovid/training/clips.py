@@ -180,11 +180,8 @@ class TrainingClips:
 
     def _other(self, chance: random.Random) -> tuple[NDArray[np.uint8], GroundTruth]:
         """A labelled picture at random, one of rare classes more often."""
-        video = self.videos[self._by_balance(chance)]
+        video = self.videos[_by_weight(self._balanced, chance)]
         return self._labelled(video, int(self.dataset.labelled_frames(video.name)[0]))
-
-    def _by_balance(self, rng: random.Random) -> int:
-        return bisect.bisect_right(self._balanced, rng.random() * self._balanced[-1])
 
     def _references(
         self,
@@ -218,7 +215,7 @@ class TrainingClips:
         if draw in ("clips", "balanced"):
             every = len(self.videos)
             video = self.videos[
-                self._by_balance(rng) if draw == "balanced" else rng.randrange(every)
+                _by_weight(self._balanced, rng) if draw == "balanced" else rng.randrange(every)
             ]
             labelled = self.dataset.labelled_frames(video.name)
             return video, int(labelled[rng.randrange(len(labelled))])
@@ -240,6 +237,11 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def _by_weight(sums: Sequence[float], rng: random.Random) -> int:
+    """A place at random, by running sums of the places' weights."""
+    return bisect.bisect_right(sums, rng.random() * sums[-1])
 
 
 def _upright(video: Video) -> bool:
@@ -268,6 +270,9 @@ class _Mixture:
             list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in own))
             for own in self._names
         ]
+        self._balanced = [
+            list(itertools.accumulate(repeat_factors(dataset, own))) for own in self._names
+        ]
         self._weights = [
             weight if own else 0.0 for weight, own in zip(dataset.weights, self._names, strict=True)
         ]
@@ -277,7 +282,9 @@ class _Mixture:
         (number,) = rng.choices(range(len(self._weights)), self._weights)
         names, ends = self._names[number], self._ends[number]
         if draw != "frames":
-            name = names[rng.randrange(len(names))]
+            balanced = self._balanced[number]
+            place = rng.randrange(len(names)) if draw == "clips" else _by_weight(balanced, rng)
+            name = names[place]
             labelled = self.dataset.labelled_frames(name)
             return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])
         place = rng.randrange(ends[-1])

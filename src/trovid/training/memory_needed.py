@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.recipes import TrainingRecipe
@@ -78,8 +79,21 @@ def memory_needed(
         device: Where the training runs.
     """
     model = copy.deepcopy(detector)
-    if settings.checkpointing:
-        checkpoint_backbone(model.backbone)
+    again = 0
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if settings.checkpointing:  # one frame at a time is computed again
+            again = _kept(model, lambda: model.backbone(clip.images[:1]))
+            checkpoint_backbone(model.backbone)
+        kept = _kept(model, lambda: model(clip))
+    numbers = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    frozen = sum(p.nbytes for p in model.parameters() if not p.requires_grad)
+    states = {"adamw": 2, "sgd": 1}[settings.optimizer]
+    activations = OVERHEAD * (clips_at_once * kept + again)
+    return MemoryNeeded(frozen + (2 + states) * numbers, round(activations), free_memory(device))
+
+
+def _kept(model: nn.Module, run: Callable[[], object]) -> int:
+    """Bytes that a computation keeps for its gradients, parameters apart."""
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}
 
@@ -89,18 +103,10 @@ def memory_needed(
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    devices = [device] if device.type == "cuda" else []
-    with (
-        torch.random.fork_rng(devices=devices),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        losses = model(clip)
-    del losses
-    numbers = sum(p.nbytes for p in model.parameters() if p.requires_grad)
-    frozen = sum(p.nbytes for p in model.parameters() if not p.requires_grad)
-    states = {"adamw": 2, "sgd": 1}[settings.optimizer]
-    activations = OVERHEAD * clips_at_once * sum(kept.values())
-    return MemoryNeeded(frozen + (2 + states) * numbers, round(activations), free_memory(device))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = run()
+    del result
+    return sum(kept.values())
 
 
 def free_memory(device: torch.device) -> int | None:

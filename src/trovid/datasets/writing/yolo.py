@@ -7,15 +7,21 @@ from pathlib import Path
 import yaml
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.splitting import split_videos
 from trovid.datasets.writing.places import write_frames
 from trovid.files import replacing
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Writes a folder with data.yaml, images/train and labels/train."""
-    objects = dataset.objects
+    """Writes a folder with data.yaml, and images and labels of train and val.
+
+    Videos are divided by their names (`split_videos`), since Ultralytics trains nothing without
+    val; where none can be spared there is train alone.
+    """
+    objects, held_out = dataset.objects, split_videos(dataset)[1]
     for video in dataset.videos:
-        files = write_frames(path / "images/train", dataset, video.name)
+        split = "val" if video.name in held_out else "train"
+        files = write_frames(path / "images" / split, dataset, video.name)
         rows = dataset.rows(video.name)
         lines: dict[int, list[str]] = {frame: [] for frame in files}
         for row in range(rows.start, rows.stop):
@@ -30,9 +36,10 @@ def write(path: Path, dataset: Dataset) -> None:
                 words = [str(int(objects.labels[row])), *(f"{share:.6f}" for share in shares)]
                 lines[int(objects.frames[row])].append(" ".join(words))
         for frame, file in files.items():
-            text = path / "labels/train" / f"{file.stem}.txt"
+            text = path / "labels" / split / f"{file.stem}.txt"
             with replacing(text) as partial:
                 partial.write_text("".join(f"{line}\n" for line in lines[frame]), "utf-8")
-    values = {"path": ".", "train": "images/train", "names": dict(enumerate(dataset.class_names))}
+    splits = {"train": "images/train", **({"val": "images/val"} if held_out else {})}
+    values = {**splits, "names": dict(enumerate(dataset.class_names))}
     with replacing(path / "data.yaml") as partial:
         partial.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
