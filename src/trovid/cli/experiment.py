@@ -27,11 +27,12 @@ Name = Literal[
     "unseen",
     "selsa",
     "correspondence",
+    "everyday",
     "premise",
     "recognition",
     "all",
 ]
-ORDER = get_args(Name)[2:-3]
+ORDER = get_args(Name)[2:-4]
 """What "all" makes, in this order."""
 DAVIS = ("premise", "recognition")
 SYNTHVID_ALONE = (
@@ -74,7 +75,9 @@ def experiment(
     on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
     on the same object; all makes these one after the other. premise asks the same of real
     frames, recognition whether damaged objects of real frames are recognised better with the
-    others.
+    others. everyday measures the everyday models on test pictures, and on sequences of DAVIS 2016
+    with clean and spoilt frames, beside the training-free mode, controls and post-processing; what
+    was chosen on other sequences stays in everyday-choice.json.
     Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
@@ -88,17 +91,19 @@ def experiment(
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
         trovid experiment recognition --data DAVIS --stills STILLS
+        trovid experiment everyday --data DAVIS --stills STILLS --report docs/results/everyday
         trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
-            without it SynthVID, which is made. Of `premise` and `recognition` the folder of
-            DAVIS 2016.
+            without it SynthVID, which is made. Of `premise`, `recognition` and `everyday` the
+            folder of DAVIS 2016.
         stills: Of `recognition`: labelled pictures of everyday things to train the attention on;
-            without them there are no trained rows.
-        backbone: With --data ILSVRC2015, weights to begin the backbones with: the name of published
-            ones (`trovid weights list`) or a file.
+            without them there are no trained rows. Of `everyday`: the pictures (train.json,
+            test.json) that missing models are trained on, and that are measured.
+        backbone: With --data ILSVRC2015 or `everyday`, weights to begin the backbones with: the
+            name of published ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
         seeds: Trainings of each model, with as many seeds from --first-seed on.
         first_seed: The first seed.
@@ -111,8 +116,8 @@ def experiment(
         device: Where to train and run; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report.
-        embed: With `synthvid` and `synthvid-masks`: put the weights of the first seed, with their
-            figures, into the package.
+        embed: With `synthvid`, `synthvid-masks` and `everyday`: put the weights of the first seed,
+            with their figures, into the package.
         json: Print the figures as JSON.
     """
     if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
@@ -120,19 +125,21 @@ def experiment(
             "--seeds, --clips, --every, --workers and --resamples must be at least 1, "
             "--first-seed at least 0"
         )
-    if embed and name not in ("synthvid", "synthvid-masks"):
-        raise TrovidError("--embed belongs to `trovid experiment synthvid` and synthvid-masks")
+    if embed and name not in ("synthvid", "synthvid-masks", "everyday"):
+        raise TrovidError(
+            "--embed belongs to `trovid experiment synthvid`, synthvid-masks and everyday"
+        )
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
-    if backbone is not None and (data is None or name in DAVIS):
-        raise TrovidError("--backbone belongs to --data ILSVRC2015")
+    if backbone is not None and name != "everyday" and (data is None or name in DAVIS):
+        raise TrovidError("--backbone belongs to --data ILSVRC2015 and to `everyday`")
     if name in DAVIS and data is None:
         raise TrovidError(
             f"{name} needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
         )
-    if stills is not None and name != "recognition":
-        raise TrovidError("--stills belongs to `trovid experiment recognition`")
-    if every is not None and name != "synthvid" and data is None:
+    if stills is not None and name not in ("recognition", "everyday"):
+        raise TrovidError("--stills belongs to `trovid experiment recognition` and everyday")
+    if every is not None and (name == "everyday" or (name != "synthvid" and data is None)):
         raise TrovidError("--every belongs to `synthvid` and to --data")
 
     from trovid.inference.runtime.device import usable_device
@@ -163,6 +170,20 @@ def experiment(
                 first_clip=first_clip,
                 workers=workers,
                 device=device,
+                resamples=resamples,
+                folder=folder,
+                embed=embed,
+            )
+        }
+    elif name == "everyday":
+        results = {
+            name: _everyday(
+                out,
+                first_seed,
+                stills=stills,
+                davis=data,
+                backbone=backbone,
+                workers=workers,
                 resamples=resamples,
                 folder=folder,
                 embed=embed,
@@ -243,6 +264,35 @@ def _table(name: str, place: Any, clips: int | None, resamples: int, folder: Pat
     result = experiment_result(wanted, place, resamples=resamples)
     page = write_experiment(result, folder)
     return {"report": str(folder), **result}, page
+
+
+def _everyday(
+    out: Path,
+    seed: int,
+    *,
+    stills: Path | None,
+    davis: Path | None,
+    backbone: str | None,
+    workers: int,
+    resamples: int,
+    folder: Path,
+    embed: bool,
+) -> Result:
+    from trovid.experiments.everyday_jobs import EverydayPlace
+    from trovid.experiments.everyday_run import run_everyday
+    from trovid.zoo.published import backbone_file
+
+    place = EverydayPlace(out=out, davis=davis or Path(), seed=seed, workers=workers)
+    record, page = run_everyday(
+        place,
+        stills=stills,
+        davis=davis is not None,
+        backbone=None if backbone is None else backbone_file(backbone),
+        resamples=resamples,
+        folder=folder,
+        embed=embed,
+    )
+    return {"report": str(folder), "embedded": [], **record}, page
 
 
 def _masks(

@@ -44,6 +44,8 @@ TITLES = {
     "synthvid-selsa": "SELSA",
     "synthvid-selsa-troi": "SELSA with Temporal RoI Align",
     "synthvid-masktrack": "MaskTrack R-CNN",
+    "everyday-single": "Single-frame Faster R-CNN on EfficientNet-Lite0",
+    "everyday-selsa-troi": "SELSA with Temporal RoI Align on EfficientNet-Lite0",
     "synthvid-masktrack-troi": "MaskTrack R-CNN with Temporal RoI Align",
 }
 
@@ -80,6 +82,81 @@ def embed_masks(out: Path, result: dict[str, Any], *, folder: Path | None = None
         figures = {g: own["models"][name][g]["seeds"][0] for g in ("AP", "AP50", "visible AP")}
         facts = {"test_track_ap": figures, "test_clips": clips, "test_first_clip": first}
         written.append(_embed(out, name, seed, facts, "AP of tracks", figures, about, folder))
+    return written
+
+
+EVERYDAY_CARD = """# {name}
+
+{title}. Classes: {classes}.
+
+| | |
+|---|---|
+| recipe | `{recipe}`, start `{start}`; the trunk of both everyday models is the same |
+| training | seed {seed}, {steps} steps of {targets} targets after the start, {minutes} minutes |
+| computed in | {precision} |
+| machine | {machine}, torch {torch} |
+| commit, finished | {commit}, {finished} |
+| data | pictures alone (VOC, COCO), clips made of them; no video |
+| file | float16 safetensors, {size:.1f} MiB{shared} |
+| AP50 of these weights (%) | {figures} |
+| licence | Apache-2.0 |
+
+The pictures' test is a mixture of public ones and nobody's standard benchmark; the sequences are
+DAVIS 2016's that nothing was chosen on, one labelled object each. The whole report with intervals
+and controls is docs/results/everyday/everyday.md. Made by `trovid experiment everyday --embed`.
+"""
+
+
+def embed_everyday(
+    out: Path, result: dict[str, Any], *, seed: int = 0, folder: Path | None = None
+) -> list[Path]:
+    """The two everyday models; the single-frame one shares the trunk of the other's file.
+
+    Args:
+        out: Folder of the trainings.
+        result: The experiment's report.
+        seed: Of the trainings.
+        folder: Where to; by default where `trovid.load` looks for embedded models.
+
+    Returns:
+        The weights files.
+    """
+    folder = folder or embedded_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    whole: Path | None = None
+    written = []
+    for name, row in (
+        ("everyday-selsa-troi", "Temporal RoI Align, trained"),
+        ("everyday-single", "single-frame"),
+    ):
+        detector, card = load_weights(weights_file(out, name, seed))
+        figures = {}
+        if "stills" in result and name == "everyday-single":
+            figures["test pictures"] = result["stills"]["AP50"]
+        if "davis" in result:
+            groups = ("clean", "target frames alone", "stretches")
+            figures |= {g: result["davis"]["ap50"][row][g]["value"] for g in groups}
+        facts: dict[str, Any] = {"precision": "unknown", **card.facts, "test_ap50": figures}
+        path = folder / f"{name}.safetensors"
+        save_weights(path, detector, card.recipe, facts=facts, shared=whole)
+        training = card.recipe.training
+        text = EVERYDAY_CARD.format(
+            **facts,
+            name=name,
+            title=TITLES[name],
+            classes=", ".join(card.recipe.model.classes),
+            recipe=name,
+            start=training.start,
+            steps=training.steps,
+            targets=training.batch * (1 + training.support_frames * training.mutual_support),
+            size=path.stat().st_size / 2**20,
+            shared="" if whole is None else f", which shares the trunk in {whole.name}",
+            figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()) or "-",
+        )
+        with replacing(path.with_suffix(".md")) as partial:
+            partial.write_text(text, encoding="utf-8")
+        whole = whole or path
+        written.append(path)
     return written
 
 

@@ -13,12 +13,11 @@ from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
 from trovid.recipes import ModelRecipe, Recipe, load_recipe, recipe_names
 from trovid.storage.state import check_names_and_shapes, load_state
-from trovid.storage.tensor_files import read_tensors
 from trovid.training.best_start import account, fitting
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.class_transfer import transfer_classes
 from trovid.zoo.registry import backbone_checkpoints, checkpoints
-from trovid.zoo.weights import read_card
+from trovid.zoo.weights import read_card, read_weights
 
 log = logging.getLogger("trovid")
 
@@ -73,7 +72,7 @@ def initial_detector(
     torch.manual_seed(seed)
     detector = build_detector(recipe)
     if start is not None:
-        tensors, _ = read_tensors(start)
+        tensors, _ = read_weights(start)
         classes = read_card(start).recipe.model.classes
         own = detector.state_dict()
         tensors = transfer_classes(tensors, own, classes, recipe.model.classes)

@@ -25,10 +25,13 @@ from trovid.recipes import (
     with_temporal,
 )
 from trovid.recipes.ranges import check_facts
+from trovid.storage.hashes import sha256_of
 from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
 
 log = logging.getLogger("trovid")
+SHARED = "shared"
+"""Key of the metadata that names a file beside a weights file and the tensors it holds for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,7 @@ def save_weights(
     *,
     facts: dict[str, Any],
     half: bool = True,
+    shared: Path | None = None,
 ) -> None:
     """Writes a detector's weights with its recipe and card.
 
@@ -73,6 +77,8 @@ def save_weights(
         recipe: Its recipe.
         facts: What the card says beyond the recipe.
         half: Whether floating-point tensors are stored as float16.
+        shared: A weights file in the same folder, which then has to stay there: tensors that it
+            holds under the same name with the same values are not written again.
 
     Raises:
         TrovidError: If a weight is not finite, or the file cannot be written; nothing is written
@@ -84,7 +90,42 @@ def save_weights(
         if not key.endswith("num_batches_tracked")
     }
     metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    if shared is not None:
+        others, _ = read_tensors(shared)
+        same = sorted(k for k, v in state.items() if k in others and _equal(v, others[k]))
+        state = {key: value for key, value in state.items() if key not in same}
+        said = {"file": shared.name, "sha256": sha256_of(shared), "tensors": same}
+        metadata[SHARED] = json.dumps(said)
     save_tensors(Path(path), state, metadata)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other)
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a weights file, with the tensors that a file beside it holds for it.
+
+    Raises:
+        TrovidError: If it is unreadable, or the file beside it is not there or another one.
+    """
+    tensors, metadata = read_tensors(path)
+    if SHARED not in metadata:
+        return tensors, metadata
+    said = read_values(metadata[SHARED], f"{path} ({SHARED})")
+    if not isinstance(said, dict):
+        raise TrovidError(f"{path}: {SHARED} must be an object, but is {shortened(said)}")
+    name, names = str(said.get("file")), said.get("tensors")
+    beside = path.with_name(Path(name).name)
+    if not isinstance(names, list) or beside.name != name or beside == path:
+        raise TrovidError(f"{path}: {SHARED} must name a file beside it and some of its tensors")
+    if not beside.is_file() or sha256_of(beside) != said.get("sha256"):
+        raise TrovidError(
+            f"{path} shares tensors with {name} as it was written with it, which must lie beside "
+            "it: keep both files together"
+        )
+    others, _ = read_tensors(beside)
+    return {**{key: others[key] for key in map(str, names) if key in others}, **tensors}, metadata
 
 
 def _stored(key: str, value: Tensor, half: bool, path: str | Path) -> Tensor:
@@ -155,7 +196,7 @@ def load_weights(
         TrovidError: If the file is unreadable, carries no recipe, or does not fit its recipe.
     """
     path = Path(path)
-    tensors, metadata = read_tensors(path)
+    tensors, metadata = read_weights(path)
     card = _card(path, metadata)
     if temporal is not None:
         card = ModelCard(with_temporal(card.recipe, temporal), card.facts)

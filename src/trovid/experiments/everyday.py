@@ -1,0 +1,347 @@
+"""The everyday experiment: settings chosen on some sequences of DAVIS, the others reported once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trovid.datasets.davis import read_davis
+from trovid.detectors.candidates import Candidates
+from trovid.errors import TrovidError
+from trovid.evaluation import Bootstrap, TrackSettings, average_along_tracks, bootstrap
+from trovid.evaluation.bootstrap import average_precision
+from trovid.evaluation.track_scores import TRACK_SETTINGS
+from trovid.experiments.conditions import CLEAN, GRID, Condition, grid, reported
+from trovid.experiments.davis_sequences import CHOOSING, REPORTING, of_classes
+from trovid.experiments.everyday_jobs import (
+    EverydayPlace,
+    candidates_of,
+    detections_of,
+    run_methods,
+    scene_of,
+)
+from trovid.experiments.everyday_methods import SINGLE, Method, methods
+from trovid.experiments.markdown import written
+from trovid.experiments.object_matches import ObjectMatches, match_objects
+from trovid.experiments.scoring import to_detections
+from trovid.inference.seq_nms import CANDIDATE_SCORE, MOST_CANDIDATES, seq_nms
+from trovid.recipes import TrainingFreeRecipe
+from trovid.structures import Detections, DetectOptions
+from trovid.zoo.weights import read_card
+
+PLAIN = Method(name="single-frame", model=SINGLE)
+TRACKS, SEQ_NMS = "single-frame, averaged along tracks", "single-frame, Seq-NMS"
+REACHED = 0.6
+"""Of the single-frame detector's clean AP50, what the strength of a deterioration is to leave."""
+CLEAN_LOSS = 0.005
+"""Of AP50, that the training-free mode may lose on clean frames to be chosen."""
+PRECISION = 0.8
+SHOWN = 0.3
+FREE = TrainingFreeRecipe()
+FREE_SETTINGS = (
+    replace(FREE, attention="mean", scale=1.0, top_k=1),
+    replace(FREE, attention="mean", scale=1.0, top_k=4),
+    replace(FREE, top_k=1),
+    replace(FREE, top_k=4),
+)
+"""Of the training-free mode; one is chosen."""
+CHOICE = "everyday-choice.json"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was fixed before the sequences to be reported were looked at.
+
+    Attributes:
+        strengths: Of each deterioration, by single-frame results alone.
+        free: The setting of the training-free mode.
+        tracks: Of the average along tracks.
+    """
+
+    strengths: dict[str, float]
+    free: TrainingFreeRecipe
+    tracks: TrackSettings
+
+
+class Sequences:
+    """Some sequences, with what methods found in them.
+
+    Args:
+        place: Where results lie.
+        names: The sequences.
+    """
+
+    def __init__(self, place: EverydayPlace, names: Sequence[str]) -> None:
+        self.place, self.names = place, list(names)
+        self.truth = read_davis(place.davis)
+        missing = [name for name in self.names if name not in self.truth]
+        if missing:
+            raise TrovidError(
+                f"{place.davis}: has no sequence {missing[0]!r}; give the folder of DAVIS 2016"
+            )
+        self.named = copy(self.truth)
+        self.named.class_names = read_card(place.weights(SINGLE)).recipe.model.classes
+        self.scenes = {name: scene_of(name) for name in self.names}
+
+    def run(self, wanted: Sequence[Method], conditions: Sequence[Condition]) -> None:
+        """Looks at what was not looked at yet."""
+        run_methods(self.place, wanted, conditions, self.names)
+
+    def found(
+        self, method: Method, condition: Condition
+    ) -> tuple[dict[str, list[Detections]], float, float]:
+        """See `detections_of`."""
+        return detections_of(self.place, method, condition, self.names, self.named)
+
+    def matches(
+        self,
+        found: Mapping[str, Sequence[Detections]],
+        condition: Condition,
+        *,
+        whole: bool = False,
+    ) -> ObjectMatches:
+        """What detections found: in spoilt frames, of the clean condition and `whole` in all."""
+        frames = {
+            name: {
+                index
+                for index in condition.targets(self.truth.video(name).num_frames)
+                if whole or not condition.kind or condition.spoilt(index)
+            }
+            for name in self.names
+        }
+        return match_objects(found, self.truth, self.scenes, frames=frames)
+
+    def in_order(self, condition: Condition) -> dict[str, list[Candidates]]:
+        """The single-frame detector's boxes of a condition, with clean frames between them.
+
+        Where single frames are spoilt, they stand among clean ones, as a video shows them.
+        """
+        own = candidates_of(self.place, PLAIN, condition, self.names, self.named)
+        if not condition.kind or condition.stretches:
+            return own
+        clean = candidates_of(self.place, PLAIN, CLEAN, self.names, self.named)
+        return {
+            name: sorted(
+                [*own[name], *(f for f in clean[name] if not condition.spoilt(f.frame_index))],
+                key=lambda frame: frame.frame_index,
+            )
+            for name in self.names
+        }
+
+    def averaged(
+        self, condition: Condition, settings: TrackSettings
+    ) -> dict[str, list[Detections]]:
+        """Single-frame detections with scores averaged along tracks."""
+        videos = self.in_order(condition)
+        return to_detections(
+            {name: average_along_tracks(frames, settings) for name, frames in videos.items()}
+        )
+
+    def along_sequences(self, condition: Condition) -> dict[str, list[Detections]]:
+        """Single-frame detections after Seq-NMS."""
+        options = DetectOptions(score=CANDIDATE_SCORE, nms=1.0, max_detections=MOST_CANDIDATES)
+        videos = self.in_order(condition)
+        return {
+            name: seq_nms([frame.select(options) for frame in frames])
+            for name, frames in videos.items()
+        }
+
+
+def ap50(matches: ObjectMatches) -> float:
+    """AP50 over all sequences in one pool."""
+    own = matches.clip_matches()
+    return float(average_precision(own, np.ones((1, len(own.clip_names)), dtype=np.int32))[0])
+
+
+def choose(
+    place: EverydayPlace, *, folder: Path, names: Sequence[str] = tuple(of_classes(CHOOSING))
+) -> Choice:
+    """Fixes strengths and settings on the sequences for choosing; what is there is not made again.
+
+    A strength is that of a small grid whose single-frame AP50 is nearest to `REACHED` of the clean
+    one. Of the training-free settings that lose at most `CLEAN_LOSS` on clean frames, the one of
+    the highest mean AP50 over the deteriorations. Writes everyday-choice.json.
+    """
+    file = folder / CHOICE
+    if file.exists():
+        return read_choice(file)
+    own = Sequences(place, names)
+    own.run([PLAIN], grid())
+    single = {c.key: ap50(own.matches(own.found(PLAIN, c)[0], c)) for c in grid()}
+    clean = single[CLEAN.key]
+    strengths = {
+        kind: min(
+            values,
+            key=lambda value, k=kind: abs(single[Condition(k, value).key] - REACHED * clean),
+        )
+        for kind, values in GRID.items()
+    }
+    spoilt = [Condition(kind, value) for kind, value in strengths.items()]
+    tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in FREE_SETTINGS]
+    own.run(tried, [CLEAN, *spoilt])
+    seen = {
+        method.name: {
+            c.key: ap50(own.matches(own.found(method, c)[0], c)) for c in (CLEAN, *spoilt)
+        }
+        for method in tried
+    }
+    allowed = [m for m in tried if seen[m.name][CLEAN.key] >= clean - CLEAN_LOSS] or tried
+    best = max(allowed, key=lambda m: _mean(seen[m.name], spoilt))
+    tracks = max(
+        TRACK_SETTINGS,
+        key=lambda settings: np.mean(
+            [ap50(own.matches(own.averaged(c, settings), c)) for c in spoilt]
+        ),
+    )
+    assert best.temporal is not None
+    choice = Choice(strengths, best.temporal, tracks)
+    facts = {**asdict(choice), "single-frame": single, "training-free": seen, "on": own.names}
+    folder.mkdir(parents=True, exist_ok=True)
+    written(file, json.dumps(facts, indent=1) + "\n")
+    return choice
+
+
+def read_choice(file: Path) -> Choice:
+    """What `choose` wrote."""
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        return Choice(
+            {kind: float(facts["strengths"][kind]) for kind in GRID},
+            TrainingFreeRecipe(**facts["free"]),
+            TrackSettings(**facts["tracks"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrovidError(f"{file} is no choice of settings: delete it ({error})") from error
+
+
+def _mean(figures: Mapping[str, float], conditions: Sequence[Condition]) -> float:
+    return float(np.mean([figures[condition.key] for condition in conditions]))
+
+
+def _words(free: TrainingFreeRecipe) -> str:
+    return f"{free.attention} {free.scale:g}, K = {free.top_k}"
+
+
+PAIRS = (
+    ("Temporal RoI Align, trained", "single-frame"),
+    ("Temporal RoI Align, trained", "training-free"),
+    ("training-free", "single-frame"),
+    ("single-frame with boxes taken over", "single-frame"),
+    ("Temporal RoI Align, trained, with boxes taken over", "Temporal RoI Align, trained"),
+    (
+        "Temporal RoI Align, trained, with boxes taken over",
+        "single-frame with boxes taken over",
+    ),
+    ("Temporal RoI Align, trained", "control: the target in place of its support"),
+    ("Temporal RoI Align, trained", "control: support of another sequence"),
+    ("Temporal RoI Align, trained", "control: same place, no search"),
+    ("Temporal RoI Align, trained", TRACKS),
+    ("Temporal RoI Align, trained", SEQ_NMS),
+)
+"""Differences that get an interval."""
+
+
+def report(
+    place: EverydayPlace,
+    choice: Choice,
+    *,
+    resamples: int = 1000,
+    names: Sequence[str] = tuple(of_classes(REPORTING)),
+) -> dict[str, Any]:
+    """The sequences to be reported, looked at once: what the report's JSON holds of them."""
+    own, wanted = Sequences(place, names), methods(choice.free)
+    conditions = reported(choice.strengths)
+    own.run(wanted, conditions)
+    rows = [*(method.name for method in wanted), TRACKS, SEQ_NMS]
+    figures: dict[str, dict[str, Any]] = {name: {} for name in rows}
+    costs: dict[str, dict[str, float]] = {}
+    drawn: dict[str, Bootstrap] = {}
+    for condition in conditions:
+        matches = {}
+        for name, found in _everything(own, wanted, condition, choice, costs).items():
+            matches[name] = own.matches(found, condition)
+            figures[name][condition.key] = {
+                **_figures(matches[name]),
+                **_steadiness(own.matches(found, condition, whole=True), condition),
+            }
+        drawn[condition.key] = bootstrap(
+            {name: [m.clip_matches()] for name, m in matches.items()}, resamples=resamples
+        )
+    groups = {
+        "clean": [c.key for c in conditions if not c.kind],
+        "target frames alone": [c.key for c in conditions if c.kind and not c.stretches],
+        "stretches": [c.key for c in conditions if c.stretches],
+        **{c.key: [c.key] for c in conditions if c.kind},
+    }
+    results = {group: _mean_of([drawn[key] for key in keys]) for group, keys in groups.items()}
+    return {
+        "sequences": own.names,
+        "folds": len({scene.fold for scene in own.scenes.values()}),
+        "choice": asdict(choice),
+        "resamples": resamples,
+        "groups": list(groups),
+        "ap50": {
+            name: {group: asdict(result.figure(name)) for group, result in results.items()}
+            for name in rows
+        },
+        "figures": figures,
+        "gains": [
+            {
+                "row": row,
+                "over": over,
+                **{group: asdict(result.gain(row, over)) for group, result in results.items()},
+            }
+            for row, over in PAIRS
+        ],
+        "costs": costs,
+        "versions": place.versions,
+    }
+
+
+def _everything(
+    own: Sequences,
+    wanted: Sequence[Method],
+    condition: Condition,
+    choice: Choice,
+    costs: dict[str, dict[str, float]],
+) -> dict[str, dict[str, list[Detections]]]:
+    """By name what was found in a condition; notes what it cost on clean frames."""
+    found = {}
+    for method in wanted:
+        found[method.name], seconds, support = own.found(method, condition)
+        if not condition.kind:
+            costs[method.name] = {"frame": seconds, "support_frame": support}
+    found[TRACKS] = own.averaged(condition, choice.tracks)
+    found[SEQ_NMS] = own.along_sequences(condition)
+    return found
+
+
+def _figures(matches: ObjectMatches) -> dict[str, float]:
+    return {
+        "ap50": ap50(matches),
+        "recall_at_precision": matches.recall_at(PRECISION),
+        "found": matches.found_at(SHOWN),
+        "frames": len(matches.object_frame),
+    }
+
+
+def _steadiness(matches: ObjectMatches, condition: Condition) -> dict[str, Any]:
+    """Along the tracks, where neighbouring frames were evaluated."""
+    if condition.kind and not condition.stretches:
+        return {}
+    return {"track": asdict(matches.steadiness(matches.precise_score(PRECISION)))}
+
+
+def _mean_of(parts: Sequence[Bootstrap]) -> Bootstrap:
+    """The mean over conditions, which all draw the same sequences."""
+    names = parts[0].seeds
+    return Bootstrap(
+        {name: np.mean([part.seeds[name] for part in parts], axis=0) for name in names},
+        {name: np.mean([part.resampled[name] for part in parts], axis=0) for name in names},
+    )

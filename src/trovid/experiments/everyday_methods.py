@@ -1,0 +1,217 @@
+"""The methods that the everyday experiment compares, and one of them over one sequence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trovid.detectors.candidates import Candidates
+from trovid.detectors.faster_rcnn.support import Support
+from trovid.experiments.conditions import Condition
+from trovid.inference.loading import load
+from trovid.inference.predictor import Predictor
+from trovid.nn.extractors.contract import Extractor
+from trovid.nn.extractors.temporal_roi_align import TemporalRoIAlign
+from trovid.ops import PackedSupport, temporal_attention
+from trovid.recipes import TrainingFreeRecipe
+from trovid.structures import SupportSampling
+from trovid.video.reader import Frame
+
+SINGLE, TEMPORAL = "everyday-single", "everyday-selsa-troi"
+CARRIED = 3
+"""Boxes a support frame that are taken over."""
+LOWEST_SCORE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A model and how it is run.
+
+    Attributes:
+        name: What the report calls it.
+        model: Its recipe.
+        temporal: Training-free Temporal RoI Align in place of what the recipe has.
+        carried: Boxes of each support frame that are looked at in the target frame too.
+        support: What serves as support frames: those of the video, the target itself, those of
+            another sequence, or those of the video without a search, at the target's own boxes.
+    """
+
+    name: str
+    model: str
+    temporal: TrainingFreeRecipe | None = None
+    carried: int = 0
+    support: Literal["video", "target", "other", "same place"] = "video"
+
+    @property
+    def key(self) -> str:
+        """Names the results."""
+        free = None if self.temporal is None else asdict(self.temporal)
+        said = json.dumps([free, self.carried, self.support], sort_keys=True)
+        return f"{self.model}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+
+def methods(free: TrainingFreeRecipe) -> list[Method]:
+    """All that are reported, with the controls of the trained temporal model."""
+    plain = Method(name="single-frame", model=SINGLE)
+    temporal = Method(name="Temporal RoI Align, trained", model=TEMPORAL)
+    carried = "with boxes taken over"
+    return [
+        plain,
+        replace(plain, name=f"single-frame {carried}", carried=CARRIED),
+        replace(plain, name="training-free", temporal=free),
+        replace(plain, name=f"training-free {carried}", temporal=free, carried=CARRIED),
+        temporal,
+        replace(temporal, name=f"{temporal.name}, {carried}", carried=CARRIED),
+        replace(temporal, name="control: the target in place of its support", support="target"),
+        replace(temporal, name="control: support of another sequence", support="other"),
+        replace(temporal, name="control: same place, no search", support="same place"),
+    ]
+
+
+class SamePlace(Extractor):
+    """Temporal RoI Align whose support features are read at the target's own boxes: no search.
+
+    Args:
+        inner: The extractor whose attention is used.
+    """
+
+    searches_support = True
+
+    def __init__(self, inner: TemporalRoIAlign) -> None:
+        super().__init__()
+        self.inner = inner
+        self.output_size = inner.output_size
+        self.sampling_ratio, self.aligned = inner.sampling_ratio, inner.aligned
+
+    def extract(
+        self,
+        features: Tensor,
+        boxes: Sequence[Tensor],
+        spatial_scale: float,
+        support: PackedSupport | None = None,
+    ) -> Tensor:
+        """See `Extractor.extract`."""
+        own = self.align(features, boxes, spatial_scale)
+        if support is None:
+            return own
+        embedding, parts = self.inner.embedding, []
+        for video, part in enumerate(own.split([len(some) for some in boxes])):
+            frames = support.lengths[video]
+            if not frames or not len(part):
+                parts.append(part)
+                continue
+            maps = support.videos([video]).rows.transpose(1, 2).unflatten(2, support.size)
+            sets = self.align(maps, [boxes[video]] * frames, spatial_scale)
+            sets = sets.unflatten(0, (frames, -1))
+            if embedding is None:
+                parts.append(torch.cat([part.unsqueeze(0), sets]).mean(0))
+                continue
+            mixed, _ = temporal_attention(
+                part,
+                sets,
+                num_heads=self.inner.num_heads,
+                weight=embedding.weight,
+                bias=embedding.bias,
+                logit_scale=self.inner.logit_scale,
+            )
+            parts.append(mixed)
+        return torch.cat(parts)
+
+
+def method_model(weights: Path, method: Method) -> Predictor:
+    """The model of a method on the CPU."""
+    predictor = load(weights, device="cpu", temporal=method.temporal)
+    for detector in (predictor.detector, predictor.running):
+        detector.support_proposals = method.carried
+    if method.support == "same place":
+        pooler: Any = predictor.running.roi_features
+        pooler.extractor = SamePlace(pooler.extractor)
+    return predictor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedSequence:
+    """A sequence as it lies on the disk.
+
+    Attributes:
+        name: Its name.
+        frames: uint8 [T, H, W, 3].
+        boxes: By frame the object's box, where it is there.
+    """
+
+    name: str
+    frames: NDArray[np.uint8]
+    boxes: Mapping[int, Sequence[float]]
+
+    def seen(self, condition: Condition, index: int) -> Frame:
+        """A frame in a condition."""
+        box = self.boxes.get(index)
+        return Frame(index, 0.0, condition.frame(self.frames[index], self.name, index, box))
+
+    def clear(self, index: int) -> Frame:
+        """A frame as it is."""
+        return Frame(index, 0.0, self.frames[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What a method found in a sequence.
+
+    Attributes:
+        frames: Candidates of each evaluated frame.
+        seconds: Processor time of each evaluated frame, on one thread.
+        support_seconds: Processor time of a support frame.
+    """
+
+    frames: list[Candidates]
+    seconds: float
+    support_seconds: float
+
+
+def look(
+    predictor: Predictor, method: Method, sequence: LoadedSequence, condition: Condition, other: Any
+) -> Looked:
+    """Runs a method over the evaluated frames of a sequence in a condition.
+
+    Args:
+        predictor: Of the method.
+        method: How.
+        sequence: The sequence.
+        condition: In which.
+        other: Another sequence, for the control.
+    """
+    options = predictor.options(selection="candidates", score=LOWEST_SCORE)
+    count = len(sequence.frames)
+    sampling = SupportSampling.parse(str(options.support))
+    wants = predictor.running.uses_support and sampling.count > 0
+    began = time.thread_time()
+    support: Any = None
+    if wants and method.support != "target":
+        source = other if method.support == "other" else sequence
+        seen = condition if condition.stretches else Condition()
+        indices = sampling.indices(len(source.frames))
+        support = predictor.encode([source.seen(seen, index) for index in indices])
+    encoded = time.thread_time() - began
+    found, spent = [], 0.0
+    for index in condition.targets(count):
+        frame = sequence.seen(condition, index)
+        began = time.thread_time()
+        own = support
+        if wants and method.support == "target":
+            one = predictor.encode([frame])
+            own = Support.cat([one] * sampling.count)
+        elif own is not None and method.support != "other":
+            own = own.without(index)
+        found += predictor.detect_frames([frame], [own], options)
+        spent += time.thread_time() - began
+    return Looked(found, spent / max(1, len(found)), encoded / max(1, sampling.count))

@@ -1,0 +1,230 @@
+"""The everyday experiment on made-up sequences, with tiny models."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.shared import SHARED
+from tests.training.tiny import tiny_recipe
+from trovid.datasets.davis import read_davis
+from trovid.detectors.building import build_detector
+from trovid.errors import TrovidError
+from trovid.experiments.conditions import ALONE, CLEAN, GRID, STRETCH, Condition, reported
+from trovid.experiments.davis_sequences import CHOOSING, REPORTING
+from trovid.experiments.embedding import embed_everyday
+from trovid.experiments.everyday import FREE, SEQ_NMS, TRACKS, choose, read_choice, report
+from trovid.experiments.everyday_jobs import EverydayPlace, loaded
+from trovid.experiments.everyday_methods import (
+    SINGLE,
+    TEMPORAL,
+    Method,
+    look,
+    method_model,
+    methods,
+)
+from trovid.experiments.everyday_pages import write_everyday
+from trovid.experiments.everyday_run import divided_stills, run_everyday
+from trovid.inference.loading import load
+from trovid.recipes.everyday import CLASSES
+from trovid.training.run import weights_file
+from trovid.video.deteriorations import KINDS
+from trovid.zoo.weights import load_weights, save_weights
+
+DAVIS = SHARED / "data" / "davis"
+SIZE = (64, 96)
+
+
+def davis_folder(folder, *names, frames=10):
+    """Sequences of a square that moves over a striped ground."""
+    for number, name in enumerate(names):
+        for kind in ("JPEGImages", "Annotations"):
+            (folder / kind / name).mkdir(parents=True)
+        for index in range(frames):
+            picture = np.zeros((*SIZE, 3), np.uint8)
+            picture[:, :: 4 + number] = 90
+            mask = np.zeros(SIZE, np.uint8)
+            left = 12 + 4 * index
+            picture[20:44, left : left + 24] = (240, 60 * number % 250, 30)
+            mask[20:44, left : left + 24] = 255
+            Image.fromarray(picture).save(folder / "JPEGImages" / name / f"{index:05d}.png")
+            Image.fromarray(mask).convert("1").save(
+                folder / "Annotations" / name / f"{index:05d}.png"
+            )
+    return folder
+
+
+def tiny_weights(out, seed: int = 0) -> None:
+    """Both models with random weights; their first levels are the same."""
+    states = {}
+    for name, like in ((SINGLE, "synthvid-single"), (TEMPORAL, "synthvid-selsa-troi")):
+        recipe = tiny_recipe(like)
+        model = replace(recipe.model, classes=tuple(CLASSES.split()))
+        recipe = replace(recipe, name=name, model=model)
+        torch.manual_seed(seed)
+        detector = build_detector(recipe)
+        for parameter in detector.box_head.class_logits.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        if states:
+            detector.backbone.load_state_dict(states["backbone"])
+        states["backbone"] = detector.backbone.state_dict()
+        facts = {"seed": seed, "minutes": 1, "machine": "-", "torch": "-", "commit": "-"}
+        facts |= {"finished": "-", "precision": "float32"}
+        save_weights(weights_file(out, name, seed), detector, recipe, facts=facts)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("everyday")
+    davis = davis_folder(folder / "davis", "dog", "hike", "train", "lucia")
+    tiny_weights(folder / "out")
+    return EverydayPlace(out=folder / "out", davis=davis, workers=0)
+
+
+def test_conditions_say_which_frames_are_spoilt():
+    alone, stretch = Condition("noise", 30), Condition("noise", 30, stretches=True)
+    assert list(alone.targets(10)) == [0, ALONE, 2 * ALONE]
+    assert [index for index in range(9) if alone.spoilt(index)] == [0, 4, 8]
+    assert [i for i in range(3 * STRETCH) if stretch.spoilt(i)] == list(range(STRETCH, 2 * STRETCH))
+    frame = np.full((20, 30, 3), 90, np.uint8)
+    assert CLEAN.frame(frame, "dog", 0, None) is frame
+    assert alone.frame(frame, "dog", 1, None) is frame
+    one, again, other = (alone.frame(frame, "dog", index, None) for index in (4, 4, 8))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    strengths = {kind: values[0] for kind, values in GRID.items()}
+    keys = [condition.key for condition in reported(strengths)]
+    assert len(set(keys)) == len(keys) == 1 + 2 * len(KINDS)
+    assert set(GRID) == set(KINDS)
+
+
+def test_every_method_looks_at_a_sequence(place):
+    dataset = read_davis(place.davis)
+    sequence, other = loaded(dataset, "train"), loaded(dataset, "lucia")
+    assert sorted(sequence.boxes) == list(range(10))
+    assert sequence.boxes[1] == [16, 20, 40, 44]
+    found = {}
+    for method in methods(FREE):
+        predictor = method_model(place.weights(method.model), method)
+        own = look(predictor, method, sequence, CLEAN, other)
+        assert [frame.frame_index for frame in own.frames] == [0, 2, 4, 6, 8]
+        assert own.seconds >= 0
+        found[method.name] = own.frames[0]
+    plain = {name: own for name, own in found.items() if "taken over" not in name}
+    assert len(plain) == 6
+    for one, other in itertools.combinations(plain, 2):
+        assert not torch.equal(plain[one].class_scores, plain[other].class_scores), (one, other)
+    for name in ("single-frame", "training-free"):
+        assert len(found[name]) <= len(found[f"{name} with boxes taken over"])
+
+
+@pytest.mark.slow
+def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
+    choice = choose(place, folder=tmp_path, names=["dog", "hike"])
+    assert set(choice.strengths) == set(KINDS)
+    assert all(value in GRID[kind] for kind, value in choice.strengths.items())
+    assert choose(place, folder=tmp_path, names=["dog", "hike"]) == choice
+    result = report(place, choice, resamples=20, names=["train", "lucia"])
+    rows = [method.name for method in methods(choice.free)]
+    assert list(result["ap50"]) == [*rows, TRACKS, SEQ_NMS]
+    for own in result["ap50"].values():
+        assert set(own) == set(result["groups"])
+        assert all(0 <= figure["value"] <= 1 for figure in own.values())
+    assert result["folds"] == 2
+    alone = next(c.key for c in reported(choice.strengths) if c.kind and not c.stretches)
+    assert result["figures"]["single-frame"][alone]["frames"] == 2 * 3
+    assert result["figures"]["single-frame"]["clean"]["frames"] == 2 * 5
+    before = {file: file.stat().st_mtime_ns for file in place.out.rglob("*.npz")}
+    again = report(place, choice, resamples=20, names=["train", "lucia"])
+    assert json.dumps(again) == json.dumps(result)
+    assert before == {file: file.stat().st_mtime_ns for file in place.out.rglob("*.npz")}
+    whole = {"commit": "abc", "machine": "one", "davis": result}
+    page = write_everyday(whole, tmp_path)
+    for name in (*rows, TRACKS, SEQ_NMS):
+        assert f"| {name} |" in page
+    assert json.loads((tmp_path / "everyday.json").read_text()) == json.loads(json.dumps(whole))
+    assert (tmp_path / "everyday.png").stat().st_size > 1000
+
+
+def test_what_is_missing_is_said(place, tmp_path):
+    with pytest.raises(TrovidError, match="train it first"):
+        EverydayPlace(out=tmp_path, davis=place.davis).weights(SINGLE)
+    with pytest.raises(TrovidError, match=r"has no sequence 'boat'; give the folder of DAVIS 2016"):
+        report(place, read_choice_of(tmp_path), names=["boat"])
+    with pytest.raises(TrovidError, match=r"`data`.*`stills`"):
+        run_everyday(place, stills=None, davis=False, folder=tmp_path)
+    (tmp_path / "bad.json").write_text("{}")
+    with pytest.raises(TrovidError, match="is no choice of settings"):
+        read_choice(tmp_path / "bad.json")
+
+
+def read_choice_of(folder):
+    strengths = {kind: values[0] for kind, values in GRID.items()}
+    file = folder / "choice.json"
+    facts = {"strengths": strengths, "free": {"top_k": 1}, "tracks": {"iou": 0.3, "patience": 1}}
+    file.write_text(json.dumps(facts))
+    return read_choice(file)
+
+
+def test_both_models_are_embedded_and_share_their_trunk(place, tmp_path):
+    figure = {"value": 0.5, "low": 0.4, "high": 0.6}
+    rows = ("single-frame", "Temporal RoI Align, trained")
+    groups = ("clean", "target frames alone", "stretches")
+    result = {
+        "stills": {"AP50": 0.41},
+        "davis": {"ap50": {row: dict.fromkeys(groups, figure) for row in rows}},
+    }
+    temporal, single = embed_everyday(place.out, result, folder=tmp_path)
+    assert single.stat().st_size < temporal.stat().st_size
+    for name in (SINGLE, TEMPORAL):
+        own, _ = load_weights(weights_file(place.out, name, 0))
+        embedded, card = load_weights(tmp_path / f"{name}.safetensors")
+        for key, value in own.state_dict().items():
+            assert torch.equal(value, embedded.state_dict()[key]), key
+        assert card.facts["test_ap50"]["clean"] == 0.5
+    assert "41.0" in single.with_suffix(".md").read_text()
+    assert (
+        "shares the trunk in everyday-selsa-troi.safetensors"
+        in single.with_suffix(".md").read_text()
+    )
+    temporal.write_bytes(weights_file(place.out, TEMPORAL, 0).read_bytes())
+    with pytest.raises(TrovidError, match="keep both files together"):
+        load(single)
+    temporal.unlink()
+    with pytest.raises(TrovidError, match="keep both files together"):
+        load(single)
+
+
+def test_some_pictures_are_set_aside(tmp_path):
+    from tests.training.test_camera import pictures
+    from trovid.datasets.reading import read_split
+    from trovid.datasets.writing import write_dataset
+
+    stills = tmp_path / "stills"
+    stills.mkdir()
+    write_dataset(stills / "train.json", pictures(stills, cup=12, dog=8), "coco-vid")
+    write_dataset(stills / "test.json", pictures(stills, cup=2, dog=2), "coco-vid")
+    folder = divided_stills(stills, tmp_path / "out")
+    train, val = (read_split(folder, split) for split in ("train", "val"))
+    assert (len(train.videos), len(val.videos)) == (16, 4)
+    assert not {v.name for v in train.videos} & {v.name for v in val.videos}
+    assert train.open(train.videos[0].name).read([0])[0].image.shape == (48, 64, 3)
+    assert divided_stills(stills, tmp_path / "out") == folder
+
+
+@pytest.mark.skipif(not DAVIS.is_dir(), reason="DAVIS 2016 is not there")
+def test_the_sequences_are_there():
+    dataset = read_davis(DAVIS)
+    assert {*CHOOSING, *REPORTING} == {video.name for video in dataset.videos}
+
+
+def test_a_method_is_named_by_all_that_it_does():
+    keys = [method.key for method in methods(FREE)]
+    assert len(set(keys)) == len(keys)
+    assert Method(name="x", model=SINGLE).key == Method(name="y", model=SINGLE).key
