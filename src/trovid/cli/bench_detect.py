@@ -41,7 +41,7 @@ def detect(
 
     Examples:
         trovid bench detect street.mp4
-        trovid bench detect street.mp4 --model selsa-troi-r50-vid --support uniform:14 --rounds 2
+        trovid bench detect street.mp4 --support uniform:8 --rounds 2
 
     Args:
         video: A video file or a folder of images.
