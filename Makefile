@@ -9,7 +9,8 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help install demo test test-lowest lint slow weights clean
 
 help:
-	@echo "make demo         compare a single-frame detector with Temporal RoI Align (minutes)"
+	@echo "make demo         compare a single-frame detector with Temporal RoI Align (minutes);"
+	@echo "                  on a video of yours: make demo VIDEO=my.mp4 (MODEL=..., SINGLE=...)"
 	@echo "make test         lint, type check and fast tests"
 	@echo "make test-lowest  the fast tests with the lowest versions that pyproject.toml allows"
 	@echo "make lint         ruff and the type check alone"
@@ -32,8 +33,9 @@ $(STAMP): pyproject.toml hatch_build.py $(wildcard src/trovid/ops/temporal_roi_a
 	@touch $(STAMP)
 
 demo: $(STAMP)
-	@echo "Running the demo on built-in clips; the results come into ./demo ..."
-	@env -u OMP_NUM_THREADS $(BIN)/trovid demo demo
+	@echo "Running the demo on $(or $(VIDEO),built-in clips); the results come into ./demo ..."
+	@env -u OMP_NUM_THREADS $(BIN)/trovid demo demo $(if $(VIDEO),--video "$(VIDEO)") \
+	  $(if $(MODEL),--model "$(MODEL)") $(if $(SINGLE),--single "$(SINGLE)")
 
 test: lint
 	@echo "Running the fast tests (see 'make slow' for the others) ..."

@@ -16,6 +16,8 @@ from trovid.cli.main import SUMMARIES, main
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.recipes import parse_recipe
+from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE
+from trovid.zoo.weights import embedded_models
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -96,6 +98,14 @@ def test_recipe(text):
     assert recipe.name == "mine"
     with torch.device("meta"):
         assert build_detector(recipe).box_head.num_classes == len(recipe.model.classes)
+
+
+def test_the_pages_name_the_model_that_is_taken_unnamed():
+    pages = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+    row = next(line for line in pages["detect.md"].splitlines() if line.startswith("| `--model`"))
+    assert f"`{DEFAULT_MODEL}`" in row
+    assert f"| `{DEFAULT_MODEL}` |" in pages["README.md"]
+    assert {DEFAULT_MODEL, DEFAULT_SINGLE} <= embedded_models().keys()
 
 
 def test_commands_in_the_pages_exist_with_their_options(capsys):

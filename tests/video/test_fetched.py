@@ -35,7 +35,7 @@ def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
     [
         (Answer(b"gone", status=404), "the server answers 404 Not Found"),
         (Answer(b"\0" * 100, length=False), "no stated end .* give `online`"),
-        (Answer(b"#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
+        (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
         (Answer(b"\0" * 100, cut=50), "cannot be fetched"),
         (Answer(b"no video at all" * 9), "dog.mp4: not a video"),
     ],

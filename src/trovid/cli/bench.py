@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import cyclopts
 from cyclopts import Parameter
 
+from trovid.cli.bench_detect import detect
 from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
 from trovid.errors import TrovidError
@@ -26,10 +27,12 @@ bench = cyclopts.App(
     "    trovid bench operator --quick\n"
     "    trovid bench operator forward rois\n"
     "    trovid bench video\n"
+    "    trovid bench detect street.mp4\n"
     "    trovid bench training\n"
     "    trovid bench report",
     help_format="plaintext",
 )
+bench.command(detect)
 
 
 @bench.command

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trovid.cli.messages import print_record
+from trovid.cli.messages import complain, print_record, say
+from trovid.cli.names import ModelName
+from trovid.zoo.default import DEFAULT_MODEL, EVERYDAY
 
 if TYPE_CHECKING:
     from trovid.evaluation.report import Report
@@ -21,6 +23,9 @@ def demo(
     out: Path = Path("trovid-demo"),
     /,
     *,
+    video: str | None = None,
+    model: ModelName = DEFAULT_MODEL,
+    single: ModelName | None = None,
     clips: int = 24,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
@@ -32,13 +37,23 @@ def demo(
       explanation.png    where one deteriorated object was found again
       detections-*.json  all detections of both models
       clips/             the clips and their labels
+    and, where a model of everyday things comes with trovid, a page of clips panned over
+    photographs: everyday/index.html (with scikit-image, which carries them).
+
+    With --video on a video of one's own instead: OUT/NAME.mp4, left single frames, right with the
+    other frames, the scores over time below; and what both found as JSON.
 
     Examples:
         trovid demo
         trovid demo /tmp/demo --clips 40
+        trovid demo /tmp/demo --video holiday.mp4 --model coco-r50-fpn
 
     Args:
         out: Folder for the results.
+        video: A video of one's own, in place of the built-in clips.
+        model: With --video: the model with Temporal RoI Align, by name or as a file.
+        single: With --video: its single-frame rival; by default the default model's own, or
+            the model itself without its support frames.
         clips: Number of test clips that the table is made of, at least 20.
         json: Print the figures and files as JSON.
     """
@@ -47,6 +62,11 @@ def demo(
     from trovid.experiments.demonstration import run_models, write_clips
     from trovid.viz.demonstration import save_comparison, save_contact_sheet, save_demo_explanation
 
+    if video is not None:
+        _own_video(video, out, model, single, json=json)
+        return
+    if model != DEFAULT_MODEL or single is not None:
+        raise TrovidError("--model and --single belong to --video: the built-in clips have theirs")
     if clips < 20:
         raise TrovidError(f"--clips must be at least 20 for a table worth reading, but is {clips}")
     out.mkdir(parents=True, exist_ok=True)
@@ -58,14 +78,68 @@ def demo(
     save_contact_sheet(out / "contact-sheet.png", labels, shown, left, right, score=SHOWN_SCORE)
     save_demo_explanation(out / "explanation.png", labels, left, right, model=TEMPORAL)
     reports = {name: evaluate(predictions, labels) for name, predictions in found.items()}
+    page = everyday_page(out / "everyday", show_progress=not json)
     if json:
         figures = {name: report.to_dict() for name, report in reports.items()}
-        print_record({"folder": str(out), "reports": figures})
+        more = {} if page is None else {"everyday": str(page)}
+        print_record({"folder": str(out), "reports": figures, **more})
         return
     _print_table(reports)
     print(f"\nLook at {out / 'comparison.mp4'}")
     for name in ("contact-sheet.png", "explanation.png", "detections-*.json"):
         print(f"        {out / name}")
+    if page is not None:
+        print(f"        {page}")
+
+
+def _own_video(video: str, out: Path, model: str, single: str | None, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from trovid.experiments.video_demo import compare_on_video, load_pair
+
+    made = compare_on_video(video, out, load_pair(model, single), show_progress=not json)
+    for loss in made.losses:
+        complain(loss)
+    if json:
+        files = {name: str(value) for name, value in asdict(made).items() if "video" in name}
+        counts = dict(zip(("single", "temporal"), made.detections, strict=True))
+        print_record({**files, "frames": made.frames, "detections": counts})
+        return
+    alone, both = made.detections
+    print(f"{made.frames} frames: {alone} detections in single frames, {both} with the others")
+    print(f"\nLook at {made.video}")
+    for path in (made.temporal, made.single):
+        print(f"        {path}")
+
+
+def everyday_page(folder: Path, *, show_progress: bool) -> Path | None:
+    """The page made with the model of everyday things; None where there is none to show.
+
+    Args:
+        folder: Where it goes.
+        show_progress: Whether bars are shown.
+    """
+    from trovid.errors import TrovidError
+    from trovid.experiments.photographs import photographs_folder, write_clips, write_page
+    from trovid.experiments.video_demo import compare_on_video, load_pair
+    from trovid.zoo.weights import embedded_models
+
+    if not {*EVERYDAY} <= embedded_models().keys():
+        return None
+    single, temporal = EVERYDAY
+    try:
+        photographs = photographs_folder()
+    except TrovidError as error:
+        say(str(error))
+        return None
+    pair = load_pair(temporal, single)
+    clips = write_clips(folder / "clips", photographs)
+    made = [
+        compare_on_video(str(clip), folder, pair, show_progress=show_progress) for clip in clips
+    ]
+    page = folder / "index.html"
+    write_page(page, made, "Everyday things in frames that show them badly")
+    return page
 
 
 def _print_table(reports: dict[str, Report]) -> None:

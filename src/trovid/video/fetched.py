@@ -116,7 +116,8 @@ def _receive(
     done, megabyte = 0, 10**6
     with path.open("wb") as file, bar(path.name, unit="MB", shown=show_progress) as tick:
         for chunk in response.iter_bytes():
-            if not done and any(chunk.lstrip().startswith(word) for word in BEGINNINGS):
+            head = b"" if done else chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
+            if any(head.startswith(word) for word in BEGINNINGS):
                 raise TrovidError(f"{address}: is a playlist{ENDLESS}")
             if stop():
                 raise TrovidError(f"{address}: stopped while it was fetched")

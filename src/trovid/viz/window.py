@@ -40,6 +40,7 @@ class Window:
         self._photo: Any = ImageTk.PhotoImage
         self._label = tkinter.Label(self._root, borderwidth=0)
         self._label.pack()
+        self._shown: Any = None
         self._root.bind("<Escape>", lambda _: self.close())
         self._root.protocol("WM_DELETE_WINDOW", self.close)
         self.is_open = True
@@ -59,7 +60,7 @@ class Window:
         try:
             shown = self._photo(image, master=self._root)
             self._label.configure(image=shown)
-            self._label.image = shown  # ty: ignore[missing-attribute]  # or it is collected
+            self._shown = shown  # or it is collected
             self._root.title(title)
             self._root.update()
         except self._closing:

@@ -1,4 +1,8 @@
-"""The model that is taken where none is named."""
+"""The models that are taken where none is named."""
 
 DEFAULT_MODEL = "synthvid-selsa-troi"
 """One that comes with trovid: it needs no connection."""
+DEFAULT_SINGLE = "synthvid-single"
+"""Its single-frame rival."""
+EVERYDAY = ("everyday-single", "everyday-selsa-troi")
+"""The pair that knows everyday things; where it comes with trovid, the demo shows it too."""
