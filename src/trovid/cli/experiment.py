@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
-from trovid.cli.names import BackboneName, DeviceName
+from trovid.cli.names import BackboneName, DeviceName, ModelName
 from trovid.errors import TrovidError
 
 FLAG = Parameter(negative="")
@@ -29,11 +29,12 @@ Name = Literal[
     "correspondence",
     "premise",
     "recognition",
+    "blur",
     "all",
 ]
-ORDER = get_args(Name)[2:-3]
+DAVIS = ("premise", "recognition", "blur")
+ORDER = tuple(name for name in get_args(Name)[2:-1] if name not in DAVIS)
 """What "all" makes, in this order."""
-DAVIS = ("premise", "recognition")
 SYNTHVID_ALONE = (
     "synthvid-masks",
     "training-free",
@@ -50,6 +51,7 @@ def experiment(
     *,
     data: Path | None = None,
     stills: Path | None = None,
+    model: Annotated[tuple[ModelName, ...], FLAG] = (),
     backbone: BackboneName | None = None,
     out: Path = Path("runs"),
     seeds: int = 3,
@@ -74,7 +76,8 @@ def experiment(
     on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
     on the same object; all makes these one after the other. premise asks the same of real
     frames, recognition whether damaged objects of real frames are recognised better with the
-    others.
+    others, blur how much of the objects of real frames stays visible where `trovid blur` covers
+    them.
     Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
@@ -88,15 +91,18 @@ def experiment(
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
         trovid experiment recognition --data DAVIS --stills STILLS
+        trovid experiment blur --data DAVIS --model one.safetensors
         trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
-            without it SynthVID, which is made. Of `premise` and `recognition` the folder of
-            DAVIS 2016.
+            without it SynthVID, which is made. Of `premise`, `recognition` and `blur`
+            the folder of DAVIS 2016.
         stills: Of `recognition`: labelled pictures of everyday things to train the attention on;
             without them there are no trained rows.
+        model: Of `blur`: who looks for objects, single-frame first; may be given several times. By
+            default the everyday models.
         backbone: With --data ILSVRC2015, weights to begin the backbones with: the name of published
             ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
@@ -132,6 +138,8 @@ def experiment(
         )
     if stills is not None and name != "recognition":
         raise TrovidError("--stills belongs to `trovid experiment recognition`")
+    if model and name != "blur":
+        raise TrovidError("--model belongs to `trovid experiment blur`")
     if every is not None and name != "synthvid" and data is None:
         raise TrovidError("--every belongs to `synthvid` and to --data")
 
@@ -181,6 +189,15 @@ def experiment(
         results = {
             name: run_recognition(
                 data, stills=stills, out=out, folder=folder, seeds=wanted, resamples=resamples
+            )
+        }
+    elif name == "blur":
+        from trovid.experiments.blur import MODELS, run_blur
+
+        assert data is not None
+        results = {
+            name: run_blur(
+                data, models=model or MODELS, folder=folder, resamples=resamples, device=device
             )
         }
     else:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from trovid.files import GrowingFile
 from trovid.progress import bar
 from trovid.redaction.covering import cover, regions
+from trovid.redaction.filled import FilledBoxes, filled_trajectories
 from trovid.redaction.found import FoundObjects
 from trovid.redaction.options import Redaction
 from trovid.redaction.page import report_page
 from trovid.redaction.report import redaction_report
-from trovid.redaction.trajectories import Trajectory, fill_gaps, join_trajectories
-from trovid.runs.sinks.json import BOX_DECIMALS, json_writer
+from trovid.redaction.trajectories import Trajectory
+from trovid.runs.sinks.json import json_writer
 from trovid.runs.sinks.making import Subject
 from trovid.runs.sinks.picture import PictureSink
 from trovid.runs.sinks.sink import Sink
@@ -85,8 +85,10 @@ class RedactionSink:
 
     def finish(self, *, complete: bool, problems: Sequence[str]) -> bool:
         """Fills the gaps, covers the objects, and writes the files; whether it came to the end."""
-        filled = self._trajectories()
-        extra = _Filled(filled)
+        height, width = self._source.video.height, self._source.video.width
+        longest = self._redaction.fill_gaps
+        filled = filled_trajectories(self._found, longest=longest, size=(height, width))
+        extra = FilledBoxes(filled)
         drawn = self._draw(extra)
         whole = drawn == len(self._found)
         blank = self._blank
@@ -115,22 +117,13 @@ class RedactionSink:
         self._json.file.discard()
         self._found.close()
 
-    def _trajectories(self) -> list[Trajectory]:
-        longest = self._redaction.fill_gaps
-        frames = self._found.frames
-        height, width = self._source.video.height, self._source.video.width
-        return [
-            fill_gaps(own, longest=longest, first=frames[0], last=frames[-1], size=(height, width))
-            for own in join_trajectories(self._found.trajectories(), longest=longest)
-        ]
-
     @property
     def _blank(self) -> set[int]:
         wanted = set(self._found.frames)
         doubtful = {index for stretch in self._source.doubtful for index in stretch}
         return wanted & (doubtful | self._source.unreadable)
 
-    def _draw(self, extra: _Filled) -> int:
+    def _draw(self, extra: FilledBoxes) -> int:
         """Writes the video; how many frames it has then."""
         self._video = self._drawing()
         doubtful = self._source.doubtful
@@ -170,7 +163,7 @@ class RedactionSink:
         self._video.finish(complete=True, problems=())
         self.problems += self._video.problems
 
-    def _covered(self, frame: Frame, found: Detections, extra: _Filled) -> np.ndarray:
+    def _covered(self, frame: Frame, found: Detections, extra: FilledBoxes) -> np.ndarray:
         redaction, size = self._redaction, (frame.image.shape[0], frame.image.shape[1])
         covers = partial(regions, size=size, by=redaction.by, margin=redaction.margin)
         covered = [*covers(found.boxes.tolist(), masks=found.masks)]
@@ -191,7 +184,7 @@ class RedactionSink:
     def _write_files(
         self,
         filled: Sequence[Trajectory],
-        extra: _Filled,
+        extra: FilledBoxes,
         blank: set[int],
         complete: bool,
         problems: Sequence[str],
@@ -213,7 +206,7 @@ class RedactionSink:
         self._moments = len(report.moments)
         self._json.begin_video(video, subject.job.source)
         for place, index in enumerate(self._found.frames):
-            own = {"filled": extra.rows(index, names), "blank": index in blank}
+            own = {"filled": extra.records(index, names), "blank": index in blank}
             said = {key: value for key, value in own.items() if value}
             self._json.write(self._found.detections(place), **said)
         self._json.end_video(complete=complete, problems=problems, redaction=report.record())
@@ -234,43 +227,3 @@ class RedactionSink:
     @property
     def _class_names(self) -> tuple[str, ...]:
         return tuple(self._subject.head["class_names"])
-
-
-class _Filled:
-    """The boxes that were filled in, by frame."""
-
-    def __init__(self, trajectories: Sequence[Trajectory]) -> None:
-        parts = [own.rows(own.filled) for own in trajectories]
-        self._frames = np.concatenate([np.zeros(0, np.int64), *(p.frames for p in parts)])
-        self._boxes = np.concatenate([np.zeros((0, 4)), *(p.boxes for p in parts)])
-        counts = [len(part.frames) for part in parts]
-        owners = np.repeat(
-            np.array([(p.track_id, p.label) for p in parts]).reshape(-1, 2), counts, 0
-        )
-        order = np.argsort(self._frames, kind="stable")
-        self._frames, self._boxes = self._frames[order], self._boxes[order]
-        self._owners = owners[order].astype(np.int64)
-
-    def boxes(self, frame: int) -> list[list[float]]:
-        """Those of a frame."""
-        return self._boxes[self._rows(frame)].tolist()
-
-    def rows(self, frame: int, class_names: Sequence[str]) -> list[dict[str, Any]]:
-        """The same as JSON holds them."""
-        rows = self._rows(frame)
-        return [
-            {
-                "class": class_names[label],
-                "label": label,
-                "box": [round(edge, BOX_DECIMALS) for edge in box],
-                "track": track,
-                "filled": True,
-            }
-            for (track, label), box in zip(
-                self._owners[rows].tolist(), self._boxes[rows].tolist(), strict=True
-            )
-        ]
-
-    def _rows(self, frame: int) -> slice:
-        first, last = np.searchsorted(self._frames, [frame, frame + 1])
-        return slice(int(first), int(last))
