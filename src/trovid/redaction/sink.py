@@ -93,7 +93,8 @@ class RedactionSink:
         whole = drawn == len(self._found)
         blank = self._blank
         self._tell_of_blank(whole, drawn)
-        self._write_files(filled, extra, blank, complete and whole, [*problems, *self.problems])
+        told = list(dict.fromkeys([*problems, *self._source.problems, *self.problems]))
+        self._write_files(filled, extra, blank, complete and whole, told)
         return whole
 
     def publish(self) -> None:
@@ -218,7 +219,7 @@ class RedactionSink:
                 model=subject.head["model"],
                 score=subject.options.score,
                 redaction=redaction,
-                problems=list(dict.fromkeys(problems)),
+                problems=problems,
             )
         )
         self._page.finish()

@@ -13,7 +13,7 @@ from trovid.video.reader import Frame, VideoReader
 
 
 class BlankingReader(VideoReader):
-    """Another reader's frames; those that cannot be decoded are black.
+    """Another reader's frames; those that cannot be decoded are black, and `problems` says why.
 
     Behind the first one of a video file all are black, since what cannot be decoded once is not
     tried again from its beginning; of a folder each picture is tried.
@@ -57,7 +57,9 @@ class BlankingReader(VideoReader):
                 for frame in self.reader.walk(indices[done:]):
                     done += 1
                     yield frame
-            except TrovidError:
+            except TrovidError as error:
+                if str(error) not in self.problems:
+                    self.problems.append(str(error))
                 lost = indices[done:] if isinstance(self.reader, FileReader) else [indices[done]]
                 for index in lost:
                     done += 1
