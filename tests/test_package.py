@@ -37,6 +37,7 @@ ROOMS = (
     "evaluation",
     "viz",
     "runs",
+    "redaction",
     "export",
     "training",
     "experiments",

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from trovid.cli.experiment import ORDER
+from trovid.cli.experiment_runs import ORDER
 from trovid.experiments.description import IMAGENET_VID, SYNTHVID, Row
 from trovid.experiments.tables import EXPERIMENTS
 from trovid.experiments.training_free import (

@@ -11,10 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import media
-from tests.media import number
+from tests.media import number, numbered
 from trovid.errors import TrovidError
+from trovid.video.blanking import BlankingReader
 from trovid.video.opening import VideoReader, open_video
 
 encode = partial(media.encode, num_frames=48)
@@ -251,3 +253,36 @@ for _ in range(40):
     open_video(sys.argv[1]).video
 """
     subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize("name", [*PROMISING, *SILENT])
+def test_frames_that_look_wrong_are_doubtful(tmp_path, name):
+    file_name, settings = {**PROMISING, **SILENT}[name]
+    path = encode(tmp_path / file_name, num_frames=100, **settings)
+    whole = [frame.image for frame in open_video(path)]
+    assert open_video(path).doubtful == ()
+    reader = open_video(damaged(path))
+    doubtful = {index for stretch in reader.doubtful for index in stretch}
+    assert doubtful
+    checked = 0
+    for frame in reader:
+        if frame.index not in doubtful:
+            difference = frame.image.astype(int) - whole[number(frame.image)]
+            assert np.abs(difference).max() < 48, frame.index
+            checked += 1
+    assert checked >= 20
+
+
+def test_a_picture_that_cannot_be_decoded_is_black(tmp_path):
+    for index in range(6):
+        Image.fromarray(numbered(index)).save(tmp_path / f"{index}.png")
+    for index in (2, 3, 5):
+        path = tmp_path / f"{index}.png"
+        path.write_bytes(path.read_bytes()[:400])
+    reader = BlankingReader(open_video(tmp_path, frame_rate=5))
+    frames = list(reader)
+    assert [frame.index for frame in frames] == list(range(6))
+    assert [frame.time for frame in frames] == [0, 0.2, 0.4, 0.6, 0.8, 1]
+    assert [frame.index for frame in frames if not frame.image.any()] == [2, 3, 5]
+    assert reader.unreadable == {2, 3, 5}
+    assert [frame.index for frame in reader.walk([1, 3, 4])] == [1, 3, 4]

@@ -12,6 +12,7 @@ import trovid
 from trovid.cli.detect_shard import check_alone, detect_shard
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.options import detect_options
 from trovid.cli.running import check_videos, introduce, run_videos, window_for
 from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
@@ -155,8 +156,6 @@ def detect(
     """
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
-    from trovid.structures import DetectOptions
-    from trovid.structures.times import seconds
     from trovid.viz.canvas import LabelStyle
 
     one_by_one = "--seq-nms" if seq_nms else "--online" if online else None
@@ -166,16 +165,16 @@ def detect(
     check_frame_rate(frame_rate)
     if mot and track is None:
         raise TrovidError("--mot writes identities: give --track too")
-    options = DetectOptions(
+    options = detect_options(
         score=score,
-        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+        classes=classes,
         support=support,
         nms=nms,
         class_agnostic_nms=class_agnostic_nms,
         max_detections=max_detections,
         seq_nms=seq_nms,
-        start=seconds(start),
-        end=None if end is None else seconds(end),
+        start=start,
+        end=end,
         stride=stride,
         online=online,
         lookahead=lookahead,

@@ -26,6 +26,7 @@ SUMMARIES = {
     "detect": "Find objects in videos: annotated MP4, JSON and CSV.",
     "info": "Say what a video really holds: streams, frame rate, frames, damage.",
     "segment": "Give every object in videos a mask and an identity: overlay MP4, JSON, PNG.",
+    "blur": "Cover persons, cars and other classes in videos, also where they were missed.",
     "explain": "Draw where Temporal RoI Align found an object again in other frames.",
     "demo": "Compare a single-frame detector with Temporal RoI Align on built-in clips.",
     "evaluate": "Measure predictions, or a model, against labels.",
@@ -53,6 +54,7 @@ EXIT_BROKEN_PIPE = 141
 LONG = (
     "bench training",
     "bench video",
+    "blur",
     "demo",
     "detect",
     "experiment",

@@ -9,6 +9,7 @@ import trovid
 from trovid.cli.detect import OPTION
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.options import detect_options
 from trovid.cli.running import check_videos, run_videos, window_for
 
 
@@ -117,8 +118,6 @@ def segment(
     """
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
-    from trovid.structures import DetectOptions
-    from trovid.structures.times import seconds
     from trovid.viz.canvas import LabelStyle
 
     one_by_one = "--online" if online else None
@@ -126,15 +125,15 @@ def segment(
         "segment", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
     )
     check_frame_rate(frame_rate)
-    options = DetectOptions(
+    options = detect_options(
         score=score,
-        classes=None if classes is None else tuple(name.strip() for name in classes.split(",")),
+        classes=classes,
         support=support,
         nms=nms,
         class_agnostic_nms=class_agnostic_nms,
         max_detections=max_detections,
-        start=seconds(start),
-        end=None if end is None else seconds(end),
+        start=start,
+        end=end,
         stride=stride,
         online=online,
         lookahead=lookahead,

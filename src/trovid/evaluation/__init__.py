@@ -4,6 +4,7 @@ from trovid.evaluation.bootstrap import Bootstrap, Interval, bootstrap
 from trovid.evaluation.class_prior import apply_class_prior, choose_exponent
 from trovid.evaluation.clip_matches import ClipMatches, match_clips
 from trovid.evaluation.dataset_runner import by_video, run_dataset
+from trovid.evaluation.exposure import Exposure, frame_exposure
 from trovid.evaluation.figures import (
     CocoAP,
     Figures,
@@ -28,6 +29,7 @@ __all__ = [
     "Bootstrap",
     "ClipMatches",
     "CocoAP",
+    "Exposure",
     "Figures",
     "GroupAP",
     "Interval",
@@ -47,6 +49,7 @@ __all__ = [
     "evaluate",
     "evaluate_mot",
     "evaluate_vis",
+    "frame_exposure",
     "match_clips",
     "motion_iou",
     "object_groups",

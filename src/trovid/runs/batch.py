@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
@@ -16,6 +17,7 @@ from trovid.runs.jobs import Job, find_inputs, jobs_for
 from trovid.runs.provenance import results_head
 from trovid.runs.resume import earlier_results
 from trovid.runs.sinks.making import Pictures, Subject, make_sinks
+from trovid.runs.sinks.sink import Sink
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
 from trovid.video.fetched import FetchedReader, is_web_address
@@ -75,6 +77,9 @@ class Batch:
         at_once: How many videos are run at once and share the batch.
         stop: Is asked whether to stop.
         show_progress: Whether bars are shown.
+        opened: What a video that was opened is read through.
+        sinks: Makes the files of a video, as this batch runs them.
+        stated: What the results say of their options besides.
     """
 
     load: Callable[[], Predictor]
@@ -90,6 +95,9 @@ class Batch:
     at_once: int = 1
     stop: Callable[[], bool] = lambda: False
     show_progress: bool = False
+    opened: Callable[[VideoReader], VideoReader] = lambda reader: reader
+    sinks: Callable[[Subject, Batch], Sequence[Sink]] = lambda subject, batch: make_sinks(subject)
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
     def run(self, words: Sequence[str]) -> Iterator[Result]:
         """The results as the inputs are done; those that cannot be read come first.
@@ -130,6 +138,7 @@ class Batch:
         options = segmenting(usual)
         self._make_folder()
         head = results_head(predictor, options)
+        head["options"] |= self.stated
         subjects = [
             Subject(job, sources[job.source], head, options, self.pictures) for job in ready
         ]
@@ -145,9 +154,14 @@ class Batch:
 
     def _open(self, word: str) -> Source:
         if is_web_address(word) and not self.options.online:
-            return FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
+            return self.opened(
+                FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
+            )
         if not is_live(word):
-            return open_video(word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist)
+            reader = open_video(
+                word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist
+            )
+            return self.opened(reader)
         if not self.options.online:
             raise TrovidError(f"{word}: a stream has no end to look ahead to; give `online`")
         if self.options.start:
@@ -213,7 +227,7 @@ class Batch:
             earlier = self._earlier(subject)
             if earlier is None:
                 return Result(job.source, job, done_before=True)
-            run = VideoRun(subject, make_sinks(subject), stop=self.stop)
+            run = VideoRun(subject, self.sinks(subject, self), stop=self.stop)
             try:
                 run.begin(predictor, earlier, progress)
             except BaseException:

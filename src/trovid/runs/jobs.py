@@ -28,6 +28,7 @@ ENDINGS = {
     "youtube-vis": ".youtube-vis.json",
     "masks": "-masks",
     "mot": ".txt",
+    "report": ".md",
     "json": ".json",
 }
 

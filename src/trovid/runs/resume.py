@@ -21,7 +21,7 @@ class Earlier:
 
     Attributes:
         frames: Detections of the first target frames.
-        complete: Whether nothing is missing.
+        complete: Whether nothing is missing, neither a frame nor a file's part.
     """
 
     frames: list[Detections]
@@ -62,7 +62,7 @@ def earlier_results(
     indices = [detections.frame_index for detections in frames]
     if indices != list(targets[: len(indices)]):
         raise TrovidError(f"{path}: cannot be resumed, its frames are not the first ones; {cure}")
-    return Earlier(frames, len(frames) == len(targets))
+    return Earlier(frames, len(frames) == len(targets) and record.get("complete") is not False)
 
 
 def _difference(key: str, old: Any, new: Any) -> str:

@@ -166,12 +166,13 @@ class VideoRun:
             raise outcome.error or TrovidError(reason)
         if outcome.error:
             outcome.problems.append(str(outcome.error))
+        self._open.close()
         for sink in self._sinks:
-            sink.finish(complete=outcome.complete, problems=outcome.problems)
+            if sink.finish(complete=outcome.complete, problems=outcome.problems) is False:
+                outcome.complete = False
             outcome.problems += sink.problems
         for sink in self._sinks:
             sink.publish()
-        self._open.close()
         outcome.seconds = time.monotonic() - self._began
         return outcome
 

@@ -87,8 +87,13 @@ class Pass:
         return found
 
     @property
+    def harm(self) -> int:
+        """Packets that are lost, and frames or packets that are flagged, so far."""
+        return self.lost_packets + self.damaged
+
+    @property
     def _harmed(self) -> bool:
-        return self.lost_packets > 0 or self.damaged > 0
+        return self.harm > 0
 
 
 def open_container(path: Path, *, allow_playlist: bool = False) -> InputContainer:

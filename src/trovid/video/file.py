@@ -19,7 +19,12 @@ from av.video.stream import VideoStream
 from trovid.errors import TrovidError
 from trovid.structures import Video
 from trovid.video.container import Pass, decode, decoding, open_container, video_stream
-from trovid.video.damage import demuxer_complains, missing_between
+from trovid.video.damage import (
+    demuxer_complains,
+    doubtful_frames,
+    missing_between,
+    steps_with_loss,
+)
 from trovid.video.reader import Frame, VideoReader
 
 FRAMES_WORTH_A_SEEK = 16
@@ -36,12 +41,16 @@ class _Index:
             by counting alone.
         keys: Indices of frames from which decoding can start.
         careful: Whether to decode in one thread, which keeps more of a damaged file.
+        marks: Indices of frames that came after something was lost, or are flagged as damaged.
+        doubtful: See `VideoReader.doubtful`.
     """
 
     times: array[float] = field(default_factory=lambda: array("d"))
     ticks: array[int] = field(default_factory=lambda: array("q"))
     keys: array[int] = field(default_factory=lambda: array("q"))
     careful: bool = False
+    marks: array[int] = field(default_factory=lambda: array("q"))
+    doubtful: tuple[range, ...] = ()
 
 
 class _SeekMissed(Exception):
@@ -112,6 +121,17 @@ class FileReader(VideoReader):
     def times(self) -> Sequence[float]:
         """Presentation time of each frame in seconds, as the container states it."""
         return self._index.times
+
+    @property
+    def doubtful(self) -> tuple[range, ...]:
+        """The frames from a loss on to the next that can be decoded alone, and some before."""
+        return self._index.doubtful
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The container's texts: title, place, device, time and whatever else it holds."""
+        with self._container() as container:
+            return dict(container.metadata)
 
     def __iter__(self) -> Iterator[Frame]:
         yield from self._read_counting(range(len(self._index.times)))
@@ -185,6 +205,9 @@ class FileReader(VideoReader):
             index = self._scan(careful, careful=True)
             careful.damaged = max(careful.damaged, seen.damaged)
             complaints = careful.complaints(index.times) or complaints
+            count = len(index.times)
+            marks = [*index.marks, *steps_with_loss(index.times), count]
+            index.doubtful = doubtful_frames(marks, index.keys, count)
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
         self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
@@ -199,8 +222,12 @@ class FileReader(VideoReader):
         index = _Index(careful=careful)
         step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
         by_time = not careful
+        harm = 0
         with closing(self._decode(seen, careful=careful, pictures=False)) as frames:
             for number, frame in enumerate(frames):
+                if seen.harm > harm:
+                    harm = seen.harm
+                    index.marks.append(number)
                 if frame.key_frame:
                     index.keys.append(number)
                 if frame.pts is None or (index.ticks and frame.pts <= index.ticks[-1]):

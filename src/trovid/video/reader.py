@@ -50,6 +50,11 @@ class VideoReader(ABC):
     def video(self) -> Video:
         """Name and measures; `num_frames` is exactly the number of frames that iterating yields."""
 
+    @property
+    def doubtful(self) -> tuple[range, ...]:
+        """Frames that decode but may look wrong, since something of the file is lost."""
+        return ()
+
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """All frames in order of presentation."""

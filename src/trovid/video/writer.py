@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -44,6 +45,7 @@ class VideoWriter:
             1 the same images give the same bytes.
         sound: Goes into the file from the first frame's time on, as long as there are pictures.
             Frames need their times in the sound's source.
+        metadata: The container's texts; the file has none but the encoder's name by default.
 
     Raises:
         ValueError: If a size, rate or crf is out of range.
@@ -70,6 +72,7 @@ class VideoWriter:
         crf: float = 18,
         threads: int = 0,
         sound: Sound | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         if min(height, width) < 1:
             raise ValueError(f"`height` and `width` must be at least 1, but got {height}x{width}")
@@ -91,16 +94,19 @@ class VideoWriter:
         try:
             self._partial.touch()
             self._container = av.open(
-                ffmpeg_name(self._partial), "w", options=self._container_options()
+                ffmpeg_name(self._partial), "w", options=self._container_options(metadata)
             )
+            self._container.metadata.update(metadata or {})
             self._stream = self._add_stream(rate, crf, threads)
         except (FFmpegError, OSError, ValueError) as error:
             self._partial.unlink(missing_ok=True)
             raise unwritable(self.path, error) from error
 
-    def _container_options(self) -> dict[str, str]:
-        mp4 = self.path.suffix.lower() in (".mp4", ".m4v", ".mov")
-        return {"movflags": "+faststart"} if mp4 else {}
+    def _container_options(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
+        """Of itself MP4 takes a few texts alone."""
+        if self.path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
+            return {}
+        return {"movflags": "+faststart" + "+use_metadata_tags" * bool(metadata)}
 
     def _add_stream(self, rate: Fraction, crf: float, threads: int) -> VideoStream:
         stream = self._container.add_stream("libx264", rate=rate)

@@ -72,19 +72,28 @@ class JsonWriter:
         self.file.write(f'{before}{json.dumps(head)[:-1]}, "frames": [')
         self._videos, self._frames = self._videos + 1, 0
 
-    def write(self, detections: Detections) -> None:
-        """Adds a frame to the video that was begun."""
-        self.file.write((",\n" if self._frames else "\n") + json.dumps(_frame(detections)))
+    def write(self, detections: Detections, **more: Any) -> None:
+        """Adds a frame to the video that was begun.
+
+        Args:
+            detections: What was found.
+            **more: What else is said of the frame.
+        """
+        record = {**_frame(detections), **more}
+        self.file.write((",\n" if self._frames else "\n") + json.dumps(record))
         self._frames += 1
 
-    def end_video(self, *, complete: bool = True, problems: Sequence[str] = ()) -> None:
+    def end_video(
+        self, *, complete: bool = True, problems: Sequence[str] = (), **more: Any
+    ) -> None:
         """Ends the video that was begun.
 
         Args:
             complete: Whether every frame that was asked for is there.
             problems: What was wrong with the video, one line each.
+            **more: What else is said of the video.
         """
-        end = {"complete": complete, "problems": list(problems)}
+        end = {"complete": complete, "problems": list(problems), **more}
         self.file.write("\n], " + json.dumps(end)[1:])
 
     def write_video(
@@ -117,6 +126,17 @@ class JsonWriter:
         self.file.finish()
 
 
+def json_writer(path: Path, head: dict[str, Any]) -> JsonWriter:
+    """A writer with the head of `results_head`."""
+    return JsonWriter(
+        path,
+        model=head["model"],
+        class_names=head["class_names"],
+        options=head["options"],
+        facts={k: v for k, v in head.items() if k not in ("model", "class_names", "options")},
+    )
+
+
 class JsonSink:
     """Everything of one video, with a head; `trovid evaluate` and `--resume` read it."""
 
@@ -125,13 +145,7 @@ class JsonSink:
     def __init__(self, path: Path, video: Video, source: str, head: dict[str, Any]) -> None:
         self.path = path
         self.problems: list[str] = []
-        self._writer = JsonWriter(
-            path,
-            model=head["model"],
-            class_names=head["class_names"],
-            options=head["options"],
-            facts={k: v for k, v in head.items() if k not in ("model", "class_names", "options")},
-        )
+        self._writer = json_writer(path, head)
         self._writer.begin_video(video, source)
 
     def write(self, frame: Frame, detections: Detections) -> None:

@@ -176,7 +176,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "mot": lambda path, subject: MotSink(path),
     "json": _json,
 }
-"""What makes each kind of file (the keys of `trovid.runs.jobs.ENDINGS`)."""
+"""What makes each kind of file (keys of `trovid.runs.jobs.ENDINGS`)."""
 
 
 def make_sinks(subject: Subject) -> list[Sink]:

@@ -29,8 +29,8 @@ class Sink(Protocol):
     def write(self, frame: Frame, detections: Detections) -> None:
         """Adds a frame."""
 
-    def finish(self, *, complete: bool, problems: Sequence[str]) -> None:
-        """Completes the file under a hidden name."""
+    def finish(self, *, complete: bool, problems: Sequence[str]) -> bool | None:
+        """Completes the file under a hidden name; False where it was stopped on the way."""
 
     def publish(self) -> None:
         """Gives the finished file its name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trovid.structures import Detections, Video
@@ -27,6 +27,7 @@ class VideoSink:
         sound: What goes along; None for none.
         panels: How a picture is put together; by default the frame alone.
         timeline: Is drawn under each picture.
+        metadata: The container's texts; none by default.
     """
 
     wants_pictures = True
@@ -39,6 +40,7 @@ class VideoSink:
         sound: Sound | None = None,
         panels: Panels | None = None,
         timeline: Timeline | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
         self.problems: list[str] = []
@@ -53,6 +55,7 @@ class VideoSink:
             width=width,
             frame_rate=min(max(video.frame_rate or FALLBACK_RATE, LOWEST_RATE), HIGHEST_RATE),
             sound=self._sound,
+            metadata=metadata,
         )
 
     def write(self, frame: Frame, detections: Detections) -> None:

@@ -1,0 +1,246 @@
+"""What `trovid experiment` runs, by name of the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+Name = Literal[
+    "synthvid",
+    "synthvid-masks",
+    "table1",
+    "table2",
+    "training-free",
+    "fig5",
+    "table5",
+    "table3",
+    "table4",
+    "table6",
+    "strength",
+    "unseen",
+    "selsa",
+    "correspondence",
+    "everyday",
+    "premise",
+    "recognition",
+    "blur",
+    "all",
+]
+DAVIS_ALONE = ("premise", "recognition", "blur")
+ORDER = tuple(name for name in get_args(Name)[2:-1] if name not in ("everyday", *DAVIS_ALONE))
+"""What "all" makes, in this order."""
+SYNTHVID_ALONE = (
+    "synthvid-masks",
+    "training-free",
+    "strength",
+    "unseen",
+    "selsa",
+    "correspondence",
+)
+
+
+Result = tuple[dict[str, Any], str]
+"""What is printed as JSON, and the page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What was asked for; every argument is described by the command.
+
+    Attributes:
+        seeds: The seeds themselves.
+        folder: Of the report.
+    """
+
+    name: str
+    data: Path | None
+    stills: Path | None
+    model: Sequence[str]
+    backbone: str | None
+    out: Path
+    seeds: range
+    clips: int | None
+    first_clip: int | None
+    every: int | None
+    workers: int
+    device: str
+    resamples: int
+    folder: Path
+    embed: bool
+
+    @property
+    def davis(self) -> Path:
+        """`data`, where the command made sure of it."""
+        assert self.data is not None
+        return self.data
+
+
+def results(wanted: Wanted) -> dict[str, Result]:
+    """Record and page of each experiment that the name stands for."""
+    if wanted.name in RUNS:
+        return {wanted.name: RUNS[wanted.name](wanted)}
+    from trovid.experiments.running import Workplace
+    from trovid.zoo.published import backbone_file
+
+    place = Workplace(
+        out=wanted.out,
+        data=wanted.data,
+        seeds=tuple(wanted.seeds),
+        workers=wanted.workers,
+        device=wanted.device,
+        every=wanted.every or 1,
+        backbone=None if wanted.backbone is None else backbone_file(wanted.backbone),
+    )
+    left = SYNTHVID_ALONE if wanted.data is not None else ()
+    whole = [one for one in ORDER if one not in left]
+    names = whole if wanted.name == "all" else [wanted.name]
+    return {name: _table(name, place, wanted) for name in names}
+
+
+def _table(name: str, place: Any, wanted: Wanted) -> Result:
+    from trovid.experiments.pages import write_experiment
+    from trovid.experiments.results import experiment_result
+    from trovid.experiments.running import run_experiment
+    from trovid.experiments.tables import EXPERIMENTS
+    from trovid.experiments.training_free import choose
+
+    clips, resamples, folder = wanted.clips, wanted.resamples, wanted.folder
+    if name == "correspondence":
+        from trovid.experiments.correspondence_report import run_correspondence
+
+        return run_correspondence(place, clips=clips, resamples=resamples, folder=folder)
+    if name == "training-free":
+        experiment = choose(place, clips=clips, resamples=resamples, folder=folder)
+    else:
+        experiment = EXPERIMENTS[name]()
+    if clips is not None:
+        experiment = experiment.with_clips(clips)
+    run_experiment(experiment, place)
+    result = experiment_result(experiment, place, resamples=resamples)
+    page = write_experiment(result, folder)
+    return {"report": str(folder), **result}, page
+
+
+def _premise(wanted: Wanted) -> Result:
+    from trovid.experiments.premise import run_premise
+
+    return run_premise(wanted.davis, folder=wanted.folder, resamples=wanted.resamples)
+
+
+def _recognition(wanted: Wanted) -> Result:
+    from trovid.experiments.recognition_report import run_recognition
+
+    return run_recognition(
+        wanted.davis,
+        stills=wanted.stills,
+        out=wanted.out,
+        folder=wanted.folder,
+        seeds=wanted.seeds,
+        resamples=wanted.resamples,
+    )
+
+
+def _blur(wanted: Wanted) -> Result:
+    from trovid.experiments.blur import MODELS, run_blur
+
+    return run_blur(
+        wanted.davis,
+        models=wanted.model or MODELS,
+        folder=wanted.folder,
+        resamples=wanted.resamples,
+        device=wanted.device,
+    )
+
+
+def _everyday(wanted: Wanted) -> Result:
+    from trovid.experiments.everyday_jobs import EverydayPlace
+    from trovid.experiments.everyday_run import run_everyday
+    from trovid.zoo.published import backbone_file
+
+    place = EverydayPlace(
+        out=wanted.out,
+        davis=wanted.data or Path(),
+        seed=wanted.seeds[0],
+        workers=wanted.workers,
+    )
+    record, page = run_everyday(
+        place,
+        stills=wanted.stills,
+        davis=wanted.data is not None,
+        backbone=None if wanted.backbone is None else backbone_file(wanted.backbone),
+        resamples=wanted.resamples,
+        folder=wanted.folder,
+        embed=wanted.embed,
+    )
+    return {"report": str(wanted.folder), "embedded": [], **record}, page
+
+
+def _masks(wanted: Wanted) -> Result:
+    from trovid.experiments.embedding import embed_masks
+    from trovid.experiments.mask_pages import write_mask_report
+    from trovid.experiments.mask_report import mask_report
+    from trovid.experiments.mask_runs import CLASSES, mask_jobs, run_masks
+    from trovid.training.provenance import commit, machine
+
+    out = wanted.out
+    first = CLASSES.first if wanted.first_clip is None else wanted.first_clip
+    jobs = mask_jobs(wanted.seeds, first=first, count=wanted.clips or CLASSES.count)
+    run_masks(out, jobs, workers=wanted.workers, device=wanted.device)
+    result = {
+        "commit": commit(),
+        "machine": machine(wanted.device),
+        **mask_report(out, jobs, resamples=wanted.resamples),
+    }
+    markdown = write_mask_report(result, wanted.folder)
+    embedded = list(map(str, embed_masks(out, result))) if wanted.embed else []
+    return {"report": str(wanted.folder), "embedded": embedded, **result}, markdown
+
+
+def _synthvid(wanted: Wanted) -> Result:
+    from trovid.experiments.embedding import embed_weights
+    from trovid.experiments.synthvid_data import synthvid_folder
+    from trovid.experiments.synthvid_jobs import (
+        run_scores,
+        run_trainings,
+        score_jobs,
+        training_records,
+    )
+    from trovid.experiments.synthvid_pages import write_report
+    from trovid.experiments.synthvid_report import synthvid_report
+    from trovid.progress import bar
+    from trovid.recipes import load_recipe
+    from trovid.training.provenance import commit, machine
+
+    out, seeds = wanted.out, wanted.seeds
+    clips, every = wanted.clips or 300, wanted.every or 3
+    first_clip = 300 if wanted.first_clip is None else wanted.first_clip
+    train_videos = load_recipe("synthvid-start").training.videos
+    data = synthvid_folder(out, train=train_videos, val=100, test=clips, first_test_clip=first_clip)
+    run_trainings(out, data, seeds, workers=wanted.workers, device=wanted.device)
+    jobs = score_jobs(seeds, videos=clips, val_videos=40, every=every)
+    with bar("running models", unit="runs") as tick:
+        run_scores(out, data, jobs, workers=wanted.workers, progress=tick)
+    result = synthvid_report(out, data, jobs, resamples=wanted.resamples)
+    result = {
+        "commit": commit(),
+        "machine": machine(),
+        "every": every,
+        "trainings": training_records(out, seeds),
+        **result,
+    }
+    markdown = write_report(result, wanted.folder)
+    embedded = list(map(str, embed_weights(out, result))) if wanted.embed else []
+    return {"report": str(wanted.folder), "embedded": embedded, **result}, markdown
+
+
+RUNS: dict[str, Callable[[Wanted], Result]] = {
+    "synthvid": _synthvid,
+    "synthvid-masks": _masks,
+    "everyday": _everyday,
+    "premise": _premise,
+    "recognition": _recognition,
+    "blur": _blur,
+}
+"""Those that are no table of rows on SynthVID."""
