@@ -23,7 +23,7 @@ from trovid.experiments.recognition_classes import (
     SEQUENCES,
     STILLS,
 )
-from trovid.experiments.recognition_damage import CLEAN, DAMAGES, damaged, damages
+from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damaged, damages
 from trovid.experiments.recognition_report import (
     TOP_K,
     UNTRAINED,
@@ -48,7 +48,7 @@ def test_damage_grows_with_its_strength_and_leaves_the_frame_alone():
     frame = np.kron(rng.integers(0, 255, (8, 12, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     before = frame.copy()
     assert damaged(frame, CLEAN) is frame
-    for kind in DAMAGES:
+    for kind in STRENGTHS:
         errors = [
             np.abs(damaged(frame, name).astype(float) - frame).mean()
             for name in damages()
@@ -82,9 +82,9 @@ def test_single_frame_results_alone_choose_the_strength():
     for name in damages():
         values[name, SINGLE] = 0.7
     values["defocus 4", SINGLE], values["defocus 6", SINGLE] = 0.45, 0.2
-    values["noise 0.3", SINGLE] = 0.41
+    values["noise 75", SINGLE] = 0.41
     chosen = choose(shares_of(values)).damages
-    assert chosen == ("motion blur 9", "defocus 4", "JPEG 10", "noise 0.3")
+    assert chosen == ("motion_blur 9", "defocus 4", "jpeg 10", "noise 75")
 
 
 def test_a_setting_that_costs_clean_frames_is_not_chosen():
@@ -94,7 +94,7 @@ def test_a_setting_that_costs_clean_frames_is_not_chosen():
         values[name, costly], values[name, good] = 0.9, 0.6
     choice = choose(shares_of(values))
     assert choice.mean == Setting("mean", 1.0, 3)
-    assert average(shares_of(values), "JPEG 5", costly) == 0.9
+    assert average(shares_of(values), "jpeg 5", costly) == 0.9
     names = [setting.name for setting in reported_settings(choice, [0, 1])]
     assert len(names) == len(set(names)) == 2 * len(TOP_K) + 2 + 3
     assert "trained, K = 1, seed 1" in names

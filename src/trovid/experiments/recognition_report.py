@@ -25,7 +25,7 @@ from trovid.experiments.recognition import (
     recognised,
 )
 from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCES, sequences_of
-from trovid.experiments.recognition_damage import CLEAN, DAMAGES, damages
+from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
 from trovid.experiments.recognition_training import STEPS, trained_embedding
 from trovid.progress import bar
 from trovid.training.provenance import commit, machine
@@ -64,7 +64,7 @@ def choose(shares: Shares) -> Choice:
     """
     half = average(shares, CLEAN, SINGLE) / 2
     chosen = []
-    for kind in DAMAGES:
+    for kind in STRENGTHS:
         own = [name for name in damages() if name.startswith(kind)]
         chosen.append(min(own, key=lambda name: abs(average(shares, name, SINGLE) - half)))
     lowest = average(shares, CLEAN, SINGLE) - CLEAN_LOSS

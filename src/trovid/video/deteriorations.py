@@ -112,7 +112,7 @@ def compressed(frame: Frame, quality: int) -> Frame:
 
     file = io.BytesIO()
     Image.fromarray(frame).save(file, "jpeg", quality=quality)
-    return np.asarray(Image.open(file))
+    return np.array(Image.open(file))
 
 
 def covered(
