@@ -164,6 +164,22 @@ def test_a_bad_image_of_a_folder_is_black_and_the_rest_goes_on(tmp_path, capsys,
         assert [frame.image.mean() < 2 for frame in reader] == [n == 3 for n in range(6)]
 
 
+def test_a_single_picture_gives_a_picture_without_its_tags(tmp_path, capsys, model, every_class):
+    source = folder(tmp_path / "frames", count=1) / "0.png"
+    with Image.open(source) as image:
+        exif = image.getexif()
+        exif[0x010E] = "Elm Street 5"
+        image.save(tmp_path / "photo.jpg", exif=exif)
+    words = [tmp_path / "photo.jpg", "--classes", every_class, "--model", model, "--score", "0.2"]
+    status, _, _ = blur(capsys, *words, "--fill", "solid", "--out", tmp_path / "out")
+    assert status == 0
+    assert names(tmp_path / "out") == {"photo.png", "photo.md", "photo.json"}
+    with Image.open(tmp_path / "out" / "photo.png") as covered:
+        assert not covered.getexif()
+        assert (np.asarray(covered).max(-1) == 0).any()
+    assert b"Elm Street" not in (tmp_path / "out" / "photo.png").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
