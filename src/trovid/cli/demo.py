@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from trovid.cli.messages import complain, print_record, say
 from trovid.cli.names import ModelName
-from trovid.zoo.default import DEFAULT_MODEL, EVERYDAY
+from trovid.zoo.default import DEFAULT_MODEL, EVERYDAY, SEGMENTER
 
 if TYPE_CHECKING:
     from trovid.evaluation.report import Report
@@ -37,6 +37,7 @@ def demo(
       explanation.png    where one deteriorated object was found again
       detections-*.json  all detections of both models
       clips/             the clips and their labels
+    where a model with masks comes with trovid, segmented/*.mp4: a clip with masks and identities;
     and, where a model of everyday things comes with trovid, a page of clips panned over
     photographs: everyday/index.html (with scikit-image, which carries them).
 
@@ -59,8 +60,9 @@ def demo(
     """
     from trovid.errors import TrovidError
     from trovid.evaluation import evaluate
-    from trovid.experiments.demonstration import run_models, write_clips
+    from trovid.experiments.demonstration import run_models, segmented_clip, write_clips
     from trovid.viz.demonstration import save_comparison, save_contact_sheet, save_demo_explanation
+    from trovid.zoo.weights import embedded_models
 
     if video is not None:
         _own_video(video, out, model, single, json=json)
@@ -78,18 +80,23 @@ def demo(
     save_contact_sheet(out / "contact-sheet.png", labels, shown, left, right, score=SHOWN_SCORE)
     save_demo_explanation(out / "explanation.png", labels, left, right, model=TEMPORAL)
     reports = {name: evaluate(predictions, labels) for name, predictions in found.items()}
+    segmented = None
+    if SEGMENTER in embedded_models():
+        segmented = segmented_clip(out / "segmented", SEGMENTER, show_progress=not json)
     page = everyday_page(out / "everyday", show_progress=not json)
+    more = {"segmented": segmented, "everyday": page}
     if json:
         figures = {name: report.to_dict() for name, report in reports.items()}
-        more = {} if page is None else {"everyday": str(page)}
-        print_record({"folder": str(out), "reports": figures, **more})
+        made = {name: str(path) for name, path in more.items() if path is not None}
+        print_record({"folder": str(out), "reports": figures, **made})
         return
     _print_table(reports)
     print(f"\nLook at {out / 'comparison.mp4'}")
     for name in ("contact-sheet.png", "explanation.png", "detections-*.json"):
         print(f"        {out / name}")
-    if page is not None:
-        print(f"        {page}")
+    for path in more.values():
+        if path is not None:
+            print(f"        {path}")
 
 
 def _own_video(video: str, out: Path, model: str, single: str | None, *, json: bool) -> None:

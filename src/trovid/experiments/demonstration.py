@@ -13,8 +13,12 @@ from trovid.datasets.synthvid import VERSION, write_split
 from trovid.evaluation.dataset_runner import run_dataset
 from trovid.inference.loading import load
 from trovid.progress import bar
+from trovid.runs.batch import Batch
 from trovid.runs.sinks.json import JsonWriter
-from trovid.structures import Detections
+from trovid.structures import Detections, DetectOptions
+
+SHOWN_MASKS = 0.5
+"""Lowest score of the masks that the demo shows."""
 
 
 def write_clips(folder: Path, clips: int) -> Dataset:
@@ -48,3 +52,32 @@ def run_models(
                 found[name][video.name] = [detections for _, detections in own]
                 writer.write_video(video, dataset.path(video.name), found[name][video.name])
     return found
+
+
+def segmented_clip(folder: Path, model: str | Path, *, show_progress: bool) -> Path:
+    """A clip in which two objects of a class cross, with masks and identities.
+
+    Args:
+        folder: Where it goes, and the clip without them, and masks and identities as JSON.
+        model: One with masks, by name or as a file.
+        show_progress: Whether a bar is shown.
+
+    Returns:
+        The video.
+    """
+    clips = folder / "clips"
+    dataset = read_coco_vid(write_split(clips, videos=1, setting="twins"))
+    clip = dataset.path(dataset.videos[0].name)
+    batch = Batch(
+        load=lambda: load(model),
+        options=DetectOptions(score=SHOWN_MASKS),
+        out=folder,
+        segment=True,
+        kinds={"video", "youtube-vis"},
+        overwrite=True,
+        show_progress=show_progress,
+    )
+    for result in batch.run([str(clip)]):
+        if result.error is not None:
+            raise result.error
+    return folder / f"{clip.stem}.mp4"

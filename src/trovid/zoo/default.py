@@ -6,3 +6,5 @@ DEFAULT_SINGLE = "synthvid-single"
 """Its single-frame rival."""
 EVERYDAY = ("everyday-single", "everyday-selsa-troi")
 """The pair that knows everyday things; where it comes with trovid, the demo shows it too."""
+SEGMENTER = "synthvid-masktrack-troi"
+"""Gives masks and identities; where it comes with trovid, the demo has a segmented clip."""
