@@ -15,6 +15,7 @@ import pytest
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.signals import StopWish, ended_in_order
+from trovid.cli.streams import usable_streams
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 TROVID = [sys.executable, "-m", "trovid.cli.main"]
@@ -56,6 +57,23 @@ def test_without_a_stderr_nothing_is_said_elsewhere(tmp_path):
     assert shell("trovid info absent.mp4 2>&-", tmp_path) == (2, "", "")
     assert shell("trovid nonsense 2>/dev/full", tmp_path) == (2, "", "")
     assert shell("trovid --version >&- 2>&- <&-", tmp_path)[0] == 2
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    """FFmpeg's own complaints, which go to number 2, would be written into it."""
+    lines = ("from trovid.cli.streams import usable_streams", "with usable_streams():")
+    (tmp_path / "program.py").write_text("\n".join([*lines, "    print(open('x', 'w').fileno())"]))
+    line = f"{sys.executable} program.py 2>&- <&-"
+    done = subprocess.run([*SHELL, line], cwd=tmp_path, capture_output=True, text=True)
+    assert int(done.stdout) > 2
+
+
+def test_what_a_terminal_would_obey_is_escaped(capsys):
+    with usable_streams():
+        print("a\x1b[31mb\x07")
+        print("a\x1b]0;title\x07", file=sys.stderr)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == (r"a\x1b[31mb\x07" + "\n", r"a\x1b]0;title\x07" + "\n")
 
 
 @pytest.mark.slow

@@ -213,7 +213,7 @@ def change_state(tensors: dict[str, Any], rng: random.Random) -> None:
     if kind == 0:
         del tensors[key]
     elif kind == 1:
-        ends = ["", ".x", ".{level0:>3000000000}", ".{x.y}", ".{}", "\x1b[31m"]
+        ends = [".x", *[".{level0:>3000000000}"] * 2, ".{x.y}", ".{}", "\x1b[31m"]
         tensors[f"{key}{rng.choice(ends)}" if rng.random() < 0.8 else "x"] = tensors.pop(key)
     elif kind == 2:
         tensors[key] = value.new_full(value.shape, rng.choice([float("nan"), float("inf"), 6e4]))
@@ -252,13 +252,13 @@ def change_pickle(path: Path, rng: random.Random) -> bool:
     state = checkpoint.get("state_dict", checkpoint)
     if kind < 0.35:
         checkpoint["hook"] = Trap(path.parent)
-    elif kind < 0.5:
+    elif kind < 0.45:
         checkpoint = rng.choice([None, [], 5, state, {"state_dict": None}, {1: 2}, {"model": {}}])
-    elif kind < 0.7 and "meta" in checkpoint:
+    elif kind < 0.6 and "meta" in checkpoint:
         checkpoint["meta"] = changed(
             {**checkpoint["meta"], "CLASSES": [*checkpoint["meta"]["CLASSES"]]}, rng
         )
-    elif kind < 0.8:
+    elif kind < 0.7:
         key = rng.choice(sorted(state))
         value = state[key]
         odd = (
