@@ -125,6 +125,8 @@ def impossible(document: Any, key: str = "") -> bool:
         return any(impossible(value, key) for value in document)
     if key not in NUMBERS or isinstance(document, bool):
         return False
+    if key == "num_frames" and isinstance(document, int | float):
+        return not 1 <= document <= 10**7
     if isinstance(document, float):
         return not math.isfinite(document) or document == 1e308
     return document in NEVER
@@ -278,6 +280,9 @@ def change_pickle(path: Path, rng: random.Random) -> bool:
 
 def playlist(path: Path, rng: random.Random) -> bool:
     """A text in the place of a video, which names other files or addresses."""
+    if rng.random() < 0.3:
+        path.write_text(f"ffconcat version 1.0\nfile '{rng.choice(('a.mp4', 'b.mkv', 'c.ts'))}'\n")
+        return True
     other = rng.choice(
         [
             *("c.ts", "c.ts", "a.mp4", "a.mp4", "b.mkv", "../street.mp4", "/etc/passwd", "data:,x"),
