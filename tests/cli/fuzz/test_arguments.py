@@ -17,7 +17,7 @@ from tests.cli.fuzz.trials import (
     run_here,
     trial,
 )
-from tests.cli.fuzz.words import DETECT, MODEL, SEGMENT, TRAIN
+from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 from trovid.cli.main import SUMMARIES
 
 OPTIONS = (
@@ -72,6 +72,7 @@ COMMANDS: dict[str, list[Words]] = {
     **{name: [[name]] for name in SUMMARIES},
     "detect": [["detect", *DETECT]],
     "segment": [["segment", *SEGMENT]],
+    "blur": [["blur", *BLUR]],
     "explain": [["explain", *MODEL, "--out", "out/why.png"]],
     "compare": [["compare", "--labels", "labels.json", "--resamples", "10"]],
     "merge": [["merge", "--out", "out/all.json"]],
@@ -102,6 +103,7 @@ FIRST = {
     "info": ["street.mp4"],
     "detect": ["street.mp4"],
     "segment": ["street.mp4"],
+    "blur": ["street.mp4"],
     "explain": ["street.mp4"],
     "data": ["labels.json"],
     "compare": ["predictions.json", "predictions.json"],

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.fuzz.files import Table, try_all, try_some
 from tests.cli.fuzz.hostile import damage, playlist
-from tests.cli.fuzz.words import DETECT, MODEL, SEGMENT, TRAIN
+from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 
 HOSTILE: Table = {
     "train, video": ("data/one.mp4", damage, [["train", "recipe.yaml", *TRAIN]]),
@@ -36,6 +36,8 @@ HOSTILE: Table = {
         damage,
         [["segment", "VIDEO", *SEGMENT, "--end", "0.2"]],
     ),
+    "blur, video": ("VIDEO", damage, [["blur", "VIDEO", *BLUR]]),
+    "blur, playlist": ("LIST", playlist, [["blur", "LIST", *BLUR]]),
     "segment, playlist": ("LIST", playlist, [["segment", "LIST", *SEGMENT]]),
 }
 QUICK = ("info, playlist", "info, images")

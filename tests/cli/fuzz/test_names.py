@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.fuzz.trials import CASES, FAST_CASES, FAST_SEED, SEED, Words, case_folder, trial
-from tests.cli.fuzz.words import DETECT, MODEL, SEGMENT
+from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT
 
 STEMS = (
     *("12:30", "a:b", "concat:x", "http:x", "pipe:0", "subfile,,start,0,end,9,,:x", "%d", "%03d"),
@@ -46,6 +46,7 @@ NAMED: dict[str, tuple[str, Words]] = {
         "predictions.json",
         ["evaluate", "--labels", "labels.json", "--out", "out/f.json"],
     ),
+    "blur": ("street.mp4", ["blur", *BLUR]),
     "segment": ("street.mp4", ["segment", *SEGMENT]),
     "data stats": ("labels.json", ["data", "stats"]),
     "data view": ("labels.json", ["data", "view", "--out", "out/labels.png"]),

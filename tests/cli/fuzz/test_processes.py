@@ -15,7 +15,7 @@ import pytest
 from tests.cli.fuzz.hostile import damage
 from tests.cli.fuzz.trials import CASES, SEED, case_folder, check_files, own_copy
 from tests.cli.fuzz.whole_files import VIDEOS
-from tests.cli.fuzz.words import DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
+from tests.cli.fuzz.words import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 
 SIGNALS = ("INT", "TERM", "HUP")
 STREAMS = (">&-", "2>&-", ">&- 2>&-", ">&- 2>&- <&-", ">/dev/full", "2>/dev/full", "| true", "<&-")
@@ -41,6 +41,7 @@ def in_a_process(kind: str, rng: random.Random, case: Path) -> None:
             ["train", "longer.yaml", *TRAIN],
             ["evaluate", "--data", "labels.json", *EVALUATE],
             ["segment", chosen, *SEGMENT, "--csv"],
+            ["blur", chosen, *BLUR],
             ["explain", chosen, *MODEL, "--out", "out/why.png"],
             ["data", "convert", "labels.json", "out/yolo", "--to", "yolo"],
             ["data", "check", "data"],

@@ -8,3 +8,4 @@ CONVERT = ["weights", "convert", "published.pth", "--out", "out/x.safetensors", 
 TRAIN = ["--data", "data", "--out", "out", "--validate", "0", "--workers", "0", "--device", "cpu"]
 EVALUATE = ["--every", "12", "--batch", "1", *MODEL, "--out", "out/figures.json"]
 SEGMENT = ["--model", "masks.safetensors", "--device", "cpu", "--out", "out", "--score", "0.2"]
+BLUR = [*DETECT, "--classes", "cup"]
