@@ -17,6 +17,7 @@ KILLS = 30
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 def test_thirty_of_thirty_killed_trainings_go_on_to_the_same_bits(tmp_path):

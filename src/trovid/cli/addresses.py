@@ -22,6 +22,7 @@ def check_addresses(command: str, words: Sequence[str]) -> None:
 
     Example:
         >>> check_addresses("detect", ["s3://bucket/videos", "--shard", "0/2"])
+        >>> check_addresses("merge", ["--out=all.parquet", "s3://bucket/out"])
         >>> check_addresses("merge", ["s3://bucket/out", "--out", "s3://bucket/all.parquet"])
         Traceback (most recent call last):
         trovid.errors.TrovidError: s3://bucket/all.parquet: ...
@@ -34,7 +35,7 @@ def check_addresses(command: str, words: Sequence[str]) -> None:
     option = ""
     for word in words:
         name, _, value = word.partition("=") if word.startswith("--") else (option, "", word)
-        option = name if word.startswith("--") else ""
+        option = word if word.startswith("--") and "=" not in word else ""
         taken = (command == "detect" and shard) or (command == "merge" and name != "--out")
         if is_store(value) and not taken:
             raise TrovidError(
