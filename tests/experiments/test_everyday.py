@@ -19,7 +19,15 @@ from trovid.errors import TrovidError
 from trovid.experiments.conditions import ALONE, CLEAN, GRID, STRETCH, Condition, reported
 from trovid.experiments.davis_sequences import CHOOSING, REPORTING
 from trovid.experiments.embedding import embed_everyday
-from trovid.experiments.everyday import FREE, SEQ_NMS, TRACKS, choose, read_choice, report
+from trovid.experiments.everyday import (
+    FREE,
+    FREE_SETTINGS,
+    SEQ_NMS,
+    TRACKS,
+    choose,
+    read_choice,
+    report,
+)
 from trovid.experiments.everyday_jobs import EverydayPlace, loaded
 from trovid.experiments.everyday_methods import (
     SINGLE,
@@ -126,7 +134,8 @@ def test_every_method_looks_at_a_sequence(place):
 
 @pytest.mark.slow
 def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
-    choice = choose(place, folder=tmp_path, names=["dog", "hike"])
+    settings = [own for own in FREE_SETTINGS if own.searched == "own"]
+    choice = choose(place, folder=tmp_path, names=["dog", "hike"], settings=settings)
     assert set(choice.strengths) == set(KINDS)
     assert all(value in GRID[kind] for kind, value in choice.strengths.items())
     assert choose(place, folder=tmp_path, names=["dog", "hike"]) == choice

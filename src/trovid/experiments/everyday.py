@@ -47,8 +47,7 @@ FREE = TrainingFreeRecipe()
 FREE_SETTINGS = (
     replace(FREE, attention="mean", scale=1.0, top_k=1),
     replace(FREE, attention="mean", scale=1.0, top_k=4),
-    replace(FREE, top_k=1),
-    replace(FREE, top_k=4),
+    *(replace(FREE, top_k=k, searched=level) for k in (1, 4) for level in ("own", "p4")),
 )
 """Of the training-free mode; one is chosen."""
 CHOICE = "everyday-choice.json"
@@ -160,7 +159,11 @@ def ap50(matches: ObjectMatches) -> float:
 
 
 def choose(
-    place: EverydayPlace, *, folder: Path, names: Sequence[str] = tuple(of_classes(CHOOSING))
+    place: EverydayPlace,
+    *,
+    folder: Path,
+    names: Sequence[str] = tuple(of_classes(CHOOSING)),
+    settings: Sequence[TrainingFreeRecipe] = FREE_SETTINGS,
 ) -> Choice:
     """Fixes strengths and settings on the sequences for choosing; what is there is not made again.
 
@@ -183,7 +186,7 @@ def choose(
         for kind, values in GRID.items()
     }
     spoilt = [Condition(kind, value) for kind, value in strengths.items()]
-    tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in FREE_SETTINGS]
+    tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in settings]
     own.run(tried, [CLEAN, *spoilt])
     seen = {
         method.name: {
@@ -195,9 +198,7 @@ def choose(
     best = max(allowed, key=lambda m: _mean(seen[m.name], spoilt))
     tracks = max(
         TRACK_SETTINGS,
-        key=lambda settings: np.mean(
-            [ap50(own.matches(own.averaged(c, settings), c)) for c in spoilt]
-        ),
+        key=lambda track: np.mean([ap50(own.matches(own.averaged(c, track), c)) for c in spoilt]),
     )
     assert best.temporal is not None
     choice = Choice(strengths, best.temporal, tracks)
@@ -225,7 +226,7 @@ def _mean(figures: Mapping[str, float], conditions: Sequence[Condition]) -> floa
 
 
 def _words(free: TrainingFreeRecipe) -> str:
-    return f"{free.attention} {free.scale:g}, K = {free.top_k}"
+    return f"{free.attention} {free.scale:g}, K = {free.top_k}, {free.searched} searched"
 
 
 PAIRS = (
