@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from trovid.datasets.davis import read_davis
 from trovid.detectors.candidates import Candidates
 from trovid.errors import TrovidError
 from trovid.evaluation import Bootstrap, TrackSettings, average_along_tracks, bootstrap
@@ -78,7 +77,7 @@ class Sequences:
 
     def __init__(self, place: EverydayPlace, names: Sequence[str]) -> None:
         self.place, self.names = place, list(names)
-        self.truth = read_davis(place.davis)
+        self.truth = place.dataset()
         missing = [name for name in self.names if name not in self.truth]
         if missing:
             raise TrovidError(
@@ -257,6 +256,8 @@ def report(
 ) -> dict[str, Any]:
     """The sequences to be reported, looked at once: what the report's JSON holds of them."""
     own, wanted = Sequences(place, names), methods(choice.free)
+    if len(own.names) == 1:
+        wanted = [method for method in wanted if method.support != "other"]
     conditions = reported(choice.strengths)
     own.run(wanted, conditions)
     rows = [*(method.name for method in wanted), TRACKS, SEQ_NMS]
@@ -282,6 +283,7 @@ def report(
     }
     results = {group: _mean_of([drawn[key] for key in keys]) for group, keys in groups.items()}
     return {
+        "data": str(own.truth.info.get("name", "videos")),
         "sequences": own.names,
         "folds": len({scene.fold for scene in own.scenes.values()}),
         "choice": asdict(choice),
@@ -299,6 +301,7 @@ def report(
                 **{group: asdict(result.gain(row, over)) for group, result in results.items()},
             }
             for row, over in PAIRS
+            if row in rows and over in rows
         ],
         "costs": costs,
         "versions": place.versions,
