@@ -19,8 +19,16 @@ from trovid.errors import TrovidError
 from trovid.experiments.conditions import ALONE, CLEAN, GRID, STRETCH, Condition, reported
 from trovid.experiments.davis_sequences import CHOOSING, REPORTING
 from trovid.experiments.embedding import embed_everyday
-from trovid.experiments.everyday import FREE, SEQ_NMS, TRACKS, choose, read_choice, report
-from trovid.experiments.everyday_jobs import EverydayPlace, loaded
+from trovid.experiments.everyday import (
+    FREE,
+    FREE_SETTINGS,
+    SEQ_NMS,
+    TRACKS,
+    choose,
+    read_choice,
+    report,
+)
+from trovid.experiments.everyday_jobs import EverydayPlace, loaded, scene_of
 from trovid.experiments.everyday_methods import (
     SINGLE,
     TEMPORAL,
@@ -37,7 +45,7 @@ from trovid.training.run import weights_file
 from trovid.video.deteriorations import KINDS
 from trovid.zoo.weights import load_weights, save_weights
 
-DAVIS = SHARED / "data" / "davis"
+DAVIS, TRUTH = SHARED / "data" / "davis", SHARED / "data" / "vid_ground_truth"
 SIZE = (64, 96)
 
 
@@ -112,7 +120,7 @@ def test_every_method_looks_at_a_sequence(place):
     found = {}
     for method in methods(FREE):
         predictor = method_model(place.weights(method.model), method)
-        own = look(predictor, method, sequence, CLEAN, other)
+        own = look(predictor, method, sequence, CLEAN, other, {})
         assert [frame.frame_index for frame in own.frames] == [0, 2, 4, 6, 8]
         assert own.seconds >= 0
         found[method.name] = own.frames[0]
@@ -126,7 +134,8 @@ def test_every_method_looks_at_a_sequence(place):
 
 @pytest.mark.slow
 def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
-    choice = choose(place, folder=tmp_path, names=["dog", "hike"])
+    settings = [own for own in FREE_SETTINGS if own.searched == "own"]
+    choice = choose(place, folder=tmp_path, names=["dog", "hike"], settings=settings)
     assert set(choice.strengths) == set(KINDS)
     assert all(value in GRID[kind] for kind, value in choice.strengths.items())
     assert choose(place, folder=tmp_path, names=["dog", "hike"]) == choice
@@ -228,3 +237,19 @@ def test_a_method_is_named_by_all_that_it_does():
     keys = [method.key for method in methods(FREE)]
     assert len(set(keys)) == len(keys)
     assert Method(name="x", model=SINGLE).key == Method(name="y", model=SINGLE).key
+
+
+@pytest.mark.skipif(not TRUTH.is_dir(), reason="the official truth of ImageNet VID is not there")
+def test_the_clip_and_its_truth(tmp_path):
+    lists = SHARED / "data" / "splits" / "VID_val_videos.txt"
+    for file in (*TRUTH.iterdir(), lists):
+        (tmp_path / file.name).symlink_to(file)
+    (frames,) = (SHARED / "data" / "vid_clip").iterdir()
+    clip = EverydayPlace(out=tmp_path, davis=tmp_path, clip=frames).dataset()
+    (video,) = clip.videos
+    assert video.num_frames == 144
+    assert (np.diff(clip.labelled_frames(video.name)) == 1).all()
+    (truth,) = clip.ground_truth(video.name, frames=[0])
+    assert (truth.boxes[:, 2:] <= torch.tensor([video.width, video.height])).all()
+    assert truth.class_names[truth.labels[0]] == "airplane"
+    assert scene_of(video.name).classes == ("aeroplane",)

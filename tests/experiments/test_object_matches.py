@@ -137,3 +137,23 @@ def test_the_map_of_sequences():
     unknown = {"bear", "elephant", "goat", "rhino", "soccerball"}
     assert {name for name in REPORTING if name not in CLASSES} == unknown
     assert set(FOLDS) | set(FOLDS.values()) <= set(CLASSES)
+
+
+def test_several_objects_of_a_frame_are_found_one_by_one():
+    rows = ObjectRows()
+    for index in range(2):
+        for box in (OBJECT, ELSEWHERE):
+            rows.add(0, index, 0, box)
+    entries = [VideoEntry(Video("dog", 2, 50, 100), "dog", range(2))]
+    dataset = Dataset(["object"], entries, rows.objects())
+    found = {
+        "dog": [
+            frame(0, ("dog", 0.9, ELSEWHERE), ("dog", 0.8, ELSEWHERE), ("dog", 0.7, OBJECT)),
+            frame(1, ("dog", 0.6, OBJECT)),
+        ]
+    }
+    matches = match_objects(found, dataset, {"dog": Scene(classes=("dog",))})
+    assert matches.right.tolist() == [True, False, True, True]
+    assert matches.found.tolist() == [1, -1, 0, 2]
+    steady = matches.steadiness(0.1)
+    assert (steady.misses, steady.longest_gap) == (0.25, 1)

@@ -105,6 +105,14 @@ def test_memory_is_bounded(support, online, most, frames):
     assert targets.held <= most
 
 
+@pytest.mark.parametrize(("support", "copies"), [("uniform:14", 1), ("consecutive:3", 3)])
+def test_a_picture_supports_itself(support, copies):
+    assert pairs(pictures(1), support=support) == [(0, (0,) * copies)]
+    assert pairs(pictures(2), support=support)[0][1].count(0) == 0
+    (first, *_), _ = session(pictures(1), support="uniform:14", online=True)
+    assert not first.support
+
+
 @pytest.mark.parametrize(
     "options", [{"support": "uniform:0"}, {"support": "uniform:0", "online": True}]
 )

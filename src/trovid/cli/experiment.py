@@ -21,6 +21,7 @@ def experiment(
     *,
     data: Path | None = None,
     stills: Path | None = None,
+    clip: Path | None = None,
     model: Annotated[tuple[ModelName, ...], FLAG] = (),
     backbone: BackboneName | None = None,
     out: Path = Path("runs"),
@@ -75,6 +76,8 @@ def experiment(
         stills: Of `recognition`: labelled pictures of everyday things to train the attention on;
             without them there are no trained rows. Of `everyday`: the pictures (train.json,
             test.json) that missing models are trained on, and that are measured.
+        clip: Of `everyday`, a second look after DAVIS: the pictures of a validation video of
+            ImageNet VID, whose official ground truth is the folder --data.
         model: Of `blur`: who looks for objects, single-frame first; may be given several times. By
             default the everyday models.
         backbone: With --data ILSVRC2015 or `everyday`, weights to begin the backbones with: the
@@ -114,6 +117,8 @@ def experiment(
         )
     if stills is not None and name not in ("recognition", "everyday"):
         raise TrovidError("--stills belongs to `trovid experiment recognition` and everyday")
+    if clip is not None and (name != "everyday" or data is None or stills is not None):
+        raise TrovidError("--clip belongs to `trovid experiment everyday` with --data alone")
     if model and name != "blur":
         raise TrovidError("--model belongs to `trovid experiment blur`")
     if every is not None and (name == "everyday" or (name != "synthvid" and data is None)):
@@ -126,6 +131,7 @@ def experiment(
         name=name,
         data=data,
         stills=stills,
+        clip=clip,
         model=model,
         backbone=backbone,
         out=out,

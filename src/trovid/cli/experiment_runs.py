@@ -57,6 +57,7 @@ class Wanted:
     name: str
     data: Path | None
     stills: Path | None
+    clip: Path | None
     model: Sequence[str]
     backbone: str | None
     out: Path
@@ -164,6 +165,7 @@ def _everyday(wanted: Wanted) -> Result:
         davis=wanted.data or Path(),
         seed=wanted.seeds[0],
         workers=wanted.workers,
+        clip=wanted.clip,
     )
     record, page = run_everyday(
         place,

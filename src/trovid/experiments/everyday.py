@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from trovid.datasets.davis import read_davis
 from trovid.detectors.candidates import Candidates
 from trovid.errors import TrovidError
 from trovid.evaluation import Bootstrap, TrackSettings, average_along_tracks, bootstrap
@@ -47,8 +46,7 @@ FREE = TrainingFreeRecipe()
 FREE_SETTINGS = (
     replace(FREE, attention="mean", scale=1.0, top_k=1),
     replace(FREE, attention="mean", scale=1.0, top_k=4),
-    replace(FREE, top_k=1),
-    replace(FREE, top_k=4),
+    *(replace(FREE, top_k=k, searched=level) for k in (1, 4) for level in ("own", "p4")),
 )
 """Of the training-free mode; one is chosen."""
 CHOICE = "everyday-choice.json"
@@ -79,7 +77,7 @@ class Sequences:
 
     def __init__(self, place: EverydayPlace, names: Sequence[str]) -> None:
         self.place, self.names = place, list(names)
-        self.truth = read_davis(place.davis)
+        self.truth = place.dataset()
         missing = [name for name in self.names if name not in self.truth]
         if missing:
             raise TrovidError(
@@ -160,7 +158,11 @@ def ap50(matches: ObjectMatches) -> float:
 
 
 def choose(
-    place: EverydayPlace, *, folder: Path, names: Sequence[str] = tuple(of_classes(CHOOSING))
+    place: EverydayPlace,
+    *,
+    folder: Path,
+    names: Sequence[str] = tuple(of_classes(CHOOSING)),
+    settings: Sequence[TrainingFreeRecipe] = FREE_SETTINGS,
 ) -> Choice:
     """Fixes strengths and settings on the sequences for choosing; what is there is not made again.
 
@@ -183,7 +185,7 @@ def choose(
         for kind, values in GRID.items()
     }
     spoilt = [Condition(kind, value) for kind, value in strengths.items()]
-    tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in FREE_SETTINGS]
+    tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in settings]
     own.run(tried, [CLEAN, *spoilt])
     seen = {
         method.name: {
@@ -195,9 +197,7 @@ def choose(
     best = max(allowed, key=lambda m: _mean(seen[m.name], spoilt))
     tracks = max(
         TRACK_SETTINGS,
-        key=lambda settings: np.mean(
-            [ap50(own.matches(own.averaged(c, settings), c)) for c in spoilt]
-        ),
+        key=lambda track: np.mean([ap50(own.matches(own.averaged(c, track), c)) for c in spoilt]),
     )
     assert best.temporal is not None
     choice = Choice(strengths, best.temporal, tracks)
@@ -225,7 +225,7 @@ def _mean(figures: Mapping[str, float], conditions: Sequence[Condition]) -> floa
 
 
 def _words(free: TrainingFreeRecipe) -> str:
-    return f"{free.attention} {free.scale:g}, K = {free.top_k}"
+    return f"{free.attention} {free.scale:g}, K = {free.top_k}, {free.searched} searched"
 
 
 PAIRS = (
@@ -256,6 +256,8 @@ def report(
 ) -> dict[str, Any]:
     """The sequences to be reported, looked at once: what the report's JSON holds of them."""
     own, wanted = Sequences(place, names), methods(choice.free)
+    if len(own.names) == 1:
+        wanted = [method for method in wanted if method.support != "other"]
     conditions = reported(choice.strengths)
     own.run(wanted, conditions)
     rows = [*(method.name for method in wanted), TRACKS, SEQ_NMS]
@@ -281,6 +283,7 @@ def report(
     }
     results = {group: _mean_of([drawn[key] for key in keys]) for group, keys in groups.items()}
     return {
+        "data": str(own.truth.info.get("name", "videos")),
         "sequences": own.names,
         "folds": len({scene.fold for scene in own.scenes.values()}),
         "choice": asdict(choice),
@@ -298,6 +301,7 @@ def report(
                 **{group: asdict(result.gain(row, over)) for group, result in results.items()},
             }
             for row, over in PAIRS
+            if row in rows and over in rows
         ],
         "costs": costs,
         "versions": place.versions,

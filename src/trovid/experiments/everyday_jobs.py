@@ -7,6 +7,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,8 @@ from trovid.experiments.scoring import (
     to_detections,
 )
 from trovid.experiments.synthvid_jobs import process_pool
+from trovid.experiments.vid_clip import CLASSES as CLIPS
+from trovid.experiments.vid_clip import read_clip
 from trovid.progress import bar
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
@@ -45,15 +48,21 @@ class EverydayPlace:
 
     Attributes:
         out: Folder of weights and results.
-        davis: Folder of DAVIS 2016.
+        davis: Folder of DAVIS 2016; with `clip` of the official truth of ImageNet VID.
         seed: Of the trainings.
         workers: Processes at a time; 0: this one.
+        clip: Pictures of a validation video of ImageNet VID, in place of DAVIS.
     """
 
     out: Path
     davis: Path
     seed: int = 0
     workers: int = 2
+    clip: Path | None = None
+
+    def dataset(self) -> Dataset:
+        """The labelled sequences."""
+        return read_davis(self.davis) if self.clip is None else read_clip(self.clip, self.davis)
 
     def weights(self, model: str) -> Path:
         """The weights of a model.
@@ -88,7 +97,7 @@ def keeps_candidates(method: Method) -> bool:
 def scene_of(sequence: str) -> Scene:
     """What is right in a sequence of DAVIS."""
     return Scene(
-        classes=CLASSES[sequence],
+        classes=_classes(sequence),
         ignored=BACKGROUND if sequence in CROWDED else (),
         fold=FOLDS.get(sequence, sequence),
     )
@@ -132,9 +141,13 @@ def run_methods(
 
 def _other(sequences: Sequence[str], number: int) -> str:
     """The next sequence that shows something else."""
-    own = CLASSES[sequences[number]]
-    turned = [*sequences[number + 1 :], *sequences[:number]]
-    return next((name for name in turned if not set(own) & set(CLASSES[name])), turned[0])
+    own = _classes(sequences[number])
+    turned = [*sequences[number + 1 :], *sequences[: number + 1]]
+    return next((name for name in turned if not set(own) & set(_classes(name))), turned[0])
+
+
+def _classes(sequence: str) -> tuple[str, ...]:
+    return CLASSES.get(sequence) or CLIPS[sequence]
 
 
 def run_sequence(
@@ -144,15 +157,16 @@ def run_sequence(
     missing: Sequence[tuple[Method, Condition]],
 ) -> None:
     """All that is missing of a model on a sequence."""
-    dataset = read_davis(place.davis)
+    dataset = place.dataset()
     sequence = loaded(dataset, name)
     foreign = None
     for method in dict.fromkeys(method for method, _ in missing):
         predictor = method_model(place.weights(method.model), method)
         if method.support == "other" and foreign is None:
             foreign = loaded(dataset, other)
+        supports: dict[str, tuple[Any, float]] = {}
         for condition in [own for one, own in missing if one == method]:
-            result = look(predictor, method, sequence, condition, foreign)
+            result = look(predictor, method, sequence, condition, foreign, supports)
             file = place.file(method, condition, name)
             file.parent.mkdir(parents=True, exist_ok=True)
             head = {"seconds": result.seconds, "support_seconds": result.support_seconds}

@@ -158,10 +158,6 @@ class LoadedSequence:
         box = self.boxes.get(index)
         return Frame(index, 0.0, condition.frame(self.frames[index], self.name, index, box))
 
-    def clear(self, index: int) -> Frame:
-        """A frame as it is."""
-        return Frame(index, 0.0, self.frames[index])
-
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -179,7 +175,12 @@ class Looked:
 
 
 def look(
-    predictor: Predictor, method: Method, sequence: LoadedSequence, condition: Condition, other: Any
+    predictor: Predictor,
+    method: Method,
+    sequence: LoadedSequence,
+    condition: Condition,
+    other: LoadedSequence | None,
+    supports: dict[str, tuple[Any, float]],
 ) -> Looked:
     """Runs a method over the evaluated frames of a sequence in a condition.
 
@@ -189,20 +190,24 @@ def look(
         sequence: The sequence.
         condition: In which.
         other: Another sequence, for the control.
+        supports: What was encoded of the sequence for the method, by condition; is added to.
     """
     options = predictor.options(selection="candidates", score=LOWEST_SCORE)
     count = len(sequence.frames)
     sampling = SupportSampling.parse(str(options.support))
     wants = predictor.running.uses_support and sampling.count > 0
-    began = time.thread_time()
-    support: Any = None
+    support, encoded = None, 0.0
     if wants and method.support != "target":
         source = other if method.support == "other" else sequence
+        assert source is not None
         seen = condition if condition.stretches else Condition()
-        indices = sampling.indices(len(source.frames))
-        support = predictor.encode([source.seen(seen, index) for index in indices])
-    encoded = time.thread_time() - began
-    found, spent = [], 0.0
+        if seen.key not in supports:
+            frames = [source.seen(seen, i) for i in sampling.indices(len(source.frames))]
+            began = time.thread_time()
+            supports[seen.key] = predictor.encode(frames), time.thread_time() - began
+        support, encoded = supports[seen.key]
+    found: list[Candidates] = []
+    spent = 0.0
     for index in condition.targets(count):
         frame = sequence.seen(condition, index)
         began = time.thread_time()

@@ -14,14 +14,14 @@ NAME = "everyday"
 MAIN = ("clean", "target frames alone", "stretches")
 
 
-def write_everyday(result: dict[str, Any], folder: Path) -> str:
-    """Writes everyday.json, everyday.md and, with sequences, everyday.png; returns the page."""
+def write_everyday(result: dict[str, Any], folder: Path, *, name: str = NAME) -> str:
+    """Writes NAME.json, NAME.md and, with sequences, NAME.png; returns the page."""
     folder.mkdir(parents=True, exist_ok=True)
     page = everyday_page(result)
-    written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
-    written(folder / f"{NAME}.md", page)
+    written(folder / f"{name}.json", json.dumps(result, indent=1) + "\n")
+    written(folder / f"{name}.md", page)
     if "davis" in result:
-        _plot(result["davis"], folder / f"{NAME}.png")
+        _plot(result["davis"], folder / f"{name}.png")
     return page
 
 
@@ -58,8 +58,8 @@ def _davis(own: dict[str, Any]) -> list[str]:
     return [
         "## Real videos",
         "",
-        f"{len(own['sequences'])} sequences of DAVIS 2016 that nothing was chosen on, one labelled "
-        "object each, all in one pool: AP50 of the object (IoU 0.5, any class of its group); "
+        f"{len(own['sequences'])} sequences of {own['data']} that nothing was chosen on, their "
+        "labelled object each, all in one pool: AP50 (IoU 0.5, any class of the object's group); "
         "unlabelled people, cars and boats in the background are ignored where they are known to "
         f"stand, all else is wrong. 95 % intervals over {own['folds']} sequences (near duplicates "
         f"are one), {own['resamples']} resamples. Strengths, fixed by single-frame results on "

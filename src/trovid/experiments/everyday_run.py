@@ -12,7 +12,7 @@ from trovid.datasets.writing import write_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation import by_video, evaluate, run_dataset
 from trovid.experiments.embedding import embed_everyday
-from trovid.experiments.everyday import choose, report
+from trovid.experiments.everyday import CHOICE, choose, read_choice, report
 from trovid.experiments.everyday_jobs import EverydayPlace
 from trovid.experiments.everyday_methods import LOWEST_SCORE, SINGLE, TEMPORAL
 from trovid.experiments.everyday_pages import write_everyday
@@ -93,6 +93,17 @@ def _known(value: float) -> float | None:
     return None if value != value else value
 
 
+def _clip(place: EverydayPlace, *, resamples: int, folder: Path) -> tuple[dict[str, Any], str]:
+    """A second look: one video, with what was chosen on the sequences; everyday-clip.*."""
+    assert place.clip is not None
+    file = folder / CHOICE
+    if not file.exists():
+        raise TrovidError(f"{file} is not there: run `everyday` on DAVIS 2016 first")
+    found = report(place, read_choice(file), resamples=resamples, names=[place.clip.name])
+    result = {"commit": commit(), "machine": machine(), "seed": place.seed, "davis": found}
+    return result, write_everyday(result, folder, name="everyday-clip")
+
+
 def run_everyday(
     place: EverydayPlace,
     *,
@@ -109,7 +120,7 @@ def run_everyday(
         place: Where and how.
         stills: Folder of the pictures (train.json, test.json); None for no training and no figures
             of pictures.
-        davis: Whether sequences are measured.
+        davis: Whether sequences are measured; with `place.clip` that video alone is.
         backbone: ImageNet weights that a training begins the backbone with.
         resamples: Of the bootstrap over sequences.
         folder: Of the report.
@@ -124,6 +135,8 @@ def run_everyday(
         )
     if stills is not None:
         trained(place, stills, backbone)
+    if place.clip is not None:
+        return _clip(place, resamples=resamples, folder=folder)
     result: dict[str, Any] = {"commit": commit(), "machine": machine(), "seed": place.seed}
     if stills is not None:
         result["stills"] = measured_stills(place, stills)

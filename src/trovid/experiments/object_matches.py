@@ -1,4 +1,4 @@
-"""One labelled object a sequence, found by a detection of any class of its group.
+"""The labelled object of a sequence, found by a detection of any class of its group.
 
 All detections of all sequences stand in one pool, sorted by score: one is right if its class is in
 the sequence's group, it overlaps the object by 0.5 and no surer one has found it. What else is
@@ -75,6 +75,7 @@ class ObjectMatches:
         found: Array[N], the object that a right one has found; NOTHING for others.
         object_sequence: Array[G], sequence of each frame that holds its object.
         object_frame: Array[G], the frame, ascending within a sequence.
+        object_rank: Array[G], which of its frame's objects it is; of one object a frame 0.
     """
 
     sequences: tuple[str, ...]
@@ -87,6 +88,7 @@ class ObjectMatches:
     found: NDArray[np.int64]
     object_sequence: NDArray[np.int64]
     object_frame: NDArray[np.int64]
+    object_rank: NDArray[np.int64]
 
     def clip_matches(self) -> ClipMatches:
         """As the bootstrap takes it: folds are drawn, all classes are one."""
@@ -121,15 +123,20 @@ class ObjectMatches:
         if score is not None:
             sure = self.right & (self.scores >= score)
             shown[self.found[sure]] = self.label[sure]
+        order = np.lexsort((self.object_frame, self.object_rank, self.object_sequence))
+        shown = shown[order]
+        tracks = list(
+            zip(self.object_sequence[order].tolist(), self.object_rank[order].tolist(), strict=True)
+        )
         seen = shown != NOTHING
         gap, place, run = 0, "", 0
         changes = steps = 0
-        for number, sequence in enumerate(self.object_sequence.tolist()):
-            first = number == 0 or self.object_sequence[number - 1] != sequence
+        for number, track in enumerate(tracks):
+            first = number == 0 or tracks[number - 1] != track
             run = 0 if first else run
             run = 0 if seen[number] else run + 1
             if run > gap:
-                gap, place = run, self.sequences[sequence]
+                gap, place = run, self.sequences[track[0]]
             if not first and seen[number] and seen[number - 1]:
                 steps += 1
                 changes += shown[number] != shown[number - 1]
@@ -155,28 +162,25 @@ def match_objects(
 
     Args:
         found: By sequence its evaluated frames.
-        truth: The labels, at most one object a frame.
+        truth: The labels.
         scenes: What is right in each sequence.
         frames: Of each sequence the frames that count; None for all that were evaluated.
     """
     sequences = tuple(found)
     folds = tuple(dict.fromkeys(scenes[name].fold or name for name in sequences))
     rows: list[tuple[float, bool, int, int, int]] = []
-    objects: list[tuple[int, int]] = []
+    objects: list[tuple[int, int, int]] = []
     for number, name in enumerate(sequences):
         chosen = [f for f in found[name] if frames is None or f.frame_index in frames[name]]
         chosen.sort(key=lambda frame: frame.frame_index)
         labels = truth.ground_truth(name, frames=[frame.frame_index for frame in chosen])
         for frame, known in zip(chosen, labels, strict=True):
-            place = NOTHING
-            if len(known):
-                place = len(objects)
-                objects.append((number, frame.frame_index))
-            overlaps = box_iou(frame.boxes, known.boxes[:1])[:, 0].tolist() if len(known) else []
-            rows += _judged(frame, overlaps, scenes[name], number, place)
+            overlaps = box_iou(frame.boxes, known.boxes).numpy()
+            rows += _judged(frame, overlaps, scenes[name], number, len(objects))
+            objects += [(number, frame.frame_index, rank) for rank in range(len(known))]
     rows.sort(key=lambda row: -row[0])
     columns = list(zip(*rows, strict=True)) if rows else [()] * 5
-    pairs = np.array(objects, dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(objects, dtype=np.int64).reshape(-1, 3)
     return ObjectMatches(
         sequences,
         folds,
@@ -188,21 +192,23 @@ def match_objects(
         np.array(columns[4], dtype=np.int64),
         pairs[:, 0],
         pairs[:, 1],
+        pairs[:, 2],
     )
 
 
 def _judged(
-    frame: Detections, overlaps: Sequence[float], scene: Scene, number: int, place: int
+    frame: Detections, overlaps: NDArray[np.float32], scene: Scene, number: int, first: int
 ) -> list[tuple[float, bool, int, int, int]]:
     """Score, right, sequence, class and object found of each detection that counts."""
     rows = []
-    free = place != NOTHING
+    free = overlaps.copy()
     labels, scores = frame.labels.tolist(), frame.scores.tolist()
     for row in sorted(range(len(frame)), key=lambda row: -scores[row]):
         name = frame.class_names[labels[row]]
-        if free and name in scene.classes and overlaps[row] >= IOU:
-            free = False
-            rows.append((scores[row], True, number, labels[row], place))
+        best = int(free[row].argmax()) if free.shape[1] else NOTHING
+        if best != NOTHING and name in scene.classes and free[row, best] >= IOU:
+            free[:, best] = -1.0
+            rows.append((scores[row], True, number, labels[row], first + best))
         elif name not in scene.ignored:
             rows.append((scores[row], False, number, labels[row], NOTHING))
     return rows

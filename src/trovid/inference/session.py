@@ -185,7 +185,8 @@ class VideoSession(Iterator[Target]):
                 self._support = self._encoded_frames(indices)
                 self._indices = indices
         assert self._support is not None
-        if self._options.target_among_support or target not in self._indices:
+        alone = known == 1 and not self._options.online  # a picture supports itself, as in training
+        if alone or self._options.target_among_support or target not in self._indices:
             return self._support
         return self._support.without(target)
 

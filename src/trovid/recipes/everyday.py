@@ -132,7 +132,7 @@ def single() -> Recipe:
         training=replace(
             base.training,
             start="everyday-start",
-            steps=3000,
+            steps=2400,
             batch=4,
             support_frames=3,
             mutual_support=True,
@@ -144,15 +144,24 @@ def single() -> Recipe:
     )
 
 
-RECIPES = {
-    "everyday-start": start,
-    "everyday-single": single,
-    "everyday-selsa-troi": lambda: with_heads(
+def selsa_troi() -> Recipe:
+    """SELSA with Temporal RoI Align, from the same clips in as many steps."""
+    found = with_heads(
         single(),
         "everyday-selsa-troi",
         title="Everyday things: SELSA with Temporal RoI Align",
         temporal=TEMPORAL,
         selsa_heads=8,
-    ),
+        remarks={"model.roi.searched": "cells of stride 16, on which objects look most alike"},
+    )
+    parts = found.model
+    assert isinstance(parts, ModelRecipe)
+    return replace(found, model=replace(parts, roi=replace(parts.roi, searched="p4")))
+
+
+RECIPES = {
+    "everyday-start": start,
+    "everyday-single": single,
+    "everyday-selsa-troi": selsa_troi,
 }
 """Name and function of each."""

@@ -64,7 +64,8 @@ class RoIRecipe:
         aligned: boxes shifted by half a pixel
         temporal: Temporal RoI Align, a rival (name: deformable, non-local), or training-free;
             null: RoIAlign
-        searched: level of the support frames that a proposal searches: own, or last, the coarsest
+        searched: level of the support frames that a proposal searches: own, last (the coarsest),
+            or its name
         canonical_scale: pixels of a box that is pooled from the level of stride 16
     """
 
@@ -73,7 +74,7 @@ class RoIRecipe:
     sampling_ratio: int
     aligned: bool = False
     temporal: SupportRecipe | None
-    searched: Literal["own", "last"] = field(default="own", metadata={"since": "0.2"})
+    searched: str = field(default="own", metadata={"since": "0.2"})
     canonical_scale: int = field(default=224, metadata={"since": "0.2"})
 
 
