@@ -136,7 +136,7 @@ PLACES: list[tuple[str, str, tuple[str, ...]]] = [
     ("yolo", r"0\.25", (*NO_NUMBER, "x", "25")),
     ("yolo", r"0\.1", ("-0.1", "0", "-1e400")),
     ("yolo", r"^0", (*NO_NUMBER, "-1", "0.5", "2")),
-    ("yolo", r"0\.25 .*", (f"0.1 0.2 0.3 0.2 {n} 0.6" for n in (*NO_NUMBER, "1e308"))),
+    ("yolo", r"0\.25 .*", tuple(f"0.1 0.2 0.3 0.2 {n} 0.6" for n in (*NO_NUMBER, "1e308"))),
     ("epic", r"20(?=,bag)", (*NO_NUMBER, "-1", "x", "")),
     ("epic", r"31(?=,)", (*NO_NUMBER, "-1", "x", "")),
     (
