@@ -51,10 +51,10 @@ def plain(monkeypatch):
     ("variables", "kept"),
     [
         ({}, True),
-        ({"TROVID_MALLOC": "keep"}, True),
-        ({"GLIBC_TUNABLES": "glibc.rtld.nns=3"}, True),
+        pytest.param({"TROVID_MALLOC": "keep"}, True, marks=pytest.mark.slow),
+        pytest.param({"GLIBC_TUNABLES": "glibc.rtld.nns=3"}, True, marks=pytest.mark.slow),
         ({"TROVID_MALLOC": "system"}, False),
-        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False),
+        pytest.param({"MALLOC_TRIM_THRESHOLD_": "131072"}, False, marks=pytest.mark.slow),
         ({"GLIBC_TUNABLES": "glibc.malloc.mmap_max=9"}, False),
     ],
 )

@@ -223,7 +223,9 @@ def wait_for_partial(out: Path, process: subprocess.Popen, *, size: int) -> None
     pytest.fail("nothing was written")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, capsys, model, number):
     source = video(tmp_path / "a.mp4", count=70)
     rest = video(tmp_path / "b.mp4", count=2)

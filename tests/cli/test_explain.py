@@ -37,7 +37,7 @@ def test_the_surest_object_is_found_again(tmp_path, capsys, clip):
     assert best["cosine"] > 0.8
     with Image.open(out) as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    assert picture.width > 3 * picture.height
+    assert min(picture.size) > 1000  # panels that can be looked at
     red = (pixels[..., 0] > 230) & (pixels[..., 1:].max(2) < 30)
     assert red.sum() > 100
 

@@ -213,7 +213,8 @@ def expected_alone(runner, picture):
 
 
 @needs_newer_torch
-@pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
+@pytest.mark.slow
+@pytest.mark.parametrize("format", ["onnx", "torch-export"])
 def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_path):
     runner = pyramid("coco-r50-fpn", "last")
     runner.detector.temporal_trained = runner.running.temporal_trained = True

@@ -192,6 +192,7 @@ def test_unknown_names_lead_to_the_nearest():
     assert model_file("synthvid-selsa").name == "synthvid-selsa.safetensors"
 
 
+@pytest.mark.slow
 def test_two_processes_convert_without_disturbing_each_other(server, original, tmp_path):
     """Both start from an empty cache; the mirror is slow, so that they meet."""
     server.answers[PATH] = [Answer(original, delay=1.0)]
