@@ -60,6 +60,24 @@ def test_closing_ends_the_thread_and_closes_what_it_took_from():
     assert len(taken) < 12
 
 
+def test_what_cannot_be_gone_through_is_an_error():
+    class Closed:
+        def __iter__(self):
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        next(ahead(Closed(), 2))
+    assert settled()
+
+
+def test_one_that_waits_is_let_go():
+    items = ahead(iter(range(10**9)), 1)
+    assert next(items) == 0
+    time.sleep(0.05)  # one waits, and the thread stands before the full queue with the next
+    items.close()
+    assert not threads()
+
+
 def test_nothing_is_taken_before_it_is_asked_for():
     items = ahead(iter(lambda: pytest.fail("asked"), None), 2)
     items.close()

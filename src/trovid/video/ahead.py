@@ -38,20 +38,22 @@ def ahead(items: Iterable[Item], count: int) -> Generator[Item]:
     closed = threading.Event()
 
     def make() -> None:
-        iterator = iter(items)
         last: Any = _END
         try:
-            for item in iterator:
-                waiting.put(item)
-                if closed.is_set():
-                    break
+            iterator = iter(items)
+            try:
+                for item in iterator:
+                    waiting.put(item)
+                    if closed.is_set():
+                        break
+            finally:
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
         except BaseException as error:
             last = _Failure(error)
-        finally:
-            close = getattr(iterator, "close", None)
-            if close is not None:
-                close()
-        waiting.put(last)
+        if not closed.is_set():
+            waiting.put(last)
 
     thread = threading.Thread(target=make, name="trovid-ahead", daemon=True)
     thread.start()
@@ -62,7 +64,7 @@ def ahead(items: Iterable[Item], count: int) -> Generator[Item]:
             yield item
     finally:
         closed.set()
-        for _ in range(count + 1):  # the thread may stand before a full queue, twice
+        for _ in range(count):  # the thread may stand before a full queue
             with suppress(queue.Empty):
                 waiting.get_nowait()
         thread.join(PATIENCE)
