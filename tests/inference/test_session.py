@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from itertools import count
 
 import numpy as np
@@ -9,9 +11,30 @@ import pytest
 
 from tests.cli.runs import images, video
 from trovid.errors import OptionError, TrovidError
+from trovid.inference import load
 from trovid.inference.session import VideoSession, target_frames
 from trovid.structures import DetectOptions
 from trovid.video.opening import Frame, open_video
+
+
+def test_a_loop_that_is_left_early_leaves_no_thread(tmp_path):
+    """Also without Python's search for unreachable cycles, which may come late."""
+    model = load("synthvid-single", device="cpu")
+    clip = video(tmp_path / "a.mp4", count=20)
+    gc.collect()
+    gc.disable()
+    try:
+        for runs in (model.detect(clip), model.detect_together([clip])):
+            next(runs)
+            assert decoding()
+            runs.close()
+            assert not decoding()
+    finally:
+        gc.enable()
+
+
+def decoding() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "trovid-ahead"]
 
 
 class Indices(tuple):

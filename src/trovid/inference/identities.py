@@ -46,4 +46,5 @@ def video_tracker(
             for target in islice(session, len(last))
         )
         resume(tracker, earlier, again)
+        session.close()
     return tracker

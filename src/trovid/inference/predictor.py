@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -176,13 +176,13 @@ class Predictor:
         else:
             given = support
         wanted = self.options(options, **changes)
-        for target in self.session(
-            source, wanted, frames=frames, frame_rate=frame_rate, support=given
-        ):
-            found = target.found
-            if found is None:
-                (found,) = self.detect_frames([target.frame], [target.support], wanted)
-            yield target.frame, target.identified(found)
+        session = self.session(source, wanted, frames=frames, frame_rate=frame_rate, support=given)
+        with closing(session):
+            for target in session:
+                found = target.found
+                if found is None:
+                    (found,) = self.detect_frames([target.frame], [target.support], wanted)
+                yield target.frame, target.identified(found)
 
     def segment(
         self,
@@ -269,8 +269,8 @@ class Predictor:
         frame_rate: float = 0.0,
         support: Support | None = None,
         earlier: Sequence[Detections] = (),
-    ) -> Iterator[Target]:
-        """The target frames of a video, each with its Support.
+    ) -> VideoSession | Generator[Target]:
+        """The target frames of a video, each with its Support; to be closed in the end.
 
         Args:
             source: See `detect`.

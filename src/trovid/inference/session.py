@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -54,6 +54,7 @@ class VideoSession(Iterator[Target]):
 
     The next target frame is only asked for when the last one was looked at, so that a Support
     which is carried on from frame to frame can be carried on here, as the memory of its objects is.
+    A session that is not taken to its end must be closed, for a thread decodes ahead of it.
 
     Args:
         source: The video, see `trovid.video.open_video`; with `online` also an iterable of frames
@@ -106,11 +107,15 @@ class VideoSession(Iterator[Target]):
         """Number of frames that are held as possible support frames."""
         return len(self._pictures.keys() | self._encoded.keys())
 
+    def close(self) -> None:
+        """Lets go of the video: no target frame comes after."""
+        self._turns.close()
+
     def __next__(self) -> Target:
         frame, known = next(self._turns)
         return Target(frame, self._support_of(frame.index, known), tracker=self._tracker)
 
-    def _turns_of(self, source: Any, frames: Sequence[int] | None) -> Iterator[tuple[Frame, int]]:
+    def _turns_of(self, source: Any, frames: Sequence[int] | None) -> Generator[tuple[Frame, int]]:
         """Each target frame with the number of frames that are known by then."""
         online = self._options.online
         named = isinstance(source, str | PathLike)
@@ -128,7 +133,7 @@ class VideoSession(Iterator[Target]):
 
     def _of_a_whole(
         self, reader: VideoReader, frames: Sequence[int] | None
-    ) -> Iterator[tuple[Frame, int]]:
+    ) -> Generator[tuple[Frame, int]]:
         known, self._read = len(reader), reader.read
         wanted = reader if frames is None else reader.walk(frames)
         for frame in wanted if isinstance(reader, ArrayReader) else ahead(wanted, DECODED_AHEAD):
@@ -137,7 +142,7 @@ class VideoSession(Iterator[Target]):
 
     def _as_they_come(
         self, source: Iterable[Any], frames: Sequence[int] | None
-    ) -> Iterator[tuple[Frame, int]]:
+    ) -> Generator[tuple[Frame, int]]:
         end = None
         if frames is None:
             if self._options.start:

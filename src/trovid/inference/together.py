@@ -30,12 +30,16 @@ def detect_together(
         number: predictor.session(source, options, frames=own, frame_rate=frame_rate)
         for number, (source, own) in enumerate(zip(sources, each, strict=True))
     }
-    while running:
-        numbers, videos = list(running), list(running.values())
-        for number, turn in zip(numbers, batcher.next_frames(videos), strict=True):
-            if turn is None:
-                del running[number]
-            elif isinstance(turn, Exception):
-                raise turn
-            else:
-                yield number, turn[1]
+    try:
+        while running:
+            numbers, videos = list(running), list(running.values())
+            for number, turn in zip(numbers, batcher.next_frames(videos), strict=True):
+                if turn is None:
+                    del running[number]
+                elif isinstance(turn, Exception):
+                    raise turn
+                else:
+                    yield number, turn[1]
+    finally:
+        for session in running.values():
+            session.close()
