@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+
+import httpx
 import pytest
 
 from tests.cli.runs import names, run
@@ -12,7 +15,7 @@ from trovid.cli.main import main
 from trovid.errors import TrovidError
 from trovid.runs.predictions import read_predictions
 from trovid.video import open_video
-from trovid.video.fetched import FetchedReader
+from trovid.video.fetched import FetchedReader, _receive
 
 
 def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
@@ -37,9 +40,13 @@ def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
         (Answer(b"\0" * 100, length=False), "no stated end .* give `online`"),
         (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
         (Answer(b"\0" * 100, cut=50), "cannot be fetched"),
+        (
+            Answer(gzip.compress(b"\0" * 10**6), headers={"Content-Encoding": "gzip"}),
+            r"comes packed \(gzip\)",
+        ),
         (Answer(b"no video at all" * 9), "dog.mp4: not a video"),
     ],
-    ids=["not there", "endless", "playlist", "cut", "no video"],
+    ids=["not there", "endless", "playlist", "cut", "packed", "no video"],
 )
 def test_what_cannot_be_had_is_said_with_its_address(answer, said):
     with serve() as server:
@@ -47,6 +54,15 @@ def test_what_cannot_be_had_is_said_with_its_address(answer, said):
         with pytest.raises(TrovidError, match=said) as raised:
             open_video(f"{server.address}/dog.mp4")
     assert str(raised.value).startswith(f"{server.address}/dog.mp4: ")
+
+
+@pytest.mark.parametrize("hops", [["http://b/"], ["http://b/", "https://c/"]])
+def test_an_encrypted_address_leads_through_no_other(tmp_path, hops):
+    *through, last = [httpx.Response(302, request=httpx.Request("GET", hop)) for hop in hops]
+    last.history, last.status_code = through, 200
+    last.headers["Content-Length"] = "0"
+    with pytest.raises(TrovidError, match="leads to http://b/, which is not encrypted"):
+        _receive("https://a/a.mp4", last, tmp_path / "a.mp4", lambda: False, show_progress=False)
 
 
 def test_fetching_can_be_stopped_and_what_is_no_address_is_said(tmp_path):

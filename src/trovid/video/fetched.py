@@ -98,14 +98,21 @@ def _receive(
     stop: Callable[[], bool],
     show_progress: bool,
 ) -> None:
-    if address.lower().startswith("https:") and response.url.scheme != "https":
-        raise TrovidError(f"{address}: leads to {response.url}, which is not encrypted")
+    plain = [hop.url for hop in (*response.history, response) if hop.url.scheme != "https"]
+    if address.lower().startswith("https:") and plain:
+        raise TrovidError(f"{address}: leads to {plain[0]}, which is not encrypted")
     if not response.is_success:
         answer = f"{response.status_code} {response.reason_phrase}"
         raise TrovidError(f"{address}: the server answers {answer}; check the address")
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
         raise TrovidError(f"{address}: has no stated end to look ahead to{ENDLESS}")
+    packed = response.headers.get("Content-Encoding", "identity")
+    if packed.lower() != "identity":
+        raise TrovidError(
+            f"{address}: comes packed ({packed}), so that nobody knows its size: fetch it yourself "
+            "and name the file"
+        )
     total = int(length)
     free = shutil.disk_usage(path.parent).free
     if total > free:
