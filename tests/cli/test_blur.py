@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -20,8 +21,11 @@ from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from tests.video.test_damaged_files import damaged
 from trovid.datasets.synthvid.clip import make_clip
+from trovid.recipes import TrackingRecipe
 from trovid.redaction import Redaction, redact
+from trovid.redaction.redacting import redaction_batch
 from trovid.runs.predictions import read_document, read_predictions
+from trovid.structures import DetectOptions
 from trovid.video.opening import VideoWriter, open_video
 
 CLASSES = "anchor,umbrella,star,sun"
@@ -234,8 +238,6 @@ def test_results_are_kept_and_resumed(tmp_path, capsys, model):
 def test_stopped_while_finding_or_covering_and_resumed(tmp_path, model, every_class, after):
     source = video(tmp_path / "a.mp4", count=12)
     predictor = trovid.load(str(model), device="cpu")
-    from trovid.redaction.redacting import redaction_batch
-    from trovid.structures import DetectOptions
 
     def run(out: Path, asked: int, **how):
         times = iter(range(asked))
@@ -270,6 +272,58 @@ def test_stopped_while_finding_or_covering_and_resumed(tmp_path, model, every_cl
     ):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_array_equal(a.image, b.image)
+
+
+def test_what_was_black_stays_black_when_it_is_gone_on_from(tmp_path, model):
+    """Nobody looked for objects in a picture that could not be read then and can be read now."""
+    source = folder(tmp_path / "frames", count=6)
+    whole = (source / "1.png").read_bytes()
+    (source / "1.png").write_bytes(whole[:200])
+    predictor = trovid.load(str(model), device="cpu")
+
+    def run(asked: int, **how):
+        times = iter(range(asked))
+        batch = redaction_batch(
+            lambda: predictor,
+            out=tmp_path / "out",
+            options=DetectOptions(score=0.9, classes=("star",), support="uniform:0"),
+            redaction=Redaction(),
+            stop=lambda: next(times, None) is None,
+            **how,
+        )
+        return list(batch.run([str(source)]))
+
+    (result,) = run(5)
+    assert result.state == "incomplete"
+    (source / "1.png").write_bytes(whole)
+    (result,) = run(10**6, resume=True)
+    assert result.outcome.complete
+    with open_video(tmp_path / "out" / "frames.mp4") as reader:
+        assert [frame.image.mean() < 2 for frame in reader] == [n == 1 for n in range(6)]
+    (record,) = read_document(tmp_path / "out" / "frames.json")["videos"]
+    assert record["redaction"]["blank_frames"] == 1
+
+
+def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, place):
+    """As published, MaskTrack R-CNN drops the weaker of two rows that match one object."""
+    model = save_tiny_model(place / "published.safetensors", name="synthvid-masktrack-troi")
+    predictor = trovid.load(str(model), device="cpu")
+    inference = replace(predictor.recipe.inference, tracking=TrackingRecipe(repeated=True))
+    predictor.recipe = replace(predictor.recipe, inference=inference)
+    source = encode(tmp_path / "a.mp4", num_frames=5)
+    wanted = {"score": 0.02, "max_detections": 20}
+    all_found = [len(own) for own in predictor.detect(source, masks=True, **wanted)]
+    assert sum(len(own) for own in predictor.segment(source, **wanted)) < sum(all_found)
+    redact(
+        source,
+        predictor,
+        classes=predictor.class_names,
+        out=tmp_path / "out",
+        redaction=Redaction(by="mask"),
+        options=DetectOptions(**wanted),
+    )
+    _, found = read_predictions(tmp_path / "out" / "a.json")
+    assert [len(own) for own in found["a"]] == all_found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -309,8 +363,6 @@ def test_in_python_with_masks(tmp_path, place):
     model = save_tiny_model(place / "masks.safetensors", name="synthvid-masktrack-troi")
     predictor = trovid.load(str(model), device="cpu")
     source = video(tmp_path / "a.mp4", count=4)
-    from trovid.structures import DetectOptions
-
     (result,) = redact(
         source,
         predictor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from os import PathLike
@@ -54,7 +55,7 @@ def redaction_batch(
     def checked() -> Predictor:
         predictor = load()
         check_model(predictor, options.classes or (), redaction)
-        return predictor
+        return _without_loss(predictor)
 
     def sinks(subject: Subject, batch: Batch) -> Sequence[RedactionSink]:
         how = {"stop": batch.stop, "show_progress": batch.show_progress}
@@ -121,6 +122,17 @@ def redact(
         frame_rate=frame_rate,
     )
     return list(batch.run(words))
+
+
+def _without_loss(predictor: Predictor) -> Predictor:
+    """The same model, whose tracker gives every detection an identity and leaves none out."""
+    inference = predictor.recipe.inference
+    if inference.tracking is None or not inference.tracking.repeated:
+        return predictor
+    tracking = replace(inference.tracking, repeated=False)
+    other = copy.copy(predictor)
+    other.recipe = replace(predictor.recipe, inference=replace(inference, tracking=tracking))
+    return other
 
 
 def check_model(predictor: Predictor, classes: Sequence[str], redaction: Redaction) -> None:

@@ -20,6 +20,7 @@ from trovid.runs.sinks.making import Pictures, Subject, make_sinks
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
+from trovid.video.blanking import BlankingReader
 from trovid.video.fetched import FetchedReader, is_web_address
 from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
@@ -255,7 +256,11 @@ class Batch:
         earlier = earlier_results(job.files["json"], subject.head, source.video, targets)
         if earlier.complete:
             return None
-        return () if subject.options.seq_nms else earlier.frames
+        if subject.options.seq_nms:
+            return ()
+        if isinstance(source, BlankingReader):
+            source.unreadable |= earlier.blank
+        return earlier.frames
 
 
 def _finished(run: VideoRun) -> Result:

@@ -22,10 +22,12 @@ class Earlier:
     Attributes:
         frames: Detections of the first target frames.
         complete: Whether nothing is missing, neither a frame nor a file's part.
+        blank: Indices of the frames that it took as black, for they could not be decoded.
     """
 
     frames: list[Detections]
     complete: bool
+    blank: frozenset[int] = frozenset()
 
 
 def earlier_results(
@@ -62,7 +64,9 @@ def earlier_results(
     indices = [detections.frame_index for detections in frames]
     if indices != list(targets[: len(indices)]):
         raise TrovidError(f"{path}: cannot be resumed, its frames are not the first ones; {cure}")
-    return Earlier(frames, len(frames) == len(targets) and record.get("complete") is not False)
+    blank = frozenset(frame["index"] for frame in record["frames"] if frame.get("blank"))
+    complete = len(frames) == len(targets) and record.get("complete") is not False
+    return Earlier(frames, complete, blank)
 
 
 def _difference(key: str, old: Any, new: Any) -> str:
