@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tests.cli.runs import names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from trovid.datasets.synthvid import write_split
 from trovid.errors import TrovidError
 from trovid.viz.window import Window
 
@@ -74,6 +77,21 @@ def test_detect_shows_every_frame_until_the_window_is_closed(tmp_path, capsys, m
     status, _, complaints = run(capsys, model, source, "--out", tmp_path / "out", "--show")
     assert (status, complaints) == (0, [])
     assert shown == [((72, 96, 3), "a.mp4")] * 3
+
+
+def test_nothing_is_left_where_labels_do_not_fit_what_is_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("trovid.viz.window.Window", SimpleNamespace)
+    labels = write_split(tmp_path / "clips", split="test", videos=1, workers=1)
+    (clip,) = (tmp_path / "clips" / "test").iterdir()
+    stated = json.loads(labels.read_text())
+    stated["videos"][0]["num_frames"] = 10**6
+    (tmp_path / "clips" / "long.json").write_text(json.dumps(stated))
+    model = str(save_tiny_model(tmp_path / "tiny.safetensors"))
+    words = ["--no-video", "--no-csv", "--show", "--labels", tmp_path / "clips" / "long.json"]
+    status, _, complaints = run(capsys, model, clip, "--out", tmp_path / "out", *words)
+    assert (status, len(complaints)) == (2, 1)
+    assert "its labels say 1000000: correct the labels" in complaints[0]
+    assert not list((tmp_path / "out").iterdir())
 
 
 @pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="there is no xvfb-run")

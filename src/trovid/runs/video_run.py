@@ -16,7 +16,7 @@ from trovid.inference.session import target_frames
 from trovid.progress import Tick
 from trovid.runs.behind import Behind
 from trovid.runs.sinks.json import rounded
-from trovid.runs.sinks.making import Subject
+from trovid.runs.sinks.making import Shown, Subject
 from trovid.runs.sinks.sink import Sink
 from trovid.structures import Detections
 from trovid.video.live import LiveStream
@@ -83,7 +83,8 @@ class VideoRun:
         self._source = source = subject.source
         self._sinks = sinks
         self._fill = Behind(self._write_files, DRAWN_BEHIND)
-        self._window = subject.window
+        self._subject = subject
+        self._window: Shown | None = None
         self._options = subject.options
         self._stop = stop
         self._clock = _Clock(source)
@@ -108,6 +109,7 @@ class VideoRun:
         Raises:
             TrovidError: If no frame is asked for, or a file cannot be written.
         """
+        self._window = self._subject.window
         frames = None
         if isinstance(self._source, VideoReader):
             asked = target_frames(self._source, self._options)
@@ -120,6 +122,7 @@ class VideoRun:
             self.outcome.complete, self._ended = False, True
         source = self._clock if self._options.online else self._source
         self.targets = predictor.session(source, self._options, frames=frames, earlier=earlier)
+        self._open.callback(self.targets.close)
         self._tick = self._open.enter_context(progress)
 
     @property
