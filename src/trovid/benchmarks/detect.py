@@ -184,9 +184,10 @@ def part_seconds(predictor: Predictor, options: DetectOptions, video: str) -> di
     began = time.perf_counter()
     count = len(reader)
     index = time.perf_counter() - began
-    chosen = [place * count // PART_FRAMES for place in range(min(PART_FRAMES, count))]
+    few = min(PART_FRAMES, count)
+    chosen = {place * count // few for place in range(few)}
     began = time.perf_counter()
-    frames = [frame for frame in reader if frame.index in set(chosen)]
+    frames = [frame for frame in reader if frame.index in chosen]
     decode = time.perf_counter() - began
     support, encode = None, 0.0
     sampling = SupportSampling.parse(options.support or NO_SUPPORT)
@@ -210,7 +211,6 @@ def part_seconds(predictor: Predictor, options: DetectOptions, video: str) -> di
             for picture in pictures:
                 writer.write(picture)
         write = time.perf_counter() - began
-    few = len(frames)
     return {
         "counting": index / count,
         "decoding": decode / count,
