@@ -274,6 +274,18 @@ def test_stopped_while_finding_or_covering_and_resumed(tmp_path, model, every_cl
             np.testing.assert_array_equal(a.image, b.image)
 
 
+def test_what_transparency_hides_stays_hidden(tmp_path, model):
+    source = folder(tmp_path / "frames", count=2)
+    with Image.open(source / "1.png") as image:
+        image.putalpha(0)
+        image.save(source / "1.png")
+    predictor = trovid.load(str(model), device="cpu")
+    options = DetectOptions(score=0.9, support="uniform:0")
+    redact(source, predictor, classes=["star"], out=tmp_path / "out", options=options)
+    with open_video(tmp_path / "out" / "frames.mp4") as reader:
+        assert [frame.image.mean() < 2 for frame in reader] == [False, True]
+
+
 def test_what_was_black_stays_black_when_it_is_gone_on_from(tmp_path, model):
     """Nobody looked for objects in a picture that could not be read then and can be read now."""
     source = folder(tmp_path / "frames", count=6)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.media import assert_exact, number, numbered
 from trovid.errors import TrovidError
+from trovid.video.images import _opened, read_image
 from trovid.video.opening import open_video
 
 
@@ -93,3 +96,32 @@ def test_wrong_array(wrong):
 def test_wrong_type():
     with pytest.raises(TypeError, match="`source` must be a path"):
         open_video(3)  # ty: ignore[invalid-argument-type]
+
+
+def test_two_threads_that_open_pictures_leave_warnings_as_they_were(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(path)
+    before = list(warnings.filters)
+    one, other = _opened(path), _opened(path)
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    other.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_transparency_hides_is_black_on_request(tmp_path, mode):
+    pixels = np.full((8, 8, 4), 200, np.uint8)
+    pixels[..., 3] = 255
+    pixels[2:6, 2:6, 3] = 0
+    image = Image.fromarray(pixels).convert(mode)
+    if mode == "P":
+        image = Image.fromarray(pixels[..., 3] // 255).convert("P")
+        image.putpalette([200] * 6)
+        image.info["transparency"] = 0
+    image.save(tmp_path / "a.png")
+    assert (read_image(tmp_path / "a.png") > 150).all()
+    seen = read_image(tmp_path / "a.png", over_black=True)
+    assert (seen[2:6, 2:6] == 0).all()
+    assert (seen[:2] > 150).all()

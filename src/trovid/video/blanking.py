@@ -9,6 +9,7 @@ import numpy as np
 from trovid.errors import TrovidError
 from trovid.structures import Video
 from trovid.video.file import FileReader
+from trovid.video.images import ImageReader
 from trovid.video.reader import Frame, VideoReader
 
 
@@ -16,7 +17,8 @@ class BlankingReader(VideoReader):
     """Another reader's frames; those that cannot be decoded are black, and `problems` says why.
 
     Behind the first one of a video file all are black, since what cannot be decoded once is not
-    tried again from its beginning; of a folder each picture is tried.
+    tried again from its beginning; of a folder each picture is tried. What the transparency of an
+    image file hides is black too.
 
     Args:
         reader: The video.
@@ -28,6 +30,8 @@ class BlankingReader(VideoReader):
 
     def __init__(self, reader: VideoReader) -> None:
         self.reader = reader
+        if isinstance(reader, ImageReader):
+            reader.over_black = True
         self.source = reader.source
         self.problems = reader.problems
         self.unreadable: set[int] = set()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
+import threading
 import warnings
 import zlib
 from abc import abstractmethod
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,13 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: (natural_key(path.name), path.name))
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, *, over_black: bool = False) -> np.ndarray:
     """An image file as uint8 [H, W, 3] RGB, upright by its EXIF orientation, 16 bits scaled to 8.
+
+    Args:
+        path: The file.
+        over_black: Whether what is transparent becomes black; by default transparency is passed
+            over, and the colours that it hides are seen.
 
     Raises:
         TrovidError: If the file is missing or no readable image.
@@ -86,6 +92,9 @@ def read_image(path: Path) -> np.ndarray:
         if upright.mode.startswith("I"):
             grey = np.asarray(upright).astype(np.int64) >> 8
             return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        if over_black and upright.has_transparency_data:
+            black = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+            upright = Image.alpha_composite(black, upright.convert("RGBA"))
         return np.array(upright.convert("RGB"))
 
 
@@ -124,13 +133,36 @@ def read_size(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+class _Silence:
+    """No warnings while a picture is open in any thread; Python's own way is for one alone."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.close()
+
+
+_silence = _Silence()
+
+
 @contextmanager
 def _opened(path: Path) -> Generator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                yield image
+        with _silence, Image.open(path) as image:
+            yield image
     except FileNotFoundError as error:
         raise TrovidError(f"{path}: no such image; check the name") from error
     except UNREADABLE as error:
@@ -179,6 +211,7 @@ class ImageReader(_StillsReader):
 
     Attributes:
         paths: The files in order.
+        over_black: See `read_image`; False.
 
     Raises:
         TrovidError: If there is none, one is no image, or their sizes differ.
@@ -188,6 +221,7 @@ class ImageReader(_StillsReader):
         if not paths:
             raise TrovidError("an empty list of images is no video; give at least one")
         self.paths = list(paths)
+        self.over_black = False
         height, width = read_size(self.paths[0])
         for path in self.paths:
             _check_size(path, read_size(path), (height, width))
@@ -196,7 +230,7 @@ class ImageReader(_StillsReader):
 
     def _picture(self, index: int) -> np.ndarray:
         path, video = self.paths[index], self._video
-        image = read_image(path)
+        image = read_image(path, over_black=self.over_black)
         _check_size(path, image.shape[:2], (video.height, video.width))
         return image
 
