@@ -274,6 +274,37 @@ def test_stopped_while_finding_or_covering_and_resumed(tmp_path, model, every_cl
             np.testing.assert_array_equal(a.image, b.image)
 
 
+@pytest.mark.parametrize("keep_sound", [False, True])
+def test_a_file_that_is_gone_before_it_is_covered_is_black_or_not_done(tmp_path, model, keep_sound):
+    source = encode(tmp_path / "a.mp4", num_frames=6, sound="aac")
+    predictor = trovid.load(str(model), device="cpu")
+    asked = []
+
+    def stop() -> bool:
+        asked.append(None)
+        if len(asked) == 5:
+            source.unlink()
+        return False
+
+    batch = redaction_batch(
+        lambda: predictor,
+        out=tmp_path / "out",
+        options=DetectOptions(score=0.9, classes=("star",), support="uniform:0"),
+        redaction=Redaction(keep_sound=keep_sound),
+        stop=stop,
+    )
+    (result,) = batch.run([str(source)])
+    assert any("cannot be opened (No such file" in loss for loss in result.losses)
+    if keep_sound:
+        assert result.state == "not done"
+        assert not list((tmp_path / "out").iterdir())
+        return
+    assert result.state == "damaged"
+    assert any("6 frames cannot be decoded" in loss for loss in result.losses)
+    with open_video(tmp_path / "out" / "a.mp4") as reader:
+        assert [frame.image.mean() < 2 for frame in reader] == [True] * 6
+
+
 def test_what_transparency_hides_stays_hidden(tmp_path, model):
     source = folder(tmp_path / "frames", count=2)
     with Image.open(source / "1.png") as image:

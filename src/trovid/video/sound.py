@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from trovid.video.protocols import open_file
+from trovid.video.container import open_container
 
 PLAYABLE_IN_MP4 = frozenset(("aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"))
 PLAIN_RATE = 48_000
@@ -32,11 +32,14 @@ class Sound:
 
     Attributes:
         problem: One sentence where the sound cannot be read to its end, else empty.
+
+    Raises:
+        TrovidError: If the file cannot be opened.
     """
 
     def __init__(self, path: Path, *, allow_playlist: bool = False) -> None:
         self.problem = ""
-        self._container = open_file(path, allow_playlist=allow_playlist)
+        self._container = open_container(path, allow_playlist=allow_playlist)
         self._source: AudioStream | None = None
         best = self._container.streams.best("audio")
         if isinstance(best, AudioStream) and best.codec_context is not None and best.rate:
