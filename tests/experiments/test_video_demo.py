@@ -33,6 +33,8 @@ def test_a_video_of_ones_own_side_by_side_with_a_timeline(tmp_path, capsys):
     assert status == 0
     record = json.loads(said)
     assert record["video"] == str(out / "my.mp4")
+    assert record["temporal"] == str(out / "my.json")
+    assert record["single"] == str(out / "single-frame" / "my.json")
     assert names(out) == {"my.mp4", "my.json", "single-frame"}
     assert names(out / "single-frame") == {"my.json"}
     drawn = open_video(out / "my.mp4").video
@@ -60,6 +62,7 @@ def test_what_is_no_single_video_is_said(tmp_path, capsys):
     video(tmp_path / "in" / "a.mp4", count=1), video(tmp_path / "in" / "b.mp4", count=1)
     words = [tmp_path / "out", "--video", tmp_path / "in", "--model", model]
     assert "holds several videos; name one" in demo(capsys, *words)[2]
+    assert not (tmp_path / "out").exists()
     assert "belong to --video" in demo(capsys, tmp_path / "out", "--model", model)[2]
 
 

@@ -100,15 +100,13 @@ def demo(
 
 
 def _own_video(video: str, out: Path, model: str, single: str | None, *, json: bool) -> None:
-    from dataclasses import asdict
-
     from trovid.experiments.video_demo import compare_on_video, load_pair
 
     made = compare_on_video(video, out, load_pair(model, single), show_progress=not json)
     for loss in made.losses:
         complain(loss)
     if json:
-        files = {name: str(value) for name, value in asdict(made).items() if "video" in name}
+        files = {name: str(getattr(made, name)) for name in ("video", "temporal", "single")}
         counts = dict(zip(("single", "temporal"), made.detections, strict=True))
         print_record({**files, "frames": made.frames, "detections": counts})
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
 from trovid.runs.batch import Batch, Result
+from trovid.runs.jobs import find_inputs
 from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.making import Pictures
 from trovid.structures import DetectOptions
@@ -75,6 +76,8 @@ def compare_on_video(
         TrovidError: If the video cannot be read, or a file not be written.
     """
     single, temporal = pair
+    if len(find_inputs(video)) > 1:
+        raise TrovidError(f"{video}: holds several videos; name one of them")
 
     def run(predictor: Predictor, options: DetectOptions, folder: Path, **how: object) -> Result:
         load_it: Callable[[], Predictor] = lambda: predictor  # noqa: E731
@@ -86,12 +89,10 @@ def compare_on_video(
             show_progress=show_progress,
             **how,  # ty: ignore[invalid-argument-type]
         )
-        first, *others = batch.run([video])
-        if first.job is None or first.outcome is None:
-            raise TrovidError(first.losses[0])
-        if others:
-            raise TrovidError(f"{video}: holds several videos; name one of them")
-        return first
+        (result,) = batch.run([video])
+        if result.job is None or result.outcome is None:
+            raise TrovidError(result.losses[0])
+        return result
 
     alone = run(single, DetectOptions(score=score, support=NO_SUPPORT), out / BESIDE)
     assert alone.job is not None
