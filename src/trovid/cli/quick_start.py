@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any
 
 WANTING = "torchvision.ops.roi_align"
 """The file that asks for one function of the compiler, to call it in a case on a GPU."""
@@ -28,6 +29,14 @@ def _is_compile_supported(device_type: str) -> bool:
     return getattr(importlib.import_module(WANTED), FUNCTION)(device_type)
 
 
+def _of_the_compiler(name: str) -> Any:
+    """Whatever else a torchvision to come asks for: from the compiler, imported at once."""
+    if name.startswith("__"):
+        raise AttributeError(name)
+    sys.modules.pop(WANTED, None)
+    return getattr(importlib.import_module(WANTED), name)
+
+
 class _Finder(MetaPathFinder):
     """Finds the file, once, and has it run with the stand-in."""
 
@@ -45,6 +54,7 @@ class _Finder(MetaPathFinder):
         def run_with_stand_in(module: ModuleType) -> None:
             stand_in = ModuleType(WANTED)
             setattr(stand_in, FUNCTION, _is_compile_supported)
+            stand_in.__getattr__ = _of_the_compiler
             sys.modules[WANTED] = stand_in
             try:
                 run(module)

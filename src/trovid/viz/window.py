@@ -55,9 +55,9 @@ class Window:
         if not self.is_open:
             return
         image = Image.fromarray(picture)
-        screen = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
-        image.thumbnail((round(LARGEST * screen[0]), round(LARGEST * screen[1])))
         try:
+            screen = (self._root.winfo_screenwidth(), self._root.winfo_screenheight())
+            image.thumbnail((round(LARGEST * screen[0]), round(LARGEST * screen[1])))
             shown = self._photo(image, master=self._root)
             self._label.configure(image=shown)
             self._shown = shown  # or it is collected
