@@ -33,6 +33,7 @@ from trovid.experiments.everyday_methods import (
     SINGLE,
     TEMPORAL,
     Method,
+    SamePlace,
     look,
     method_model,
     methods,
@@ -40,6 +41,8 @@ from trovid.experiments.everyday_methods import (
 from trovid.experiments.everyday_pages import write_everyday
 from trovid.experiments.everyday_run import divided_stills, run_everyday
 from trovid.inference.loading import load
+from trovid.nn.extractors import TemporalRoIAlign
+from trovid.ops import pack_support
 from trovid.recipes.everyday import CLASSES
 from trovid.training.run import weights_file
 from trovid.video.deteriorations import KINDS
@@ -93,6 +96,18 @@ def place(tmp_path_factory):
     davis = davis_folder(folder / "davis", "dog", "hike", "train", "lucia")
     tiny_weights(folder / "out")
     return EverydayPlace(out=folder / "out", davis=davis, workers=0)
+
+
+def test_the_same_place_is_the_same_in_maps_of_another_stride():
+    """Maps whose values are the place in the picture, of strides 8 and 16."""
+    fine, coarse = (
+        torch.stack([(torch.arange(n) + 0.5) * stride] * n)[None, None].repeat(1, 4, 1, 1)
+        for n, stride in ((16, 8), (8, 16))
+    )
+    boxes = [torch.tensor([[20.0, 24.0, 60.0, 70.0], [40.0, 30.0, 100.0, 90.0]])]
+    extractor = SamePlace(TemporalRoIAlign(7, 1 / 8, 2, channels=4, num_heads=0, aligned=True))
+    found = extractor.extract(fine, boxes, 1 / 8, pack_support([coarse.repeat(3, 1, 1, 1)]))
+    assert torch.allclose(found, extractor.align(fine, boxes, 1 / 8), atol=1e-2)
 
 
 def test_conditions_say_which_frames_are_spoilt():

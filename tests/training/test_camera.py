@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,30 @@ def test_objects_of_other_pictures_are_pasted_with_their_boxes():
         other=nothing,
     )
     assert len(plain[1][0]) == 1
+
+
+def test_what_else_a_pasted_part_shows_is_labelled_too():
+    """A rider comes with the horse; a crowd, and what is cut off, need not be found."""
+    settings = CameraRecipe(height=240, width=240, zoom=(1.0, 1.0), pasted=1.0)
+    horse, rider, crowd, wall = (8, 4, 56, 44), (20, 6, 30, 16), (36, 8, 46, 18), (59, 0, 64, 48)
+    riding = truth_of([horse, rider, crowd, wall], crowd=torch.tensor([False, False, True, False]))
+    riding = replace(riding, labels=torch.tensor([0, 1, 1, 1]), class_names=("square", "rider"))
+    known = replace(truth_of([BOX]), class_names=("square", "rider"))
+    picture = np.maximum(painted((0, 250, 0), horse), painted((250, 0, 0), rider))
+    for seed in range(10):
+        clip, (truth,) = filmed(
+            np.zeros((*SIZE, 3), np.uint8),
+            known,
+            settings,
+            random.Random(seed),
+            count=1,
+            other=lambda chance: (picture, riding),
+        )
+        assert truth.labels.tolist() == [0, 0, 1, 1, 1]
+        assert truth.instance_ids.tolist() == [0, 1, 2, 3, 4]
+        assert truth.counted[1:].tolist() == [True, True, False, False]
+        red = (clip[0][..., 0] > 120) & (clip[0][..., 2] < 60)
+        assert truth.boxes[2].tolist() == pytest.approx(extent(red), abs=2.5)
 
 
 def test_single_frames_are_spoilt_and_boxes_stay():

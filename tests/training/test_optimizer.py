@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from tests.training.tiny import tiny_recipe
-from trovid.training.optimizer import learning_rate, make_optimizer
+from trovid.detectors.building import build_backbone
+from trovid.recipes import load_recipe
+from trovid.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 
 
 def model() -> nn.Module:
@@ -36,6 +38,22 @@ def test_sgd_lets_all_that_is_trained_decay():
     assert len(group["params"]) == 4
     assert group["weight_decay"] == 0.25
     assert group["momentum"] == settings.momentum
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_what_published_weights_start_may_learn_more_slowly(kind):
+    """The pyramid, which begins at random, and the head learn at the whole rate."""
+    backbone = build_backbone(load_recipe("everyday-start").model.backbone)
+    model = nn.ModuleDict({"backbone": backbone, "head": nn.Conv2d(4, 4, 1)})
+    settings = tiny_recipe(optimizer=kind, backbone_rate=0.25, weight_decay=0.5).training
+    optimizer = make_optimizer(model, settings)
+    set_learning_rate(optimizer, 0.4)
+    names = {id(p): name for name, p in model.named_parameters()}
+    rates = {names[id(p)]: g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    assert rates.keys() == {n for n, p in model.named_parameters() if p.requires_grad}
+    slow = {name for name, rate in rates.items() if rate == pytest.approx(0.1)}
+    assert {name for name, rate in rates.items() if rate == pytest.approx(0.4)} == set(rates) - slow
+    assert slow == {n for n in rates if n.startswith("backbone.blocks.")}
 
 
 def test_the_learning_rate_warms_up_and_ends_low():

@@ -105,13 +105,14 @@ class SamePlace(Extractor):
         if support is None:
             return own
         embedding, parts = self.inner.embedding, []
+        scale = spatial_scale * support.size[0] / features.shape[-2]  # of the level that is read
         for video, part in enumerate(own.split([len(some) for some in boxes])):
             frames = support.lengths[video]
             if not frames or not len(part):
                 parts.append(part)
                 continue
             maps = support.videos([video]).rows.transpose(1, 2).unflatten(2, support.size)
-            sets = self.align(maps, [boxes[video]] * frames, spatial_scale)
+            sets = self.align(maps, [boxes[video]] * frames, scale)
             sets = sets.unflatten(0, (frames, -1))
             if embedding is None:
                 parts.append(torch.cat([part.unsqueeze(0), sets]).mean(0))

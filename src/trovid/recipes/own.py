@@ -86,6 +86,7 @@ def own_lite0() -> Recipe:
             augmentation=AugmentationRecipe(
                 crop=0.7, light=0.3, blur=0.1, damage=0.2, still_motion=0.1
             ),
+            camera=replace(everyday.CLIP, height=224, width=224),
         ),
         origin=Origin(
             title="For one's own videos: SELSA with Temporal RoI Align on EfficientNet-Lite0",

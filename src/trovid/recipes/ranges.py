@@ -62,6 +62,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "flip": (0, 1),
     "momentum": (0, 0.99999),
     "learning_rate": (0, FEW),
+    "backbone_rate": (0, FEW),
     "warmup": (0, MOST),
     "warmup_start": (0, 1),
     "drops": (0, MOST),

@@ -263,6 +263,7 @@ class TrainingRecipe:
             classes more often
         flip: probability, alike within a clip
         momentum: AdamW's first, SGD's only one
+        backbone_rate: share of the learning rate for what a network's published weights start
         warmup: steps in which the learning rate rises
         warmup_start: share of the learning rate that it rises from
         drops: steps from which it is a tenth; none: half a cosine
@@ -310,6 +311,7 @@ class TrainingRecipe:
         default=AugmentationRecipe(), metadata={"since": "0.2.0"}
     )
     camera: CameraRecipe | None = field(default=None, metadata={"since": "0.2.0"})
+    backbone_rate: float = field(default=1.0, metadata={"since": "0.2.0"})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -212,14 +212,12 @@ class Sprite:
     Attributes:
         pixels: [h, w, 3].
         alpha: [h, w, 1] in 0..1, soft at the edges.
-        inset: How far the object's box lies within, in pixels: left, top, right, bottom.
-        label: Its class.
+        objects: All that it shows, the rider on the horse too, in its own pixels.
     """
 
     pixels: Frames
     alpha: NDArray[np.float32]
-    inset: tuple[float, float, float, float]
-    label: int
+    objects: GroundTruth
 
     def through(
         self,
@@ -258,31 +256,33 @@ class Sprite:
         return changed
 
     def _among(self, truth: GroundTruth, left: int, top: int) -> GroundTruth:
+        """A frame's objects and the pasted ones; what these cover need not be found."""
         high, wide = self.pixels.shape[:2]
-        corners = (left, top, left + wide, top + high)
-        own = torch.tensor([corners], dtype=truth.boxes.dtype) + torch.tensor(
-            [[self.inset[0], self.inset[1], -self.inset[2], -self.inset[3]]]
-        )
+        place = torch.tensor([left, top, left + wide, top + high], dtype=truth.boxes.dtype)
         shared = torch.cat(
             [
-                torch.maximum(truth.boxes[:, :2], own[:, :2]),
-                torch.minimum(truth.boxes[:, 2:], own[:, 2:]),
+                torch.maximum(truth.boxes[:, :2], place[:2]),
+                torch.minimum(truth.boxes[:, 2:], place[2:]),
             ],
             1,
         )
         hidden = _areas(shared) > MOST_COVERED * _areas(truth.boxes)
-        number = int(truth.instance_ids.max()) + 1 if len(truth) else 0
-        none = torch.zeros(1, dtype=torch.bool)
-        ignore = hidden if truth.ignore is None else truth.ignore | hidden
-        pasted = replace(
+        first = int(truth.instance_ids.max()) + 1 if len(truth) else 0
+        numbers = torch.arange(first, first + len(self.objects))
+        both = replace(
             truth,
-            boxes=torch.cat([truth.boxes, own]),
-            labels=torch.cat([truth.labels, truth.labels.new_tensor([self.label])]),
-            instance_ids=torch.cat([truth.instance_ids, truth.instance_ids.new_tensor([number])]),
-            crowd=None if truth.crowd is None else torch.cat([truth.crowd, none]),
-            ignore=torch.cat([ignore, none]),
+            boxes=torch.cat([truth.boxes, self.objects.boxes + place[:2].repeat(2)]),
+            labels=torch.cat([truth.labels, self.objects.labels]),
+            instance_ids=torch.cat([truth.instance_ids, numbers]),
+            crowd=torch.cat([_flags(truth, "crowd"), _flags(self.objects, "crowd")]),
+            ignore=torch.cat([_flags(truth, "ignore") | hidden, _flags(self.objects, "ignore")]),
         )
-        return _seen(pasted, pasted.boxes, truth.image_size)
+        return _seen(both, both.boxes, truth.image_size)
+
+
+def _flags(truth: GroundTruth, name: str) -> Tensor:
+    given = getattr(truth, name)
+    return torch.zeros(len(truth), dtype=torch.bool) if given is None else given
 
 
 def _sprite(
@@ -305,14 +305,9 @@ def _sprite(
     wide, high = (max(4, round(side * scale)) for side in (right - left, bottom - top))
     part = Image.fromarray(picture[top:bottom, left:right])
     pixels = np.asarray(part.resize((wide, high), Image.Resampling.BILINEAR))
-    by_x, by_y = wide / (right - left), high / (bottom - top)
-    inset = (
-        (x1 - left) * by_x,
-        (y1 - top) * by_y,
-        (right - x2) * by_x,
-        (bottom - y2) * by_y,
-    )
-    return Sprite(pixels, _soft(high, wide), inset, int(truth.labels[row]))
+    by = boxes.new_tensor([wide / (right - left), high / (bottom - top)]).repeat(2)
+    own = (boxes - boxes.new_tensor([left, top]).repeat(2)) * by
+    return Sprite(pixels, _soft(high, wide), _seen(truth, own, (high, wide)))
 
 
 def _soft(height: int, width: int) -> NDArray[np.float32]:

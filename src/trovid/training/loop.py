@@ -24,7 +24,7 @@ from trovid.training.clips import TrainingClips
 from trovid.training.failed_step import save_what_failed
 from trovid.training.loader import drawn_clips
 from trovid.training.memory_needed import memory_needed
-from trovid.training.optimizer import learning_rate, make_optimizer
+from trovid.training.optimizer import learning_rate, make_optimizer, set_learning_rate
 from trovid.training.processes import ALONE, Processes
 from trovid.training.start import initial_detector
 from trovid.training.step import training_precision, training_step
@@ -174,8 +174,7 @@ def train(
         for step, frames in zip(steps, drawn, strict=True):
             torch.manual_seed(seed * 1_000_003 + step)
             rate = learning_rate(settings, step)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(optimizer, rate)
             pieces = frames.parts(parts) if parts > 1 else [frames]
             batches = [piece.batch(clips.transform, place) for piece in pieces]
             shares = [len(piece.frames) / len(frames.frames) for piece in pieces]
