@@ -36,7 +36,8 @@ def check_size(output_size: int | Sequence[int]) -> tuple[int, int]:
 
 def check_pooling(spatial_scale: float, sampling_ratio: int) -> None:
     """The scale is a number; there is an upper bound of samples."""
-    if isinstance(spatial_scale, int | float) and not math.isfinite(spatial_scale):
+    # a tuple: torch 2.6 does not compile a union of types
+    if isinstance(spatial_scale, (int, float)) and not math.isfinite(spatial_scale):
         raise ValueError(f"`spatial_scale` must be finite, but is {spatial_scale}")
     if sampling_ratio > MOST_SAMPLES:
         raise ValueError(
@@ -75,7 +76,7 @@ def refuse_forward_mode(*values: object) -> None:
     if torch.compiler.is_compiling():
         return
     for value in values:
-        for tensor in value if isinstance(value, list | tuple) else (value,):
+        for tensor in value if isinstance(value, (list, tuple)) else (value,):
             if isinstance(tensor, Tensor) and unpack_dual(tensor).tangent is not None:
                 raise NotImplementedError(
                     "trovid's operators have no forward-mode derivatives (torch.func.jvp): use "

@@ -25,7 +25,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str
         try:
             save_file({k: t.contiguous() for k, t in tensors.items()}, str(written), metadata)
         except SafetensorError as error:
-            number = re.search(r"os error (\d+)", str(error))
+            number = re.search(r"(?:os error |code: )(\d+)", str(error))
             if number is None:
                 raise
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
