@@ -24,12 +24,12 @@ def run(*words):
     except SystemExit as end:
         assert end.code == 0, words
 
-clip, model, out = sys.argv[1:4]
+clip, model, out = sys.argv[1:]
 run("info", clip)
 assert not {"torch", "matplotlib", "scipy"} & {*sys.modules}
 run("detect", clip, "--model", model, "--out", out, "--device", "cpu")
-slow = {"torch._dynamo", "sympy", "scipy", "httpx", "matplotlib"} & {*sys.modules}
-assert slow <= {*sys.argv[4:]}, slow
+slow = {"torch._dynamo", "scipy", "httpx", "matplotlib"} & {*sys.modules}
+assert not slow, slow
 
 from torchvision.ops import roi_align
 known = sys.modules["torchvision.ops.roi_align"]
@@ -42,9 +42,7 @@ assert known.is_compile_supported("cpu") == is_compile_supported("cpu")
 def test_info_goes_without_torch_and_detect_without_its_compiler(tmp_path):
     clip = video(tmp_path / "a.mp4", count=2)
     model = save_tiny_model(tmp_path / "tiny.safetensors")
-    torch_alone = [sys.executable, "-c", "import sys, torch; print(*sys.modules)"]
-    there = subprocess.run(torch_alone, capture_output=True, text=True, check=True).stdout.split()
-    words = [sys.executable, "-c", COMMANDS, clip, model, tmp_path / "out", *there]
+    words = [sys.executable, "-c", COMMANDS, clip, model, tmp_path / "out"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "a.mp4").exists()

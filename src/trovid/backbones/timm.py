@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from trovid.backbones.contract import Backbone
@@ -46,7 +47,10 @@ class TimmBackbone(Backbone):
             ) from error
         options: dict[str, Any] = {} if output_stride is None else {"output_stride": output_stride}
         try:
-            network: Any = timm.create_model(model, pretrained=False, features_only=True, **options)
+            with torch.device("cpu"):  # timm reads numbers off tensors, which "meta" has none of
+                network: Any = timm.create_model(
+                    model, pretrained=False, features_only=True, **options
+                )
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             raise TrovidError(f"timm cannot make {model!r} with feature maps ({error})") from error
         names: list[str] = network.feature_info.module_name()
@@ -56,7 +60,7 @@ class TimmBackbone(Backbone):
             raise TrovidError(
                 f"{model} has no level {unknown[0]!r}; there are: {', '.join(channels)}"
             )
-        self.network = network
+        self.network = network.to(torch.get_default_device())
         self.positions = {level: names.index(level) for level in levels}
         self.reduction = Reduction({level: channels[level] for level in levels}, reduction)
         self.level_channels = self.reduction.level_channels

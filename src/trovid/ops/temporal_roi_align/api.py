@@ -157,7 +157,8 @@ def temporal_roi_align(
         backend = requested_backend(backend)
         if not support.num_frames:
             align = torchvision.ops.roi_align if backend == "reference" else roi_align
-            output = align(problem.features, problem.rois, *problem.pooling)
+            pooling = size, spatial_scale, sampling_ratio, aligned
+            output = align(problem.features, problem.rois, *pooling)
         elif backend == "reference":
             output = _by_equations(problem, support.size)
         else:
