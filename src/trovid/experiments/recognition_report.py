@@ -87,9 +87,8 @@ def reported_settings(choice: Choice, seeds: Sequence[int]) -> list[Setting]:
     """What is reported: K = 1 to 6 of both chosen kinds, the trained ones, and the controls."""
     found = [replace(best, top_k=k) for best in (choice.mean, choice.attention) for k in TOP_K]
     found += [Setting("trained", top_k=choice.attention.top_k, seed=seed) for seed in seeds]
-    for source in ("itself", "other", "place"):
-        found.append(replace(choice.attention, source=source))
-    return found
+    found += [replace(choice.attention, source=source) for source in ("itself", "other")]
+    return [*found, Setting("mean", source="place")]
 
 
 def run_recognition(
