@@ -10,7 +10,7 @@ from trovid.experiments.synthvid_jobs import MODELS
 from trovid.experiments.synthvid_pages import MAIN_GROUPS
 from trovid.files import replacing
 from trovid.training.run import weights_file
-from trovid.zoo.weights import embedded_folder, load_weights, save_weights
+from trovid.zoo.weights import ModelCard, embedded_folder, load_weights, save_weights
 
 CARD = """# {name}
 
@@ -139,19 +139,10 @@ def embed_everyday(
         facts: dict[str, Any] = {"precision": "unknown", **card.facts, "test_ap50": figures}
         path = folder / f"{name}.safetensors"
         save_weights(path, detector, card.recipe, facts=facts, shared=whole)
-        training = card.recipe.training
         text = EVERYDAY_CARD.format(
             **facts,
-            name=name,
-            title=TITLES[name],
-            classes=", ".join(card.recipe.model.classes),
-            recipe=name,
-            start=training.start,
-            steps=training.steps,
-            targets=training.batch * (1 + training.support_frames * training.mutual_support),
-            size=path.stat().st_size / 2**20,
+            **_words(name, card, path, figures),
             shared="" if whole is None else f", which shares the trunk in {whole.name}",
-            figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()) or "-",
         )
         with replacing(path.with_suffix(".md")) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -176,24 +167,31 @@ def _embed(
     facts: dict[str, Any] = {"precision": "unknown", **card.facts, **measured}
     path = folder / f"{name}.safetensors"
     save_weights(path, detector, card.recipe, facts=facts)
-    training = card.recipe.training
     text = CARD.format(
         **{**facts, "data": _data(facts["data"])},
-        name=name,
-        title=TITLES[name],
-        classes=", ".join(card.recipe.model.classes),
-        recipe=name,
-        start=training.start,
-        steps=training.steps,
-        targets=training.batch * (1 + training.support_frames * training.mutual_support),
-        size=path.stat().st_size / 2**20,
+        **_words(name, card, path, figures),
         measure=measure,
-        figures=", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()),
         about=about,
     )
     with replacing(path.with_suffix(".md")) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
+
+
+def _words(name: str, card: ModelCard, path: Path, figures: dict[str, float]) -> dict[str, Any]:
+    """What every page on a model says of its recipe, file and figures."""
+    training = card.recipe.training
+    return {
+        "name": name,
+        "title": TITLES[name],
+        "classes": ", ".join(card.recipe.model.classes),
+        "recipe": name,
+        "start": training.start,
+        "steps": training.steps,
+        "targets": training.batch * (1 + training.support_frames * training.mutual_support),
+        "size": path.stat().st_size / 2**20,
+        "figures": ", ".join(f"{g} {100 * value:.1f}" for g, value in figures.items()) or "-",
+    }
 
 
 def _data(info: dict[str, Any]) -> str:
