@@ -89,7 +89,7 @@ def start() -> Recipe:
         training=TrainingRecipe(
             start=None,
             videos=100_000,
-            steps=8_000,
+            steps=5_000,
             batch=8,
             support_frames=0,
             support_window=None,
@@ -111,7 +111,7 @@ def start() -> Recipe:
             remarks={
                 "model.backbone": "begins with ImageNet's weights (--backbone)",
                 "training.videos": "all there are",
-                "training.steps": "13 times each of 5,000 pictures",
+                "training.steps": "8 times each of 5,000 pictures",
                 "training.backbone_rate": "5,000 pictures are few: ImageNet's features are kept",
             },
         ),
@@ -135,7 +135,7 @@ def single() -> Recipe:
         training=replace(
             base.training,
             start="everyday-start",
-            steps=1800,
+            steps=1200,
             batch=4,
             support_frames=3,
             mutual_support=True,
