@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.ops import Conv2dNormActivation
 
 from trovid.backbones.contract import Backbone
+from trovid.backbones.fused_convolution import fuse_activations
 from trovid.nn.batch_norm import fold_batch_norm
 from trovid.nn.fpn import FeaturePyramid
 from trovid.nn.inference_form import InferenceForm
@@ -149,8 +150,10 @@ class EfficientNetLiteBackbone(Backbone):
         return f"{PUBLISHED_NAMES[part]}.{tensor}" if part in PUBLISHED_NAMES else name
 
     def inference_form(self, form: InferenceForm) -> EfficientNetLiteBackbone:
-        """BatchNorm folded."""
+        """BatchNorm folded, ReLU6 within the convolutions."""
         fold_batch_norm(self)
+        if form.onednn:
+            fuse_activations(self)
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ class FusedBottleneck(nn.Module):
         """Tensor[B, C_in, H, W] to Tensor[B, C, H / stride, W / stride]."""
         shortcut = x if self.downsample is None else self.downsample(x)
         y = F.relu_(self.conv2(F.relu_(self.conv1(x))))
-        if torch.compiler.is_compiling() or not (_fusible(y) and _fusible(shortcut)):
+        if torch.compiler.is_compiling() or not (onednn.fuses(y) and onednn.fuses(shortcut)):
             return F.relu(self.conv3(y) + shortcut)
         last = self.conv3
         return torch.ops.mkldnn._convolution_pointwise_.binary(
@@ -58,9 +58,3 @@ class FusedBottleneck(nn.Module):
             *(last.padding, last.stride, last.dilation, last.groups),
             *("add", 1.0, "relu", [], None),
         )
-
-
-def _fusible(maps: Tensor) -> bool:
-    """Whether oneDNN adds into such maps on this processor."""
-    known = maps.dtype == torch.float32 or onednn.computes_bfloat16()
-    return known and maps.is_contiguous(memory_format=torch.channels_last)
