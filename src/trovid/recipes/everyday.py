@@ -129,13 +129,13 @@ def single() -> Recipe:
         model=replace(
             parts,
             backbone=replace(parts.backbone, frozen_stages=5),
-            rpn=replace(parts.rpn, post_nms=(128, 100)),
+            rpn=replace(parts.rpn, post_nms=(128, 64)),
             box_head=replace(parts.box_head, samples=64),
         ),
         training=replace(
             base.training,
             start="everyday-start",
-            steps=1200,
+            steps=900,
             batch=4,
             support_frames=3,
             mutual_support=True,
