@@ -15,6 +15,7 @@ from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
 from trovid.inference.identities import video_tracker
+from trovid.inference.lanes import MOST_LANES, in_lanes
 from trovid.inference.notice import Notice
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
@@ -92,6 +93,7 @@ class Predictor:
             self.detector, device=self.device, precision=precision, channels_last=self.channels_last
         )
         self.running.class_names = recipe.model.classes
+        self.compiled = compile
         if compile:
             compile_parts(self.running, self.device)
         self.name = name or recipe.name
@@ -273,8 +275,11 @@ class Predictor:
         frame_rate: float = 0.0,
         support: Support | None = None,
         earlier: Sequence[Detections] = (),
+        together: bool = False,
     ) -> VideoSession | Generator[Target]:
         """The target frames of a video, each with its Support; to be closed in the end.
+
+        On a CPU several small frames are looked at side by side: they come with what was found.
 
         Args:
             source: See `detect`.
@@ -284,6 +289,7 @@ class Predictor:
             support: Serves every frame in place of the video's own.
             earlier: What an interrupted run has found in the frames before, so that the identities
                 go on. The last of them are looked at once more.
+            together: Whether its frames are looked at with those of other videos.
         """
         self.notice.say(source)
         tracker = video_tracker(self, source, options, earlier) if options.track else None
@@ -297,7 +303,7 @@ class Predictor:
             looks = self.run(reader, frames=frames, options=looked_at, support=support)
             along = along_sequences(reader, (found for _, found in looks), options)
             return (target._replace(tracker=tracker) for target in along)
-        return VideoSession(
+        session = VideoSession(
             source,
             encode=self.encode,
             options=options,
@@ -307,6 +313,21 @@ class Predictor:
             tracker=tracker,
             frame_rate=frame_rate,
         )
+        lanes = 1 if options.online or together else self._lanes()
+        if lanes == 1:
+            return session
+
+        def look(target: Target) -> Any:
+            return self.detect_frames([target.frame], [target.support], options)[0]
+
+        return in_lanes(session, look, lanes)
+
+    def _lanes(self) -> int:
+        """How many frames are looked at side by side."""
+        large = self.recipe.image.shorter * self.recipe.image.longer > PIXELS_AT_A_TIME["cpu"]
+        if large or self.device.type != "cpu" or self.deterministic or self.compiled:
+            return 1
+        return min(MOST_LANES, torch.get_num_threads())
 
     def explain(self, source: Any, **wanted: Any) -> FrameExplanation:
         """What RoI positions found in support frames, as arrays; see `explain_frame`."""

@@ -52,9 +52,9 @@ class VideoSession(Iterator[Target]):
     target frame can ask for it. The support frames of "uniform" offline are those of every target
     frame: they are encoded together.
 
-    The next target frame is only asked for when the last one was looked at, so that a Support
-    which is carried on from frame to frame can be carried on here, as the memory of its objects is.
-    A session that is not taken to its end must be closed, for a thread decodes ahead of it.
+    Target frames do not depend on what was found in others, apart from identities: these are given
+    in the order of the frames (`Target.identified`), so that several frames may be looked at at
+    once. A session that is not taken to its end must be closed, for a thread decodes ahead of it.
 
     Args:
         source: The video, see `trovid.video.open_video`; with `online` also an iterable of frames

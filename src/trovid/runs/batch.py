@@ -230,7 +230,7 @@ class Batch:
                 return Result(job.source, job, done_before=True)
             run = VideoRun(subject, self.sinks(subject, self), stop=self.stop)
             try:
-                run.begin(predictor, earlier, progress)
+                run.begin(predictor, earlier, progress, together=self.at_once > 1)
             except BaseException:
                 run.discard()
                 raise

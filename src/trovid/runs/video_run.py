@@ -98,6 +98,8 @@ class VideoRun:
         predictor: Predictor,
         earlier: Sequence[Detections],
         progress: AbstractContextManager[Tick],
+        *,
+        together: bool = False,
     ) -> None:
         """Writes what an earlier run has found, and opens the video for the rest.
 
@@ -105,6 +107,7 @@ class VideoRun:
             predictor: The model.
             earlier: What was found in the first target frames.
             progress: Is told about the rest; closed with the files.
+            together: Whether other videos are run beside it.
 
         Raises:
             TrovidError: If no frame is asked for, or a file cannot be written.
@@ -121,7 +124,9 @@ class VideoRun:
         if self.outcome.frames < len(earlier):
             self.outcome.complete, self._ended = False, True
         source = self._clock if self._options.online else self._source
-        self.targets = predictor.session(source, self._options, frames=frames, earlier=earlier)
+        self.targets = predictor.session(
+            source, self._options, frames=frames, earlier=earlier, together=together
+        )
         self._open.callback(self.targets.close)
         self._tick = self._open.enter_context(progress)
 
