@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,7 +138,9 @@ def _agreement(
     """What the timed runs have written, against the frames looked at one by one."""
     (json,) = out.glob("*.json")
     ((written),) = read_frames(json)[1].values()
-    wanted = [rounded(found) for found in predictor.detect(video, options=options)]
+    with closing(predictor.session(video, options, together=True)) as session:
+        looks = [(t, *predictor.detect_frames([t.frame], [t.support], options)) for t in session]
+    wanted = [rounded(target.identified(found)) for target, found in looks]
     drawn = open_video(next(out.glob("*.mp4"))).video
     different = sum(not _same(*pair) for pair in zip(written, wanted, strict=False))
     different += abs(len(written) - len(wanted))
