@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Collection
 
@@ -28,6 +29,16 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def without_password(text: str) -> str:
+    """A text whose addresses do not tell who asks for them, to be shown or written down.
+
+    Example:
+        >>> without_password("https://me:secret@host/a.mp4: cannot be fetched")
+        'https://host/a.mp4: cannot be fetched'
+    """
+    return re.sub(r"\b([a-z][a-z0-9+.-]*://)[^\s/?#]*@", r"\1", text, flags=re.IGNORECASE)
 
 
 def shortened(value: object, length: int = 60) -> str:

@@ -96,12 +96,12 @@ def _rich_bar(title: str, unit: str) -> Generator[Tick]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[detail]}"),
+        TextColumn("{task.fields[detail]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=None, detail="")
@@ -112,7 +112,7 @@ def _rich_bar(title: str, unit: str) -> Generator[Tick]:
             nonlocal first
             first = done - 1 if first is None else first
             speed = (done - first) / max(time.monotonic() - began, 1e-9)
-            text = f"{_speed(speed, unit)}  {detail}"
+            text = f"{_speed(speed, unit)}  {printable(detail)}"
             progress.update(task, completed=done, total=total or None, detail=text)
 
         yield tick

@@ -1,12 +1,21 @@
-"""One run of the command line in this process."""
+"""One run of the command line in this process, and a stdout that is full."""
 
 from __future__ import annotations
 
+import errno
+import io
 from pathlib import Path
 
 import pytest
 
 from trovid.cli.main import main
+
+
+class FullStream(io.StringIO):
+    """A stream on a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def trovid_command(capsys, *words: str | Path) -> tuple[int, str, list[str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.command import trovid_command
+from tests.cli.command import FullStream, trovid_command
 from tests.datasets.own_folder import own_folder, own_labels, write_labels
 from tests.media import encode
 from trovid.datasets.reading import read_dataset, read_split, splits_of
@@ -92,6 +93,10 @@ def test_split_writes_the_division_down(capsys, folder, tmp_path):
     )
     assert status == 2
     assert "train.json: is there already" in line
+    with redirect_stdout(FullStream()):
+        status, _, _ = trovid_command(capsys, "data", "split", folder, "--out", tmp_path / "more")
+    assert status == 2
+    assert {path.name for path in (tmp_path / "more").iterdir()} == {"train.json", "val.json"}
 
 
 @pytest.mark.parametrize(

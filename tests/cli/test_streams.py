@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.signals import StopWish, ended_in_order
 from trovid.cli.streams import usable_streams
+from trovid.evaluation.tables import Table
+from trovid.progress import bar
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 TROVID = [sys.executable, "-m", "trovid.cli.main"]
@@ -74,6 +80,43 @@ def test_what_a_terminal_would_obey_is_escaped(capsys):
         print("a\x1b]0;title\x07", file=sys.stderr)
     said = capsys.readouterr()
     assert (said.out, said.err) == (r"a\x1b[31mb\x07" + "\n", r"a\x1b]0;title\x07" + "\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@contextlib.contextmanager
+def on_a_terminal() -> Generator[Terminal]:
+    stream = Terminal()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+        usable_streams(),
+    ):
+        patch.setenv("TERM", "xterm")
+        patch.delenv("NO_COLOR", raising=False)
+        yield stream
+
+
+def test_on_a_terminal_only_tables_have_colours():
+    with on_a_terminal() as terminal:
+        print("a\x1b[31mb\x1b[1A")
+        Console().print("[red]own", Table("", ("a",), [("c\x1b[31md[/x]",)]).rich())
+    said = terminal.getvalue()
+    assert r"a\x1b[31mb\x1b[1A" in said
+    assert "\x1b[31mown" in said
+    assert r"c\x1b[31md[/x]" in said
+
+
+def test_a_bar_shows_names_as_they_are(monkeypatch):
+    monkeypatch.setenv("TROVID_QUIET", "")
+    with on_a_terminal() as terminal, bar("a[/x]\x1b[31m", unit="videos") as tick:
+        tick(1, 2, "b[/y]\x1b[31m")
+    assert r"a[/x]\x1b[31m" in terminal.getvalue()
+    assert r"b[/y]\x1b[31m" in terminal.getvalue()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import write_split
 from trovid.datasets.youtube_vis import read_youtube_vis
+from trovid.errors import TrovidError
 from trovid.evaluation import by_video, run_dataset
 from trovid.inference import Predictor, load
 
@@ -105,6 +106,17 @@ def test_identities_go_through_a_video_wherever_support_comes_from(model, datase
         ids = [frame.track_ids.tolist() for frame in frames]
         assert all(len(set(own)) == len(own) == len(f) for own, f in zip(ids, frames, strict=True))
         assert ids[0][0] == 0
+
+
+@pytest.mark.parametrize("more", [1, 10**7 - 24])
+def test_labels_of_more_frames_than_there_are_are_refused_at_once(model, dataset, more):
+    path = dataset.path(WHOLE).parents[1] / "val.json"
+    document = json.loads(path.read_text())
+    document["videos"][0]["num_frames"] += more
+    (path.parent / "wrong.json").write_text(json.dumps(document))
+    wrong = read_coco_vid(path.parent / "wrong.json")
+    with pytest.raises(TrovidError, match=f"has 24 frames, but its labels say {24 + more} or more"):
+        next(run_dataset(model, wrong, every=8))
 
 
 def test_frames_that_labels_name_are_those_that_are_read(model, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.cli.command import FullStream
 from tests.cli.tiny_model import save_tiny_model
 from tests.external import need_package
 from trovid.cli.main import main
@@ -93,6 +94,20 @@ def test_predictions_against_labels(labels, tmp_path):
     assert report.head["model"] == "by hand"
     assert "deteriorated" in done.stdout
     assert f"{100 * 51 / 101:.1f}" in done.stdout
+
+
+@pytest.mark.parametrize("kind", [[], ["--json"]])
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_what_cannot_be_printed_is_written_all_the_same(labels, tmp_path, capsys, command, kind):
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)], [(BOX, 0.5)]])
+    words = [command, *[str(found)] * (1 + (command == "compare")), "--labels", str(labels)]
+    with redirect_stdout(FullStream()), pytest.raises(SystemExit) as stop:
+        main([*words, "--out", str(tmp_path / "report.json"), *kind])
+    assert stop.value.code == 2
+    assert "stdout cannot be written: No space left on device; what was done is kept" in (
+        capsys.readouterr().err
+    )
+    assert json.loads((tmp_path / "report.json").read_text())
 
 
 def test_crowds_and_ignored_objects_are_said_to_be_left_out(write_labels, tmp_path):

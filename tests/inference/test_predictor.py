@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import trovid
+from tests.cli.runs import images
+from tests.cli.tiny_model import save_tiny_model
 from tests.detectors.candidates import CANDIDATES
 from trovid.datasets.synthvid import make_clip
 from trovid.detectors.building import build_detector
@@ -15,7 +17,7 @@ from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
 from trovid.recipes import load_recipe
 from trovid.video.opening import VideoWriter, open_video
-from trovid.zoo.weights import save_weights
+from trovid.zoo.weights import load_weights, save_weights
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
 
@@ -165,3 +167,13 @@ def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
 def test_wrong_arguments(temporal, clip, options, error, message):
     with pytest.raises(error, match=message):
         list(temporal.detect(clip[:4], **options))
+
+
+def test_weights_that_give_too_large_values_are_one_line(tmp_path):
+    detector, card = load_weights(save_tiny_model(tmp_path / "tiny.safetensors"))
+    with torch.no_grad():
+        [*(p for p in detector.backbone.parameters() if p.dim() == 4)][-1].mul_(1e22)
+    save_weights(tmp_path / "large.safetensors", detector, card.recipe, facts={})
+    model = load(tmp_path / "large.safetensors", device="cpu")
+    with pytest.raises(TrovidError, match=r"large: other weights are needed: .* leaves float32"):
+        list(model.detect(images(2), score=0.2))

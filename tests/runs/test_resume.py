@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.cli.command import trovid_command
+from tests.cli.runs import folder as images_folder
 from tests.cli.runs import run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.media import encode, numbered
 from trovid.inference import load
 from trovid.runs.predictions import read_document
 from trovid.runs.provenance import results_head
@@ -52,3 +57,35 @@ def test_a_run_that_commit_919e246_began_is_gone_on_from(tmp_path, capsys, model
     assert [frame["index"] for frame in record["frames"]] == [0, 1, 2, 3, 4]
     assert record["frames"][:2] == earlier["videos"][0]["frames"]
     assert any(frame["detections"] for frame in record["frames"][2:])
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("command", ["detect", "blur"])
+def test_another_video_of_the_same_measures_is_not_gone_on_with(
+    tmp_path, capsys, model, command, kind
+):
+    source = (
+        images_folder(tmp_path / "a", count=3) if kind == "folder" else video(tmp_path / "a.mp4")
+    )
+    words = [command, source, "--model", model, "--out", tmp_path / "out", "--device", "cpu"]
+    if command == "blur":
+        words += ["--classes", "cup"]
+    assert trovid_command(capsys, *words)[0] == 0
+    result = tmp_path / "out" / "a.json"
+    document = json.loads(result.read_text())
+    document["videos"][0]["complete"] = False
+    del document["videos"][0]["frames"][2:]
+    result.write_text(json.dumps(document))
+    before = result.read_bytes()
+    if kind == "folder":
+        picture = source / "2.png"
+        Image.fromarray(255 - np.asarray(Image.open(picture))).save(picture)
+    else:
+        encode(source, num_frames=5, height=72, width=96, picture=lambda i: numbered(i, 72, 96))
+        seen = {**document["videos"][0], "frame_rate": 25.0}
+        result.write_text(json.dumps({**document, "videos": [seen]}))
+        before = result.read_bytes()
+    status, _, complaints = trovid_command(capsys, *words, "--resume")
+    assert status == 2
+    assert "the video is another one of the same length and size" in complaints[-1]
+    assert result.read_bytes() == before

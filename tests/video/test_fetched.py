@@ -93,3 +93,29 @@ def test_detect_and_info_take_the_address(tmp_path, capsys):
     assert names(tmp_path / "out") == {"dog.mp4", "dog.json", "dog.csv"}
     (found,) = read_predictions(tmp_path / "out" / "dog.json")[1].values()
     assert len(found) == 6
+
+
+def test_who_asks_is_neither_said_nor_written(tmp_path, capsys):
+    model = str(save_tiny_model(tmp_path / "tiny.safetensors"))
+    data, out = encode(tmp_path / "a.mp4", num_frames=3).read_bytes(), tmp_path / "out"
+    with serve() as server:
+        server.answers["/dog.mp4"] = [Answer(data)]
+        address = f"{server.address.replace('://', '://me:secret@')}/dog.mp4"
+        assert run(capsys, model, address, "--out", out, "--coco", "--sheet", "--json")[0] == 0
+        said = [capsys.readouterr()]
+        for words in (
+            ["detect", address, f"{address}-not-there", "--out", str(out), "--model", model],
+            ["info", address, f"{address}-not-there", "--json"],
+            ["explain", address, "--out", str(out / "x.png"), "--model", model, "--json"],
+            ["explain", address.replace("http", "rtsp"), "--model", model],
+            ["detect", address.replace("http", "s3"), "--model", model],
+            ["info", address.replace("http", "rtsp"), "--json"],
+        ):
+            with pytest.raises(SystemExit):
+                main(words)
+            said.append(capsys.readouterr())
+    texts = [text for captured in said for text in captured]
+    texts += [path.read_bytes().decode("latin-1") for path in out.iterdir()]
+    assert len(names(out)) == 7
+    assert f'"file_name": "{server.address}/dog.mp4"' in (out / "dog.json").read_text()
+    assert not [text for text in texts if "secret" in text]

@@ -58,16 +58,16 @@ def compare(
     (_, first), (_, second) = (read_predictions(path, labels=labels) for path in (a, b))
     titles = (a.stem, b.stem) if a.stem != b.stem else (str(a), str(b))
     found = measure(first, second, truth, names=titles, protocols=names, resamples=resamples)
-    if json:
-        print_record(found.to_dict())
-    else:
-        from rich.console import Console
-
-        Console().print(found.table().rich())
     if out is not None:
         import json as document
 
         with replacing(out) as partial:
             partial.write_text(document.dumps(found.to_dict(), indent=1) + "\n", encoding="utf-8")
-        if not json:
-            print(f"figures: {out}")
+    if json:
+        print_record(found.to_dict())
+        return
+    from rich.console import Console
+
+    Console().print(found.table().rich())
+    if out is not None:
+        print(f"figures: {out}")

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
+from trovid.errors import printable
 from trovid.progress import bar
 
 if TYPE_CHECKING:
@@ -170,10 +171,11 @@ def split(
         )
     for target, names in zip(targets.values(), (train, val), strict=True):
         write_dataset(target, dataset.subset(names), "coco-vid")
-        if not json:
-            print(f"{target}: {len(names)} videos")
     if json:
         print_record({str(targets["train"]): train, str(targets["val"]): val})
+        return
+    for target, names in zip(targets.values(), (train, val), strict=True):
+        print(f"{target}: {len(names)} videos")
 
 
 @data.command
@@ -284,20 +286,25 @@ def _read(path: Path, split: str | None) -> Dataset:
 
 def _print_report(report: CheckReport) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
     for split, counts in report.counts.items():
         words = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
-        console.print(f"{split or report.path}: {words or 'nothing'}", highlight=False)
+        console.print(
+            f"{printable(split or str(report.path))}: {words or 'nothing'}",
+            highlight=False,
+            markup=False,
+        )
     if report.findings:
         table = Table()
         for column in ("level", "fault", "split", "number", "what and where"):
             table.add_column(column, overflow="fold")
         for found in report.findings:
             row = (found.level, found.name, found.split, str(found.count), found.message)
-            table.add_row(*row)
-        console.print(table, highlight=False, markup=False)
+            table.add_row(*(escape(printable(cell)) for cell in row))
+        console.print(table, highlight=False)
     errors, warnings = len(report.errors), len(report.warnings)
     said = f"{errors} errors, {warnings} warnings" if report.findings else "nothing is wrong"
     console.print(said, highlight=False)

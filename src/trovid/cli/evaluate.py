@@ -292,18 +292,18 @@ def _print_report(
             report = measure(found, truth, head=facts, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
-    if json:
-        print_record(report.to_dict())
-    elif isinstance(report, TrackReport):
-        print_tracks(report)
-    else:
-        _print_tables(report)
     if files.out is not None:
         report.save(files.out)
     if files.report is not None and not isinstance(report, TrackReport):
         from trovid.cli.evaluate_report import write_report
 
         write_report(files.report, report, found, truth)
+    if json:
+        print_record(report.to_dict())
+    elif isinstance(report, TrackReport):
+        print_tracks(report)
+    else:
+        _print_tables(report)
     if not json:
         for path in (files.out, files.report and files.report / "report.html"):
             if path is not None:

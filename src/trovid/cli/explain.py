@@ -11,7 +11,7 @@ import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import print_record
 from trovid.cli.names import DeviceName, ModelName
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, without_password
 from trovid.zoo.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -124,11 +124,12 @@ def explain(
         explanation = explanations.position_of(whole, number, row, column)
         predictor.notice.say(reader)
     words = "" if predictor.detector.temporal_trained else UNTRAINED
-    title, heading = f"{titles[number]}{words}", f"{Path(video).name}{words}"
-    save_explanation(explanation, target, title=f"{Path(video).name}: {title}")
+    shown = without_password(str(video))
+    title, heading = f"{titles[number]}{words}", f"{Path(shown).name}{words}"
+    save_explanation(explanation, target, title=f"{Path(shown).name}: {title}")
     save_explanation_page(whole, page, names=titles, title=heading)
     if json:
-        print_record({**_record(explanation, str(video), title, target), "page": str(page)})
+        print_record({**_record(explanation, shown, title, target), "page": str(page)})
     else:
         print(target)
         print(page)

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from trovid.cli.detect_summary import DONE, DONE_WITH_LOSSES, NOTHING_DONE
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.messages import complain, print_record
-from trovid.errors import TrovidError, printable
+from trovid.errors import TrovidError, printable, without_password
 
 if TYPE_CHECKING:
     from trovid.video.info import VideoFacts
@@ -68,7 +68,7 @@ def info(
         except (TrovidError, OSError) as error:
             reason = str(error) if isinstance(error, TrovidError) else f"{word}: {error.strerror}"
             complain(reason)
-            failures.append({"source": word, "error": reason})
+            failures.append({"source": without_password(word), "error": without_password(reason)})
     damaged = any(facts.problems for facts in found)
     status = NOTHING_DONE if not found else DONE_WITH_LOSSES if failures or damaged else DONE
     if json:

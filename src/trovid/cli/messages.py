@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from trovid.errors import printable
+from trovid.errors import printable, without_password
 
 DEBUG_VARIABLE = "TROVID_DEBUG"
 _options: ContextVar[frozenset[str]] = ContextVar("options", default=frozenset())
@@ -82,7 +82,7 @@ def complain(message: str, error: BaseException | None = None) -> None:
 
 def say(message: str) -> None:
     """One line on stderr; Python arguments in it become flags, control characters are escaped."""
-    print("trovid: " + printable(with_flags(message)), file=sys.stderr)
+    print("trovid: " + printable(with_flags(without_password(message))), file=sys.stderr)
 
 
 def print_record(record: Any) -> None:

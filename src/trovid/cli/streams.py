@@ -27,7 +27,8 @@ def usable_streams() -> Generator[None]:
     """While it lasts, stdout raises `LostOutput` where it cannot be written, and stderr nothing.
 
     A reader of stdout that leaves early is a BrokenPipeError, as ever. A name may hold any bytes:
-    what a stream cannot encode is escaped, and so is what a terminal would take for a command.
+    what a stream cannot encode is escaped, and so is what a terminal would take for a command, but
+    for the colours of tables and bars on a terminal.
     """
     before = sys.stdout, sys.stderr
     _fill_gaps()
@@ -57,8 +58,15 @@ def _fill_gaps() -> None:
 
 
 class _Output:
+    escapes = r"\x1b"
+
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
+
+    @property
+    def rich_proxied_file(self) -> _Output:
+        """What rich writes to in place of this."""
+        return _Coloured(self._stream)
 
     def write(self, text: str) -> int:
         try:
@@ -79,7 +87,7 @@ class _Output:
     def _safe(self, text: str) -> str:
         if text.isprintable() or self._stream is None:
             return text
-        escapes = COLOURS if self._stream.isatty() else r"\x1b"
+        escapes = self.escapes if self._stream.isatty() else _Output.escapes
         return re.sub(f"{escapes}|{CONTROLS}", lambda found: printable(found[0]), text)
 
     def _lost(self, error: OSError) -> Exception:
@@ -91,8 +99,17 @@ class _Output:
         return getattr(self._stream or io.StringIO(), name)
 
 
-class _Forgiving(_Output):
+class _Coloured(_Output):
+    escapes = COLOURS
+
+
+class _Forgiving(_Coloured):
     """Where there is nobody left to complain to, the work goes on."""
+
+    @property
+    def rich_proxied_file(self) -> _Output:
+        """What rich writes to in place of this."""
+        return self
 
     def write(self, text: str) -> int:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Where the video of a labelling tool's task lies, and its measures."""
+"""Where the video of a labelling tool's task lies, and its measures; whether labels fit it."""
 
 from __future__ import annotations
 
@@ -45,3 +45,21 @@ def measured(path: Path, name: str) -> tuple[Video, list[str] | None]:
     if not seen.num_frames:
         raise TrovidError(f"{path}: has no frames; get the file again")
     return Video(name, seen.num_frames, seen.height, seen.width, seen.frame_rate), None
+
+
+def check_length(path: Path, length: int, wanted: int) -> None:
+    """That a video has as many frames as its labels say.
+
+    Args:
+        path: The video, for the message.
+        length: Its frames.
+        wanted: What the labels say, or need.
+
+    Raises:
+        TrovidError: If it has fewer.
+    """
+    if length < wanted:
+        raise TrovidError(
+            f"{path}: has {length} frames, but its labels say {wanted} or more; correct the labels "
+            "or replace the video"
+        )

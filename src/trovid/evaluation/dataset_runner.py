@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.video_places import check_length
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.inference.identities import video_tracker
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
 from trovid.structures import DetectOptions, SupportSampling, Video
+from trovid.video.glance import glance
 
 SupportSource = Literal["clip", "other clip", "target"]
 """Where support frames come from: the video itself; the next one; or the target frame in place of
@@ -53,12 +56,17 @@ def run_dataset(
         `selection="candidates"`.
 
     Raises:
-        TrovidError: If a video cannot be read, or an option does not fit.
+        TrovidError: If a video cannot be read or has fewer frames than its labels say, or an option
+            does not fit.
     """
     wanted = predictor.options(options, **changes)
     asked = [v for v in dataset.videos[:videos] if names is None or v.name in names]
     frames = {video.name: _frames(dataset, video, every, wanted) for video in asked}
     chosen = [video for video in asked if frames[video.name]]
+    for video in chosen:
+        source = dataset.source(video.name)
+        if isinstance(source, Path) and source.is_file():
+            check_length(source, glance(source).num_frames, video.num_frames)
     at_once = at_once if support_source == "clip" else 1
     for start in range(0, len(chosen), at_once):
         group = chosen[start : start + at_once]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trovid.errors import printable
 from trovid.evaluation.report import FIGURES, Report
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class Table:
 
         table = RichTable(title=self.title or None, title_justify="left")
         for number, name in enumerate(self.head):
-            table.add_column(name, justify="right" if number else "left")
+            table.add_column(escape(printable(name)), justify="right" if number else "left")
         for row in self.rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*(escape(printable(cell)) for cell in row))
         return table
 
 

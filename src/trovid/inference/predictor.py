@@ -30,6 +30,7 @@ from trovid.inference.runtime.precision import usable_precision
 from trovid.inference.seq_nms import along_sequences
 from trovid.inference.session import Target, VideoSession
 from trovid.inference.together import detect_together
+from trovid.ops.checks import MagnitudeError
 from trovid.recipes import Recipe, TorchvisionModelRecipe
 from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame, VideoReader, open_video
@@ -361,7 +362,7 @@ class Predictor:
             For each frame Detections, or with `selection="candidates"` Candidates.
 
         Raises:
-            TrovidError: If memory is short.
+            TrovidError: If memory is short, or the weights give values that are too large.
         """
         given = [support for support in supports if support is not None]
         with self._computing():
@@ -381,7 +382,7 @@ class Predictor:
         """The Support of some frames of one video, encoded a few at a time.
 
         Raises:
-            TrovidError: If memory is short.
+            TrovidError: If memory is short, or the weights give values that are too large.
         """
         pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
         step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
@@ -403,7 +404,7 @@ class Predictor:
 
     @contextmanager
     def _computing(self) -> Generator[None]:
-        """Deterministic algorithms alone, where wanted; short memory is said in a line."""
+        """Deterministic algorithms alone, where wanted; what cannot be computed is one line."""
         try:
             with deterministic_algorithms() if self.deterministic else nullcontext():
                 yield
@@ -411,3 +412,5 @@ class Predictor:
             if is_short_memory(error):
                 raise TrovidError(f"out of memory: {LESS_MEMORY}") from error
             raise
+        except MagnitudeError as error:
+            raise TrovidError(f"{self.name}: other weights are needed: {error}") from error

@@ -45,6 +45,10 @@ def check_pooling(spatial_scale: float, sampling_ratio: int) -> None:
         )
 
 
+class MagnitudeError(ValueError):
+    """Values that are too large to be computed with."""
+
+
 def check_range(name: str, values: Tensor, channels: int) -> None:
     """The squared lengths of vectors of so many channels stay within float32 (or float64)."""
     if torch.compiler.is_compiling() or values.is_meta or not values.numel():
@@ -54,7 +58,7 @@ def check_range(name: str, values: Tensor, channels: int) -> None:
     lowest, highest = torch.aminmax(values.detach())
     reach = max(-float(lowest), float(highest))
     if limit < reach < math.inf:  # infinities and NaN are not hidden: they propagate
-        raise ValueError(
+        raise MagnitudeError(
             f"`{name}` must lie within {limit:.1e}, where the squared length of {channels} "
             f"channels leaves {str(compute).removeprefix('torch.')}, but reach {reach:.1e}: "
             "scale them"

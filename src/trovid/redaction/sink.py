@@ -17,6 +17,7 @@ from trovid.redaction.options import Redaction
 from trovid.redaction.page import report_page
 from trovid.redaction.report import redaction_report
 from trovid.redaction.trajectories import Trajectory
+from trovid.runs.provenance import contents_digest
 from trovid.runs.sinks.json import json_writer
 from trovid.runs.sinks.making import Subject
 from trovid.runs.sinks.picture import PictureSink
@@ -205,7 +206,8 @@ class RedactionSink:
             full=self._full,
         )
         self._moments = len(report.moments)
-        self._json.begin_video(video, subject.job.source)
+        contents = contents_digest(subject.source)
+        self._json.begin_video(video, subject.job.source, contents=contents)
         for place, index in enumerate(self._found.frames):
             own = {"filled": extra.records(index, names), "blank": index in blank}
             said = {key: value for key, value in own.items() if value}

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, without_password
 from trovid.inference.predictor import Predictor
 from trovid.inference.session import target_frames
 from trovid.progress import Parts, bar
 from trovid.runs.jobs import Job, find_inputs, jobs_for
-from trovid.runs.provenance import results_head
+from trovid.runs.provenance import contents_digest, results_head
 from trovid.runs.resume import earlier_results
 from trovid.runs.sinks.making import Pictures, Subject, make_sinks
 from trovid.runs.sinks.sink import Sink
@@ -116,13 +116,14 @@ class Batch:
                 inputs += [found for found in find_inputs(word) if found not in inputs]
             except (TrovidError, OSError) as error:
                 yield Result(word, losses=[_loss(word, error)], error=error)
+        shown = {word: without_password(word) for word in inputs}
         for word in inputs:
             try:
-                sources[word] = self._open(word)
+                sources[shown[word]] = self._open(word)
             except (TrovidError, OSError, MemoryError) as error:
-                yield Result(word, losses=[_loss(word, error)], error=error)
+                yield Result(shown[word], losses=[_loss(shown[word], error)], error=error)
         ready = []
-        for job in jobs_for(list(sources), inputs, self.out, self.kinds):
+        for job in jobs_for(list(sources), list(shown.values()), self.out, self.kinds):
             there = job.existing()
             if there and not self.overwrite and not self.resume:
                 cure = "give `overwrite`, `resume` or another `out`"
@@ -163,10 +164,11 @@ class Batch:
                 word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist
             )
             return self.opened(reader)
+        shown = without_password(word)
         if not self.options.online:
-            raise TrovidError(f"{word}: a stream has no end to look ahead to; give `online`")
+            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
         if self.options.start:
-            raise TrovidError(f"{word}: a stream starts when it is opened; leave out `start`")
+            raise TrovidError(f"{shown}: a stream starts when it is opened; leave out `start`")
         return LiveStream(word, stop=self.stop)
 
     def _make_folder(self) -> None:
@@ -253,7 +255,10 @@ class Batch:
         if isinstance(source, LiveStream):
             raise TrovidError(f"{job.source}: a stream cannot be resumed; give `overwrite`")
         targets = target_frames(source, subject.options)
-        earlier = earlier_results(job.files["json"], subject.head, source.video, targets)
+        contents = contents_digest(source)
+        earlier = earlier_results(
+            job.files["json"], subject.head, source.video, targets, contents=contents
+        )
         if earlier.complete:
             return None
         if subject.options.seq_nms:

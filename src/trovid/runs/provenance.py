@@ -10,7 +10,13 @@ from typing import Any
 import torch
 
 from trovid.inference.predictor import Predictor
+from trovid.storage.hashes import file_digest
 from trovid.structures import DetectOptions
+from trovid.video.blanking import BlankingReader
+from trovid.video.file import FileReader
+from trovid.video.images import ImageReader
+from trovid.video.live import LiveStream
+from trovid.video.reader import VideoReader
 
 UNSTATED_OPTIONS = ("target_among_support", "selection")
 """Options that the command line does not have: results of before do not state them."""
@@ -43,6 +49,25 @@ def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]
             **{name: version(name) for name in ("torch", "torchvision", "av")},
         },
     }
+
+
+def contents_digest(source: VideoReader | LiveStream) -> str | None:
+    """16 hexadecimal digits that tell one video from another of the same measures.
+
+    Of a file its size, the first and the last MiB count, of a folder of images the first and the
+    last one; None for what is no file.
+
+    Raises:
+        TrovidError: If a file cannot be read.
+    """
+    reader = source.reader if isinstance(source, BlankingReader) else source
+    if isinstance(reader, FileReader):
+        paths = [reader.path]
+    elif isinstance(reader, ImageReader):
+        paths = [reader.paths[0], reader.paths[-1]]
+    else:
+        return None
+    return sha256("".join(map(file_digest, paths)).encode()).hexdigest()[:16]
 
 
 def weights_digest(module: torch.nn.Module) -> str:

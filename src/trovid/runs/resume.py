@@ -31,7 +31,12 @@ class Earlier:
 
 
 def earlier_results(
-    path: Path, head: dict[str, Any], video: Video, targets: Sequence[int]
+    path: Path,
+    head: dict[str, Any],
+    video: Video,
+    targets: Sequence[int],
+    *,
+    contents: str | None = None,
 ) -> Earlier:
     """Reads the JSON of an earlier run and checks that this run would have written the same.
 
@@ -40,6 +45,7 @@ def earlier_results(
         head: The head that this run writes.
         video: The video's name and measures now.
         targets: The frames that are asked for.
+        contents: See `contents_digest`; results of before do not state it.
 
     Raises:
         TrovidError: If the file is unreadable, or of another model, video or options.
@@ -60,6 +66,11 @@ def earlier_results(
                 f"{path}: cannot be resumed, the video's {key} was {record.get(key)} "
                 f"and is {getattr(video, key)}; {cure}"
             )
+    if record.get("contents", contents) != contents:
+        raise TrovidError(
+            f"{path}: cannot be resumed, the video is another one of the same length and size; "
+            f"{cure}"
+        )
     (frames,) = found.values()
     indices = [detections.frame_index for detections in frames]
     if indices != list(targets[: len(indices)]):

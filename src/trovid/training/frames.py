@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from trovid.datasets.contract import Dataset
-from trovid.errors import TrovidError
+from trovid.datasets.video_places import check_length
 from trovid.files import replacing
-from trovid.training.identity import file_digest
+from trovid.storage.hashes import file_digest
 from trovid.video.images import images_in, read_image
 from trovid.video.opening import VideoReader, open_video
 from trovid.video.transforms import FrameTransform
@@ -66,7 +66,7 @@ class ResizedFrames:
         for done, name in enumerate(names, 1):
             found = self._prepare(dataset.source(name), name)
             if not isinstance(found, _Images):
-                _check_length(dataset.path(name), len(found), dataset.video(name).num_frames)
+                check_length(dataset.path(name), len(found), dataset.video(name).num_frames)
             self._videos[name] = found
             if progress:
                 progress(done, len(names))
@@ -170,16 +170,8 @@ class _Images:
     def read(self, indices: Sequence[int]) -> np.ndarray:
         files = self.source if isinstance(self.source, list) else images_in(self.source)
         path = files[0].parent if isinstance(self.source, list) else self.source
-        _check_length(path, len(files), max(indices) + 1)
+        check_length(path, len(files), max(indices) + 1)
         return np.stack([self.transform.resize(read_image(files[i])) for i in indices])
-
-
-def _check_length(path: Path, length: int, wanted: int) -> None:
-    if length < wanted:
-        raise TrovidError(
-            f"{path}: has {length} frames, but its labels say {wanted} or more; correct the labels "
-            "or replace the video"
-        )
 
 
 def _key(path: Path, name: str, transform: FrameTransform) -> str:

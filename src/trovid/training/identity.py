@@ -8,27 +8,10 @@ from pathlib import Path
 
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
+from trovid.storage.hashes import file_digest
 from trovid.video.images import images_in
 
-MEBIBYTE = 2**20
 LABELS = ("frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
-
-
-def file_digest(path: Path) -> str:
-    """Another one for each other content: of the size, the first and the last MiB.
-
-    Raises:
-        TrovidError: If the file cannot be read.
-    """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            digest = hashlib.sha256(str(size).encode() + file.read(MEBIBYTE))
-            file.seek(max(0, size - MEBIBYTE))
-            digest.update(file.read(MEBIBYTE))
-    except OSError as error:
-        raise TrovidError(f"{path}: cannot be read ({error.strerror}); check it") from error
-    return digest.hexdigest()
 
 
 def dataset_digest(dataset: Dataset, names: Sequence[str]) -> str:

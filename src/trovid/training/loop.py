@@ -167,7 +167,11 @@ def train(
         one = replace(settings, batch=1)
         first = clips.draw(one, seed=seed, step=at.step).batch(clips.transform, place)
         at_once = -(-settings.batch // (processes.count * settings.accumulate))
-        say(str(memory_needed(detector, first, settings, clips_at_once=at_once, device=place)))
+        try:
+            needed = memory_needed(detector, first, settings, clips_at_once=at_once, device=place)
+        except ValueError as error:
+            raise TrovidError(f"step {at.step + 1}: {error}") from error
+        say(str(needed))
     model = _shared(detector, place) if processes.count > 1 else detector
     parts = min(settings.accumulate, settings.batch // processes.count)
     with closing(drawing) as drawn, training_form(detector, settings), stopping() as stop:

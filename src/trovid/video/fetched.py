@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, without_password
 from trovid.progress import bar
 from trovid.video.file import FileReader
 from trovid.video.live import stream_name
@@ -65,8 +65,9 @@ class FetchedReader(FileReader):
             super().__init__(path)
         except TrovidError as error:
             self._folder.cleanup()
-            raise TrovidError(str(error).replace(str(path), address)) from error
-        self.source = address
+            message = str(error).replace(str(path), address)
+            raise TrovidError(without_password(message)) from error
+        self.source = without_password(address)
 
 
 def _fetch(address: str, path: Path, stop: Callable[[], bool], show_progress: bool) -> None:

@@ -19,7 +19,7 @@ from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, without_password
 from trovid.structures import Video
 from trovid.video.container import decoding
 from trovid.video.reader import Frame
@@ -54,7 +54,7 @@ class LiveStream:
         patience: Seconds without a frame after which the stream counts as broken.
 
     Attributes:
-        source: The address.
+        source: The address, without who asks for it.
         problems: What was wrong with the stream, one line each.
         video: Name and measures; the number of frames is 0, as it is not known.
         arrived: For frames not asked for yet when they came in (`time.monotonic`).
@@ -66,7 +66,8 @@ class LiveStream:
     def __init__(
         self, address: str, *, stop: Callable[[], bool] = lambda: False, patience: float = 10.0
     ) -> None:
-        self.source = address
+        self.source = without_password(address)
+        self._address = address
         self.problems: list[str] = []
         self.arrived: dict[int, float] = {}
         self._stop = stop
@@ -78,7 +79,7 @@ class LiveStream:
         if isinstance(first, TrovidError):
             raise first
         if not isinstance(first, Video):
-            raise TrovidError(f"{address}: stopped before the first frame came")
+            raise TrovidError(f"{self.source}: stopped before the first frame came")
         self.video = first
 
     def __iter__(self) -> Iterator[Frame]:
@@ -142,9 +143,9 @@ class LiveStream:
                 self._put(TrovidError(f"{self.source}: cannot be opened ({reason}); check it"))
 
     def _open(self) -> InputContainer:
-        camera = WEBCAM.fullmatch(self.source)
+        camera = WEBCAM.fullmatch(self._address)
         if camera is None:
-            return av.open(self.source, timeout=self._patience, metadata_errors="replace")
+            return av.open(self._address, timeout=self._patience, metadata_errors="replace")
         number = camera[1] or "0"
         if sys.platform.startswith("linux"):
             return av.open(f"/dev/video{number}", format="v4l2")

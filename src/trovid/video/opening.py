@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, without_password
 from trovid.video.fetched import FetchedReader, is_web_address
 from trovid.video.file import FileReader
 from trovid.video.images import (
@@ -68,7 +68,8 @@ def open_video(
         if is_web_address(str(source)):
             return FetchedReader(str(source))
         if is_live(str(source)):
-            raise TrovidError(f"{source}: a stream has no end to look ahead to; give `online`")
+            shown = without_password(str(source))
+            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
         return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
         return ArrayReader(as_pictures(source), frame_rate=frame_rate)

@@ -32,20 +32,56 @@ EARLIER = {
 """What an earlier run has left in the output folder, and where it lies."""
 
 
-def try_all(table: Table, name: str, seeds: Path, place: Path) -> None:
+def try_all(
+    table: Table,
+    name: str,
+    seeds: Path,
+    place: Path,
+    *,
+    seconds: float | None = None,
+    shown: bool = False,
+) -> None:
     """Every case of an entry."""
     for number in range(CASES):
-        try_one(table, name, seeds, place, random.Random(f"{SEED}:{name}:{number}"))
+        rng = random.Random(f"{SEED}:{name}:{number}")
+        try_one(table, name, seeds, place, rng, seconds, shown)
 
 
-def try_some(table: Table, name: str, seeds: Path, place: Path) -> None:
+def try_some(
+    table: Table,
+    name: str,
+    seeds: Path,
+    place: Path,
+    *,
+    seconds: float | None = None,
+    shown: bool = False,
+) -> None:
     """Some cases, the same each time."""
     for number in range(FAST_CASES):
-        try_one(table, name, seeds, place, random.Random(f"{FAST_SEED}:{name}:{number}"))
+        rng = random.Random(f"{FAST_SEED}:{name}:{number}")
+        try_one(table, name, seeds, place, rng, seconds, shown)
 
 
-def try_one(table: Table, name: str, seeds: Path, sandbox: Path, rng: random.Random) -> None:
-    """A case: a copy of the whole files, one of them changed, and the commands that read it."""
+def try_one(
+    table: Table,
+    name: str,
+    seeds: Path,
+    sandbox: Path,
+    rng: random.Random,
+    seconds: float | None = None,
+    shown: bool = False,
+) -> None:
+    """A case: a copy of the whole files, one of them changed, and the commands that read it.
+
+    Args:
+        table: What there is to try.
+        name: What of it.
+        seeds: The whole files.
+        sandbox: A folder around the case.
+        rng: Of this case.
+        seconds: What a refusal may take of the processor.
+        shown: Whether one of the commands is drawn, and half of them speak to a terminal.
+    """
     file, change, commands = table[name]
     if file.endswith(".parquet") and not PARQUET:
         pytest.skip("the optional package pyarrow is not installed")
@@ -55,7 +91,9 @@ def try_one(table: Table, name: str, seeds: Path, sandbox: Path, rng: random.Ran
         if file in EARLIER:
             shutil.copy(seeds / EARLIER[file], path)
         refused = change(own_copy(path), rng)
-        for words in commands:
+        for words in [rng.choice(commands)] if shown else commands:
             own = [chosen.get(word, word) for word in words]
             must = refused and "--allow-playlist" not in words
-            trial(own, sandbox, case, refused=True if must else None)
+            terminal = shown and rng.random() < 0.5
+            must = True if must else None
+            trial(own, sandbox, case, refused=must, seconds=seconds, terminal=terminal)

@@ -44,6 +44,14 @@ Change = Callable[[Path, random.Random], bool]
 """Changes a file; whether no command may then end as if nothing was wrong."""
 NEVER = (1e308, 10**30, -(10**30), 10**400, DIGITS, HUGE)
 """What no number that trovid reads may be; nor may it be infinite or NaN."""
+ABOVE_0 = frozenset(
+    (
+        *("steps", "batch", "accumulate", "shorter", "longer", "divisor", "std", "max_detections"),
+        *("anchor_sizes", "aspect_ratios", "output_size", "samples", "top_k", "post_nms"),
+    )
+)
+"""Keys of numbers of which 0 and less mean nothing."""
+OUT_OF_RANGE = (*NEVER, 0, -1, -5, -0.5, float("nan"), float("inf"), 10**9)
 NUMBERS = frozenset(
     (
         *("id", "width", "height", "num_frames", "video_id", "frame_index", "image_id", "bbox"),
@@ -102,7 +110,8 @@ def changed(document: Any, rng: random.Random) -> Any:
         holder, key = rng.choice(numbers if numbers and rng.random() < 0.4 else found)
         kind = rng.choice(["value"] * 6 + ["remove", "add", "double", "rename"])
         if kind == "value":
-            holder[key] = copy.deepcopy(rng.choice(VALUES))
+            number = key in NUMBERS and rng.random() < 0.7
+            holder[key] = copy.deepcopy(rng.choice(OUT_OF_RANGE if number else VALUES))
         elif kind == "remove":
             del holder[key]
         elif isinstance(holder, list):
@@ -125,6 +134,8 @@ def impossible(document: Any, key: str = "") -> bool:
         return any(impossible(value, key) for value in document)
     if key not in NUMBERS or isinstance(document, bool):
         return False
+    if key in ABOVE_0 and isinstance(document, int | float) and document <= 0:
+        return True
     if key == "num_frames" and isinstance(document, int | float):
         return not 1 <= document <= 10**7
     if isinstance(document, float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.cli.fuzz.trials import (
     run_here,
     trial,
 )
-from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT, TRAIN
+from tests.cli.fuzz.words import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 from trovid.cli.main import SUMMARIES
 
 OPTIONS = (
@@ -123,6 +124,52 @@ def test_names_and_arguments(seeds, tmp_path, command):
 def test_some_names_and_arguments(seeds, tmp_path, command):
     for number in range(FAST_CASES):
         with_arguments(command, seeds, tmp_path, random.Random(f"{FAST_SEED}:{command}:{number}"))
+
+
+VARIABLES: tuple[tuple[str, str], ...] = (
+    *(
+        ("TROVID_BACKEND", word)
+        for word in ("nonsense", "triton", "native ", "\x1b[31m", "9" * 500)
+    ),
+    *(("TROVID_CACHE", word) for word in ("/proc/nothing", "street.mp4", "", "a\nb")),
+    *(("COLUMNS", word) for word in ("0", "-5", "x", "1")),
+    *(("TERM", "\x1b[31m"), ("LANG", "nonsense"), ("TMPDIR", "/proc/nothing")),
+)
+COMPUTING: dict[str, Words] = {
+    "detect": ["detect", "street.mp4", *DETECT, "--end", "0.1"],
+    "segment": ["segment", "street.mp4", *SEGMENT, "--end", "0.1"],
+    "blur": ["blur", "street.mp4", *BLUR, "--end", "0.1"],
+    "explain": ["explain", "street.mp4", *MODEL, "--out", "out/why.png"],
+    "train": ["train", "recipe.yaml", *TRAIN],
+    "evaluate": ["evaluate", "--data", "labels.json", *EVALUATE],
+}
+"""Commands that run the operator."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_variables_of_the_environment(seeds, tmp_path):
+    for number in range(CASES):
+        with_variables(seeds, tmp_path, random.Random(f"{SEED}:variables:{number}"))
+
+
+def test_some_variables_of_the_environment(seeds, tmp_path):
+    for number in range(FAST_CASES):
+        rng = random.Random(f"{FAST_SEED}:variables:{number}")
+        with_variables(seeds, tmp_path, rng, VARIABLES[:1])
+
+
+def with_variables(
+    seeds: Path,
+    sandbox: Path,
+    rng: random.Random,
+    variables: Sequence[tuple[str, str]] = VARIABLES,
+) -> None:
+    """A backend that is none, or not here, is refused before anything is computed."""
+    words, (name, value) = rng.choice([*COMPUTING.values()]), rng.choice(variables)
+    with case_folder(seeds, sandbox / "case") as case:
+        refused = True if name == "TROVID_BACKEND" else None
+        trial(words, sandbox, case, refused=refused, variables={name: value})
 
 
 def with_arguments(command: str, seeds: Path, sandbox: Path, rng: random.Random) -> None:

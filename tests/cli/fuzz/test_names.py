@@ -14,6 +14,7 @@ STEMS = (
     *("12:30", "a:b", "concat:x", "http:x", "pipe:0", "subfile,,start,0,end,9,,:x", "%d", "%03d"),
     *(
         "[x]",
+        "[red]x",
         "*",
         "?",
         " ",
@@ -76,4 +77,5 @@ def named(command: str, seeds: Path, sandbox: Path, rng: random.Random) -> None:
     with case_folder(seeds, sandbox / "case") as case:
         (case / file).rename(case / name)
         place = f"./{name}" if name.startswith("-") else name
-        trial([*words, "--", place], sandbox, case, refused=False)
+        terminal = rng.random() < 0.5
+        trial([*words, "--", place], sandbox, case, refused=False, terminal=terminal)

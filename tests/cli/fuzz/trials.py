@@ -8,36 +8,36 @@ gets.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
-import json
 import os
 import resource
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.cli.fuzz import invariants
+from tests.cli.fuzz.invariants import UMASK, Words
 from trovid.cli.main import main
-from trovid.storage.tensor_files import read_tensors
-from trovid.video.opening import open_video
 
 SEED = int(os.environ.get("TROVID_FUZZ_SEED") or time.time_ns() % 10**6)
 CASES = int(os.environ.get("TROVID_FUZZ_CASES") or 40)
 FAST_CASES, FAST_SEED = 3, 19
+OWN_PROCESSES = ("synthvid", "demo")
+"""Commands that write from processes of their own, whose calls are not seen here."""
 SECONDS = 60
 MEMORY = 6 * 2**30
 """What a case may ask for beyond what the process has; the bombs ask for more."""
-Words = list[str]
 
 
 @contextlib.contextmanager
 def case_folder(seeds: Path, place: Path) -> Iterator[Path]:
     """The whole files (as links, `own_copy` makes one a file) with an empty output folder `out`."""
-    unread = shutil.ignore_patterns("trained", "stopped", "found")
+    unread = shutil.ignore_patterns("trained", "stopped", "found", "others")
     shutil.copytree(seeds, place, ignore=unread, copy_function=os.link)
     (place / "out").mkdir()
     try:
@@ -55,13 +55,20 @@ def own_copy(path: Path) -> Path:
     return path
 
 
-def run_here(*words: str) -> tuple[object, str]:
+class Terminal(io.StringIO):
+    """A stream that is shown as it is written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run_here(*words: str, terminal: bool = False) -> tuple[object, str]:
     """Exit status and everything said, in this process; a run that hangs is ended."""
 
     def ended(number, frame):
         raise AssertionError(f"hangs: trovid {' '.join(words)}")
 
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (Terminal(), Terminal()) if terminal else (io.StringIO(), io.StringIO())
     before = signal.signal(signal.SIGALRM, ended)
     limits = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -80,52 +87,16 @@ def run_here(*words: str) -> tuple[object, str]:
     return status, f"{out.getvalue()}\n===\n{err.getvalue()}"
 
 
-def check(status: object, said: str, words: Words) -> None:
-    line = f"seed {SEED}: trovid {' '.join(words)}\n{said[:3000]}"
-    assert status in (0, 1, 2), line
-    assert "Traceback" not in said, line
-    assert "out of memory" not in said, line
-    assert "\x1b" not in said, line
-    complaints = [text for text in said.splitlines() if text.startswith("trovid: ")]
-    found = words[0] == "info" and status == 1 and "\n  damage" in said
-    found |= words[:2] == ["data", "check"] and status == 1 and "errors, " in said
-    assert complaints or found or status == 0, line
-    assert all(len(text) < 3000 for text in complaints), line
-
-
-def check_files(out: Path, kept: Mapping[Path, bytes] | None = None) -> None:
-    """Nothing hidden is left, and what has a name is whole, unless it was here before."""
-    frames = {}
-    for path in sorted(out.rglob("*")) if out.exists() else ():
-        assert ".partial" not in path.name, f"{path} is left behind"
-        if path.is_file() and path.read_bytes() == (kept or {}).get(path):
-            continue
-        if path.suffix == ".json":
-            document = json.loads(path.read_text())
-            if isinstance(document, dict) and {"head", "videos"} <= document.keys():
-                frames[path.stem] = sum(len(record["frames"]) for record in document["videos"])
-        elif path.suffix == ".csv":
-            assert len({len(row) for row in csv.reader(path.open(newline=""))}) == 1
-        elif path.suffix == ".png":
-            assert path.read_bytes().endswith(b"IEND\xaeB`\x82")
-        elif path.suffix == ".safetensors":
-            read_tensors(path)
-    for path in out.rglob("*.mp4") if out.exists() else ():
-        with open_video(path) as reader:
-            assert len(reader) == frames[path.stem]
-            assert reader.problems == []
-
-
-def listing(place: Path, without: Path) -> dict[str, tuple[int, int]]:
-    """Every file that is not in the output folder, with size and time."""
-    return {
-        str(path): (path.stat().st_size, path.stat().st_mtime_ns)
-        for path in place.rglob("*")
-        if path.is_file() and without not in path.parents
-    }
-
-
-def trial(words: Words, sandbox: Path, case: Path, *, refused: bool | None = None) -> None:
+def trial(
+    words: Words,
+    sandbox: Path,
+    case: Path,
+    *,
+    refused: bool | None = None,
+    seconds: float | None = None,
+    variables: Mapping[str, str] | None = None,
+    terminal: bool = False,
+) -> None:
     """One run of the command line in a folder of its own, and what must hold after it.
 
     Args:
@@ -133,24 +104,42 @@ def trial(words: Words, sandbox: Path, case: Path, *, refused: bool | None = Non
         sandbox: A folder around, in which nothing may change.
         case: The working folder, with the output folder `out`.
         refused: Whether the run must not (True) or must (False) end as if all was well.
+        seconds: What a refusal may take of the processor; None where that is not looked at.
+        variables: Of the environment, beside its own.
+        terminal: Whether it is said to a terminal.
     """
-    out = case / "out"
-    kept = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} if out.exists() else {}
-    before = listing(sandbox, out)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(case)
-        patch.setenv("TROVID_CACHE", str(case / "out" / "cache"))
-        patch.setenv("TROVID_OFFLINE", "1")
-        patch.setenv("TROVID_QUIET", "")
-        status, said = run_here(*words)
-    check(status, said, words)
-    line = f"seed {SEED}: trovid {' '.join(words)}\n{said[:3000]}"
-    assert refused is None or refused == (status != 0), f"status {status}: {line}"
-    assert listing(sandbox, out) == before, line
-    assert not (case / "executed").exists(), line
-    for path, contents in kept.items():
-        ended = status == 0 and path.with_suffix(".safetensors").exists()  # a training's checkpoint
-        assert path.exists() or ended, f"{path} is lost: {line}"
-        if status == 2 and path.suffix != ".jsonl":
-            assert path.read_bytes() == contents, f"{path} has changed: {line}"
-    check_files(out, kept)
+    out, temporary, synced = case / "out", sandbox / "tmp", set()
+    temporary.mkdir(exist_ok=True)
+    before = invariants.look(sandbox, out)
+    began, mask = time.process_time(), os.umask(UMASK)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(case)
+            patch.setenv("TROVID_CACHE", str(out / "cache"))
+            patch.setenv("TROVID_OFFLINE", "1")
+            patch.setenv("TROVID_QUIET", "")
+            patch.setenv("TERM", "xterm")
+            for name, value in (variables or {}).items():
+                patch.setenv(name, value)
+            patch.setattr(tempfile, "tempdir", str(temporary))
+            patch.setattr(os, "fsync", invariants.recording(os.fsync, synced))
+            status, said = run_here(*words, terminal=terminal)
+    finally:
+        os.umask(mask)
+    used = time.process_time() - began
+    line = f"trovid {' '.join(words)}\n{said[:3000]}"
+    try:
+        invariants.check(status, said, words, terminal=terminal)
+        assert refused is None or refused == (status != 0), f"status {status}: {line}"
+        assert seconds is None or status == 0 or used < seconds, f"took {used:.1f} s: {line}"
+        assert not (case / "executed").exists(), line
+        invariants.check_place(sandbox, out, before, line)
+        invariants.check_kept(before, status, line)
+        if status == invariants.NOTHING_DONE:
+            invariants.check_nothing_done(out, before, words, said)
+        invariants.check_modes(out, before)
+        if words[0] not in OWN_PROCESSES:
+            invariants.check_on_disk(out, before, synced)
+        invariants.check_files(out, before.files)
+    except AssertionError as error:
+        raise AssertionError(f"seed {SEED}: {error}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.datasets.own_folder import own_folder
 from tests.datasets.stills_folders import yolo_folder
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from tests.media import encode
-from tests.training.tiny import tiny_folder, tiny_recipe
+from tests.training.tiny import LENGTHS, tiny_folder, tiny_recipe
 from tests.zoo.published_files import save_published, small_recipe
 from trovid.datasets.synthvid import write_split
 from trovid.recipes import recipe_values
@@ -79,6 +80,7 @@ def write_whole_files(place: Path) -> Path:
     text = (place / "data" / "train.json").read_text().replace(f"{place / 'data'}/", "")
     for split in ("train", "val"):
         (place / "data" / f"{split}.json").write_text(text)
+    _exchange_of(place)
     start = train_recipe(
         recipe, data=place / "data", out=place / "trained", seed=0, validate=0, device="cpu"
     )
@@ -99,6 +101,20 @@ def write_whole_files(place: Path) -> Path:
     if PARQUET:
         shutil.copy(place / "found" / f"{of_clip.stem}.parquet", place / "predictions.parquet")
     return place
+
+
+def _exchange_of(place: Path) -> None:
+    """others/: clips with other pictures, but as long as those in data/ and written as long ago."""
+    (place / "others").mkdir()
+    for name, frames in LENGTHS.items():
+        own = place / "data" / f"{name}.mp4"
+        other = encode(place / "others" / own.name, num_frames=frames)
+        size = max(own.stat().st_size, other.stat().st_size) + 8
+        for path in (own, other):
+            free = size - path.stat().st_size
+            with path.open("ab") as file:
+                file.write(free.to_bytes(4, "big") + b"free" + bytes(free - 8))
+            os.utime(path, (10**9, 10**9))
 
 
 def _write_labels_of_every_form(place: Path) -> None:

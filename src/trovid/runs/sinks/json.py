@@ -58,9 +58,17 @@ class JsonWriter:
         self._videos = self._frames = 0
         self.file.write(f'{{"head": {json.dumps(head)},\n"videos": [')
 
-    def begin_video(self, video: Video, file_name: str | Path) -> None:
-        """Starts a video; its frames follow by `write`, its end by `end_video`."""
-        head = {
+    def begin_video(
+        self, video: Video, file_name: str | Path, *, contents: str | None = None
+    ) -> None:
+        """Starts a video; its frames follow by `write`, its end by `end_video`.
+
+        Args:
+            video: Name and measures.
+            file_name: Where it lies.
+            contents: See `contents_digest`.
+        """
+        head: dict[str, Any] = {
             "name": video.name,
             "file_name": str(file_name),
             "width": video.width,
@@ -68,6 +76,8 @@ class JsonWriter:
             "num_frames": video.num_frames,
             "frame_rate": video.frame_rate,
         }
+        if contents is not None:
+            head["contents"] = contents
         before = ",\n" if self._videos else "\n"
         self.file.write(f'{before}{json.dumps(head)[:-1]}, "frames": [')
         self._videos, self._frames = self._videos + 1, 0
@@ -142,11 +152,19 @@ class JsonSink:
 
     wants_pictures = False
 
-    def __init__(self, path: Path, video: Video, source: str, head: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        video: Video,
+        source: str,
+        head: dict[str, Any],
+        *,
+        contents: str | None = None,
+    ) -> None:
         self.path = path
         self.problems: list[str] = []
         self._writer = json_writer(path, head)
-        self._writer.begin_video(video, source)
+        self._writer.begin_video(video, source, contents=contents)
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Adds a frame."""

@@ -10,6 +10,7 @@ from typing import Any
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.runs.jobs import Job
+from trovid.runs.provenance import contents_digest
 from trovid.runs.sinks.coco import CocoSink
 from trovid.runs.sinks.csv import CsvSink
 from trovid.runs.sinks.json import JsonSink
@@ -140,7 +141,8 @@ class Shown:
 
 
 def _json(path: Path, subject: Subject) -> Sink:
-    return JsonSink(path, subject.source.video, subject.job.source, subject.head)
+    contents = contents_digest(subject.source)
+    return JsonSink(path, subject.source.video, subject.job.source, subject.head, contents=contents)
 
 
 def _parquet(path: Path, subject: Subject) -> Sink:
