@@ -29,7 +29,6 @@ NOT_RUN = {
     ("scale.md", 0): "needs Ray and a cluster; tests/runs/test_video_detector.py runs the like",
     ("scale.md", 1): "needs Daft",
     ("own-data.md", 0): "needs DAVIS; tests/datasets/test_davis_page.py runs it on a small one",
-    ("README.md", 0): "needs torchvision's weights",
     ("weights.md", 0): "needs published weights",
     ("weights.md", 2): "needs torchvision's weights",
 }
@@ -67,7 +66,8 @@ def test_example(tmp_path, monkeypatch, clip, place, code):
     if place in NOT_RUN:
         compile(code, f"{place[0]}, example {place[1]}", "exec")
         pytest.skip(NOT_RUN[place])
-    shutil.copy(clip, tmp_path / "clip.mp4")
+    for name in ("clip.mp4", "holiday.mp4"):
+        shutil.copy(clip, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     if place in BEFORE:
         with pytest.raises(SystemExit) as exited:

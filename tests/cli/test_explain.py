@@ -13,6 +13,8 @@ from tests.cli.runs import images
 from trovid.datasets.synthvid import write_split
 from trovid.video.opening import VideoWriter, open_video
 
+MODEL = ("--model", "synthvid-selsa-troi")
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
@@ -23,7 +25,9 @@ def clip(tmp_path_factory):
 
 def test_the_surest_object_is_found_again(tmp_path, capsys, clip):
     out = tmp_path / "new" / "why.png"
-    status, said, complaints = trovid_command(capsys, "explain", clip, "--out", out, "--json")
+    status, said, complaints = trovid_command(
+        capsys, "explain", clip, *MODEL, "--out", out, "--json"
+    )
     assert (status, complaints) == (0, [])
     record = json.loads(said)
     assert (record["frame"], record["time"]) == (12, 1.0)
@@ -88,6 +92,8 @@ def test_an_existing_picture_is_kept_unasked(tmp_path, capsys, clip):
 )
 def test_what_cannot_be_explained_is_said(tmp_path, capsys, clip, words, message):
     out = tmp_path / "a.png"
+    if "--model" not in words:
+        words = [*MODEL, *words]
     status, said, complaints = trovid_command(capsys, "explain", clip, *words, "--out", out)
     assert (status, said, len(complaints)) == (2, "", 1)
     assert message in complaints[0]

@@ -83,7 +83,8 @@ def pictures(tmp_path):
 def test_the_page_of_everyday_things(tmp_path, capsys, monkeypatch, pictures):
     monkeypatch.setattr(photographs, "FRAMES", 3)
     monkeypatch.setattr(photographs, "photographs_folder", lambda: pictures)
-    assert command.everyday_page(tmp_path / "page", show_progress=False) is None  # no such model
+    monkeypatch.setattr(command, "EVERYDAY", ("absent", "absent"))
+    assert command.everyday_page(tmp_path / "page", show_progress=False) is None
     model = str(save_tiny_model(tmp_path / "tiny.safetensors"))
     monkeypatch.setattr(command, "EVERYDAY", (model, model))
     monkeypatch.setattr("trovid.zoo.weights.embedded_models", lambda: {model: model})

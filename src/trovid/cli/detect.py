@@ -75,7 +75,8 @@ def detect(
     detections with class, score and box (x1 y1 x2 y2 in pixels of the source); and NAME.csv, one
     line a detection. Videos may be of any length: memory does not grow with it.
 
-    The default model knows the 20 pictograms of the built-in benchmark SynthVID and nothing else.
+    The default model knows 20 everyday classes (persons, vehicles, animals, furniture) and needs
+    no connection; `trovid models` lists others.
 
     Results that exist are kept: say --overwrite or --resume. Ctrl-C, SIGTERM and SIGHUP
     complete the files with what was done; the same command with --resume goes on there.

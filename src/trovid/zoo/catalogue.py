@@ -95,7 +95,8 @@ def _figures(facts: dict[str, Any]) -> str:
         groups = ", ".join(
             f"{_text(name)} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
         )
-        return f"AP50 {groups} ({facts.get('test_clips')} test clips of {_data(facts)})"
+        clips = facts.get("test_clips")
+        return f"AP50 {groups}" + (f" ({clips} test clips of {_data(facts)})" if clips else "")
     if "test_track_ap" in facts:
         own = facts["test_track_ap"]
         values = ", ".join(f"{_text(name)} {100 * value:.1f}" for name, value in own.items())

@@ -1,10 +1,10 @@
 """The models that are taken where none is named."""
 
-DEFAULT_MODEL = "synthvid-selsa-troi"
+DEFAULT_MODEL = "everyday-selsa-troi"
 """One that comes with trovid: it needs no connection."""
-DEFAULT_SINGLE = "synthvid-single"
+DEFAULT_SINGLE = "everyday-start"
 """Its single-frame rival."""
-EVERYDAY = ("everyday-single", "everyday-selsa-troi")
+EVERYDAY = ("everyday-start", "everyday-selsa-troi")
 """The pair that knows everyday things; where it comes with trovid, the demo shows it too."""
 SEGMENTER = "synthvid-masktrack-troi"
 """Gives masks and identities; where it comes with trovid, the demo has a segmented clip."""
