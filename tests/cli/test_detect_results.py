@@ -208,7 +208,11 @@ def start(source: Path, out: Path, model: str, *words: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "trovid.cli.main", "detect", source, "--out", out]
     options = ["--model", model, "--score", "0.2", "--device", "cpu", *words]
     return subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # pytest may ignore it
     )
 
 

@@ -64,6 +64,7 @@ class RedactionSink:
         assert isinstance(subject.source, BlankingReader)
         self._source = subject.source
         self._subject = subject
+        self._contents = contents_digest(subject.source)
         self._redaction = redaction
         self._stop = stop
         self._show_progress = show_progress
@@ -206,8 +207,7 @@ class RedactionSink:
             full=self._full,
         )
         self._moments = len(report.moments)
-        contents = contents_digest(subject.source)
-        self._json.begin_video(video, subject.job.source, contents=contents)
+        self._json.begin_video(video, subject.job.source, contents=self._contents)
         for place, index in enumerate(self._found.frames):
             own = {"filled": extra.records(index, names), "blank": index in blank}
             said = {key: value for key, value in own.items() if value}
