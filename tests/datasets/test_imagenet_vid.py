@@ -147,6 +147,7 @@ def test_what_is_missing_or_broken_is_one_line(folder, tmp_path):
     xml = copy / "Annotations/VID/val/ILSVRC2015_val_00000000/000001.xml"
     for text, message in (
         ("<annotation><object>", "is no XML"),
+        ('<?xml version="1.0" encoding="utf-0"?><annotation/>', "is no XML"),
         ("<annotation></annotation>", "it has no size/width"),
     ):
         xml.write_text(text)

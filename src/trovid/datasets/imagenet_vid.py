@@ -236,7 +236,7 @@ def _parsed(path: Path) -> ElementTree.Element:
         return ElementTree.parse(path).getroot()
     except OSError as error:
         raise TrovidError(f"{path}: cannot be read ({error.strerror})") from error
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:  # the second: an unknown encoding
         raise TrovidError(f"{path}: is no XML ({error})") from error
 
 

@@ -24,6 +24,8 @@ def read_xml(path: Path, faults: Faults) -> ElementTree.Element | None:
         line = error.position[0]
         reason = str(error).partition(":")[0]
         faults.add("unreadable-labels", f"{path}:{line}: is no XML ({reason})")
+    except LookupError as error:
+        faults.add("unreadable-labels", f"{path}:1: is no XML ({error})")
     return None
 
 
@@ -33,7 +35,7 @@ def root_tag(path: Path) -> str | None:
         with path.open("rb") as file:
             for _, element in ElementTree.iterparse(file, events=("start",)):
                 return element.tag
-    except (OSError, ElementTree.ParseError):
+    except (OSError, ElementTree.ParseError, LookupError):  # an unknown encoding is the last
         pass
     return None
 

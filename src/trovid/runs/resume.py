@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
 from trovid.runs.predictions import parse_predictions, read_document
 from trovid.structures import Detections, Video
 
@@ -63,7 +63,7 @@ def earlier_results(
     for key in SAME_VIDEO:
         if record.get(key) != getattr(video, key):
             raise TrovidError(
-                f"{path}: cannot be resumed, the video's {key} was {record.get(key)} "
+                f"{path}: cannot be resumed, the video's {key} was {_said(record.get(key))} "
                 f"and is {getattr(video, key)}; {cure}"
             )
     if record.get("contents", contents) != contents:
@@ -83,7 +83,12 @@ def earlier_results(
 def _difference(key: str, old: Any, new: Any) -> str:
     if isinstance(old, dict) and isinstance(new, dict):
         option = next(name for name in sorted({*old, *new}) if old.get(name) != new.get(name))
-        return f"`{option}` was {old.get(option)} and is {new.get(option)}"
+        return f"`{option}` was {_said(old.get(option))} and is {new.get(option)}"
     if key in ("weights", "class_names"):
         return "the model's weights or classes have changed"
-    return f"the {key} was {old} and is {new}"
+    return f"the {key} was {_said(old)} and is {new}"
+
+
+def _said(value: Any) -> str:
+    """What a file holds, for a message: words without quotation marks, never all of much."""
+    return value if isinstance(value, str) and len(value) <= 60 else shortened(value)

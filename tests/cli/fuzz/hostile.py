@@ -170,6 +170,12 @@ def change_json(path: Path, rng: random.Random) -> bool:
     return impossible(document)
 
 
+def change_predictions(path: Path, rng: random.Random) -> bool:
+    """As `change_json`; how long a video is, the labels say, whatever predictions do."""
+    change_json(path, rng)
+    return False
+
+
 def change_yaml(path: Path, rng: random.Random) -> bool:
     """A recipe; a bomb and the like must not be taken."""
     if rng.random() < 0.25:
@@ -228,7 +234,7 @@ def change_state(tensors: dict[str, Any], rng: random.Random) -> None:
     elif kind == 1:
         ends = [".x", *[".{level0:>3000000000}"] * 2, ".{x.y}", ".{}", "\x1b[31m"]
         tensors[f"{key}{rng.choice(ends)}" if rng.random() < 0.8 else "x"] = tensors.pop(key)
-    elif kind == 2:
+    elif kind == 2 and value.is_floating_point():
         tensors[key] = value.new_full(value.shape, rng.choice([float("nan"), float("inf"), 6e4]))
     elif kind == 3:
         tensors[key] = torch.zeros(rng.choice([(), (0,), (7,), (1, 1, 1, 1, 1, 1)]))

@@ -107,7 +107,8 @@ def check_nothing_done(out: Path, before: Before, words: Words, said: str) -> No
     A start that does not fit is seen before even that is computed: it is what the last line names.
     """
     new = [p for p in out.rglob("*") if p.is_file() and p not in before.files]
-    begun = "trovid: step " in said or "stdout cannot be written" in said
+    signs = ("trovid: step ", " steps  rpn_objectness", "stdout cannot be written")
+    begun = any(sign in said for sign in signs)
     starts = [word for option, word in pairwise(words) if option in ("--start", "--backbone")]
     reason = said.strip().rpartition("\n")[2]
     usable = () if any(word in reason for word in starts if word) else RESUMABLE

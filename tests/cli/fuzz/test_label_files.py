@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.fuzz.files import Table, try_all, try_some
-from tests.cli.fuzz.hostile import change_json, change_numbers, damage
+from tests.cli.fuzz.hostile import change_json, change_numbers, change_predictions, damage
 from tests.cli.fuzz.words import DETECT, EVALUATE, MODEL, TRAIN
 
 HOSTILE: Table = {
@@ -22,7 +22,7 @@ HOSTILE: Table = {
     ),
     "evaluate, predictions": (
         "predictions.json",
-        change_json,
+        change_predictions,
         [["evaluate", "predictions.json", "--labels", "labels.json", "--out", "out/f.json"]],
     ),
     "evaluate, parquet": (
@@ -49,7 +49,7 @@ HOSTILE: Table = {
     ),
     "data convert, predictions": (
         "predictions.json",
-        change_json,
+        change_predictions,
         [["data", "convert", "predictions.json", "out/tasks.json", "--to", "label-studio"]],
     ),
     "data split, labels": (
@@ -65,7 +65,7 @@ HOSTILE: Table = {
     "data stats, labels": ("labels.json", change_json, [["data", "stats", "labels.json"]]),
     "compare, predictions": (
         "predictions.json",
-        change_json,
+        change_predictions,
         [["compare", "predictions.json", "predictions.json", "--labels", "labels.json"]],
     ),
     "detect, labels": (
