@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,34 +33,18 @@ EARLIER = {
 """What an earlier run has left in the output folder, and where it lies."""
 
 
-def try_all(
-    table: Table,
-    name: str,
-    seeds: Path,
-    place: Path,
-    *,
-    seconds: float | None = None,
-    shown: bool = False,
-) -> None:
-    """Every case of an entry."""
+def try_all(table: Table, name: str, seeds: Path, place: Path, **how: Any) -> None:
+    """Every case of an entry; see `try_one`."""
     for number in range(CASES):
         rng = random.Random(f"{SEED}:{name}:{number}")
-        try_one(table, name, seeds, place, rng, seconds, shown)
+        try_one(table, name, seeds, place, rng, **how)
 
 
-def try_some(
-    table: Table,
-    name: str,
-    seeds: Path,
-    place: Path,
-    *,
-    seconds: float | None = None,
-    shown: bool = False,
-) -> None:
-    """Some cases, the same each time."""
+def try_some(table: Table, name: str, seeds: Path, place: Path, **how: Any) -> None:
+    """Some cases, the same each time; see `try_one`."""
     for number in range(FAST_CASES):
         rng = random.Random(f"{FAST_SEED}:{name}:{number}")
-        try_one(table, name, seeds, place, rng, seconds, shown)
+        try_one(table, name, seeds, place, rng, **how)
 
 
 def try_one(

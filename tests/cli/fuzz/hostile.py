@@ -125,19 +125,20 @@ def changed(document: Any, rng: random.Random) -> Any:
     return rng.choice(VALUES) if rng.random() < 0.02 else document
 
 
-def impossible(document: Any, key: str = "") -> bool:
-    """Whether a number that trovid reads is none."""
+def impossible(document: Any, key: str = "", *, longest: float = 10**7) -> bool:
+    """Whether a number that trovid reads is none, or a video longer than any."""
     if isinstance(document, dict):
         unread = ("info", "head", "options")
-        return any(impossible(v, name) for name, v in document.items() if name not in unread)
+        read = {name: value for name, value in document.items() if name not in unread}
+        return any(impossible(value, name, longest=longest) for name, value in read.items())
     if isinstance(document, list):
-        return any(impossible(value, key) for value in document)
+        return any(impossible(value, key, longest=longest) for value in document)
     if key not in NUMBERS or isinstance(document, bool):
         return False
     if key in ABOVE_0 and isinstance(document, int | float) and document <= 0:
         return True
     if key == "num_frames" and isinstance(document, int | float):
-        return not 1 <= document <= 10**7
+        return not 1 <= document <= longest
     if isinstance(document, float):
         return not math.isfinite(document) or document == 1e308
     return document in NEVER
@@ -161,19 +162,18 @@ def change_numbers(path: Path, rng: random.Random) -> bool:
     return False
 
 
-def change_json(path: Path, rng: random.Random) -> bool:
+def change_json(path: Path, rng: random.Random, *, longest: float = 10**7) -> bool:
     """One in four damaged, else changed."""
     if rng.random() < 0.25:
         return damage(path, rng)
     document = changed(json.loads(path.read_text()), rng)
     path.write_text(text_of(document, path.parent))
-    return impossible(document)
+    return impossible(document, longest=longest)
 
 
 def change_predictions(path: Path, rng: random.Random) -> bool:
     """As `change_json`; how long a video is, the labels say, whatever predictions do."""
-    change_json(path, rng)
-    return False
+    return change_json(path, rng, longest=math.inf)
 
 
 def change_yaml(path: Path, rng: random.Random) -> bool:
