@@ -36,7 +36,7 @@ def script(tmp_path_factory):
 def trovid(tmp_path_factory):
     """The command as a shell finds it, run by this Python."""
     file = tmp_path_factory.mktemp("bin") / "trovid"
-    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trovid.cli.main "$@"\n')
+    file.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trovid "$@"\n')
     file.chmod(0o755)
     return file
 

@@ -26,7 +26,7 @@ def model(tmp_path_factory) -> str:
 def test_the_process_writes_video_and_json(tmp_path, model):
     source = video(tmp_path / "street.mp4")
     words = [source, "--out", tmp_path / "out", "--model", model, "--score", "0.2"]
-    command = [sys.executable, "-m", "trovid.cli.main", "detect", *words, "--device", "cpu"]
+    command = [sys.executable, "-m", "trovid", "detect", *words, "--device", "cpu"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert f"{FRAMES}/{FRAMES} frames" in done.stderr

@@ -85,7 +85,7 @@ def test_an_interrupted_run_goes_on(tmp_path, capsys, model):
     sources = [video(tmp_path / f"{name}.mp4", count=60) for name in "ab"]
     words = [*sources, "--no-video", "--end", "4", "--batch", "2"]
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "trovid.cli.main", "detect", *words, "--out", out]
+    command = [sys.executable, "-m", "trovid", "detect", *words, "--out", out]
     command += ["--model", model, "--score", "0.2", "--device", "cpu"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 120

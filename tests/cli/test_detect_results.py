@@ -205,7 +205,7 @@ def test_json_and_quiet(tmp_path, capsys, model):
 
 
 def start(source: Path, out: Path, model: str, *words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "trovid.cli.main", "detect", source, "--out", out]
+    command = [sys.executable, "-m", "trovid", "detect", source, "--out", out]
     options = ["--model", model, "--score", "0.2", "--device", "cpu", *words]
     return subprocess.Popen(
         [*command, *options],

@@ -111,7 +111,7 @@ def test_a_reader_that_leaves_early_is_no_failure(tmp_path):
     video(tmp_path / "a.mp4")
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-u", "-m", "trovid.cli.main", "info", tmp_path]
+    command = [sys.executable, "-u", "-m", "trovid", "info", tmp_path]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")

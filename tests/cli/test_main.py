@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 
@@ -107,6 +108,26 @@ def test_interrupted(capsys, app_that):
     assert run(capsys, "train") == (130, "", "trovid: interrupted\n")
 
 
+@pytest.mark.parametrize("when", ["imports", "at the end"])
+def test_interrupted_while_python_comes_or_goes(tmp_path, when):
+    """A module that the command imports has Ctrl-C come, at once or when Python has ended."""
+    come = "import os, signal; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(9)"
+    late = f"import atexit, sys; atexit.register(lambda: exec({come!r})); sys.path.pop(0)\n"
+    late += "del sys.modules['cyclopts']; import cyclopts"
+    (tmp_path / "cyclopts.py").write_text(come if when == "imports" else late)
+    done = subprocess.run(
+        [sys.executable, "-m", "trovid", "--version"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # pytest may ignore it
+    )
+    if when == "imports":
+        assert (done.returncode, done.stderr) == (130, "trovid: interrupted\n")
+    else:
+        assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 @pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (1, 1), (2, 2)])
 def test_status_is_the_commands(capsys, app_that, returned, status):
     app_that(lambda: returned)
@@ -152,14 +173,14 @@ def test_words_behind_two_dashes_are_no_wishes(capsys, app_that):
 def test_a_reader_that_leaves_early_is_no_error():
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "trovid.cli.main", "completion", "bash"]
+    command = [sys.executable, "-m", "trovid", "completion", "bash"]
     done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
     os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_name_that_is_no_text_is_printed_nevertheless(tmp_path):
-    command = [sys.executable, "-m", "trovid.cli.main", "detect", b"/absent/\xff.mp4"]
+    command = [sys.executable, "-m", "trovid", "detect", b"/absent/\xff.mp4"]
     done = subprocess.run(command, capture_output=True)
     assert done.returncode == 2
     assert done.stderr.startswith(b"trovid: /absent/\\udcff.mp4: no such file")

@@ -24,7 +24,7 @@ from trovid.evaluation.tables import Table
 from trovid.progress import bar
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
-TROVID = [sys.executable, "-m", "trovid.cli.main"]
+TROVID = [sys.executable, "-m", "trovid"]
 SHELL = ["sh", "-c"]
 
 

@@ -66,7 +66,7 @@ def test_what_cannot_be_done_is_one_line(capsys, tmp_path, words, message):
 
 def begin(recipe: Path, data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the back ignores it
-    command = [sys.executable, "-m", "trovid.cli.main", "train", recipe, "--data", data]
+    command = [sys.executable, "-m", "trovid", "train", recipe, "--data", data]
     return subprocess.Popen(
         [*map(str, command), "--out", str(out), "--validate", "0", *more],
         stderr=subprocess.PIPE,

@@ -84,7 +84,7 @@ def test_in_two_gigabytes(tmp_path):
     write_made_up(tmp_path / "found.parquet", read_imagenet_vid_truth(tmp_path))
     report = tmp_path / "report.json"
     words = ["evaluate", tmp_path / "found.parquet", "--labels", tmp_path, "--out", report]
-    command = [sys.executable, "-m", "trovid.cli.main", *map(str, words)]
+    command = [sys.executable, "-m", "trovid", *map(str, words)]
     subprocess.run(command, check=True, capture_output=True)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     document = json.loads(report.read_text())

@@ -61,3 +61,14 @@ def test_a_segmenter_of_single_frames_has_nothing_to_explain(tmp_path):
     model = trovid.load(path, device="cpu")
     with pytest.raises(TrovidError, match="no Temporal RoI Align: nothing to explain"):
         model.explain(np.stack([frame()] * 3), frame=1, boxes=torch.tensor([[30.0, 20, 140, 99]]))
+
+
+def test_weights_that_nothing_can_be_computed_with_are_said(tmp_path):
+    path = save_tiny_model(tmp_path / "tiny.safetensors", name="synthvid-selsa-troi")
+    model = trovid.load(path, device="cpu")
+    backbone = model.detector.backbone
+    backbone.register_forward_hook(
+        lambda module, given, maps: {k: v * 1e25 for k, v in maps.items()}
+    )
+    with pytest.raises(TrovidError, match="other weights are needed"):
+        model.explain(np.stack([frame()] * 3), frame=1, boxes=torch.tensor([[30.0, 20, 140, 99]]))

@@ -58,3 +58,13 @@ def test_what_only_ffmpeg_takes_for_a_playlist_is_refused_too(tmp_path):
     path.write_text("\n" * 70 + PLAYLISTS["a.m3u8"].format("other.ts"))
     with pytest.raises(TrovidError):
         open_video(path)
+
+
+def test_a_playlist_without_an_end_is_not_waited_for(tmp_path):
+    encode(tmp_path / "other.ts", num_frames=3, codec="mpeg2video")
+    text = PLAYLISTS["a.m3u8"].format("other.ts").removesuffix("#EXT-X-ENDLIST\n")
+    (tmp_path / "a.m3u8").write_text(text)
+    path = tmp_path / "all.m3u8"
+    path.write_text("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=9\na.m3u8\n")
+    with pytest.raises(TrovidError, match="names no end"):
+        open_video(path, allow_playlist=True)

@@ -168,7 +168,7 @@ def start_seconds(video: str, model: str, threads: int, out: Path) -> float:
     end = times[1] if len(times) > 1 else 1.0
     words = ["detect", video, "--model", model, "--device", "cpu", "--out", str(out), "--quiet"]
     end_words = ["--end", f"{max(end, 1e-6):.9f}", "--overwrite"]
-    command = [sys.executable, "-m", "trovid.cli.main", *words, *end_words]
+    command = [sys.executable, "-m", "trovid", *words, *end_words]
     began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -225,7 +225,3 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
         complain("interrupted")
         return EXIT_INTERRUPTED
     return status if isinstance(status, int) else 0
-
-
-if __name__ == "__main__":
-    main()

@@ -71,7 +71,7 @@ def train(
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors
         trovid train paper/selsa-r50 --data ILSVRC2015 --backbone resnet50-imagenet
-        torchrun --nproc-per-node 4 -m trovid.cli.main train --data my-videos
+        torchrun --nproc-per-node 4 -m trovid train --data my-videos
         trovid train paper/selsa-troi-r101 --batch 2 --dry-run
 
     Args:

@@ -95,8 +95,8 @@ def explain_frame(
         support: Which support frames to show; the target itself is left out.
 
     Raises:
-        TrovidError: If the model does not look at support frames; or there is no such frame, box
-            or support frame.
+        TrovidError: If the model does not look at support frames; there is no such frame, box or
+            support frame; memory is short, or the weights give values that are too large.
     """
     pool = _pool(predictor)
     _check_frame(reader, frame)
@@ -112,27 +112,28 @@ def explain_frame(
     for box in boxes:
         _check_box(box, target)
 
-    images, size = predictor.input([target])
-    features = predictor.detector.backbone(images)
-    support_images, _ = predictor.input(frames)
-    support_features = predictor.detector.backbone(support_images)
-    source = target.image.shape[:2]
-    scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
-    rois = boxes.to(images.device) * scale.repeat(2)
-    scales = pool.scales(features, [size])
-    numbers = pool.levels([rois], scales)[0].tolist()
-    levels = [pool.featmap_names[number] for number in numbers]
-    seen, places = [], []
-    for roi, number, level in zip(rois, numbers, levels, strict=True):
-        searched = pool.searched_level(level)
-        maps = support_features[searched]
-        sight = pool.extractor.sight(
-            features[level], [roi[None]], scales[number], pack_support(maps)
-        )
-        cells, width = sight.cells[:, 0], maps.shape[-1]
-        stride = 1 / scales[pool.featmap_names.index(searched)]
-        places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
-        seen.append(sight)
+    with predictor.computing():
+        images, size = predictor.input([target])
+        features = predictor.detector.backbone(images)
+        support_images, _ = predictor.input(frames)
+        support_features = predictor.detector.backbone(support_images)
+        source = target.image.shape[:2]
+        scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
+        rois = boxes.to(images.device) * scale.repeat(2)
+        scales = pool.scales(features, [size])
+        numbers = pool.levels([rois], scales)[0].tolist()
+        levels = [pool.featmap_names[number] for number in numbers]
+        seen, places = [], []
+        for roi, number, level in zip(rois, numbers, levels, strict=True):
+            searched = pool.searched_level(level)
+            maps = support_features[searched]
+            sight = pool.extractor.sight(
+                features[level], [roi[None]], scales[number], pack_support(maps)
+            )
+            cells, width = sight.cells[:, 0], maps.shape[-1]
+            stride = 1 / scales[pool.featmap_names.index(searched)]
+            places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
+            seen.append(sight)
     return FrameExplanation(
         target=target,
         boxes=boxes.cpu(),

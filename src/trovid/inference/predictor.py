@@ -365,7 +365,7 @@ class Predictor:
             TrovidError: If memory is short, or the weights give values that are too large.
         """
         given = [support for support in supports if support is not None]
-        with self._computing():
+        with self.computing():
             images, size = self.input(frames)
             found = self.running.detect(
                 images, given or None, options=options, image_sizes=[size] * len(frames)
@@ -387,7 +387,7 @@ class Predictor:
         pixels = math.prod(self.transform.size(*frames[0].image.shape[:2])) if frames else 1
         step = max(1, PIXELS_AT_A_TIME["cpu" if self.device.type == "cpu" else "gpu"] // pixels)
         parts = []
-        with self._computing():
+        with self.computing():
             for start in range(0, max(len(frames), 1), step):
                 some = frames[start : start + step]
                 images, size = self.input(some)
@@ -403,7 +403,7 @@ class Predictor:
         return images.contiguous(memory_format=layout), resized[0].shape[:2]
 
     @contextmanager
-    def _computing(self) -> Generator[None]:
+    def computing(self) -> Generator[None]:
         """Deterministic algorithms alone, where wanted; what cannot be computed is one line."""
         try:
             with deterministic_algorithms() if self.deterministic else nullcontext():

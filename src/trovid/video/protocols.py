@@ -22,6 +22,10 @@ BEGINNINGS = {
     b"<?xml": "a manifest",
     b"<MPD": "a manifest (DASH)",
 }
+PATIENCE = 10.0
+"""Seconds without any data after which what a playlist names counts as gone."""
+READ_ONCE = {"max_reload": "1", "live_start_index": "0"}
+"""FFmpeg's HLS reader would else ask again and again what was added since."""
 
 
 def ffmpeg_name(path: Path) -> str:
@@ -42,11 +46,11 @@ def open_file(path: Path, *, allow_playlist: bool = False) -> InputContainer:
         allow_playlist: Whether it may be a playlist, for which other files are read.
 
     Raises:
-        TrovidError: If it is a playlist and may not be one.
+        TrovidError: If it is a playlist and may not be one, or one without an end.
         OSError: FFmpegError or another one, if it cannot be opened.
     """
     if allow_playlist:
-        return av.open(ffmpeg_name(path), metadata_errors="replace")
+        return _open_playlist(path)
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
     for beginning, what in BEGINNINGS.items():
@@ -60,6 +64,19 @@ def open_file(path: Path, *, allow_playlist: bool = False) -> InputContainer:
         container_options={"format_whitelist": _formats()},
         metadata_errors="replace",
     )
+
+
+def _open_playlist(path: Path) -> InputContainer:
+    container = av.open(
+        ffmpeg_name(path), container_options=READ_ONCE, timeout=PATIENCE, metadata_errors="replace"
+    )
+    if "hls" in container.format.name.split(",") and container.duration is None:
+        container.close()
+        raise TrovidError(
+            f"{path}: names no end (#EXT-X-ENDLIST), as a playlist does that is still being "
+            "written; wait until it is whole, or add that line"
+        )
+    return container
 
 
 @cache

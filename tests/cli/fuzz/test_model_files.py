@@ -46,7 +46,10 @@ HOSTILE: Table = {
     "explain, weights": (
         "model.safetensors",
         change_tensors,
-        [["explain", "street.mp4", *MODEL, "--out", "out/why.png"]],
+        [
+            ["explain", "street.mp4", *MODEL, "--out", "out/why.png"],
+            ["explain", "street.mp4", *MODEL, "--box", "9,9,40,40", "--out", "out/whyever.png"],
+        ],
     ),
     "evaluate, weights": (
         "model.safetensors",
