@@ -123,3 +123,19 @@ def test_the_losses_are_torchvisions():
         assert torch.equal(own, other)
     torch.testing.assert_close(losses["rpn_objectness"], wanted["loss_objectness"])
     torch.testing.assert_close(losses["rpn_boxes"], wanted["loss_rpn_box_reg"])
+
+
+def test_a_proposals_lowest_score_counts_at_test_alone():
+    torch.manual_seed(0)
+    boxes = torch.rand(1, 60, 2) * 100
+    boxes = torch.cat([boxes, boxes + 10 + 20 * torch.rand(1, 60, 2)], 2)
+    scores = torch.linspace(-3, 3, 60)[None]
+    rpn = network(None, lowest_score=0.5)
+    found = {}
+    for training in (True, False):
+        (found[training],) = rpn.train(training).filter_proposals(boxes, scores, [(150, 150)], [60])
+    assert 0 < len(found[False]) < len(found[True])
+    assert torch.equal(found[True][: len(found[False])], found[False])
+    rpn.lowest_score = 0.0
+    (every,) = rpn.filter_proposals(boxes, scores, [(150, 150)], [60])
+    assert torch.equal(every, found[True])

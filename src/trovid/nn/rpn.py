@@ -130,7 +130,7 @@ class ProposalNetwork(nn.Module):
         allowed_border: Pixels by which an anchor in the loss may lie outside the image; None for
             any anchor.
         smooth_l1_beta: Where the box loss goes from square to linear.
-        lowest_score: Objectness in 0..1 that a proposal must reach.
+        lowest_score: Objectness in 0..1 that a proposal must reach at test.
         strides: See Anchors.
     """
 
@@ -265,10 +265,11 @@ class ProposalNetwork(nn.Module):
         row, group = torch.cat(rows, 1), torch.cat(groups)
         scores = scores.gather(1, row).sigmoid()
         boxes = boxes.gather(1, row.unsqueeze(2).expand(-1, -1, 4))
+        lowest = 0.0 if self.training else self.lowest_score
         found = []
         for own, score, size in zip(boxes, scores, image_sizes, strict=True):
             own = clip_boxes_to_image(own, size)
-            large = (own[:, 2:] - own[:, :2] >= SMALLEST).all(1) & (score >= self.lowest_score)
+            large = (own[:, 2:] - own[:, :2] >= SMALLEST).all(1) & (score >= lowest)
             own = own[large]
             keep = suppress(own, score[large], group[large], self.nms, size)
             found.append(own[keep[:wanted]])

@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "pre_nms": (1, MANY),
     "post_nms": (1, MANY),
     "nms": (0, 1),
+    "lowest_score": (0, 1),
     "samples": (1, MANY),
     "positive_fraction": (0, 1),
     "foreground_iou": (0, 1),

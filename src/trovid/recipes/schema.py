@@ -34,6 +34,7 @@ class RPNRecipe:
         allowed_border: pixels that anchors of the loss may lie outside; null: any
         smooth_l1_beta: where the box loss goes from square to linear
         strides: pixels from anchor to anchor, one a level; null: by the maps' sizes
+        lowest_score: objectness that a proposal must reach at test
     """
 
     levels: tuple[str, ...] = ("0",)
@@ -52,6 +53,7 @@ class RPNRecipe:
     allowed_border: int | None = None
     smooth_l1_beta: float = 1 / 9
     strides: tuple[int, ...] | None = field(default=None, metadata={"since": "0.2"})
+    lowest_score: float = field(default=0.0, metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)
