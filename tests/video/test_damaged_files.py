@@ -286,3 +286,23 @@ def test_a_picture_that_cannot_be_decoded_is_black(tmp_path):
     assert [frame.index for frame in frames if not frame.image.any()] == [2, 3, 5]
     assert reader.unreadable == {2, 3, 5}
     assert [frame.index for frame in reader.walk([1, 3, 4])] == [1, 3, 4]
+
+
+def test_damaged_sound_is_no_damage_of_the_pictures(tmp_path):
+    """Of a video with a pause, of whose sound a part does not decode."""
+    ticks = [512 * (index + 3 * (index > 8)) for index in range(12)]
+    whole = encode(tmp_path / "whole.mp4", num_frames=12, ticks=ticks, sound="aac")
+    path = tmp_path / "a.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        copies = [target.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.dts is None:
+                continue
+            number, copy = packet.stream.index, packet
+            if packet.stream.type == "audio" and packet.pts < 2048:
+                copy = av.Packet(b"\x21" * packet.size)
+                copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.stream = copies[number]
+            target.mux(copy)
+    with open_video(path) as reader:
+        assert (len(reader), reader.problems) == (12, [])

@@ -106,6 +106,7 @@ def demuxer_complains(path: Path, index: int, *, allow_playlist: bool = False) -
         index: Of the stream to read.
         allow_playlist: See `open_file`.
     """
+    others: set[str] = set()  # decoders of the sound complain too
     level, skipping = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)  # else a file is called broken only the first time
@@ -115,9 +116,14 @@ def demuxer_complains(path: Path, index: int, *, allow_playlist: bool = False) -
             suppress(FFmpegError),
             open_file(path, allow_playlist=allow_playlist) as container,
         ):
+            others |= {
+                stream.codec_context.name
+                for stream in container.streams
+                if stream.type != "video" and stream.codec_context is not None
+            }
             for _ in container.demux(container.streams[index]):
                 pass
     finally:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skipping)
-    return bool(said)
+    return any(name not in others for _, name, _ in said)

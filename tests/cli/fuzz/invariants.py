@@ -162,7 +162,7 @@ def check_files(out: Path, kept: Mapping[Path, bytes] | None = None) -> None:
     for path in (path for path in new if path.suffix == ".mp4"):
         with open_video(path) as reader:
             assert len(reader) == frames[path.stem]
-            assert reader.problems == []
+            assert reader.problems == [], f"{path}: {reader.problems}"
 
 
 def _no_number(word: str) -> NoReturn:
