@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from contextlib import suppress
@@ -18,11 +19,12 @@ def main() -> None:
             sys.stderr.write("trovid: interrupted\n")
         sys.exit(130)
     finally:
-        _leave_nothing_to_interrupt()
+        _leave_quickly()
 
 
-def _leave_nothing_to_interrupt() -> None:
-    """All is done, and from now on Ctrl-C ends Python, which would else print where it was."""
+def _leave_quickly() -> None:
+    """All is done: garbage is not looked for again, and Ctrl-C ends Python without a word."""
+    gc.freeze()
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 

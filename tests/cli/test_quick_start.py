@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as T
 
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
-from trovid.cli.quick_start import WANTED, WANTING, defer_compiler
+from trovid.cli.quick_start import WANTED, WANTING, quicken_imports
 from trovid.video.transforms import FrameTransform
 
 COMMANDS = """
@@ -24,12 +24,14 @@ def run(*words):
     except SystemExit as end:
         assert end.code == 0, words
 
+import gc
 clip, model, out = sys.argv[1:]
 run("info", clip)
 assert not {"torch", "matplotlib", "scipy"} & {*sys.modules}
 run("detect", clip, "--model", model, "--out", out, "--device", "cpu")
 slow = {"torch._dynamo", "scipy", "httpx", "matplotlib"} & {*sys.modules}
 assert not slow, slow
+assert gc.isenabled() and gc.get_freeze_count() > 100_000
 
 from torchvision.ops import roi_align
 known = sys.modules["torchvision.ops.roi_align"]
@@ -51,7 +53,7 @@ def test_info_goes_without_torch_and_detect_without_its_compiler(tmp_path):
 def test_where_torchvision_is_there_already_nothing_is_done():
     assert {WANTING, WANTED} & {*sys.modules}
     before = list(sys.meta_path)
-    defer_compiler()
+    quicken_imports()
     assert sys.meta_path == before
 
 

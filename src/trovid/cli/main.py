@@ -16,7 +16,7 @@ from trovid.allocator import keep_freed_memory
 from trovid.cli.addresses import check_addresses
 from trovid.cli.help import SAID_EVERYWHERE, SHOWING_DEFAULTS, HelpFormatter, describe
 from trovid.cli.messages import DEBUG_VARIABLE, complain, name_options_of, speaking
-from trovid.cli.quick_start import defer_compiler
+from trovid.cli.quick_start import quicken_imports
 from trovid.cli.signals import ended_in_order
 from trovid.cli.streams import LostOutput, give_up_stdout, usable_streams
 from trovid.errors import TrovidError, nearest
@@ -174,7 +174,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
     try:
         if " ".join(words[:2]).startswith(LONG):
             keep_freed_memory()
-        defer_compiler()
+        quicken_imports()
         app = build_app(chosen)
         if chosen is not None:
             check_addresses(chosen, words)
