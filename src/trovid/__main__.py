@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 from contextlib import suppress
@@ -19,12 +18,11 @@ def main() -> None:
             sys.stderr.write("trovid: interrupted\n")
         sys.exit(130)
     finally:
-        _leave_quickly()
+        _leave_nothing_to_interrupt()
 
 
-def _leave_quickly() -> None:
-    """All is done: garbage is not looked for again, and Ctrl-C ends Python without a word."""
-    gc.freeze()
+def _leave_nothing_to_interrupt() -> None:
+    """All is done, and from now on Ctrl-C ends Python, which would else print where it was."""
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
