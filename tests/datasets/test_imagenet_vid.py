@@ -151,7 +151,7 @@ def test_what_is_missing_or_broken_is_one_line(folder, tmp_path):
         ("<annotation></annotation>", "it has no size/width"),
     ):
         xml.write_text(text)
-        with pytest.raises(TrovidError, match=rf"000001.xml: .*{message}") as error:
+        with pytest.raises(TrovidError, match=rf"000001.xml:(1:)? .*{message}") as error:
             read_dataset(copy)
         assert "\n" not in str(error.value)
     xml.unlink()

@@ -9,8 +9,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.findings import Faults
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.ranges import FARTHEST, MOST_MEASURE, whole_number
+from trovid.datasets.xml_files import read_xml
 from trovid.errors import TrovidError, shortened
 from trovid.structures import Video
 
@@ -187,7 +189,8 @@ class _Labels:
         tracks: dict[str, int] = {}
         width, height = 0, 0
         for frame, path in xmls.items():
-            root = _parsed(path)
+            root = read_xml(path, Faults())
+            assert root is not None
             try:
                 width, height = (
                     whole_number(_text(root, place), 1, MOST_MEASURE, place)
@@ -229,15 +232,6 @@ class _Labels:
                 if flag is not None
             },
         )
-
-
-def _parsed(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise TrovidError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ElementTree.ParseError, LookupError) as error:  # the second: an unknown encoding
-        raise TrovidError(f"{path}: is no XML ({error})") from error
 
 
 def _text(element: ElementTree.Element, place: str) -> str:
