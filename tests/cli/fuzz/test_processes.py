@@ -91,10 +91,12 @@ def signals(rng: random.Random, case: Path) -> None:
         process = started(f"exec {line_of([*words, *more], chosen)}", case, rng)
         ended(process, {0}, case)
         return
-    expected = {0, 1, 2, 128 + number} if not ignored else {0}
-    if not begun and not ignored:
-        expected.add(-number)  # before Python is there, the signal itself ends it
-    ended(process, expected, case)
+    expected = {0, 1} if words[:2] == ["data", "check"] else {0}
+    if not ignored:
+        expected |= {1, 2, 128 + number}
+        if not begun or name == "INT":
+            expected.add(-number)  # before trovid is there, or when all is done, it ends Python
+    ended(process, expected, case, cut_short=words[0] == "blur")
 
 
 KINDS = {"signal": signals, "stream": streams, "damaged video": damaged}
@@ -138,7 +140,9 @@ def wait(process: subprocess.Popen, out: Path | None, rng: random.Random | None 
     return False
 
 
-def ended(process: subprocess.Popen, expected: set[int], case: Path) -> str:
+def ended(
+    process: subprocess.Popen, expected: set[int], case: Path, *, cut_short: bool = False
+) -> str:
     """Everything said by a process that has ended as it should."""
     try:
         out, err = process.communicate(timeout=300)
@@ -149,5 +153,5 @@ def ended(process: subprocess.Popen, expected: set[int], case: Path) -> str:
     assert process.returncode in expected, told
     assert "Traceback" not in said or "/trovid/" not in said, told  # else Python's own start
     assert not CONTROLS.search(said), told
-    check_files(case / "out")
+    check_files(case / "out", cut_short=cut_short and process.returncode != 0)
     return told
