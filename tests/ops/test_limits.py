@@ -128,6 +128,7 @@ def test_a_packed_support_whose_parts_do_not_belong_together_is_refused(backend)
         ({"lengths": (5,)}, "must have rows of shape"),
         ({"lengths": (3, -1)}, "must have rows of shape"),
         ({"size": (99, 99)}, "must have rows of shape"),
+        ({"size": (-13, -17)}, "must have rows of shape"),
         ({"rows": packed.rows[:, :3]}, "must have rows of shape"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -269,7 +269,8 @@ def _check_packed(packed: PackedSupport) -> None:
     """Its parts belong together: a kernel reads as many norms as there are rows."""
     rows, norms, (height, width) = packed.rows, packed.inverse_norms, packed.size
     shape = (sum(packed.lengths), height * width)
-    if rows.dim() != 3 or rows.shape[:2] != shape or min(packed.lengths, default=0) < 0:
+    lowest = min(height, width, *packed.lengths)
+    if rows.dim() != 3 or rows.shape[:2] != shape or lowest < 0:
         raise ValueError(
             f"a PackedSupport of lengths {packed.lengths} on maps of {packed.size} must have rows "
             f"of shape {[*shape, 'C']}, but has {list(rows.shape)}"
