@@ -2,9 +2,9 @@
 
 DEFAULT_MODEL = "everyday-selsa-troi"
 """One that comes with trovid: it needs no connection."""
-DEFAULT_SINGLE = "everyday-start"
+DEFAULT_SINGLE = "everyday-single"
 """Its single-frame rival."""
-EVERYDAY = ("everyday-start", "everyday-selsa-troi")
+EVERYDAY = ("everyday-single", "everyday-selsa-troi")
 """The pair that knows everyday things; where it comes with trovid, the demo shows it too."""
 SEGMENTER = "synthvid-masktrack-troi"
 """Gives masks and identities; where it comes with trovid, the demo has a segmented clip."""
