@@ -10,6 +10,7 @@ import torch
 from torchvision.ops import roi_align as torchvision_roi_align
 
 from tests.ops.compare import EVERY, Problem
+from tests.ops.large_values import check_at_scale
 from trovid.ops import (
     most_similar_roi_align,
     pack_support,
@@ -135,27 +136,6 @@ def test_a_packed_support_whose_parts_do_not_belong_together_is_refused(backend)
             run(backend, support=replace(packed, **change))
 
 
-def gradients(problem, backend, dtype, scale, *, noise=0.0, scaled=("feat", "supp")):
-    """Output and gradients at a large scale, with the inputs moved by so many parts of them."""
-    tensors = problem.tensors(5)
-    generator = torch.Generator().manual_seed(3)
-    leaves = {}
-    for name, leaf in tensors.items():
-        moved = leaf.detach().double() * (scale if name[:4] in scaled else 1.0)
-        if noise:
-            moved *= 1 + noise * torch.randn(moved.shape, generator=generator, dtype=moved.dtype)
-        leaves[name] = moved.to(dtype)
-        if not name.startswith("boxes"):
-            leaves[name].requires_grad_()
-    output = problem.run(leaves, backend)
-    generator = torch.Generator().manual_seed(1)
-    direction = torch.randn(output.shape, generator=generator, dtype=torch.float64)
-    output.backward(direction.to(dtype))
-    return {"output": output.detach()} | {
-        name: leaf.grad for name, leaf in leaves.items() if leaf.grad is not None
-    }
-
-
 @pytest.mark.parametrize("backend", EVERY)
 @pytest.mark.parametrize(
     ("heads", "embedding", "scale", "scaled"),
@@ -173,14 +153,5 @@ def test_at_large_scales_the_error_is_that_of_float32_itself(
 
     The equations in float32, or in float64 from inputs that are rounded otherwise, are as far off.
     """
-    how = {"scale": scale, "scaled": scaled}
     problem = Problem(frames=(2,), rois=(3,), channels=20, heads=heads, embedding=embedding)
-    exact = gradients(problem, "reference", torch.float64, **how)
-    others = [gradients(problem, "reference", torch.float64, noise=n, **how) for n in (6e-8, -9e-8)]
-    others.append(gradients(problem, "reference", torch.float32, **how))
-    found = gradients(problem, backend, torch.float32, **how)
-    for name, value in exact.items():
-        error, *bounds = (
-            (own[name].double() - value).abs().max() / value.abs().max() for own in (found, *others)
-        )
-        assert error < 1e-5 + 10 * max(bounds), f"{name}: {error:.1e}"
+    check_at_scale(problem, backend, scale, scaled)
