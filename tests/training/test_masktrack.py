@@ -14,7 +14,9 @@ from trovid.inference import Predictor
 from trovid.structures import Masks
 from trovid.training import train
 from trovid.training.clips import TrainingClips
+from trovid.training.optimizer import make_optimizer
 from trovid.training.run import train_recipe
+from trovid.training.step import training_step
 from trovid.zoo.weights import load_weights
 
 NAME = "synthvid-masktrack-troi"
@@ -86,6 +88,27 @@ def test_every_weight_has_a_gradient(masked, part):
         name for name, p in detector.named_parameters() if p.requires_grad and p.grad is None
     ]
     assert without == []
+
+
+@pytest.mark.parametrize("name", [NAME, "synthvid-single"])
+def test_a_step_in_parts_is_the_step_whatever_each_part_holds(masked, name):
+    """Few proposals and objects, so that no kind of sample is as many in one part as in another."""
+    recipe = small() if name == NAME else tiny_recipe(name)
+    rpn = replace(recipe.model.rpn, post_nms=(20, 20))
+    backbone = replace(recipe.model.backbone, frozen_stages=4)
+    recipe = replace(recipe, model=replace(recipe.model, backbone=backbone, rpn=rpn))
+    settings = replace(recipe.training, batch=5, random="clip", clip_norm=1e9)
+    results = []
+    for count in (1, 3):
+        torch.manual_seed(0)
+        detector = build_detector(recipe).train()
+        pieces = masked.draw(settings, seed=0, step=0).parts(count)
+        batches = [piece.batch(TRANSFORM) for piece in pieces]
+        optimizer = make_optimizer(detector, settings)
+        losses = training_step(detector, optimizer, batches, settings)
+        gradients = {k: p.grad for k, p in detector.named_parameters() if p.requires_grad}
+        results.append((losses, gradients))
+    torch.testing.assert_close(results[1], results[0], atol=1e-6, rtol=1e-4)
 
 
 def test_a_track_head_needs_pairs(masked):

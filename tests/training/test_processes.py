@@ -76,7 +76,7 @@ def test_a_step_in_parts_is_the_step(tmp_path):
     whole, _ = run(tmp_path / "whole", shared_recipe(steps=3, batch=4))
     parts, _ = run(tmp_path / "parts", shared_recipe(steps=3, batch=4, accumulate=2))
     for one, other in zip(whole, parts, strict=True):
-        assert other == pytest.approx(one, abs=2e-4)
+        assert other == pytest.approx(one, abs=1e-6)
 
 
 def test_a_clip_is_the_same_whoever_asks(clips):

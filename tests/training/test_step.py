@@ -44,6 +44,13 @@ def test_the_losses_are_those_of_the_contract(parts):
     }
 
 
+def test_counting_the_samples_of_parts_leaves_batch_norm_alone(parts):
+    detector, optimizer, batch, settings = parts
+    norms = [part for part in detector.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    training_step(detector, optimizer, [batch, batch], settings)
+    assert {int(norm.num_batches_tracked) for norm in norms if norm.training} == {2}
+
+
 class Asked(torch.Tensor):
     """A tensor that counts how often its number is fetched."""
 

@@ -181,10 +181,9 @@ def train(
             set_learning_rate(optimizer, rate)
             pieces = frames.parts(parts) if parts > 1 else [frames]
             batches = [piece.batch(clips.transform, place) for piece in pieces]
-            shares = [len(piece.frames) / len(frames.frames) for piece in pieces]
             try:
                 losses = training_step(
-                    model, optimizer, batches, settings, precision=at.precision, weights=shares
+                    model, optimizer, batches, settings, precision=at.precision
                 )
             except (FloatingPointError, ValueError) as error:  # an operator may say it first
                 seen = save_what_failed(checkpoint, frames, clips, step=step + 1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from trovid.inference.runtime.memory import memory_errors
 from trovid.inference.runtime.precision import computes_bfloat16
+from trovid.nn.shared_count import PartCounts
 from trovid.recipes import TrainingRecipe
 from trovid.structures import TrainingBatch
 
@@ -40,7 +41,6 @@ def training_step(
     settings: TrainingRecipe,
     *,
     precision: str = "float32",
-    weights: Sequence[float] = (),
 ) -> dict[str, Tensor]:
     """One step of the optimiser; the device is asked for one number, whether the loss is finite.
 
@@ -48,9 +48,9 @@ def training_step(
         model: A VideoDetector, or DistributedDataParallel around one.
         optimizer: Of its parameters.
         batch: On the model's device; several are gone through in turn, and their gradients added.
+            What losses are divided by is counted beforehand over all of them, without gradients.
         settings: Bound of the gradient's norm.
         precision: "bfloat16" or "float32".
-        weights: Of several batches the share of each in the step.
 
     Returns:
         The losses by name, without gradient, where they were computed.
@@ -59,15 +59,15 @@ def training_step(
         FloatingPointError: If the loss is not finite; the model is as it was.
     """
     batches = [batch] if isinstance(batch, TrainingBatch) else list(batch)
-    shares = list(weights) if len(batches) > 1 else [None]
+    low = precision == "bfloat16"
+    counts = _counts(model, batches, low=low) if len(batches) > 1 else None
     optimizer.zero_grad(set_to_none=True)
     sums: dict[str, Tensor] = {}
-    for number, (part, share) in enumerate(zip(batches, shares, strict=True)):
+    for number, part in enumerate(batches):
         last = number + 1 == len(batches)
         with nullcontext() if last else _alone(model):
-            losses = _losses(model, part, low=precision == "bfloat16")
-            if share is not None:
-                losses = {name: share * loss for name, loss in losses.items()}
+            with nullcontext() if counts is None else counts.shared(part.images):
+                losses = _losses(model, part, low=low)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):
                 optimizer.zero_grad(set_to_none=True)
@@ -86,6 +86,26 @@ def _alone(model: nn.Module) -> AbstractContextManager[None]:
     """While it lasts, the processes do not exchange gradients."""
     shared = isinstance(model, nn.parallel.DistributedDataParallel)
     return model.no_sync() if shared else nullcontext()
+
+
+def _counts(model: nn.Module, batches: Sequence[TrainingBatch], *, low: bool) -> PartCounts:
+    """How many samples of each kind all batches have, by a pass that leaves no trace."""
+    own = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    norms = [layer for layer in own.modules() if isinstance(layer, nn.BatchNorm2d)]
+    tracking = [layer for layer in norms if layer.training and layer.track_running_stats]
+    device = batches[0].images.device
+    counts = PartCounts()
+    for layer in tracking:
+        layer.track_running_stats = False
+    try:
+        with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            for part in batches:
+                with counts.counted():
+                    _losses(own, part, low=low)
+    finally:
+        for layer in tracking:
+            layer.track_running_stats = True
+    return counts
 
 
 def _losses(model: nn.Module, batch: TrainingBatch, *, low: bool) -> dict[str, Tensor]:
