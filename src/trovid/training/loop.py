@@ -182,9 +182,7 @@ def train(
             pieces = frames.parts(parts) if parts > 1 else [frames]
             batches = [piece.batch(clips.transform, place) for piece in pieces]
             try:
-                losses = training_step(
-                    model, optimizer, batches, settings, precision=at.precision
-                )
+                losses = training_step(model, optimizer, batches, settings, precision=at.precision)
             except (FloatingPointError, ValueError) as error:  # an operator may say it first
                 seen = save_what_failed(checkpoint, frames, clips, step=step + 1)
                 raise TrovidError(

@@ -195,9 +195,10 @@ def model_file(name_or_path: str | Path) -> Path:
         TrovidError: If there is no such model or file; the message names the nearest.
     """
     name = str(name_or_path)
-    embedded, published = embedded_models(), checkpoints()
+    embedded = embedded_models()
     if name in embedded:
         return embedded[name]
+    published = checkpoints()
     if name in published:
         return published_weights(published[name])
     path = Path(name_or_path)

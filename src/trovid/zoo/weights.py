@@ -167,7 +167,10 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves new weights unfilled: on "meta", numbers drawn by chance bring the compiler along."""
+    """Leaves new weights unfilled where others take their place.
+
+    On "meta", numbers drawn by chance would bring the compiler along.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -204,7 +207,8 @@ def load_weights(
     with torch.device("meta"), _Unfilled():  # no more memory is asked for than the file has tensors
         own = build_detector(card.recipe).state_dict()
     check_names_and_shapes(tensors, own, str(path))
-    detector = build_detector(card.recipe)
+    with _Unfilled():
+        detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
     detector.temporal_trained = temporal is not None or card.facts.get("temporal_trained", True)
     return detector.eval(), card
