@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
@@ -14,7 +13,7 @@ from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
-from trovid.detectors.faster_rcnn.support import Support
+from trovid.detectors.faster_rcnn.support import Support, of_videos, packed_maps
 from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
 from trovid.nn.box_head import (
     BoxCoder,
@@ -27,13 +26,10 @@ from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork
 from trovid.nn.similarity_aggregation import SimilarityAggregation
-from trovid.ops import PackedSupport, pack_support
+from trovid.ops import PackedSupport
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 
 Sizes = list[tuple[int, int]]
-
-_LARGE_MAP = 4096
-"""Cells from which on support maps keep prefixes for the operator."""
 
 
 class Detector(VideoDetector):
@@ -370,7 +366,7 @@ class Detector(VideoDetector):
     ) -> list[Support]:
         counts = [len(indices) for indices in frame_indices]
         maps = {
-            name: [_packed(video) for video in features[name].split(counts)]
+            name: [packed_maps(video) for video in features[name].split(counts)]
             for name in self.searched_levels
         }
         kept: list[tuple[Tensor, ...]] = [() for _ in counts]
@@ -378,14 +374,14 @@ class Detector(VideoDetector):
         found = kept
         if self.support_roi_features is not None and proposals is not None:
             rois = self.support_roi_features(features, proposals, image_sizes)
-            kept = _of_videos(proposals, counts)
+            kept = of_videos(proposals, counts)
             per_video = [sum(p.shape[0] for p in video) for video in kept]
             for keys, values in self.box_head.embed_support(rois):
                 pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
                 for embedding, pair in zip(embeddings, pairs, strict=True):
                     embedding.append(pair)
         if self.support_proposals and not self.training and proposals is not None:
-            found = _of_videos(self._found(features, proposals, image_sizes), counts)
+            found = of_videos(self._found(features, proposals, image_sizes), counts)
         return [
             Support(
                 frame_indices=tuple(indices),
@@ -408,18 +404,6 @@ class Detector(VideoDetector):
             boxes.split(counts), logits.softmax(-1)[:, :-1].split(counts), image_sizes, strict=True
         )
         return [best_boxes(*part, self.support_proposals) for part in parts]
-
-
-def _of_videos(frames: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
-    rest = iter(frames)
-    return [tuple(itertools.islice(rest, count)) for count in counts]
-
-
-def _packed(maps: Tensor) -> PackedSupport:
-    """Support maps as the operator reads them, ready for many target frames where that pays."""
-    packed = pack_support(maps)
-    large = maps.shape[2] * maps.shape[3] >= _LARGE_MAP
-    return packed.with_prefixes() if large and not torch.is_grad_enabled() else packed
 
 
 def _sizes(images: Tensor, image_sizes: Sizes | None) -> Sizes:

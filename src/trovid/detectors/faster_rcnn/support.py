@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from trovid.nn.box_head import SupportEmbedding
-from trovid.ops import PackedSupport
+from trovid.ops import PackedSupport, pack_support
+
+_LARGE_MAP = 4096
+"""Cells from which on support maps keep prefixes for the operator."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,19 @@ class Support:
             ],
             found=tuple(boxes for part in parts for boxes in part.found),
         )
+
+
+def packed_maps(maps: Tensor) -> PackedSupport:
+    """Support maps as the operator reads them, ready for many target frames where that pays."""
+    packed = pack_support(maps)
+    large = maps.shape[2] * maps.shape[3] >= _LARGE_MAP
+    return packed.with_prefixes() if large and not torch.is_grad_enabled() else packed
+
+
+def of_videos(frames: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Tensor, ...]]:
+    """What belongs to each frame, by the videos of so many frames each."""
+    rest = iter(frames)
+    return [tuple(islice(rest, count)) for count in counts]
 
 
 def _rows(counts: Sequence[int], positions: Sequence[int]) -> Tensor:
