@@ -10,6 +10,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from trovid.cli.bench_detect import detect
+from trovid.cli.bench_pyramid import pyramid
 from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
 from trovid.errors import TrovidError
@@ -28,11 +29,13 @@ bench = cyclopts.App(
     "    trovid bench operator forward rois\n"
     "    trovid bench video\n"
     "    trovid bench detect street.mp4\n"
+    "    trovid bench pyramid\n"
     "    trovid bench training\n"
     "    trovid bench report",
     help_format="plaintext",
 )
 bench.command(detect)
+bench.command(pyramid)
 
 
 @bench.command

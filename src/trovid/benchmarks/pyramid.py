@@ -1,0 +1,156 @@
+"""Temporal RoI Align on a feature pyramid, beside the plain backbone that makes such a pyramid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+from torchvision.ops import roi_align
+
+from trovid import ops
+from trovid.benchmarks.agreement import TOLERANCE, compare, near_ties
+from trovid.benchmarks.contenders import run_rival
+from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, clustered_boxes
+from trovid.benchmarks.machine import machine_facts
+from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
+from trovid.benchmarks.timing import interleave
+from trovid.errors import TrovidError
+from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign
+from trovid.ops.temporal_roi_align.backends import resolve_backend
+
+NAMES = ("p2", "p3", "p4", "p5")
+STRIDES = (4, 8, 16, 32)
+CHANNELS, TOP_K, HEADS, SAMPLES = 256, 4, 4, 2
+BACKBONE, TEMPORAL, PLAIN = "ResNet-50-FPN", "Temporal RoI Align", "RoIAlign"
+CHECKED = 6
+"""RoIs of each level whose features are compared with the equations as commonly written."""
+
+
+@dataclass(frozen=True)
+class PyramidSettings:
+    """What is measured.
+
+    Attributes:
+        height: Of the frame, in pixels.
+        width: Of the frame, in pixels.
+        rois: R, over all levels.
+        frames: T, support frames, whose maps are kept.
+        maps: "trained" or "random", see `trovid.benchmarks.maps`.
+        threads: torch's.
+        rounds: At most so many runs of each contender.
+        seconds: Timed runs stop after these, but not before the second round.
+        seed: Of maps, boxes and weights.
+    """
+
+    height: int = 360
+    width: int = 640
+    rois: int = 200
+    frames: int = 14
+    maps: str = TRAINED
+    threads: int = 2
+    rounds: int = 5
+    seconds: float = 90.0
+    seed: int = 0
+
+
+@torch.inference_mode()
+def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
+    """One record, ready for JSON.
+
+    Some RoIs of each level are compared with the equations as commonly written, apart from ties.
+
+    Raises:
+        TrovidError: If there are no such maps.
+    """
+    if settings.maps not in (RANDOM, TRAINED):
+        raise TrovidError(f"--maps must be {TRAINED} or {RANDOM}, but is {settings.maps!r}")
+    torch.set_num_threads(settings.threads)
+    generator = torch.Generator().manual_seed(settings.seed)
+    sizes = [_size(settings, stride) for stride in STRIDES]
+    made = [make_maps(settings.maps, size, generator) for size in sizes]
+    features = {name: maps.features for name, maps in zip(NAMES, made, strict=True)}
+    support = {
+        name: ops.pack_support(maps.support.unsqueeze(0)).with_prefixes()
+        for name, maps in zip(NAMES, made, strict=True)
+    }
+    boxes = [clustered_boxes(sizes[0], generator)]
+    shapes = [(settings.height, settings.width)]
+    torch.manual_seed(settings.seed)
+    temporal = _pooler(
+        TemporalRoIAlign(7, sampling_ratio=SAMPLES, channels=CHANNELS, top_k=TOP_K, num_heads=HEADS)
+    )
+    plain = _pooler(RoIAlign(7, sampling_ratio=SAMPLES))
+    backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None).eval()
+    image = torch.rand(1, 3, settings.height, settings.width, generator=generator)
+    runs: dict[str, Callable[[], Any]] = {
+        BACKBONE: partial(backbone, image),
+        TEMPORAL: partial(temporal, features, boxes, shapes, support),
+        PLAIN: partial(plain, features, boxes, shapes),
+    }
+    pooled = {name: run() for name, run in runs.items()}[TEMPORAL]
+    timings = interleave(runs, rounds=settings.rounds, budget=settings.seconds)
+    (levels,) = temporal.levels(boxes, [1 / stride for stride in STRIDES])
+    agreement = {}
+    for number, (name, size, maps) in enumerate(zip(NAMES, sizes, made, strict=True)):
+        chosen = (levels == number).nonzero()[:CHECKED, 0]
+        if not len(chosen):
+            continue
+        part = OperatorInputs(
+            maps.features,
+            maps.support,
+            boxes[0][chosen],
+            temporal.extractor.embedding.weight,
+            temporal.extractor.embedding.bias,
+            torch.empty(0),
+        )
+        agreement[name] = _agreement(pooled[chosen], part, size)
+    return {
+        "benchmark": "pyramid",
+        "case": f"{settings.rois} RoIs, {settings.frames} support frames",
+        **asdict(settings),
+        "rois_by_level": dict(zip(NAMES, levels.bincount(minlength=4).tolist(), strict=True)),
+        "maps_by_level": {
+            name: list(maps.features.shape[2:]) for name, maps in zip(NAMES, made, strict=True)
+        },
+        "operator": resolve_backend("auto", torch.empty(0)),
+        "machine": machine_facts(),
+        "timings": {name: list(timing.seconds) for name, timing in timings.items()},
+        "minimum": {name: timing.minimum for name, timing in timings.items()},
+        "spread": {name: timing.spread for name, timing in timings.items()},
+        "ratio": timings[TEMPORAL].minimum / timings[BACKBONE].minimum,
+        "agreement": agreement,
+    }
+
+
+def _size(settings: PyramidSettings, stride: int) -> OperatorSize:
+    return OperatorSize(
+        rois=settings.rois,
+        frames=settings.frames,
+        channels=CHANNELS,
+        height=-(-settings.height // stride),
+        width=-(-settings.width // stride),
+        top_k=TOP_K,
+        heads=HEADS,
+        sampling_ratio=SAMPLES,
+        stride=stride,
+    )
+
+
+def _pooler(extractor: nn.Module) -> LevelPooler:
+    return LevelPooler(extractor, NAMES).eval()
+
+
+def _agreement(pooled: Tensor, part: OperatorInputs, size: OperatorSize) -> dict[str, Any]:
+    roi_features = roi_align(
+        part.features, [part.boxes], size.grid, 1 / size.stride, size.sampling_ratio
+    )
+    ties = near_ties(roi_features, part.support, size.top_k)
+    found = compare(
+        {"output": pooled}, {"output": run_rival(part, size)}, ties, TOLERANCE[torch.float32]
+    )
+    return {"rois": len(pooled), "ties": found.ties, **found.errors, "passed": found.passed}

@@ -1,0 +1,84 @@
+"""`trovid bench pyramid`: Temporal RoI Align on a feature pyramid, beside the backbone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from trovid.cli.messages import print_record
+from trovid.errors import TrovidError
+
+PYRAMID_FILE = "pyramid.json"
+
+
+def pyramid(
+    *,
+    rois: int = 200,
+    frames: int = 14,
+    size: tuple[int, int] = (360, 640),
+    maps: Literal["trained", "random"] = "trained",
+    threads: int = 2,
+    rounds: int = 5,
+    seconds: float = 90.0,
+    out: Path = Path("runs/bench"),
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Temporal RoI Align on the four levels of a pyramid, beside torchvision's ResNet-50-FPN.
+
+    Runs are interleaved, and the ratio is of the fastest ones: what the RoI features of a frame
+    cost, support maps kept, in plain forwards of its backbone. Some RoIs of each level are compared
+    with the equations as commonly written; status 1 where they disagree.
+
+    Examples:
+        trovid bench pyramid
+        trovid bench pyramid --rois 100 --rounds 3
+
+    Args:
+        rois: Proposals of the frame, over all levels.
+        frames: Support frames.
+        size: Height and width of the frame.
+        maps: trained: with the spectrum of a trained network's; random: smooth random numbers.
+        threads: torch's.
+        rounds: At most so many timed runs of each.
+        seconds: Timed runs stop after these, but not before the second round.
+        out: Folder for records.
+        json: Print the record as JSON in place of the table.
+    """
+    if min(rois, frames, threads, rounds, *size) < 1:
+        raise TrovidError("--rois, --frames, --size, --threads and --rounds must be at least 1")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    from rich.console import Console
+
+    from trovid.benchmarks.pyramid import PyramidSettings, run_pyramid
+    from trovid.benchmarks.records import add_records
+    from trovid.benchmarks.words import machine_words, seconds_word, terminal_table
+
+    record = run_pyramid(PyramidSettings(*size, rois, frames, maps, threads, rounds, seconds))
+    path = out / PYRAMID_FILE
+    add_records(path, [record])
+    status = 0 if all(own["passed"] for own in record["agreement"].values()) else 1
+    if json:
+        print_record({"status": status, "file": str(path), "records": [record]})
+        return status
+    console = Console()
+    rows = [
+        [name, seconds_word(own), f"{own / record['minimum']['ResNet-50-FPN']:.2f}"]
+        for name, own in record["minimum"].items()
+    ]
+    head = ("", "fastest run", "plain backbones")
+    console.print(terminal_table(record["case"], head, rows))
+    levels = ", ".join(
+        f"{name} {count} ({'x'.join(map(str, record['maps_by_level'][name]))})"
+        for name, count in record["rois_by_level"].items()
+    )
+    console.print(f"RoIs by level: {levels}")
+    worst = max(own["output"] for own in record["agreement"].values())
+    console.print(f"largest error {worst:.1g} of the largest feature")
+    console.print(machine_words(record["machine"]))
+    console.print(f"records: {path}")
+    if status:
+        console.print("WRONG RESULT: see `agreement` in the records")
+    return status

@@ -1,0 +1,54 @@
+"""`trovid bench pyramid`: RoI features of a pyramid beside its backbone, checked in the same run."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from trovid.benchmarks import pyramid
+from trovid.cli.main import main
+
+WORDS = ("--rois", "12", "--frames", "2", "--size", "96", "160", "--threads", "1", "--rounds", "2")
+
+
+@pytest.fixture(autouse=True)
+def as_before(monkeypatch):
+    threads = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    yield
+    torch.set_num_threads(threads)
+
+
+def run(tmp_path, *words):
+    with pytest.raises(SystemExit) as exited:
+        main(["bench", "pyramid", *words, "--out", str(tmp_path)])
+    return exited.value.code
+
+
+def test_a_small_run(tmp_path, capsys):
+    assert run(tmp_path, *WORDS) == 0
+    assert "plain backbones" in capsys.readouterr().out
+    (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
+    assert sum(record["rois_by_level"].values()) == 12
+    assert record["maps_by_level"]["p2"] == [24, 40]
+    assert record["ratio"] > 0
+    assert record["agreement"]["p2"]["passed"]
+
+
+def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
+    other = pyramid.TemporalRoIAlign
+
+    def plain_average(*words, **named):
+        return other(*words, **{**named, "top_k": 1})
+
+    monkeypatch.setattr(pyramid, "TemporalRoIAlign", plain_average)
+    assert run(tmp_path, *WORDS) == 1
+    assert "WRONG RESULT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--rois", "--frames", "--rounds"])
+def test_nothing_to_measure_is_one_line(tmp_path, capsys, option):
+    assert run(tmp_path, option, "0") == 2
+    assert "must be at least 1" in capsys.readouterr().err
