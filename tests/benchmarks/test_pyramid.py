@@ -1,4 +1,4 @@
-"""`trovid bench pyramid`: RoI features of a pyramid beside its backbone, checked in the same run."""
+"""`trovid bench pyramid`: RoI features beside the backbone, checked in the same run."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops import roi_align
 
@@ -21,6 +21,7 @@ from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
 from trovid.benchmarks.timing import interleave
 from trovid.errors import TrovidError
 from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign
+from trovid.nn.extractors.contract import Extractor
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 
 NAMES = ("p2", "p3", "p4", "p5")
@@ -81,9 +82,12 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
     boxes = [clustered_boxes(sizes[0], generator)]
     shapes = [(settings.height, settings.width)]
     torch.manual_seed(settings.seed)
-    temporal = _pooler(
-        TemporalRoIAlign(7, sampling_ratio=SAMPLES, channels=CHANNELS, top_k=TOP_K, num_heads=HEADS)
+    extractor = TemporalRoIAlign(
+        7, sampling_ratio=SAMPLES, channels=CHANNELS, top_k=TOP_K, num_heads=HEADS
     )
+    psi = extractor.embedding
+    assert psi is not None
+    temporal = _pooler(extractor)
     plain = _pooler(RoIAlign(7, sampling_ratio=SAMPLES))
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None).eval()
     image = torch.rand(1, 3, settings.height, settings.width, generator=generator)
@@ -104,8 +108,8 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
             maps.features,
             maps.support,
             boxes[0][chosen],
-            temporal.extractor.embedding.weight,
-            temporal.extractor.embedding.bias,
+            psi.weight,
+            psi.bias,
             torch.empty(0),
         )
         agreement[name] = _agreement(pooled[chosen], part, size)
@@ -141,7 +145,7 @@ def _size(settings: PyramidSettings, stride: int) -> OperatorSize:
     )
 
 
-def _pooler(extractor: nn.Module) -> LevelPooler:
+def _pooler(extractor: Extractor) -> LevelPooler:
     return LevelPooler(extractor, NAMES).eval()
 
 
