@@ -48,9 +48,9 @@ def train(
     """Train a detector; an interrupted training goes on where it was when called again.
 
     With --data alone the recipe is `own`: the classes are those of the data, and it begins with the
-    best weights at hand; so does `own-lite0`, larger, for photographs. The data are looked at first
-    (`trovid data check`): an error stops the training before it begins. Where no videos are named
-    for validation, some of the others are taken.
+    best weights at hand, by default those of everyday things; `own-small` is smaller, for drawings.
+    The data are looked at first (`trovid data check`): an error stops the training before it
+    begins. Where no videos are named for validation, some of the others are taken.
 
     Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
     learning rate, seconds, validations), OUT/RECIPE-seedN.png (the curves), with validations on the
@@ -66,7 +66,7 @@ def train(
     Examples:
         trovid train --data my-videos
         trovid train --data my-videos --steps 3000 --set image.shorter=256
-        trovid train own-lite0 --data my-videos
+        trovid train own-small --data my-drawings
         trovid train synthvid-selsa-troi
         trovid train synthvid-single --seed 1 --out runs --data data/synthvid
         trovid train my-recipe.yaml --start runs/synthvid-start-seed0.safetensors

@@ -11,13 +11,58 @@ PLACEHOLDER = ("object",)
 
 
 def own() -> Recipe:
-    """SELSA with Temporal RoI Align, small enough for two cores, with anchors for real videos."""
-    base = synthvid.RECIPES["synthvid-selsa-troi"]()
+    """SELSA with Temporal RoI Align on EfficientNet-Lite0, small enough for two cores."""
+    base = everyday.RECIPES["everyday-selsa-troi"]()
     parts = base.model
     assert isinstance(parts, ModelRecipe)
     return replace(
         base,
         name="own",
+        model=replace(
+            parts, classes=PLACEHOLDER, backbone=replace(parts.backbone, frozen_stages=2)
+        ),
+        image=replace(base.image, shorter=224, longer=400),
+        training=replace(
+            base.training,
+            start=None,
+            own_data=True,
+            videos=100_000,
+            steps=900,
+            batch=2,
+            support_frames=3,
+            mutual_support=True,
+            draw="clips",
+            flip=0.5,
+            learning_rate=0.0005,
+            warmup=100,
+            weight_decay=0.02,
+            validate_every=300,
+            random="clip",
+            augmentation=AugmentationRecipe(
+                crop=0.7, light=0.3, blur=0.1, damage=0.2, still_motion=0.1
+            ),
+            camera=replace(everyday.CLIP, height=224, width=224),
+        ),
+        origin=Origin(
+            title="For one's own videos: SELSA with Temporal RoI Align on EfficientNet-Lite0",
+            base=base,
+            remarks={
+                "model.classes": "those of the data take this place",
+                "model.backbone": "begins with everyday-selsa-troi, or with ImageNet's weights (--backbone)",
+                "training.videos": "all there are",
+            },
+        ),
+    )
+
+
+def own_small() -> Recipe:
+    """The same on a small network that knows drawings, with anchors for real videos."""
+    base = synthvid.RECIPES["synthvid-selsa-troi"]()
+    parts = base.model
+    assert isinstance(parts, ModelRecipe)
+    return replace(
+        base,
+        name="own-small",
         model=replace(
             parts,
             classes=PLACEHOLDER,
@@ -55,50 +100,5 @@ def own() -> Recipe:
     )
 
 
-def own_lite0() -> Recipe:
-    """The same on EfficientNet-Lite0, for photographs: ImageNet's weights know how they look."""
-    base = everyday.RECIPES["everyday-selsa-troi"]()
-    parts = base.model
-    assert isinstance(parts, ModelRecipe)
-    return replace(
-        base,
-        name="own-lite0",
-        model=replace(
-            parts, classes=PLACEHOLDER, backbone=replace(parts.backbone, frozen_stages=2)
-        ),
-        image=replace(base.image, shorter=224, longer=400),
-        training=replace(
-            base.training,
-            start=None,
-            own_data=True,
-            videos=100_000,
-            steps=900,
-            batch=2,
-            support_frames=3,
-            mutual_support=True,
-            draw="clips",
-            flip=0.5,
-            learning_rate=0.0005,
-            warmup=100,
-            weight_decay=0.02,
-            validate_every=300,
-            random="clip",
-            augmentation=AugmentationRecipe(
-                crop=0.7, light=0.3, blur=0.1, damage=0.2, still_motion=0.1
-            ),
-            camera=replace(everyday.CLIP, height=224, width=224),
-        ),
-        origin=Origin(
-            title="For one's own videos: SELSA with Temporal RoI Align on EfficientNet-Lite0",
-            base=base,
-            remarks={
-                "model.classes": "those of the data take this place",
-                "model.backbone": "begins with ImageNet's weights (--backbone)",
-                "training.videos": "all there are",
-            },
-        ),
-    )
-
-
-RECIPES = {"own": own, "own-lite0": own_lite0}
+RECIPES = {"own": own, "own-small": own_small}
 """Name and function of each."""
