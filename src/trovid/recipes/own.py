@@ -48,7 +48,7 @@ def own() -> Recipe:
             base=base,
             remarks={
                 "model.classes": "those of the data take this place",
-                "model.backbone": "begins with everyday-selsa-troi, or with ImageNet's weights (--backbone)",
+                "model.backbone": "everyday-selsa-troi's, or ImageNet's (--backbone)",
                 "training.videos": "all there are",
             },
         ),
