@@ -21,8 +21,8 @@ from trovid.experiments.correspondence import (
 )
 from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.markdown import table, written
+from trovid.experiments.pool import process_pool
 from trovid.experiments.running import Workplace, train
-from trovid.experiments.synthvid_jobs import process_pool
 from trovid.progress import bar
 from trovid.training.provenance import commit, machine
 

@@ -26,6 +26,7 @@ from trovid.experiments.everyday_methods import (
     method_model,
 )
 from trovid.experiments.object_matches import Scene
+from trovid.experiments.pool import process_pool
 from trovid.experiments.scoring import (
     load_detections,
     load_scores,
@@ -33,7 +34,6 @@ from trovid.experiments.scoring import (
     save_scores,
     to_detections,
 )
-from trovid.experiments.synthvid_jobs import process_pool
 from trovid.experiments.vid_clip import CLASSES as CLIPS
 from trovid.experiments.vid_clip import read_clip
 from trovid.progress import bar

@@ -13,8 +13,9 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.evaluation.dataset_runner import SupportSource, run_dataset
 from trovid.experiments.clips import clips_file, written_clips
 from trovid.experiments.description import Clips
+from trovid.experiments.pool import process_pool
 from trovid.experiments.synthvid_data import synthvid_folder
-from trovid.experiments.synthvid_jobs import CONTROLS, devices, process_pool, run_trainings
+from trovid.experiments.synthvid_jobs import CONTROLS, devices, run_trainings
 from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.recipes import load_recipe

@@ -20,12 +20,12 @@ from trovid.experiments.description import (
     Family,
     Row,
 )
+from trovid.experiments.pool import process_pool
 from trovid.experiments.row_runs import RowsJob, run_rows
 from trovid.experiments.synthvid_data import synthvid_folder
 from trovid.experiments.synthvid_jobs import (
     devices,
     missing_models,
-    process_pool,
     run_trainings,
 )
 from trovid.progress import bar

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from trovid.allocator import keep_freed_memory
 from trovid.evaluation.dataset_runner import SupportSource, by_video, run_dataset
+from trovid.experiments.pool import process_pool, stopping
 from trovid.experiments.scoring import save_scores
 from trovid.progress import bar
 from trovid.recipes import load_recipe
@@ -162,22 +160,18 @@ def run_scores(
                 progress(done, len(futures))
 
 
-def process_pool(workers: int, *, fresh: bool = False) -> ProcessPoolExecutor:
-    """Processes of one thread each; with `fresh` each job has one of its own."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = get_context("spawn")
-    return ProcessPoolExecutor(
-        workers,
-        mp_context=context,
-        initializer=keep_freed_memory,
-        max_tasks_per_child=1 if fresh else None,
-    )
-
-
 def _train(name: str, seed: int, out: Path, data: Path, device: str, backbone: Path | None) -> None:
     from trovid.training.run import train_recipe
 
-    train_recipe(load_recipe(name), data=data, out=out, seed=seed, device=device, backbone=backbone)
+    train_recipe(
+        load_recipe(name),
+        data=data,
+        out=out,
+        seed=seed,
+        device=device,
+        backbone=backbone,
+        stopping=stopping,
+    )
 
 
 def _score(job: ScoreJob, out: Path, data: Path) -> None:
