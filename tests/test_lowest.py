@@ -30,6 +30,7 @@ def test_everything_is_held_at_its_lower_bound(capsys):
 def test_an_open_lower_bound_is_an_error():
     lowest = runpy.run_path(str(TOOL))["lowest"]
     assert lowest("ruff>=0.17.6,<0.18") == "ruff==0.17.6"
+    assert lowest("moto[s3]>=5.1") == "moto==5.1"
     assert lowest("ty==0.0.105") == "ty==0.0.105"
     with pytest.raises(SystemExit, match=r"`numpy<3` must state its lowest version"):
         lowest("numpy<3")

@@ -16,8 +16,8 @@ PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def lowest(requirement: str) -> str:
-    """The requirement held at its lower bound: `numpy>=1.26.4,<3` gives `numpy==1.26.4`."""
-    found = re.match(r"([A-Za-z0-9._-]+)\s*[=>]=\s*([0-9][^,;\s]*)", requirement)
+    """The requirement held at its lower bound: `moto[s3]>=5.1,<6` gives `moto==5.1`."""
+    found = re.match(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*[=>]=\s*([0-9][^,;\s]*)", requirement)
     if found is None:
         raise SystemExit(f"{PROJECT.name}: `{requirement}` must state its lowest version (>=)")
     return "{}=={}".format(*found.groups())

@@ -43,7 +43,7 @@ def merge(
     """
     from trovid.runs.places import Place
 
-    with Place(folder).whole() as local:
+    with Place(folder).whole((".parquet", ".json", ".done", ".failed")) as local:
         return _merge(local, folder, out, partial, json)
 
 

@@ -129,6 +129,7 @@ class ShardRun:
         try:
             with self.root.local(path) as video, self.out.writing(f"{path}.parquet") as file:
                 outcome = self._detect(path, video, file, predictor, options, head)
+                problems = [self.root.named(text, path, video) for text in outcome.problems]
                 if not outcome.complete and outcome.error is None:
                     raise _Stopped(f"{path}: stopped after {outcome.frames} frames")
         except _Stopped as error:
@@ -144,7 +145,7 @@ class ShardRun:
             outcome.frames,
             outcome.detections,
             outcome.seconds,
-            tuple(dict.fromkeys(outcome.problems)),
+            tuple(dict.fromkeys(problems)),
         )
         self.out.write(path + DONE, _text({**asdict(found), "run": digest}))
         self.out.remove(path + FAILED)

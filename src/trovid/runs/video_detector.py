@@ -96,7 +96,8 @@ class VideoDetector:
                 source = open_video(file, frame_rate=self._frame_rate)
                 for found in self._predictor.detect(source, options=self._options):
                     frames.append(rounded(found))
-                error = "; ".join(dict.fromkeys(source.problems)) or None
+                problems = [place.named(text, name, file) for text in source.problems]
+                error = "; ".join(dict.fromkeys(problems)) or None
         except (TrovidError, OSError, MemoryError) as failure:
             error = str(failure) or type(failure).__name__
         name = PurePosixPath(path).stem
