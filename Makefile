@@ -15,7 +15,7 @@ help:
 	@echo "make test-lowest  the fast tests with the lowest versions that pyproject.toml allows"
 	@echo "make lint         ruff and the type check alone"
 	@echo "make slow         the long tests"
-	@echo "make weights      train all embedded models again, evaluate and report (hours on 2 cores)"
+	@echo "make weights      train SynthVID's embedded models again and report (hours on 2 cores)"
 	@echo "make clean        remove both environments and caches"
 
 install: $(STAMP)
@@ -67,8 +67,9 @@ slow: $(STAMP)
 	  TROVID_FUZZ_SEED=$$seed $(BIN)/python -m pytest -q -n 2 -m slow
 
 weights: $(STAMP)
-	@echo "Training, evaluating and embedding the four models; call again to go on after a stop ..."
+	@echo "Training, evaluating and embedding SynthVID's models; call again to go on after a stop ..."
 	@$(BIN)/trovid experiment synthvid --embed --report docs/results/synthvid
+	@$(BIN)/trovid experiment synthvid-masks --first-seed 1 --embed --report docs/results/synthvid
 
 clean:
 	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache .hypothesis build dist
