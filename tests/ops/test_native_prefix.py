@@ -196,6 +196,34 @@ def test_with_and_without_packed_support_the_same_bits():
     assert_close(run(features, other, boxes), run(features, support * 2, boxes), 1e-6)
 
 
+def test_a_basis_that_has_become_bad_is_made_anew():
+    generator = torch.Generator().manual_seed(0)
+    scenes = torch.randn(2, 6, 64, generator=generator)
+
+    def frames(scene: int, count: int) -> Tensor:
+        vectors = torch.randn(count, 12 * 15, 6, generator=generator) @ scenes[scene]
+        vectors += 0.1 * torch.randn(vectors.shape, generator=generator)
+        return vectors.mT.reshape(count, 64, 12, 15).contiguous()
+
+    first, next_one, other = frames(0, 4), frames(0, 1), frames(1, 1)
+    bank = pack_support(first).with_prefixes()
+    same = PackedSupport.cat([bank, pack_support(next_one).with_prefixes()])
+    assert bank.basis is not None
+    assert same.basis is not None
+    assert torch.equal(same.basis, bank.basis)
+    moved = PackedSupport.cat([bank, pack_support(other).with_prefixes()])
+    assert moved.basis is not None
+    assert moved.prefixes is not None
+    assert not torch.equal(moved.basis, bank.basis)
+    in_the_old_one = native.prefixes(moved.rows[4:], moved.inverse_norms[4:], bank.basis[0])[1]
+    assert in_the_old_one.square().sum(-1).mean() < 0.5
+    assert (moved.prefixes.square().sum(-1).mean(-1) > 0.9).all()
+
+    search_in(16)
+    boxes, target = torch.tensor([[1.0, 2, 70, 90], [30, 20, 200, 150]]), frames(1, 1)
+    assert torch.equal(run(target, moved, boxes), run(target, torch.cat([first, other]), boxes))
+
+
 def test_a_basis_that_is_none_is_left_alone():
     problem = Problem(frames=(2,), rois=(20,), channels=32)
     tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}

@@ -60,9 +60,22 @@ inline void support_logits(const Layout& l, const Neighbours& near, const float*
   const auto at = [&](auto run) {
     run(l, near, v, similar + t * l.input_stride, frames, logits + t, stride);
   };
-  for (; t + kFrames <= frames; t += kFrames) at(logits_of_frames<kFrames>);
-  for (; t + 2 <= frames; t += 2) at(logits_of_frames<2>);
-  for (; t < frames; ++t) at(logits_of_frames<1>);
+  while (t < frames) {
+    // As few passes over V as can be, of about as many frames each.
+    const int64_t left = frames - t, passes = (left + kFrames - 1) / kFrames;
+    const int64_t some = (left + passes - 1) / passes;
+    switch (some) {
+      case 1: at(logits_of_frames<1>); break;
+      case 2: at(logits_of_frames<2>); break;
+      case 3: at(logits_of_frames<3>); break;
+      case 4: at(logits_of_frames<4>); break;
+      case 5: at(logits_of_frames<5>); break;
+      case 6: at(logits_of_frames<6>); break;
+      case 7: at(logits_of_frames<7>); break;
+      default: at(logits_of_frames<kFrames>); break;
+    }
+    t += some;
+  }
 }
 
 // The softmax over frames that come in parts, relative to the highest logit so far.

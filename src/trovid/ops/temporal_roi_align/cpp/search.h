@@ -108,6 +108,8 @@ inline void decide(const Search& s, int64_t frame, int64_t m, const uint64_t* he
   const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
   for (int64_t k = 0; k < s.held && held[k] && cosine_of(held[k]) >= least; ++k) {
     const int64_t row = frame * s.cells + cell_of(held[k]);
+    if (k + 1 < s.held && held[k + 1])
+      fetch(s.support + (frame * s.cells + cell_of(held[k + 1])) * s.channels, s.channels);
     const float product = dot(s.vectors[m], s.support + row * s.channels, s.channels);
     insert(best, s.top_k, key_of(product * s.inverse_norms[row], cell_of(held[k])));
   }
@@ -156,18 +158,19 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
   slack_of(s, lost.data(), share, slack.data());
   Array<bool> crowded(s.frames * s.positions);
   PerThread<Array<uint64_t>> best(threads, s.top_k);
-  parallel((s.positions + kTogether - 1) / kTogether, threads, [&](int64_t block, int64_t thread) {
+  // Frame after frame: neighbouring positions keep the same cells.
+  const int64_t blocks = (s.positions + kTogether - 1) / kTogether;
+  parallel(s.frames * blocks, threads, [&](int64_t task, int64_t thread) {
     uint64_t* own = best[thread].data();
-    const int64_t last = (block + 1) * kTogether;
-    for (int64_t frame = 0; frame < s.frames; ++frame)
-      for (int64_t m = block * kTogether; m < last && m < s.positions; ++m) {
-        const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
-        bool& is_left = crowded[frame * s.positions + m];
-        is_left = s.inverse_lengths[m] != 0 && is_crowded(s, m, held);
-        if (is_left) continue;
-        decide(s, frame, m, held, own);
-        found.set(s, frame, m, own);
-      }
+    const int64_t frame = task / blocks, first = task % blocks * kTogether;
+    for (int64_t m = first; m < first + kTogether && m < s.positions; ++m) {
+      const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
+      bool& is_left = crowded[frame * s.positions + m];
+      is_left = s.inverse_lengths[m] != 0 && is_crowded(s, m, held);
+      if (is_left) continue;
+      decide(s, frame, m, held, own);
+      found.set(s, frame, m, own);
+    }
   });
   parallel(s.frames, threads, [&](int64_t frame, int64_t) {
     Array<int32_t> left(s.positions);
