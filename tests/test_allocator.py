@@ -27,8 +27,6 @@ VARIABLES = (
 FAULTS = """
 import resource, sys
 import numpy as np
-from tests.cli.tiny_model import save_tiny_model
-from tests.inference.test_long_video import peak_memory, write
 from trovid.allocator import keep_freed_memory
 kept = keep_freed_memory()
 for _ in range(2):
@@ -51,10 +49,10 @@ def plain(monkeypatch):
     ("variables", "kept"),
     [
         ({}, True),
-        pytest.param({"TROVID_MALLOC": "keep"}, True, marks=pytest.mark.slow),
-        pytest.param({"GLIBC_TUNABLES": "glibc.rtld.nns=3"}, True, marks=pytest.mark.slow),
+        ({"TROVID_MALLOC": "keep"}, True),
+        ({"GLIBC_TUNABLES": "glibc.rtld.nns=3"}, True),
         ({"TROVID_MALLOC": "system"}, False),
-        pytest.param({"MALLOC_TRIM_THRESHOLD_": "131072"}, False, marks=pytest.mark.slow),
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, False),
         ({"GLIBC_TUNABLES": "glibc.malloc.mmap_max=9"}, False),
     ],
 )

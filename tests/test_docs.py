@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.programs import run_program
 from trovid.cli.main import SUMMARIES, main
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
@@ -74,12 +74,7 @@ def test_example(tmp_path, monkeypatch, clip, place, code):
             main(BEFORE[place].split())
         assert exited.value.code == 0
     paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORTS.get(place, "") + code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PATH": paths},
-    )
+    done = run_program(IMPORTS.get(place, "") + code, environment={**os.environ, "PATH": paths})
     assert done.returncode == 0, done.stderr
 
 

@@ -138,6 +138,18 @@ def replacing(path: Path) -> Generator[Path]:
         remove(partial)
 
 
+def make_folder_of(path: Path) -> None:
+    """Makes the folder that a file will be written into, before what takes long is computed.
+
+    Raises:
+        TrovidError: If the system does not let it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
 def publish(partial: Path, path: Path) -> None:
     """Gives a file that is whole its name, after it has reached the disk.
 

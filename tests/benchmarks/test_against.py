@@ -58,6 +58,10 @@ def test_another_installation_that_fails_is_named(tmp_path, capsys, text, said):
     assert run(*words, str(python)) == 2
     assert f"{python}: " in (error := capsys.readouterr().err)
     assert said in error
+
+
+def test_another_installation_that_is_not_there_is_named(tmp_path, capsys):
+    words = ["operator", "rois-1", "--quick", "--out", str(tmp_path), "--against"]
     assert run(*words, str(tmp_path / "absent")) == 2
     assert "cannot be run" in capsys.readouterr().err
 

@@ -1,3 +1,4 @@
+import math
 import time
 
 import pytest
@@ -7,7 +8,8 @@ from trovid.benchmarks.timing import Timing, interleave
 
 def test_contenders_take_turns():
     order = []
-    timings = interleave({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=3)
+    contenders = {"a": lambda: order.append("a"), "b": lambda: order.append("b")}
+    timings = interleave(contenders, rounds=3, budget=math.inf)
     assert order == list("ababab")
     assert list(timings) == ["a", "b"]
     assert len(timings["a"].seconds) == 3

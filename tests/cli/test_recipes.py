@@ -16,8 +16,28 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
     return exit_.value.code, output.out, output.err
 
 
-def test_the_list_has_a_line_for_each_recipe(capsys, monkeypatch):
-    names = [n for n in recipe_names() if "r50" in n or "synthvid" in n] + ["paper/selsa-troi-x101"]
+KINDS = [
+    "coco-mask-r50-fpn-v2",
+    "coco-r50-fpn",
+    "mmtracking/masktrack-r50-ytvis19",
+    "mmtracking/selsa-troi-r50",
+    "paper/masktrack-selsa-troi-r50-ytvis19",
+    "paper/selsa-troi-x101",
+    "synthvid-fgfa",
+    "synthvid-masktrack-troi",
+    "synthvid-selsa",
+    "synthvid-single",
+    "synthvid-single-md-attention",
+    "synthvid-single-ms-average",
+    "synthvid-single-non-local-top-k",
+    "synthvid-single-troi",
+]
+"""One of each kind: backbones, heads, what is pooled from support frames."""
+
+
+@pytest.mark.parametrize("names", [KINDS, pytest.param(None, marks=pytest.mark.slow)])
+def test_the_list_has_a_line_for_each_recipe(capsys, monkeypatch, names):
+    names = names or recipe_names()
     monkeypatch.setattr("trovid.recipes.recipe_names", lambda: names)
     status, out, _ = run(capsys)
     assert status == 0

@@ -215,7 +215,7 @@ def test_no_document(tmp_path, text):
 
 def test_many_frames_take_columns_and_not_python_objects(tmp_path):
     """ImageNet VID's validation has 176,126 frames; what stays of each is less than one dict."""
-    frames = 20_000
+    frames = 8_000
     document = copy.deepcopy(DOCUMENT)
     document["videos"][0]["num_frames"] = frames
     document["images"] = [{"id": i, "video_id": 5, "frame_index": i} for i in range(frames)]

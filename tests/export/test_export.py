@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import json
 import re
 from pathlib import Path
@@ -23,7 +25,6 @@ from trovid.errors import TrovidError
 from trovid.export.export import OLDEST_TORCH, export
 from trovid.inference import Predictor
 from trovid.recipes import load_recipe
-from trovid.structures import DetectOptions
 from trovid.video.opening import Frame, VideoWriter
 
 OLD = tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH
@@ -42,14 +43,25 @@ def predictors():
 
 
 @pytest.fixture(scope="module")
-def exported(predictors, tmp_path_factory):
-    """The folder with a model's ONNX graphs, and these, made once."""
+def exported(tmp_path_factory):
+    """A model's ONNX graphs, made once."""
 
     @functools.cache
     def graphs(name: str) -> list[Path]:
-        return export(predictors[name], tmp_path_factory.mktemp(name), frame_size=(256, 256))
+        return by_command(name, tmp_path_factory.mktemp(name), "--frame-size", "256x256")
 
     return graphs
+
+
+def by_command(name: str, folder: Path, *words: str) -> list[Path]:
+    """The files that the command says it wrote; it has written nothing else."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as exited:
+        main(["export", name, "--out", str(folder), *words])
+    assert not exited.value.code
+    files = [Path(line) for line in said.getvalue().splitlines()]
+    assert sorted(folder.iterdir()) == sorted(files)
+    return files
 
 
 @needs_newer_torch
@@ -152,18 +164,27 @@ def runner_of(file):
 
 
 @needs_newer_torch
-def test_no_box_at_all(predictors, frames, tmp_path):
-    predictor = predictors["synthvid-single"]
-    (file,) = export(predictor, tmp_path, frame_size=(256, 256), options=DetectOptions(score=1.0))
-    boxes, scores, labels = session(file).run(None, {"frame": frames[0].image})
+def test_no_box_at_all(predictors, exported):
+    blank = Frame(0, 0.0, np.full((160, 160, 3), 128, np.uint8))
+    wanted = expected(predictors["synthvid-single"], [blank], 0, [])
+    assert wanted[0].shape == (0, 4)
+    (file,) = exported("synthvid-single")
+    boxes, scores, labels = session(file).run(None, {"frame": blank.image})
     assert boxes.shape == (0, 4)
     assert scores.shape == labels.shape == (0,)
 
 
 @needs_newer_torch
-def test_torch_export_equals_the_model(predictors, frames, tmp_path):
+def test_torch_export_equals_the_model(predictors, tmp_path):
+    """In frames that are no square."""
     predictor = predictors["synthvid-selsa-troi"]
-    files = export(predictor, tmp_path, format="torch-export", frame_size=(256, 256))
+    clip = np.pad(make_clip("val", 1).frames[:, :240], ((0,), (0,), (32,), (0,)), mode="wrap")
+    resized = [predictor.transform.resize(image) for image in clip]
+    assert resized[0].shape == (160, 213, 3)
+    frames = [Frame(i, i / 12, image) for i, image in enumerate(resized)]
+    words = ["--frame-size", "240x320", "--format", "torch-export"]
+    files = by_command("synthvid-selsa-troi", tmp_path, *words)
+    assert [file.suffix for file in files] == [".pt2", ".pt2"]
     extra = {"trovid.json": ""}
     detect, encode = (torch.export.load(file, extra_files=extra).module() for file in files)
     assert json.loads(extra["trovid.json"])["model"] == predictor.name
@@ -230,14 +251,13 @@ def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_p
 
 
 @needs_newer_torch
-def test_the_command_writes_both_graphs_and_nothing_else(tmp_path, capsys):
-    with pytest.raises(SystemExit) as exited:
-        main(["export", "synthvid-single-troi", "--out", str(tmp_path), "--frame-size", "240x320"])
-    assert not exited.value.code
-    names = ["synthvid-single-troi.onnx", "synthvid-single-troi-encode.onnx"]
-    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in names]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    assert session(tmp_path / names[0]).get_inputs()[0].shape == [160, 213, 3]
+def test_the_command_writes_both_graphs_and_nothing_else(exported):
+    files = exported("synthvid-selsa-troi")
+    assert [file.name for file in files] == [
+        "synthvid-selsa-troi.onnx",
+        "synthvid-selsa-troi-encode.onnx",
+    ]
+    assert session(files[0]).get_inputs()[0].shape == [160, 160, 3]
 
 
 @needs_newer_torch
@@ -275,7 +295,8 @@ def test_a_wrong_size_is_one_line(tmp_path, capsys, size):
 
 
 @needs_newer_torch
-def test_a_folder_that_cannot_be_written(predictors, tmp_path):
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(predictors, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.export, "export", None)
     (tmp_path / "file").touch()
     with pytest.raises(TrovidError, match="cannot write"):
         export(predictors["synthvid-single"], tmp_path / "file" / "out", frame_size=(256, 256))

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
+from tests.programs import run_program
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.direct import backend as direct
 
@@ -41,14 +42,9 @@ for options in (
 """
 
 
-def run_checks(isa: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", CHECK, isa],
-        cwd=ROOT,
-        env={**os.environ, "TROVID_NATIVE_ISA": isa, **environment},
-        capture_output=True,
-        text=True,
-    )
+def run_checks(isa: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "TROVID_NATIVE_ISA": isa}
+    return run_program(CHECK, [isa], environment=environment, folder=ROOT)
 
 
 def build_script():

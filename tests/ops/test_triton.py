@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
+from tests.programs import run_program
 from trovid.ops import temporal_roi_align
 from trovid.ops.temporal_roi_align.triton import backend as triton
 
@@ -49,8 +50,8 @@ def test_importing_trovid_leaves_triton_alone():
     code = (
         "import sys, trovid.ops; print('trovid.ops.temporal_roi_align.triton.sets' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    done = run_program(code)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
 FLOATS = {"rows", "shares", "absorbed", "parts", "weights", "result", "grad_logits", "grad_output"}

@@ -25,7 +25,7 @@ from trovid.export.graphs import (
     bank_names,
     output_names,
 )
-from trovid.files import below, replacing
+from trovid.files import below, make_folder_of, replacing
 from trovid.inference.predictor import Predictor
 from trovid.structures import DetectOptions, SupportSampling
 
@@ -135,6 +135,7 @@ def export(
             }
         ),
     }
+    make_folder_of(target(""))
     files = []
     for suffix, (module, inputs, names, outputs) in graphs.items():
         path = target(suffix)

@@ -118,7 +118,7 @@ def test_colour_does_not_tell_the_class():
     """The nearest neighbour by mean colour names the class as rarely as chance would."""
     colours, labels, clip_of = [], [], []
     for index in range(24):
-        clip = make_clip("train", index)
+        clip = make_clip("train", index, height=128, width=128)
         seen = set()
         for a in clip.annotations:
             if a.deterioration == "none" and a.instance not in seen:

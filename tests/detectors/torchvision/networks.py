@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -19,7 +21,17 @@ SHORTER = 256
 
 
 def network(name: str, classes: int = 91) -> FasterRCNN:
-    """A builder's detector with random weights that finds many things, for small frames."""
+    """A builder's detector with random weights that finds many things, for small frames.
+
+    It is the caller's own; what is random afterwards begins anew.
+    """
+    model = copy.deepcopy(_network(name, classes))
+    torch.manual_seed(0)
+    return model
+
+
+@lru_cache(maxsize=4)
+def _network(name: str, classes: int) -> FasterRCNN:
     torch.manual_seed(0)
     builder = getattr(detection, name)
     sizes = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 from dataclasses import replace
@@ -60,12 +61,18 @@ def torchvisions(name: str):
     """torchvision's detector of a recipe, what it finds in `frame()`, the labels of classes."""
     builder = load_recipe(name).model.name
     classes = 2 if builder.startswith("keypoint") else 91
-    model = network(builder, classes)
-    with torch.no_grad():
-        (theirs,) = model([pixels(frame())])
+    theirs = torchvision_finds(builder, classes)
     used = [label for label in range(1, classes) if classes == 2 or label not in COCO_UNUSED]
     known = torch.tensor([int(label) in used for label in theirs["labels"]], dtype=torch.bool)
-    return model, {key: theirs[key][known] for key in ("boxes", "scores", "labels")}, used
+    found = {key: theirs[key][known] for key in ("boxes", "scores", "labels")}
+    return network(builder, classes), found, used
+
+
+@functools.cache
+def torchvision_finds(builder: str, classes: int) -> dict[str, torch.Tensor]:
+    with torch.no_grad():
+        (found,) = network(builder, classes)([pixels(frame())])
+    return found
 
 
 def assert_same_detections(found, theirs, names: list[int], *, score=1e-5):
@@ -138,8 +145,8 @@ def test_support_frames_reach_every_level_and_the_gradient_the_embedding(searche
     model = network("fasterrcnn_resnet50_fpn", 91)
     detector = from_torchvision(model, searched=searched)
     assert detector.searched_levels == (("0", "1", "2", "3") if searched == "own" else ("3",))
-    images = torch.rand(3, 3, 192, 256, generator=torch.Generator().manual_seed(0))
-    target = {"boxes": torch.tensor([[20.0, 30.0, 90.0, 150.0]]), "labels": torch.tensor([17])}
+    images = torch.rand(3, 3, 128, 160, generator=torch.Generator().manual_seed(0))
+    target = {"boxes": torch.tensor([[20.0, 30.0, 90.0, 110.0]]), "labels": torch.tensor([17])}
     with torch.no_grad():
         bank = detector.encode(images[1:])
         (alone,) = detector.detect(images[:1], options=CANDIDATES)
@@ -209,13 +216,19 @@ def test_the_registry_says_what_torchvision_says(name):
     assert recipe.model.unused == unused
 
 
-@pytest.fixture
-def coco(tmp_path, monkeypatch):
-    """The small COCO model's file, made here, on a mirror; a registry that expects it."""
-    name = "coco-mobilenet-v3-320-fpn"
-    path = tmp_path / "made.pth"
+@pytest.fixture(scope="module")
+def coco_file(tmp_path_factory):
+    """The small COCO model's file, made here."""
+    path = tmp_path_factory.mktemp("coco") / "made.pth"
     state = network("fasterrcnn_mobilenet_v3_large_320_fpn").state_dict()
     torch.save({k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}, path)
+    return path
+
+
+@pytest.fixture
+def coco(coco_file, tmp_path, monkeypatch):
+    """The file on a mirror, and a registry that expects it."""
+    name, path = "coco-mobilenet-v3-320-fpn", coco_file
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     listed = {name: replace(checkpoints()[name], sha256=digest[:8])}
     monkeypatch.setattr("trovid.zoo.published.checkpoints", lambda: listed)
