@@ -55,7 +55,7 @@ class Place:
                 self._store, self._base = fsspec.core.url_to_fs(self.root)
             except (ImportError, ValueError) as error:
                 raise TrovidError(
-                    f"{root}: needs fsspec's driver for such addresses ({error})"
+                    f"{root}: install fsspec's driver for such addresses ({error})"
                 ) from error
             except Exception as error:  # each driver has errors of its own
                 raise TrovidError(f"{root}: cannot be reached ({_reason(error)})") from error
