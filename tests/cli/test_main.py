@@ -238,9 +238,9 @@ def test_an_address_where_a_file_is_wanted_is_one_line(capsys, tmp_path, monkeyp
 
 
 def test_a_store_without_its_driver_is_one_line(capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    status, _, err = run(capsys, "merge", "s3://bucket/out", "--out", "all.parquet")
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    status, _, err = run(capsys, "merge", "gs://bucket/out", "--out", "all.parquet")
     assert status == 2
-    assert err.startswith("trovid: s3://bucket/out: ")
-    assert "install" in err
+    assert err.startswith("trovid: gs://bucket/out: install fsspec's driver")
+    assert "gcsfs" in err
     assert err.count("\n") == 1

@@ -272,5 +272,5 @@ def test_a_driver_that_is_not_installed(monkeypatch, capsys, tmp_path):
     )
     assert status == 2
     (complaint,) = complaints
-    assert complaint.startswith("trovid: gs://bucket/out: needs fsspec's driver")
+    assert complaint.startswith("trovid: gs://bucket/out: install fsspec's driver")
     assert "install gcsfs" in complaint
