@@ -18,11 +18,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from tests.experiments.test_pool import begin, endless, patient
+from trovid.cli.signals import ended_in_order
 from trovid.experiments.pool import process_pool
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    with process_pool(2) as pool:
+    folder, fresh = Path(sys.argv[1]), sys.argv[2] == "fresh"
+    with ended_in_order(), process_pool(2, fresh=fresh) as pool:
         futures = [pool.submit(patient, folder), pool.submit(endless, folder)]
         futures += [pool.submit(begin, folder) for _ in range(4)]
         for future in futures:
@@ -63,26 +64,40 @@ def seen(*files: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_ctrl_c_that_only_the_first_process_gets_ends_all(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "to", "kind"),
+    [
+        ("SIGINT", "first", "kept"),
+        ("SIGINT", "first", "fresh"),
+        ("SIGINT", "group", "kept"),
+        ("SIGHUP", "group", "kept"),
+        ("SIGTERM", "group", "kept"),
+    ],
+)
+def test_what_ends_the_first_process_ends_all(tmp_path, name, to, kind):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     default = "import signal, runpy, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
     run = f"{default}; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    words = [sys.executable, "-c", run, str(program), str(tmp_path)]
-    process = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    words = [sys.executable, "-c", run, str(program), str(tmp_path), kind]
+    errors = tmp_path / "errors"
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(words, env=environment, stderr=stderr, start_new_session=True)
     try:
         seen(tmp_path / "patient", tmp_path / "endless")
-        process.send_signal(signal.SIGINT)
+        send = os.killpg if to == "group" else os.kill
+        send(process.pid, getattr(signal, name))
         assert process.wait(timeout=60) != 0
     finally:
         process.kill()
     assert (tmp_path / "completed").exists()
     assert (tmp_path / "unwound").exists()
     assert not (tmp_path / "begun").exists()
-    for name in ("patient", "endless"):
+    for file in ("patient", "endless"):
         with pytest.raises(ProcessLookupError):
-            os.kill(int((tmp_path / name).read_text()), 0)
+            os.kill(int((tmp_path / file).read_text()), 0)
+    assert "Exception in thread" not in errors.read_text()
 
 
 def together(folder: Path) -> None:

@@ -50,6 +50,8 @@ def s3_server(folder: Path) -> Generator[int]:
             except OSError:
                 assert process.poll() is None, (folder / "server.log").read_text()
                 time.sleep(0.1)
+        else:
+            raise AssertionError((folder / "server.log").read_text())
         yield port
     finally:
         process.kill()

@@ -22,7 +22,7 @@ from trovid.runs import VideoDetector, places
 from trovid.runs.places import Place
 
 ROOT = "s3://bucket/videos"
-FRAMES = {"a.mp4": 2, "b.mp4": 2, "d.mp4": 2, "deep/c.mp4": 10}
+FRAMES = {"a.mp4": 2, "b.mp4": 2, "d.mp4": 2, "deep/c.mp4": 60}
 DAMAGED = "damaged.mp4"
 """Together with b.mp4 and deep/c.mp4, after the first and before the second, in shard 1/2."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Collection, Generator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
@@ -19,10 +21,34 @@ class Pool:
 
     def __init__(self, executor: ProcessPoolExecutor) -> None:
         self._executor = executor
+        self._futures: list[Future[Any]] = []
 
     def submit(self, job: Callable[..., Any], *words: Any, **named: Any) -> Future[Any]:
         """Puts a job in line, which is called with these arguments."""
-        return self._executor.submit(_run, job, words, named)
+        future = self._executor.submit(_run, job, words, named)
+        self._futures.append(future)
+        return future
+
+    def end(self, others: Collection[BaseProcess]) -> None:
+        """Ends what runs, and begins nothing more.
+
+        Args:
+            others: Processes of this one that are not the pool's.
+        """
+        for future in self._futures:
+            future.cancel()
+        told = {*others}
+        try:
+            while not all(future.done() for future in self._futures):
+                for process in {*multiprocessing.active_children()} - told:
+                    process.terminate()
+                    told.add(process)
+                time.sleep(0.05)
+            self._executor.shutdown()
+        except (KeyboardInterrupt, SystemExit):
+            for process in {*multiprocessing.active_children()} - {*others}:
+                process.kill()
+            raise
 
 
 @contextmanager
@@ -39,20 +65,11 @@ def process_pool(workers: int, *, fresh: bool = False) -> Generator[Pool]:
         initializer=_begin,
         max_tasks_per_child=1 if fresh else None,
     )
-    before = {*multiprocessing.active_children()}
+    pool, others = Pool(executor), multiprocessing.active_children()
     try:
-        yield Pool(executor)
+        yield pool
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        own = {*multiprocessing.active_children()} - before
-        try:
-            for process in own:
-                process.terminate()
-            for process in own:
-                process.join()
-        except KeyboardInterrupt:
-            for process in own:
-                process.kill()
+        pool.end(others)
         raise
     executor.shutdown()
 
@@ -72,6 +89,7 @@ class _State:
 
     ending = False
     patient = False
+    busy = False
 
 
 _state = _State()
@@ -79,17 +97,23 @@ _state = _State()
 
 def _begin() -> None:
     keep_freed_memory()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal tells all; who began them ends them
+    for name in ("SIGINT", "SIGHUP"):  # a terminal tells all; who began them ends them
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    _state.ending = True
-    if not _state.patient:
+    first, _state.ending = not _state.ending, True
+    if first and _state.busy and not _state.patient:
         raise SystemExit(128 + number)
 
 
 def _run(job: Callable[..., Any], words: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    if _state.ending:
-        raise SystemExit(0)
-    return job(*words, **named)
+    _state.busy = True
+    try:
+        if _state.ending:
+            raise SystemExit(0)
+        return job(*words, **named)
+    finally:
+        _state.busy = False
