@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 from trovid.benchmarks import pyramid
 from trovid.cli.main import main
@@ -13,12 +12,7 @@ from trovid.cli.main import main
 WORDS = ("--rois", "12", "--frames", "2", "--size", "96", "160", "--threads", "1", "--rounds", "2")
 
 
-@pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    threads = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(tmp_path, *words):

@@ -10,12 +10,8 @@ from trovid.recipes import load_recipe
 
 
 @pytest.fixture(autouse=True)
-def as_before(monkeypatch):
-    threads = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def no_backend(monkeypatch, one_thread):
     monkeypatch.delenv("TROVID_BACKEND", raising=False)
-    yield
-    torch.set_num_threads(threads)
 
 
 def run(*words):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave
+from trovid.benchmarks.timing import interleave, timing_facts
 from trovid.benchmarks.words import seconds_word
 from trovid.errors import TrovidError
 
@@ -129,9 +129,7 @@ def run_against(
             "against": str(python),
             "threads": threads,
             "machine": machine_facts(),
-            "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
-            "minimum": {name: timing.minimum for name, timing in timings.items()},
-            "spread": {name: timing.spread for name, timing in timings.items()},
+            **timing_facts(timings),
             "ratio": timings[HERE].minimum / timings[THERE].minimum,
             "unequal": unequal,
             "passed": unequal <= UNEQUAL,

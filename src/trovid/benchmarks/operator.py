@@ -28,7 +28,7 @@ from trovid.benchmarks.machine import machine_facts, product_speeds
 from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
 from trovid.benchmarks.operator_cases import Case
-from trovid.benchmarks.timing import interleave
+from trovid.benchmarks.timing import interleave, timing_facts
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
@@ -124,10 +124,7 @@ def _time(case: Case, settings: Settings) -> dict[str, Any]:
         budget=settings.seconds,
     )
     return {
-        "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
-        "minimum": {name: timing.minimum for name, timing in timings.items()},
-        "median": {name: timing.median for name, timing in timings.items()},
-        "spread": {name: timing.spread for name, timing in timings.items()},
+        **timing_facts(timings),
         "speedup": timings[RIVAL].minimum / timings[TROVID].minimum,
         "speedup_of_medians": timings[RIVAL].median / timings[TROVID].median,
         "equation_flops": equation_flops(size),

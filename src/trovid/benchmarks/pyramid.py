@@ -18,7 +18,7 @@ from trovid.benchmarks.contenders import run_rival
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, clustered_boxes
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
-from trovid.benchmarks.timing import interleave
+from trovid.benchmarks.timing import interleave, timing_facts
 from trovid.errors import TrovidError
 from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign
 from trovid.nn.extractors.contract import Extractor
@@ -123,9 +123,7 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
         },
         "operator": resolve_backend("auto", torch.empty(0)),
         "machine": machine_facts(),
-        "timings": {name: list(timing.seconds) for name, timing in timings.items()},
-        "minimum": {name: timing.minimum for name, timing in timings.items()},
-        "spread": {name: timing.spread for name, timing in timings.items()},
+        **timing_facts(timings),
         "ratio": timings[TEMPORAL].minimum / timings[BACKBONE].minimum,
         "agreement": agreement,
     }

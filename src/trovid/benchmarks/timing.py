@@ -38,6 +38,16 @@ class Timing:
         return (max(self.seconds) - self.minimum) / self.median
 
 
+def timing_facts(timings: Mapping[str, Timing]) -> dict[str, dict[str, Any]]:
+    """What a record says of the times of its contenders, ready for JSON, in seconds."""
+    return {
+        "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
+        "minimum": {name: timing.minimum for name, timing in timings.items()},
+        "median": {name: timing.median for name, timing in timings.items()},
+        "spread": {name: timing.spread for name, timing in timings.items()},
+    }
+
+
 def interleave(
     contenders: Mapping[str, Callable[[], Any]],
     *,

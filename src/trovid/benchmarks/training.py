@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave
+from trovid.benchmarks.timing import interleave, timing_facts
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.ops.temporal_roi_align.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes import Recipe
@@ -93,10 +93,7 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
         "precision": runs[settings.backends[0]].precision,
         "memory": "kept" if keep_freed_memory() else "system",
         "machine": machine_facts(),
-        "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
-        "minimum": {name: timing.minimum for name, timing in timings.items()},
-        "median": {name: timing.median for name, timing in timings.items()},
-        "spread": {name: timing.spread for name, timing in timings.items()},
+        **timing_facts(timings),
         "agreement": {
             name: agreement(results[name], results[first]) for name in settings.backends[1:]
         },

@@ -13,7 +13,7 @@ from torch import nn
 
 from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave
+from trovid.benchmarks.timing import interleave, timing_facts
 from trovid.benchmarks.video_memory import clip_in_own_process
 from trovid.benchmarks.video_parts import seconds_by_part
 from trovid.benchmarks.video_subject import (
@@ -148,9 +148,7 @@ def _measure(recipe: Recipe, settings: VideoSettings) -> dict[str, Any]:
     timings = interleave(contenders, rounds=settings.rounds, budget=settings.seconds)
     backbone = timings[BACKBONE].minimum
     return {
-        "seconds": {name: list(timing.seconds) for name, timing in timings.items()},
-        "minimum": {name: timing.minimum for name, timing in timings.items()},
-        "spread": {name: timing.spread for name, timing in timings.items()},
+        **timing_facts(timings),
         "ratio": {name: timing.minimum / backbone for name, timing in timings.items()},
         "bank_bytes": next(iter(banks.values())).nbytes,
         "parts": {

@@ -52,7 +52,7 @@ def pyramid(
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from rich.console import Console
 
-    from trovid.benchmarks.pyramid import PyramidSettings, run_pyramid
+    from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.words import machine_words, seconds_word, terminal_table
 
@@ -65,7 +65,7 @@ def pyramid(
         return status
     console = Console()
     rows = [
-        [name, seconds_word(own), f"{own / record['minimum']['ResNet-50-FPN']:.2f}"]
+        [name, seconds_word(own), f"{own / record['minimum'][BACKBONE]:.2f}"]
         for name, own in record["minimum"].items()
     ]
     head = ("", "fastest run", "plain backbones")
