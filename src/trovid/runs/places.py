@@ -186,7 +186,7 @@ class Place:
         if self._store is None:
             yield Path(self.root)
             return
-        names = [name for name in self._listed() if name.endswith(tuple(suffixes))]
+        names = self.names(*suffixes)
         if not names:
             raise TrovidError(f"{self}: no results are below it; check the address")
         for name in names:
@@ -239,12 +239,13 @@ class Place:
             with self._asking(f"{self}/{name}", "removed"):
                 self._store.rm_file(f"{self._base}/{name}")
 
-    def names(self, suffix: str) -> list[str]:
-        """All files below whose names end so, relative to the root."""
+    def names(self, *suffixes: str) -> list[str]:
+        """All files below whose names end in one of these ways, relative to the root."""
         if self._store is not None:
-            return sorted(name for name in self._listed() if name.endswith(suffix))
+            return sorted(name for name in self._listed() if name.endswith(suffixes))
         root = Path(self.root)
-        return sorted(file.relative_to(root).as_posix() for file in root.rglob(f"*{suffix}"))
+        files = (file.relative_to(root).as_posix() for file in root.rglob("*"))
+        return sorted(file for file in files if file.endswith(suffixes))
 
 
 def _reason(error: Exception) -> str:
