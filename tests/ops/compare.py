@@ -100,6 +100,7 @@ class Problem:
     size: tuple[int, int] = (13, 17)
     grid: tuple[int, int] = (7, 7)
     relu: bool = True
+    search: str = "exact"
 
     def __str__(self) -> str:
         frames, rois = ("+".join(map(str, numbers)) for numbers in (self.frames, self.rois))
@@ -154,6 +155,7 @@ class Problem:
             num_heads=self.heads,
             weight=tensors.get("weight"),
             bias=tensors.get("bias"),
+            search=self.search,
             backend=backend,
         )
 

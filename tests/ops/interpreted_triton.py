@@ -36,11 +36,13 @@ PROBLEMS = [
     Problem(frames=(2,), rois=(3,), dtype=torch.float16, **SMALL),
     Problem(frames=(2,), rois=(3,), dtype=torch.float64, **SMALL),
     Problem(frames=(2,), rois=(3,), top_k=17, **SMALL),
+    Problem(frames=(2,), rois=(3,), size=(17, 18), grid=(3, 2), search="coarse-to-fine"),
 ]
 
 
-FAST = {2, 7, 10, 14, 17, 20}
-"""The problems that run each time: odd sizes, several videos, a dense embedding, half precision."""
+FAST = {2, 7, 10, 14, 17, 20, 21}
+"""The problems that run each time: odd sizes, several videos, a dense embedding, half precision,
+a search coarse to fine."""
 FORMS = ("combined", "alone")
 
 
@@ -96,6 +98,9 @@ def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Probl
         top_k=problem.top_k,
         num_heads=problem.heads,
         logit_scale=1.0,
+        map_width=packed.size[1],
+        block=1,
+        blocks=1,
     )
 
 

@@ -28,6 +28,10 @@ NAMES = ("p2", "p3", "p4", "p5")
 STRIDES = (4, 8, 16, 32)
 CHANNELS, TOP_K, HEADS, SAMPLES = 256, 4, 4, 2
 BACKBONE, TEMPORAL, PLAIN = "ResNet-50-FPN", "Temporal RoI Align", "RoIAlign"
+COARSE = "Temporal RoI Align, coarse to fine"
+LARGEST_SHARE = 0.02
+"""Of positions at which a search coarse to fine may differ from the one in torch calls: a near tie
+at any level, of any frame, leads to other cells."""
 CHECKED = 6
 """RoIs of each level whose features are compared with the equations as commonly written."""
 
@@ -63,7 +67,9 @@ class PyramidSettings:
 def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
     """One record, ready for JSON.
 
-    Some RoIs of each level are compared with the equations as commonly written, apart from ties.
+    Some RoIs of each level are compared with the equations as commonly written, apart from ties;
+    what the search coarse to fine finds with the same search in torch calls, and, for the record,
+    with the exact one.
 
     Raises:
         TrovidError: If there are no such maps.
@@ -82,21 +88,22 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
     boxes = [clustered_boxes(sizes[0], generator)]
     shapes = [(settings.height, settings.width)]
     torch.manual_seed(settings.seed)
-    extractor = TemporalRoIAlign(
-        7, sampling_ratio=SAMPLES, channels=CHANNELS, top_k=TOP_K, num_heads=HEADS
-    )
+    extractor = _extractor("exact")
     psi = extractor.embedding
     assert psi is not None
     temporal = _pooler(extractor)
+    coarse = _pooler(_extractor("coarse-to-fine"))
+    coarse.load_state_dict(temporal.state_dict())
     plain = _pooler(RoIAlign(7, sampling_ratio=SAMPLES))
     backbone = resnet_fpn_backbone(backbone_name="resnet50", weights=None).eval()
     image = torch.rand(1, 3, settings.height, settings.width, generator=generator)
     runs: dict[str, Callable[[], Any]] = {
         BACKBONE: partial(backbone, image),
         TEMPORAL: partial(temporal, features, boxes, shapes, support),
+        COARSE: partial(coarse, features, boxes, shapes, support),
         PLAIN: partial(plain, features, boxes, shapes),
     }
-    pooled = {name: run() for name, run in runs.items()}[TEMPORAL]
+    pooled = {name: run() for name, run in runs.items()}
     timings = interleave(runs, rounds=settings.rounds, budget=settings.seconds)
     (levels,) = temporal.levels(boxes, [1 / stride for stride in STRIDES])
     agreement = {}
@@ -112,7 +119,8 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
             psi.bias,
             torch.empty(0),
         )
-        agreement[name] = _agreement(pooled[chosen], part, size)
+        agreement[name] = _agreement(pooled[TEMPORAL][chosen], part, size)
+        agreement[name] |= _coarse_agreement(pooled[COARSE][chosen], part, size)
     return {
         "benchmark": "pyramid",
         "case": f"{settings.rois} RoIs, {settings.frames} support frames",
@@ -125,6 +133,7 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
         "machine": machine_facts(),
         **timing_facts(timings),
         "ratio": timings[TEMPORAL].minimum / timings[BACKBONE].minimum,
+        "ratio_coarse": timings[COARSE].minimum / timings[BACKBONE].minimum,
         "agreement": agreement,
     }
 
@@ -143,6 +152,17 @@ def _size(settings: PyramidSettings, stride: int) -> OperatorSize:
     )
 
 
+def _extractor(search: str) -> TemporalRoIAlign:
+    return TemporalRoIAlign(
+        7,
+        sampling_ratio=SAMPLES,
+        channels=CHANNELS,
+        top_k=TOP_K,
+        num_heads=HEADS,
+        search=search,
+    )
+
+
 def _pooler(extractor: Extractor) -> LevelPooler:
     return LevelPooler(extractor, NAMES).eval()
 
@@ -156,3 +176,37 @@ def _agreement(pooled: Tensor, part: OperatorInputs, size: OperatorSize) -> dict
         {"output": pooled}, {"output": run_rival(part, size)}, ties, TOLERANCE[torch.float32]
     )
     return {"rois": len(pooled), "ties": found.ties, **found.errors, "passed": found.passed}
+
+
+def _coarse_agreement(pooled: Tensor, part: OperatorInputs, size: OperatorSize) -> dict[str, Any]:
+    """How far the search coarse to fine is from itself in torch calls, and from the exact one."""
+    pooling = size.grid, 1 / size.stride, size.sampling_ratio
+    search = "coarse-to-fine"
+    again = ops.temporal_roi_align(
+        part.features,
+        part.support.unsqueeze(0),
+        [part.boxes],
+        *pooling,
+        top_k=size.top_k,
+        num_heads=size.heads,
+        weight=part.weight,
+        bias=part.bias,
+        search=search,
+        backend="direct",
+    )
+    wrong = (pooled - again).abs().amax(dim=1) > TOLERANCE[torch.float32] * again.abs().max()
+    share = wrong.double().mean().item()
+    roi_features = roi_align(part.features, [part.boxes], *pooling)
+    _, points, scores = ops.most_similar_roi_align(roi_features, part.support, top_k=size.top_k)
+    _, other_points, other_scores = ops.most_similar_roi_align(
+        roi_features, part.support, top_k=size.top_k, search=search
+    )
+    found = (other_points.unsqueeze(3) == points.unsqueeze(2)).any(dim=2)
+    return {
+        "coarse_passed": share <= LARGEST_SHARE,
+        "coarse_share_of_others": share,
+        "coarse_most_similar_found": (points == other_points)[:, :, 0].double().mean().item(),
+        "coarse_cells_found": found.double().mean().item(),
+        "coarse_cosine": other_scores.double().mean().item(),
+        "cosine": scores.double().mean().item(),
+    }

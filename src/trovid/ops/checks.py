@@ -14,6 +14,9 @@ MOST_SAMPLES = 128
 """Of `sampling_ratio`."""
 MOST_ADAPTIVE_SAMPLES = 1024
 """Of a bin's side where the RoI's size decides; a RoI that asks for more pools zeros."""
+SEARCHES = ("exact", "coarse-to-fine")
+MOST_BLOCKS = 256
+"""Of a map that is searched coarse to fine."""
 
 
 def check_maps(name: str, value: Tensor, shape: str) -> None:
@@ -172,6 +175,24 @@ def check_top_k(top_k: int, map_size: tuple[int, int], num_frames: int) -> None:
             f"`top_k` must not exceed the {cells} cells of a {height}x{width} "
             f"support map, but is {top_k}: lower it or use a larger map"
         )
+
+
+def check_search(search: str, map_size: tuple[int, int], top_k: int) -> tuple[int, int]:
+    """How a support map is searched: the side of its largest blocks, and how many are kept.
+
+    Coarse to fine, the largest blocks are squares of 2, 4, 8, ... cells, as small as they can be
+    such that a map has at most 256 (or 8 K) of them; a map that has no more cells is searched
+    exactly, which is what a side of 1 says. At every level a position keeps 2 K of them.
+    """
+    if search not in SEARCHES:
+        raise ValueError(f"`search` must be one of {', '.join(SEARCHES)}, but is {search!r}")
+    if search == "exact":
+        return 1, 1
+    height, width = map_size
+    side = 1
+    while -(-height // side) * -(-width // side) > max(MOST_BLOCKS, 8 * top_k):
+        side *= 2
+    return side, 2 * top_k
 
 
 def check_attention(

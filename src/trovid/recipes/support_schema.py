@@ -16,6 +16,7 @@ class TemporalRecipe:
         embedding: psi; grouped as in the paper, dense as in the published code
         bias: of the embedding
         logit_scale: factor of the attention's logits
+        search: exact, or of large maps coarse-to-fine (docs/operator.md)
     """
 
     top_k: int
@@ -23,6 +24,7 @@ class TemporalRecipe:
     embedding: Literal["grouped", "dense"]
     bias: bool
     logit_scale: float
+    search: Literal["exact", "coarse-to-fine"] = field(default="exact", metadata={"since": "0.2"})
 
 
 @dataclass(frozen=True, kw_only=True)

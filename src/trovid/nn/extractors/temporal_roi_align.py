@@ -17,7 +17,7 @@ from trovid.ops import (
     temporal_attention,
     temporal_roi_align,
 )
-from trovid.ops.checks import check_size
+from trovid.ops.checks import SEARCHES, check_size
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
@@ -80,6 +80,8 @@ class TemporalRoIAlign(Extractor):
         embedding: "grouped" (the paper) or "dense" (the published code).
         bias: Whether the embedding has a bias.
         logit_scale: Factor of the attention's logits.
+        search: "exact" or "coarse-to-fine", see `trovid.ops.temporal_roi_align`. An exported model
+            searches exactly.
         backend: See `trovid.ops.temporal_roi_align`.
 
     Example:
@@ -104,9 +106,12 @@ class TemporalRoIAlign(Extractor):
         embedding: str = "grouped",
         bias: bool = True,
         logit_scale: float = 1.0,
+        search: str = "exact",
         backend: str = "auto",
     ) -> None:
         super().__init__()
+        if search not in SEARCHES:
+            raise ValueError(f"`search` must be one of {', '.join(SEARCHES)}, but is {search!r}")
         self.output_size = check_size(output_size)
         self.spatial_scale = spatial_scale
         self.sampling_ratio = sampling_ratio
@@ -114,6 +119,7 @@ class TemporalRoIAlign(Extractor):
         self.top_k = top_k
         self.num_heads = num_heads
         self.logit_scale = logit_scale
+        self.search = search
         self.backend = backend
         self.embedding = attention_embedding(channels, num_heads, embedding, bias, logit_scale)
 
@@ -173,6 +179,7 @@ class TemporalRoIAlign(Extractor):
             weight=None if self.embedding is None else self.embedding.weight,
             bias=None if self.embedding is None else self.embedding.bias,
             logit_scale=self.logit_scale,
+            search=self.search,
             backend=self.backend,
         )
 
@@ -196,7 +203,9 @@ class TemporalRoIAlign(Extractor):
     ) -> Sight:
         """See `Extractor.sight`."""
         roi_features = self.align(features, boxes, spatial_scale)
-        similar, points, scores = most_similar_roi_align(roi_features, support, top_k=self.top_k)
+        similar, points, scores = most_similar_roi_align(
+            roi_features, support, top_k=self.top_k, search=self.search
+        )
         frames = support.num_frames + 1
         if self.embedding is None:
             shape = frames, len(roi_features), 1, *self.output_size
@@ -227,7 +236,8 @@ class TemporalRoIAlign(Extractor):
         return (
             f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
             f"sampling_ratio={self.sampling_ratio}, aligned={self.aligned}, "
-            f"top_k={self.top_k}, num_heads={self.num_heads}, logit_scale={self.logit_scale}"
+            f"top_k={self.top_k}, num_heads={self.num_heads}, logit_scale={self.logit_scale}, "
+            f"search={self.search}"
         )
 
 

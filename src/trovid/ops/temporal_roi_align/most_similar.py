@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trovid.ops.checks import check_maps, check_range, check_top_k, refuse_forward_mode
+from trovid.ops.checks import (
+    check_maps,
+    check_range,
+    check_search,
+    check_top_k,
+    refuse_forward_mode,
+)
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.ops.temporal_roi_align.cpp import backend as native
@@ -18,6 +24,7 @@ def most_similar_roi_align(
     support_features: Tensor | PackedSupport,
     *,
     top_k: int = 4,
+    search: str = "exact",
     backend: str = "auto",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """For each RoI position and support frame, the weighted sum of the K most similar features.
@@ -29,6 +36,7 @@ def most_similar_roi_align(
         roi_features: Tensor[R, C, h, w], from RoIAlign on the target frame of one video.
         support_features: Tensor[T, C, H, W], or a PackedSupport of one video.
         top_k: K, at most H * W.
+        search: See `temporal_roi_align`.
         backend: See `temporal_roi_align`.
 
     Returns:
@@ -52,6 +60,7 @@ def most_similar_roi_align(
     check_range("roi_features", roi_features, roi_features.shape[1])
     support = check_support(support_features, 1, roi_features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
+    blocks = check_search(search, support.size, top_k)
     dtype = compute_dtype(roi_features.dtype)
     backend = resolve_backend(backend, roi_features.to(dtype))
     rois, channels, height, width = roi_features.shape
@@ -63,11 +72,11 @@ def most_similar_roi_align(
             points = torch.empty_like(scores, dtype=torch.long)
         elif backend == "reference":
             features, points, scores = reference.most_similar_roi_align(
-                roi_features.to(dtype), support.maps().to(dtype), top_k
+                roi_features.to(dtype), support.maps().to(dtype), top_k, *blocks
             )
         else:
             positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-            scores, indices = _choose(positions, support, top_k, backend)
+            scores, indices = _choose(positions, support, top_k, blocks, backend)
             features, scores = most_similar(
                 positions, support.rows.to(dtype), scores, indices, support.inverse_norms
             )
@@ -81,10 +90,10 @@ def most_similar_roi_align(
 
 
 def _choose(
-    positions: Tensor, support: PackedSupport, top_k: int, backend: str
+    positions: Tensor, support: PackedSupport, top_k: int, blocks: tuple[int, int], backend: str
 ) -> tuple[Tensor, Tensor]:
     """`direct_similarity.select` for one video, by the native library where that is the backend."""
-    if backend == "native":
+    if backend == "native" and blocks[0] == 1:
         rows = support.rows.detach().to(positions.dtype)
         chosen = native.select(positions.detach(), rows, support.inverse_norms, top_k)
         if chosen is not None:
@@ -92,4 +101,5 @@ def _choose(
             frames = torch.arange(len(rows)).view(-1, 1, 1)
             return scores, cells + frames * rows.shape[1]
     rows = support.rows, support.inverse_norms
-    return select(positions, *rows, [len(positions)], top_k)
+    search = support.size[1], *blocks
+    return select(positions, *rows, [len(positions)], top_k, search=search)

@@ -31,6 +31,9 @@ class Problem(NamedTuple):
         top_k: K.
         num_heads: N; 0 for the plain average.
         logit_scale: Factor of the attention's logits.
+        map_width: W of the support maps.
+        block: Side of the blocks of cells that are compared first; 1: exact search.
+        blocks: How many of these, and then of their quarters, a position keeps.
     """
 
     features: Tensor
@@ -49,6 +52,9 @@ class Problem(NamedTuple):
     top_k: int
     num_heads: int
     logit_scale: float
+    map_width: int
+    block: int
+    blocks: int
 
     @property
     def pooling(self) -> tuple[tuple[int, int], float, int, bool]:
@@ -59,6 +65,11 @@ class Problem(NamedTuple):
     def attention(self) -> tuple[int, Tensor | None, Tensor | None, float]:
         """The attention's arguments."""
         return self.num_heads, self.weight, self.bias, self.logit_scale
+
+    @property
+    def search(self) -> tuple[int, int, int]:
+        """Width of the support maps, side of the largest blocks, blocks that are kept."""
+        return self.map_width, self.block, self.blocks
 
 
 TENSORS = Problem._fields[: Problem._fields.index("lengths")]

@@ -24,7 +24,7 @@ def normalize(vectors: Tensor) -> Tensor:
 
 
 def most_similar_roi_align(
-    roi_features: Tensor, support_features: Tensor, top_k: int
+    roi_features: Tensor, support_features: Tensor, top_k: int, block: int = 1, blocks: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. 2 to 4 for one video.
 
@@ -32,6 +32,8 @@ def most_similar_roi_align(
         roi_features: Tensor[R, C, h, w], X_t.
         support_features: Tensor[T, C, H, W], F_{t+i}.
         top_k: K.
+        block: Side of the squares of cells that are compared first; 1 for none.
+        blocks: How many of these, and then of their quarters, a position keeps.
 
     Returns:
         features Tensor[T, R, C, h, w], points Tensor[T, R, K, h, w], scores Tensor[T, R, K, h, w].
@@ -43,6 +45,9 @@ def most_similar_roi_align(
     for support_map in support_features:
         cells = support_map.flatten(1).t()
         similarity = unit_positions @ normalize(cells).t()
+        if block > 1:
+            allowed = _in_best_blocks(unit_positions, support_map, block, blocks)
+            similarity = similarity.masked_fill(~allowed, -torch.inf)
         order = similarity.detach().sort(dim=-1, descending=True, stable=True).indices
         points = order[..., :top_k]
         scores = similarity.gather(-1, points)
@@ -52,6 +57,30 @@ def most_similar_roi_align(
         all_points.append(points.transpose(1, 2).unflatten(2, grid))
         all_scores.append(scores.transpose(1, 2).unflatten(2, grid))
     return torch.stack(all_features), torch.stack(all_points), torch.stack(all_scores)
+
+
+def _in_best_blocks(unit_positions: Tensor, support_map: Tensor, side: int, kept: int) -> Tensor:
+    """Tensor[..., P] of bool: the cells of the 2x2 blocks that a search coarse to fine ends with.
+
+    Of the largest blocks, represented by the sums of their cells' directions, each of the positions
+    Tensor[..., C] keeps the most similar, then of the quarters of these, and so on.
+    """
+    channels, height, width = support_map.shape
+    units = normalize(support_map.flatten(1).t()).t().view(channels, height, width)
+    allowed = torch.ones(unit_positions.shape[:-1], dtype=torch.bool).unsqueeze(-1)
+    while side > 1:
+        padded = F.pad(units, (0, -width % side, 0, -height % side))
+        sums = F.avg_pool2d(padded, side) * side**2
+        cosines = unit_positions @ normalize(sums.flatten(1).t()).t()
+        cosines = cosines.masked_fill(~allowed, -torch.inf)
+        order = cosines.sort(dim=-1, descending=True, stable=True).indices[..., :kept]
+        chosen = torch.zeros_like(cosines, dtype=torch.bool).scatter(-1, order, True)
+        blocks = chosen.unflatten(-1, sums.shape[1:])
+        finer = blocks.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
+        side //= 2
+        rows, columns = -(-height // side), -(-width // side)
+        allowed = finer[..., :rows, :columns].flatten(-2)
+    return allowed
 
 
 def temporal_attention(

@@ -162,6 +162,9 @@ def _run(
     described = library.CProblem(
         *problem.features.shape,
         problem.rows.shape[1],
+        problem.map_width,
+        problem.block,
+        problem.blocks,
         len(problem.rois),
         *problem.output_size,
         problem.top_k,

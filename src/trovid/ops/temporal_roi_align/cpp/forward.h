@@ -3,7 +3,7 @@
 
 #include "attention.h"
 #include "kernels.h"
-#include "search.h"
+#include "search_blocks.h"
 
 namespace TROVID_ISA {
 
@@ -212,10 +212,13 @@ inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedC
                    p.cells,
                    p.channels,
                    p.top_k};
+  const Found found{place.data(), p.num_rois * area, scores, indices};
+  if (p.block > 1)
+    return search_blocks(all, p.map_width, p.block, p.blocks, kSmallestNorm, p.threads, found);
   Kept kept;
   if (p.basis && p.prefixes)
     kept = {p.basis + part.video * p.directions * p.channels, p.prefixes + first_row * p.directions, p.directions};
-  return search(all, kept, p.threads, Found{place.data(), p.num_rois * area, scores, indices});
+  return search(all, kept, p.threads, found);
 }
 
 inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,

@@ -16,7 +16,7 @@ from trovid.ops.temporal_roi_align.problem import TENSORS
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
 FOLDER = Path(__file__).parents[2] / "_native"
-VERSION = 3
+VERSION = 4
 """TROVID_VERSION of trovid.h."""
 
 OK, NO_MEMORY, OUT_OF_RANGE, NO_ISA, FAILED = range(5)
@@ -28,6 +28,9 @@ COUNTS = (
     "height",
     "width",
     "cells",
+    "map_width",
+    "block",
+    "blocks",
     "num_rois",
     "grid_height",
     "grid_width",

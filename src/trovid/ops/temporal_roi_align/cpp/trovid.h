@@ -14,7 +14,7 @@ extern "C" {
 
 // Counts up with every change of what is declared here. Who calls compares it, and the size of a
 // trovid_problem, with what he knows.
-#define TROVID_VERSION 3
+#define TROVID_VERSION 4
 int64_t trovid_version(void);
 int64_t trovid_problem_size(void);
 
@@ -38,6 +38,9 @@ typedef struct {
   int64_t height;       // of the target maps
   int64_t width;
   int64_t cells;        // P, cells of a support map
+  int64_t map_width;    // of a support map
+  int64_t block;        // side of the blocks that are compared first, a power of 2; 1: exact search
+  int64_t blocks;       // of these, and then of their quarters, how many a position keeps
   int64_t num_rois;     // R
   int64_t grid_height;  // h
   int64_t grid_width;   // w

@@ -69,7 +69,9 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
             read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
             for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
         ]
-        chosen = select(sets.flatten(0, 2), rows, row_norms, counts, problem.top_k, reads)
+        chosen = select(
+            sets.flatten(0, 2), rows, row_norms, counts, problem.top_k, reads, problem.search
+        )
         cosines, cells = (t.unflatten(1, (-1, area)) for t in chosen)
         step = max(1, WORKSPACE_BYTES // (_COPIES * (frames + 1) * sets[0].nbytes))
         for low in range(0, len(sets), step):

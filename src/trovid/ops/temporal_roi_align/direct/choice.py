@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trovid.ops.temporal_roi_align.direct.blocks import by_blocks
 from trovid.ops.temporal_roi_align.direct.cell_reads import CellReads
 from trovid.ops.temporal_roi_align.direct.prefixes import Prefixes, prefixes_for
 from trovid.ops.temporal_roi_align.direct.products import (
@@ -30,6 +31,7 @@ def select(
     counts: Sequence[int],
     top_k: int,
     reads: Sequence[CellReads | None] | None = None,
+    search: tuple[int, int, int] = (1, 1, 1),
 ) -> tuple[Tensor, Tensor]:
     """Eq. 2: cosines and indices of the K most similar cells; no gradient.
 
@@ -43,6 +45,7 @@ def select(
             made of. RoIAlign being linear, the similarities are then combined from those of these
             cells, which are fewer; but not where a value is infinite or NaN, which a product of
             its own passes on to everything that it reaches.
+        search: Width of a map, side of its largest blocks (1: exact search), blocks that are kept.
 
     Returns:
         scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * P rows.
@@ -60,6 +63,12 @@ def select(
             prefixes = None
             for frame in range(first_frame, first_frame + frames):
                 one = rows[frame].to(positions.dtype), row_norms[frame], top_k
+                if search[1] > 1:
+                    unit_rows = one[0] * one[1].unsqueeze(1)
+                    found = by_blocks(units, unit_rows, top_k, search)
+                    scores[frame - first_frame, own] = found[0]
+                    indices[frame - first_frame, own] = found[1] + frame * cells
+                    continue
                 if frame == first_frame:
                     prefixes = prefixes_for(units, one[0] * one[1].unsqueeze(1), top_k)
                 if prefixes and _all_finite(one[0]):

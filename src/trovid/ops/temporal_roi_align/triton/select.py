@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trovid.ops.roi_align import cells_of_positions
+from trovid.ops.temporal_roi_align.direct import choice
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 from trovid.ops.temporal_roi_align.problem import Problem
 from trovid.ops.temporal_roi_align.triton.products import exact_products
@@ -60,6 +61,10 @@ def select(
     Returns:
         scores Tensor[T, M, K], best first, and cells Tensor[T, M, K], int32.
     """
+    if problem.block > 1:
+        support = rows, row_norms, [len(positions)], problem.top_k
+        scores, indices = choice.select(positions, *support, search=problem.search)
+        return scores, (indices % rows.shape[1]).int()
     support = (rows, row_norms, problem.top_k)
     norms = inverse_norms(positions)
     keys = new_keys(len(rows), len(positions), problem.top_k, positions.device)
