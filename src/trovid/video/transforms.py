@@ -53,9 +53,14 @@ class FrameTransform:
         stack = torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2).float()
         mean = torch.tensor(self.mean, device=device).view(3, 1, 1)
         std = torch.tensor(self.std, device=device).view(3, 1, 1)
-        height, width = stack.shape[-2:]
-        padding = (0, -width % self.divisor, 0, -height % self.divisor)
-        return F.pad((stack - mean) / std, padding)
+        return _padded(stack.sub_(mean).div_(std), self.divisor)
+
+
+def _padded(images: Tensor, divisor: int) -> Tensor:
+    """With zeros below and right, up to a multiple of `divisor`."""
+    height, width = images.shape[-2:]
+    below, right = -height % divisor, -width % divisor
+    return F.pad(images, (0, right, 0, below)) if below or right else images
 
 
 def _resized(image: Tensor, size: tuple[int, int], *, antialias: bool) -> Tensor:
@@ -101,8 +106,7 @@ class TorchvisionTransform(FrameTransform):
     def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
         """What `resize` gave, of equal size, to Tensor[T, 3, H, W], padded."""
         stack = torch.from_numpy(np.stack(frames)).to(device).permute(0, 3, 1, 2)
-        height, width = stack.shape[-2:]
-        return F.pad(stack, (0, -width % self.divisor, 0, -height % self.divisor))
+        return _padded(stack, self.divisor)
 
 
 def make_transform(*, name: str | None = None, **values: Any) -> FrameTransform:
