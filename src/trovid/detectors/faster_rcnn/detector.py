@@ -365,8 +365,9 @@ class Detector(VideoDetector):
         frame_indices: Sequence[Sequence[int]],
     ) -> list[Support]:
         counts = [len(indices) for indices in frame_indices]
+        prefixes = self.roi_features.extractor.uses_prefixes
         maps = {
-            name: [packed_maps(video) for video in features[name].split(counts)]
+            name: [packed_maps(video, prefixes=prefixes) for video in features[name].split(counts)]
             for name in self.searched_levels
         }
         kept: list[tuple[Tensor, ...]] = [() for _ in counts]

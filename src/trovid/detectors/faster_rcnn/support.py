@@ -88,10 +88,15 @@ class Support:
         )
 
 
-def packed_maps(maps: Tensor) -> PackedSupport:
-    """Support maps as the operator reads them, ready for many target frames where that pays."""
+def packed_maps(maps: Tensor, *, prefixes: bool) -> PackedSupport:
+    """Support maps as the operator reads them, ready for many target frames where that pays.
+
+    Args:
+        maps: Tensor[T, C, H, W].
+        prefixes: Whether who reads them uses prefixes.
+    """
     packed = pack_support(maps)
-    large = maps.shape[2] * maps.shape[3] >= _LARGE_MAP
+    large = prefixes and maps.shape[2] * maps.shape[3] >= _LARGE_MAP
     return packed.with_prefixes() if large and not torch.is_grad_enabled() else packed
 
 

@@ -40,6 +40,7 @@ class Extractor(nn.Module):
         sampling_ratio: Samples per bin and axis; <= 0: adaptive.
         aligned: Whether boxes are shifted by half a pixel.
         searches_support: Whether it looks at the maps of support frames.
+        uses_prefixes: Whether the search is faster for what `PackedSupport.with_prefixes` adds.
         exportable: Whether `aggregate` is all that it does with them, so that export can trace it.
     """
 
@@ -47,6 +48,7 @@ class Extractor(nn.Module):
     sampling_ratio: int
     aligned: bool
     searches_support: bool = False
+    uses_prefixes: bool = False
     exportable: bool = True
 
     def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:

@@ -120,6 +120,7 @@ class TemporalRoIAlign(Extractor):
         self.num_heads = num_heads
         self.logit_scale = logit_scale
         self.search = search
+        self.uses_prefixes = search == "exact"
         self.backend = backend
         self.embedding = attention_embedding(channels, num_heads, embedding, bias, logit_scale)
 
