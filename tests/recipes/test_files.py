@@ -218,3 +218,13 @@ def test_a_missing_key_and_broken_yaml_are_named():
         load_recipe("synthvid-slsa")
     with pytest.raises(TrovidError, match="no recipe 'xyz'; `trovid recipes` lists them"):
         load_recipe("xyz")
+
+
+def test_a_recipe_of_ones_own_names_the_search(tmp_path):
+    values = {"model": {"roi": {"temporal": {"search": "coarse-to-fine"}}}}
+    recipe = load_recipe(derived(tmp_path, base="synthvid-single-troi", **values))
+    extractor = build_detector(recipe).roi_features.extractor
+    assert (extractor.search, extractor.uses_prefixes) == ("coarse-to-fine", False)
+    values["model"]["roi"]["temporal"]["search"] = "fast"
+    with pytest.raises(TrovidError, match="temporal.search"):
+        load_recipe(derived(tmp_path, base="synthvid-single-troi", **values))
