@@ -136,3 +136,14 @@ def test_measures(name, frames, height, width):
     assert (video.num_frames, video.height, video.width) == (frames, height, width)
     assert reader.problems == []
     assert [f.index for f in reader.read([frames - 1, 0])] == [frames - 1, 0]
+
+
+def test_pictures_are_those_that_the_decoder_makes_one_by_one(tmp_path):
+    """A converter that is kept for a whole pass makes of a frame what a new one makes of it."""
+    path = encode(tmp_path / "a.mp4", num_frames=9)
+    reader = open_video(path)
+    with av.open(str(path)) as container:
+        wanted = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for frames in (reader, reader.read(range(9))):
+        for own, image in zip(frames, wanted, strict=True):
+            assert np.array_equal(own.image, image)

@@ -14,6 +14,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
@@ -153,10 +154,11 @@ class FileReader(VideoReader):
         target = next(remaining, None)
         if target is None:
             return
+        reformatter = VideoReformatter()
         with closing(self._decode(Pass(), careful=self._index.careful)) as frames:
             for index, frame in enumerate(frames):
                 if index == target:
-                    yield self._picture(index, frame)
+                    yield self._picture(index, frame, reformatter)
                     target = next(remaining, None)
                     if target is None:
                         return
@@ -169,6 +171,7 @@ class FileReader(VideoReader):
         or the decoder cannot start where the file says it can, _SeekMissed is raised.
         """
         ticks, keys = self._index.ticks, self._index.keys
+        reformatter = VideoReformatter()
         with self._decoder() as (container, stream):
             stream.thread_type = "AUTO"
             frames = decode(container, stream, Pass())
@@ -186,7 +189,7 @@ class FileReader(VideoReader):
                     if frame.pts is None or frame.pts > ticks[target]:
                         raise _SeekMissed
                     if frame.pts == ticks[target]:
-                        yield self._picture(target, frame)
+                        yield self._picture(target, frame, reformatter)
                         position = target + 1
                         break
                 else:
@@ -267,10 +270,12 @@ class FileReader(VideoReader):
         ):
             yield container, stream
 
-    def _picture(self, index: int, frame: VideoFrame) -> Frame:
+    def _picture(self, index: int, frame: VideoFrame, reformatter: VideoReformatter) -> Frame:
+        """By a reformatter that is kept: to make one takes ten times as long as to use it."""
         height, width = self._coded_size
         try:
-            image = frame.to_ndarray(format="rgb24", height=height, width=width)
+            rgb = reformatter.reformat(frame, format="rgb24", height=height, width=width)
+            image = rgb.to_ndarray()
         except (FFmpegError, ValueError) as error:
             raise TrovidError(
                 f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"

@@ -17,6 +17,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError, without_password
@@ -111,7 +112,7 @@ class LiveStream:
                 return
 
     def _receive(self) -> None:
-        count = 0
+        count, reformatter = 0, VideoReformatter()
         try:
             with self._open() as container:
                 stream = next(iter(container.streams.video), None)
@@ -122,7 +123,8 @@ class LiveStream:
                     for frame in frames:
                         if self._closed.is_set():
                             return
-                        image = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
+                        rgb = reformatter.reformat(frame, format="rgb24")
+                        image = np.ascontiguousarray(rgb.to_ndarray())
                         if not count:
                             rate = float(stream.average_rate or stream.guessed_rate or 0)
                             name = stream_name(self.source)

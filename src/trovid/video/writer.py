@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
@@ -83,6 +83,7 @@ class VideoWriter:
         self.path = Path(path)
         self._partial = partial_name(self.path)
         self._size = (height, width)
+        self._reformatter = VideoReformatter()
         self._padding = ((0, height % 2), (0, width % 2), (0, 0))
         rate = Fraction(frame_rate).limit_denominator(1001)
         self._ticks_a_second = rate.numerator * math.ceil(FEWEST_TICKS_A_SECOND / rate.numerator)
@@ -144,7 +145,8 @@ class VideoWriter:
             self._attach_sound(self._sound)
         if any(map(any, self._padding)):
             image = np.pad(image, self._padding, mode="edge")
-        picture = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24").reformat(
+        picture = self._reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
