@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trovid.backbones import EfficientNetLiteBackbone
-from trovid.backbones.efficientnet_lite import padded
+from trovid.backbones.efficientnet_lite import InvertedResidual, margins_of
 from trovid.nn.inference_form import InferenceForm
 
 
@@ -46,7 +46,9 @@ def test_levels_are_rounded_up(backbone, side):
 
 
 def test_padding_lies_below_and_right():
-    assert padded(torch.ones(1, 1, 4, 5), 3, 2)[0, 0].tolist() == [
+    ones = torch.ones(1, 1, 4, 5)
+    padded = torch.nn.functional.pad(ones, margins_of(ones, 3, 2))
+    assert padded[0, 0].tolist() == [
         [0, 1, 1, 1, 1, 1, 0],
         [0, 1, 1, 1, 1, 1, 0],
         [0, 1, 1, 1, 1, 1, 0],
@@ -93,6 +95,19 @@ def test_folded_batch_norm_computes_the_same():
         found = backbone.inference_form(InferenceForm())(x)
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("size", [(8, 8), (9, 7), (1, 6)])
+def test_padding_before_the_channels_are_many_computes_the_same(kernel, size):
+    torch.manual_seed(3)
+    block = InvertedResidual(4, 6, kernel=kernel, stride=2, expansion=6).eval()
+    torch.nn.init.uniform_(block.expand[1].bias, 0.5, 1)
+    x = torch.randn(2, 4, *size)
+    with torch.no_grad():
+        expected = block(x)
+        block.pads_first = True
+        torch.testing.assert_close(block(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_unknown_levels_are_refused():

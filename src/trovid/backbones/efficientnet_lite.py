@@ -49,6 +49,11 @@ class InvertedResidual(nn.Module):
         kernel: Side of the filter.
         stride: Of the filter.
         expansion: Channels that are filtered, as a multiple of `in_channels`.
+
+    Attributes:
+        pads_first: Whether the zeros that a stride needs are put around the few channels that come
+            in, and again into the many that are filtered, which spares a copy of these. For
+            inference alone, since it writes into a result.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         width = in_channels * expansion
         self.kernel, self.stride = kernel, stride
+        self.pads_first = False
         self.shortcut = stride == 1 and in_channels == out_channels
         self.expand = (
             nn.Identity()
@@ -81,9 +87,13 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tensor[B, C_in, H, W] to Tensor[B, C_out, H / stride, W / stride]."""
-        wide = self.expand(x)
-        if self.stride > 1:
-            wide = padded(wide, self.kernel, self.stride)
+        if self.stride == 1:
+            wide = self.expand(x)
+        elif self.pads_first:
+            margins = margins_of(x, self.kernel, self.stride)
+            wide = emptied(self.expand(F.pad(x, margins)), margins)
+        else:
+            wide = F.pad(self.expand(x), margins_of(x, self.kernel, self.stride))
         out = self.project(self.depthwise(wide))
         return x + out if self.shortcut else out
 
@@ -154,11 +164,13 @@ class EfficientNetLiteBackbone(Backbone):
         fold_batch_norm(self)
         if form.onednn:
             fuse_activations(self)
+            for block in self.blocks:
+                block.pads_first = True
         return self
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Tensor[B, 3, H, W] to the pyramid's levels, Tensor[B, C, H / stride, W / stride] each."""
-        x = self.stem(padded(images, 3, 2))
+        x = self.stem(F.pad(images, margins_of(images, 3, 2)))
         stages = {}
         for number, block in enumerate(self.blocks):
             x = block(x)
@@ -176,14 +188,24 @@ class EfficientNetLiteBackbone(Backbone):
         return 2 + list(self.ends)[frozen_stages - 2]
 
 
-def padded(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around a map, of an odd number the greater part below and right.
+def margins_of(x: Tensor, kernel: int, stride: int) -> list[int]:
+    """Zeros to put around a map left, right, above and below; the odd one goes right and below.
 
     A convolution without padding then leaves ceil(side / stride).
     """
+    margins = []
+    for side in (x.shape[-1], x.shape[-2]):
+        whole = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+        margins += [whole // 2, whole - whole // 2]
+    return margins
+
+
+def emptied(x: Tensor, margins: Sequence[int]) -> Tensor:
+    """The same tensor with zeros in the margins."""
+    left, right, top, bottom = margins
     height, width = x.shape[-2:]
-    vertical, horizontal = (
-        max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in (height, width)
-    )
-    top, left = vertical // 2, horizontal // 2
-    return F.pad(x, (left, horizontal - left, top, vertical - top))
+    x[..., :top, :] = 0
+    x[..., height - bottom :, :] = 0
+    x[..., :left] = 0
+    x[..., width - right :] = 0
+    return x
