@@ -165,6 +165,7 @@ class EfficientNetLiteBackbone(Backbone):
         if form.onednn:
             fuse_activations(self)
             for block in self.blocks:
+                assert isinstance(block, InvertedResidual)
                 block.pads_first = True
         return self
 
