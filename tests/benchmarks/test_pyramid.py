@@ -29,6 +29,8 @@ def test_a_small_run(tmp_path, capsys):
     assert record["maps_by_level"]["p2"] == [24, 40]
     assert record["ratio"] > 0
     assert record["agreement"]["p2"]["passed"]
+    assert record["agreement"]["p2"]["coarse_passed"]
+    assert 0 < record["agreement"]["p2"]["coarse_cells_found"] < 1
 
 
 def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
@@ -39,6 +41,20 @@ def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(pyramid, "TemporalRoIAlign", plain_average)
     assert run(tmp_path, *WORDS) == 1
+    assert "WRONG RESULT" in capsys.readouterr().out
+
+
+def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypatch):
+    other = pyramid._extractor
+
+    def exact_alone(search):
+        return other("exact")
+
+    monkeypatch.setattr(pyramid, "_extractor", exact_alone)
+    assert run(tmp_path, *WORDS) == 1
+    (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
+    assert record["agreement"]["p2"]["passed"]
+    assert not record["agreement"]["p2"]["coarse_passed"]
     assert "WRONG RESULT" in capsys.readouterr().out
 
 

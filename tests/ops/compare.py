@@ -109,6 +109,8 @@ class Problem:
         parts += [] if self.bias else ["nobias"]
         parts += [] if self.grid == (7, 7) else [f"{self.grid[0]}x{self.grid[1]}"]
         parts += [] if self.relu else ["signed"]
+        if self.search != "exact":
+            parts += [self.search, f"{self.size[0]}x{self.size[1]}"]
         return "-".join([name, *parts, SHORT[self.dtype]])
 
     def tensors(self, seed: int = 0) -> dict[str, Tensor]:

@@ -98,9 +98,9 @@ def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Probl
         top_k=problem.top_k,
         num_heads=problem.heads,
         logit_scale=1.0,
-        map_width=packed.size[1],
-        block=1,
-        blocks=1,
+        map_width=1,
+        square=1,
+        squares=1,
     )
 
 

@@ -160,6 +160,19 @@ def test_export_with_any_number_of_boxes(strict):
             assert torch.equal(program.module()(FEATURES, SUPPORT, rois), expected)
 
 
+def test_export_with_maps_of_any_width():
+    module = TemporalRoIAlign((3, 4), 1 / 8, 2, True, channels=8)
+    width = torch.export.Dim("width", min=4, max=100)
+    with torch.no_grad():
+        program = torch.export.export(
+            module,
+            (FEATURES, SUPPORT, ROIS),
+            dynamic_shapes=({3: width}, {4: width}, {}),
+        )
+        wider = [torch.cat([maps, maps], dim=-1) for maps in (FEATURES, SUPPORT)]
+        assert torch.equal(program.module()(*wider, ROIS), module(*wider, ROIS))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "problem",
@@ -167,6 +180,7 @@ def test_export_with_any_number_of_boxes(strict):
         Problem(frames=(2, 1), rois=(2, 1), grid=(3, 2), size=(4, 5)),
         Problem(frames=(2,), rois=(2,), grid=(3, 2), size=(4, 5), embedding="dense", bias=False),
         Problem(frames=(1,), rois=(2,), grid=(3, 2), size=(4, 5), heads=0),
+        Problem(frames=(1,), rois=(2,), grid=(3, 2), size=(17, 18), search="coarse-to-fine"),
     ],
     ids=str,
 )

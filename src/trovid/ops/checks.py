@@ -15,7 +15,7 @@ MOST_SAMPLES = 128
 MOST_ADAPTIVE_SAMPLES = 1024
 """Of a bin's side where the RoI's size decides; a RoI that asks for more pools zeros."""
 SEARCHES = ("exact", "coarse-to-fine")
-MOST_BLOCKS = 256
+MOST_SQUARES = 256
 """Of a map that is searched coarse to fine."""
 
 
@@ -177,22 +177,25 @@ def check_top_k(top_k: int, map_size: tuple[int, int], num_frames: int) -> None:
         )
 
 
-def check_search(search: str, map_size: tuple[int, int], top_k: int) -> tuple[int, int]:
-    """How a support map is searched: the side of its largest blocks, and how many are kept.
-
-    Coarse to fine, the largest blocks are squares of 2, 4, 8, ... cells, as small as they can be
-    such that a map has at most 256 (or 8 K) of them; a map that has no more cells is searched
-    exactly, which is what a side of 1 says. At every level a position keeps 2 K of them.
-    """
+def check_search_name(search: str) -> None:
+    """One of those that there are."""
     if search not in SEARCHES:
         raise ValueError(f"`search` must be one of {', '.join(SEARCHES)}, but is {search!r}")
-    if search == "exact":
-        return 1, 1
+
+
+def check_search(search: str, map_size: tuple[int, int], top_k: int) -> tuple[int, int, int]:
+    """How a support map is searched: its width, the side of its largest squares, how many are kept.
+
+    Coarse to fine, the largest squares have 2, 4, 8, ... cells a side, as few as they can such that
+    a map has at most 256 (or 8 K) of them, and at every level a position keeps 2 K; a map that has
+    no more cells is searched exactly, which is (1, 1, 1) whatever its size is.
+    """
+    check_search_name(search)
     height, width = map_size
-    side = 1
-    while -(-height // side) * -(-width // side) > max(MOST_BLOCKS, 8 * top_k):
+    side, most = 1, max(MOST_SQUARES, 8 * top_k)
+    while search != "exact" and -(-height // side) * -(-width // side) > most:
         side *= 2
-    return side, 2 * top_k
+    return (width, side, 2 * top_k) if side > 1 else (1, 1, 1)
 
 
 def check_attention(

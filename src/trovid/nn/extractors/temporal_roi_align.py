@@ -17,7 +17,7 @@ from trovid.ops import (
     temporal_attention,
     temporal_roi_align,
 )
-from trovid.ops.checks import SEARCHES, check_size
+from trovid.ops.checks import check_search_name, check_size
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
@@ -80,8 +80,8 @@ class TemporalRoIAlign(Extractor):
         embedding: "grouped" (the paper) or "dense" (the published code).
         bias: Whether the embedding has a bias.
         logit_scale: Factor of the attention's logits.
-        search: "exact" or "coarse-to-fine", see `trovid.ops.temporal_roi_align`. An exported model
-            searches exactly.
+        search: "exact" or "coarse-to-fine", see `trovid.ops.temporal_roi_align`. The graphs of
+            `trovid export` search exactly.
         backend: See `trovid.ops.temporal_roi_align`.
 
     Example:
@@ -110,8 +110,7 @@ class TemporalRoIAlign(Extractor):
         backend: str = "auto",
     ) -> None:
         super().__init__()
-        if search not in SEARCHES:
-            raise ValueError(f"`search` must be one of {', '.join(SEARCHES)}, but is {search!r}")
+        check_search_name(search)
         self.output_size = check_size(output_size)
         self.spatial_scale = spatial_scale
         self.sampling_ratio = sampling_ratio
@@ -223,7 +222,10 @@ class TemporalRoIAlign(Extractor):
         return Sight(points, scores, weights)
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
-        """See `Extractor.operations`: inner products with every cell, T + 1 embedded sets."""
+        """See `Extractor.operations`: inner products with every cell, T + 1 embedded sets.
+
+        That is the exact search, also where `search` is another.
+        """
         channels, height, width = map_shape
         positions = rois * self.output_size[0] * self.output_size[1]
         products = 2 * positions * channels * support_frames * height * width

@@ -140,6 +140,7 @@ class TrainingFreeRoIAlign(Extractor):
         }
         self.plain_mean = attention == "mean" and own_weight == 1.0
         self.plain_mean &= not (similarity_power or sharpness_power)
+        self.uses_prefixes = self.plain_mean
 
     def extract(
         self,

@@ -84,9 +84,10 @@ def temporal_roi_align(
             (grouped, the paper) or Tensor[C, C, 3, 3] (dense, the published code).
         bias: Tensor[C], the embedding's bias, or None.
         logit_scale: Factor of the attention's logits (1 in the paper).
-        search: "exact", or "coarse-to-fine" on maps of more than 256 cells: large squares of cells
-            are compared first, then the quarters of the 2 K most similar of them, and so on down to
-            the cells. Faster on large maps, and not always the same cells (docs/operator.md).
+        search: "exact", or "coarse-to-fine" on maps of more than 256 (or 8 K) cells: large squares
+            of cells are compared first, then the quarters of the 2 K most similar of them, and so
+            on down to the cells. Faster on large maps, and not always the same cells
+            (docs/operator.md).
         backend: "auto" or one of `trovid.ops.backends()`; the environment variable
             TROVID_BACKEND replaces "auto".
 
@@ -139,7 +140,7 @@ def temporal_roi_align(
         support_features = features.new_empty(len(features), 0, *features.shape[1:])
     support = check_support(support_features, len(features), features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
-    blocks = check_search(search, support.size, top_k)
+    squares = check_search(search, support.size, top_k)
     check_attention(num_heads, weight, bias, features.shape[1])
     dtype = compute_dtype(features.dtype)
     with torch.autocast(features.device.type, enabled=False):
@@ -160,8 +161,7 @@ def temporal_roi_align(
             top_k,
             num_heads,
             logit_scale,
-            support.size[1],
-            *blocks,
+            *squares,
         )
         backend = requested_backend(backend)
         if not support.num_frames:
@@ -190,7 +190,7 @@ def _by_equations(problem: Problem, map_size: tuple[int, int]) -> Tensor:
         part = roi_features[index]
         if len(index) and len(support):
             similar, _, _ = reference.most_similar_roi_align(
-                part, support, problem.top_k, problem.block, problem.blocks
+                part, support, problem.top_k, problem.square, problem.squares
             )
             heads, weight, bias, logit_scale = problem.attention
             if weight is None:

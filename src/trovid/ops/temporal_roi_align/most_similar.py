@@ -60,7 +60,7 @@ def most_similar_roi_align(
     check_range("roi_features", roi_features, roi_features.shape[1])
     support = check_support(support_features, 1, roi_features.shape[1])
     check_top_k(top_k, support.size, support.num_frames)
-    blocks = check_search(search, support.size, top_k)
+    squares = check_search(search, support.size, top_k)
     dtype = compute_dtype(roi_features.dtype)
     backend = resolve_backend(backend, roi_features.to(dtype))
     rois, channels, height, width = roi_features.shape
@@ -72,11 +72,11 @@ def most_similar_roi_align(
             points = torch.empty_like(scores, dtype=torch.long)
         elif backend == "reference":
             features, points, scores = reference.most_similar_roi_align(
-                roi_features.to(dtype), support.maps().to(dtype), top_k, *blocks
+                roi_features.to(dtype), support.maps().to(dtype), top_k, *squares[1:]
             )
         else:
             positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
-            scores, indices = _choose(positions, support, top_k, blocks, backend)
+            scores, indices = _choose(positions, support, top_k, squares, backend)
             features, scores = most_similar(
                 positions, support.rows.to(dtype), scores, indices, support.inverse_norms
             )
@@ -90,10 +90,14 @@ def most_similar_roi_align(
 
 
 def _choose(
-    positions: Tensor, support: PackedSupport, top_k: int, blocks: tuple[int, int], backend: str
+    positions: Tensor,
+    support: PackedSupport,
+    top_k: int,
+    search: tuple[int, int, int],
+    backend: str,
 ) -> tuple[Tensor, Tensor]:
-    """`direct_similarity.select` for one video, by the native library where that is the backend."""
-    if backend == "native" and blocks[0] == 1:
+    """Eq. 2 for one video: by the native library where that is the backend and searches exactly."""
+    if backend == "native" and search[1] == 1:
         rows = support.rows.detach().to(positions.dtype)
         chosen = native.select(positions.detach(), rows, support.inverse_norms, top_k)
         if chosen is not None:
@@ -101,5 +105,4 @@ def _choose(
             frames = torch.arange(len(rows)).view(-1, 1, 1)
             return scores, cells + frames * rows.shape[1]
     rows = support.rows, support.inverse_norms
-    search = support.size[1], *blocks
     return select(positions, *rows, [len(positions)], top_k, search=search)

@@ -31,9 +31,9 @@ class Problem(NamedTuple):
         top_k: K.
         num_heads: N; 0 for the plain average.
         logit_scale: Factor of the attention's logits.
-        map_width: W of the support maps.
-        block: Side of the blocks of cells that are compared first; 1: exact search.
-        blocks: How many of these, and then of their quarters, a position keeps.
+        map_width: W of the support maps; 1 where the search is exact.
+        square: Side of the squares of cells that are compared first, coarse to fine; 1: exactly.
+        squares: How many of these, and then of their quarters, a position keeps.
     """
 
     features: Tensor
@@ -53,8 +53,8 @@ class Problem(NamedTuple):
     num_heads: int
     logit_scale: float
     map_width: int
-    block: int
-    blocks: int
+    square: int
+    squares: int
 
     @property
     def pooling(self) -> tuple[tuple[int, int], float, int, bool]:
@@ -68,8 +68,8 @@ class Problem(NamedTuple):
 
     @property
     def search(self) -> tuple[int, int, int]:
-        """Width of the support maps, side of the largest blocks, blocks that are kept."""
-        return self.map_width, self.block, self.blocks
+        """What `check_search` found."""
+        return self.map_width, self.square, self.squares
 
 
 TENSORS = Problem._fields[: Problem._fields.index("lengths")]

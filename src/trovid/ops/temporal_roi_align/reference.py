@@ -24,7 +24,7 @@ def normalize(vectors: Tensor) -> Tensor:
 
 
 def most_similar_roi_align(
-    roi_features: Tensor, support_features: Tensor, top_k: int, block: int = 1, blocks: int = 1
+    roi_features: Tensor, support_features: Tensor, top_k: int, square: int = 1, squares: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Eq. 2 to 4 for one video.
 
@@ -32,8 +32,8 @@ def most_similar_roi_align(
         roi_features: Tensor[R, C, h, w], X_t.
         support_features: Tensor[T, C, H, W], F_{t+i}.
         top_k: K.
-        block: Side of the squares of cells that are compared first; 1 for none.
-        blocks: How many of these, and then of their quarters, a position keeps.
+        square: Side of the squares of cells that are compared first; 1 for none.
+        squares: How many of these, and then of their quarters, a position keeps.
 
     Returns:
         features Tensor[T, R, C, h, w], points Tensor[T, R, K, h, w], scores Tensor[T, R, K, h, w].
@@ -45,8 +45,9 @@ def most_similar_roi_align(
     for support_map in support_features:
         cells = support_map.flatten(1).t()
         similarity = unit_positions @ normalize(cells).t()
-        if block > 1:
-            allowed = _in_best_blocks(unit_positions, support_map, block, blocks)
+        if square > 1:
+            units = unit_positions.detach()
+            allowed = _in_best_squares(units, support_map.detach(), square, squares)
             similarity = similarity.masked_fill(~allowed, -torch.inf)
         order = similarity.detach().sort(dim=-1, descending=True, stable=True).indices
         points = order[..., :top_k]
@@ -59,15 +60,15 @@ def most_similar_roi_align(
     return torch.stack(all_features), torch.stack(all_points), torch.stack(all_scores)
 
 
-def _in_best_blocks(unit_positions: Tensor, support_map: Tensor, side: int, kept: int) -> Tensor:
-    """Tensor[..., P] of bool: the cells of the 2x2 blocks that a search coarse to fine ends with.
+def _in_best_squares(unit_positions: Tensor, support_map: Tensor, side: int, kept: int) -> Tensor:
+    """Tensor[..., P] of bool: the cells of the 2x2 squares that a search coarse to fine ends with.
 
-    Of the largest blocks, represented by the sums of their cells' directions, each of the positions
-    Tensor[..., C] keeps the most similar, then of the quarters of these, and so on.
+    Of the largest squares, represented by the sums of their cells' directions, each of the
+    positions Tensor[..., C] keeps the most similar, then of the quarters of these, and so on.
     """
     channels, height, width = support_map.shape
     units = normalize(support_map.flatten(1).t()).t().view(channels, height, width)
-    allowed = torch.ones(unit_positions.shape[:-1], dtype=torch.bool).unsqueeze(-1)
+    allowed = torch.ones_like(unit_positions[..., :1], dtype=torch.bool)
     while side > 1:
         padded = F.pad(units, (0, -width % side, 0, -height % side))
         sums = F.avg_pool2d(padded, side) * side**2
@@ -75,8 +76,8 @@ def _in_best_blocks(unit_positions: Tensor, support_map: Tensor, side: int, kept
         cosines = cosines.masked_fill(~allowed, -torch.inf)
         order = cosines.sort(dim=-1, descending=True, stable=True).indices[..., :kept]
         chosen = torch.zeros_like(cosines, dtype=torch.bool).scatter(-1, order, True)
-        blocks = chosen.unflatten(-1, sums.shape[1:])
-        finer = blocks.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
+        on_map = chosen.unflatten(-1, sums.shape[1:])
+        finer = on_map.repeat_interleave(2, dim=-2).repeat_interleave(2, dim=-1)
         side //= 2
         rows, columns = -(-height // side), -(-width // side)
         allowed = finer[..., :rows, :columns].flatten(-2)

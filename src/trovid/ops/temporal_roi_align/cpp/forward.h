@@ -3,7 +3,7 @@
 
 #include "attention.h"
 #include "kernels.h"
-#include "search_blocks.h"
+#include "search_squares.h"
 
 namespace TROVID_ISA {
 
@@ -213,8 +213,8 @@ inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedC
                    p.channels,
                    p.top_k};
   const Found found{place.data(), p.num_rois * area, scores, indices};
-  if (p.block > 1)
-    return search_blocks(all, p.map_width, p.block, p.blocks, kSmallestNorm, p.threads, found);
+  if (p.square > 1)
+    return search_squares(all, p.map_width, p.square, p.squares, kSmallestNorm, p.threads, found);
   Kept kept;
   if (p.basis && p.prefixes)
     kept = {p.basis + part.video * p.directions * p.channels, p.prefixes + first_row * p.directions, p.directions};

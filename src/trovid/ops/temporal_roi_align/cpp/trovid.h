@@ -1,4 +1,4 @@
-// The plain C interface of trovid's native backend: exact Temporal RoI Align in float32.
+// The plain C interface of trovid's native backend: Temporal RoI Align in float32.
 //
 // All arrays are contiguous. Shapes are given as [..]; M = num_rois * grid_height * grid_width
 // positions. Every function returns TROVID_OK or says why it did nothing of use.
@@ -38,9 +38,9 @@ typedef struct {
   int64_t height;       // of the target maps
   int64_t width;
   int64_t cells;        // P, cells of a support map
-  int64_t map_width;    // of a support map
-  int64_t block;        // side of the blocks that are compared first, a power of 2; 1: exact search
-  int64_t blocks;       // of these, and then of their quarters, how many a position keeps
+  int64_t map_width;    // of a support map; read where the search goes from coarse to fine
+  int64_t square;       // side of the squares that are compared first, a power of 2; 1: exact search
+  int64_t squares;      // of these, and then of their quarters, how many a position keeps
   int64_t num_rois;     // R
   int64_t grid_height;  // h
   int64_t grid_width;   // w
@@ -65,7 +65,8 @@ typedef struct {
 } trovid_problem;
 
 // How the last video of a call was searched: by prefixes of so many directions (0: in all channels),
-// and the share of pairs of position and cell that were compared in all channels.
+// and the share of pairs of position and cell that were compared in all channels (coarse to fine:
+// the cells of the last squares).
 typedef struct {
   int64_t directions;
   double share;

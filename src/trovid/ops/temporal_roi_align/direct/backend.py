@@ -65,10 +65,12 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
         frames, rows, row_norms = group.frames, group.rows, group.row_norms
         sets = all_sets[group.rois]
         counts = [count * area for count in group.counts]
-        reads = [
-            read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
-            for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
-        ]
+        reads = None
+        if problem.square == 1:
+            reads = [
+                read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
+                for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
+            ]
         chosen = select(
             sets.flatten(0, 2), rows, row_norms, counts, problem.top_k, reads, problem.search
         )

@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trovid.ops.temporal_roi_align.direct.blocks import by_blocks
 from trovid.ops.temporal_roi_align.direct.cell_reads import CellReads
 from trovid.ops.temporal_roi_align.direct.prefixes import Prefixes, prefixes_for
 from trovid.ops.temporal_roi_align.direct.products import (
@@ -20,6 +19,7 @@ from trovid.ops.temporal_roi_align.direct.products import (
     chosen_products,
     row_products,
 )
+from trovid.ops.temporal_roi_align.direct.squares import by_squares
 from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
@@ -45,7 +45,7 @@ def select(
             made of. RoIAlign being linear, the similarities are then combined from those of these
             cells, which are fewer; but not where a value is infinite or NaN, which a product of
             its own passes on to everything that it reaches.
-        search: Width of a map, side of its largest blocks (1: exact search), blocks that are kept.
+        search: Width of a map, side of its largest squares (1: exact search), how many are kept.
 
     Returns:
         scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * P rows.
@@ -65,7 +65,7 @@ def select(
                 one = rows[frame].to(positions.dtype), row_norms[frame], top_k
                 if search[1] > 1:
                     unit_rows = one[0] * one[1].unsqueeze(1)
-                    found = by_blocks(units, unit_rows, top_k, search)
+                    found = by_squares(units, unit_rows, top_k, search)
                     scores[frame - first_frame, own] = found[0]
                     indices[frame - first_frame, own] = found[1] + frame * cells
                     continue

@@ -61,7 +61,7 @@ def select(
     Returns:
         scores Tensor[T, M, K], best first, and cells Tensor[T, M, K], int32.
     """
-    if problem.block > 1:
+    if problem.square > 1:
         support = rows, row_norms, [len(positions)], problem.top_k
         scores, indices = choice.select(positions, *support, search=problem.search)
         return scores, (indices % rows.shape[1]).int()

@@ -1,15 +1,15 @@
-// The search coarse to fine: large blocks of cells first, then the quarters of the best of them, and
+// The search coarse to fine: large squares of cells first, then the quarters of the best of them, and
 // so on down to the cells.
 //
-// A block is represented by the sum of its cells' directions. Not exact: a cell that is unlike the
-// others of its block may be missed. All products are made in float32, or made exact (search.h).
+// A square is represented by the sum of its cells' directions. Not exact: a cell that is unlike the
+// others of its square may be missed. All products are made in float32, or made exact (search.h).
 #pragma once
 
 #include "search.h"
 
 namespace TROVID_ISA {
 
-// A map of cells, or of blocks of them.
+// A map of cells, or of squares of them.
 struct Grid {
   int64_t width, height;
 
@@ -17,8 +17,8 @@ struct Grid {
   Grid half() const { return {(width + 1) / 2, (height + 1) / 2}; }
 
   // The cells that one cell of half() covers, row by row; returns how many there are.
-  int quarters(int64_t block, int64_t* cells) const {
-    const int64_t across = (width + 1) / 2, left = block % across * 2, top = block / across * 2;
+  int quarters(int64_t square, int64_t* cells) const {
+    const int64_t across = (width + 1) / 2, left = square % across * 2, top = square / across * 2;
     int count = 0;
     for (int64_t y = top; y < top + 2 && y < height; ++y)
       for (int64_t x = left; x < left + 2 && x < width; ++x) cells[count++] = y * width + x;
@@ -26,11 +26,11 @@ struct Grid {
   }
 };
 
-// What represents the blocks of all frames at one level, and 1 / its length (0 for what has no
+// What represents the squares of all frames at one level, and 1 / its length (0 for what has no
 // direction).
 struct Level {
   Grid grid;
-  Array<float> sums, inverse_norms;  // [frames, blocks, channels], [frames, blocks]
+  Array<float> sums, inverse_norms;  // [frames, squares, channels], [frames, squares]
 
   void allocate(const Search& s, Grid own) {
     grid = own;
@@ -38,7 +38,7 @@ struct Level {
     inverse_norms.resize(s.frames * own.count());
   }
 
-  // From the maps of half the size of a block: `weights` of their cells, or null for 1.
+  // From the maps of half the size of a square: `weights` of their cells, or null for 1.
   void sum_up(const Search& s, Grid finer, const float* maps, const float* weights, float smallest,
               int64_t threads) {
     parallel(s.frames * grid.height, threads, [&](int64_t task, int64_t) {
@@ -60,10 +60,10 @@ struct Level {
 };
 
 constexpr int kVectorsAtOnce = 3;
-// Positions of one task: neighbours, which keep the same blocks.
+// Positions of one task: neighbours, which keep the same squares.
 constexpr int64_t kRefined = 256;
 
-// Products of some vectors with the quarters of a block.
+// Products of some vectors with the quarters of a square.
 template <int Vectors, int Cells>
 inline void products_of(const float* const* vectors, const float* const* cells, int64_t channels,
                         float (*to)[4]) {
@@ -96,43 +96,43 @@ inline void products_of_some(const float* const* vectors, int count, const float
     products_of<1, Cells>(vectors, cells, channels, to);
 }
 
-// What one thread needs for the positions of a task: those that keep the same block as lists, so that
-// the block's quarters are read once.
-struct BlockLists {
-  Array<int32_t> first, next;  // [blocks], [positions * kept]; -1 ends a list
-  Array<int32_t> touched;      // blocks that have a list
+// What one thread needs for the positions of a task: those that keep the same square as lists, so that
+// the square's quarters are read once.
+struct SquareLists {
+  Array<int32_t> first, next;  // [squares], [positions * kept]; -1 ends a list
+  Array<int32_t> touched;      // squares that have a list
   Array<uint64_t> keys;        // [positions, most that is kept]
 
-  BlockLists(int64_t blocks, int64_t positions, int64_t kept, int64_t most)
-      : first(blocks), next(positions * kept), touched(positions * kept), keys(positions * most) {
-    first.fill(blocks, -1);
+  SquareLists(int64_t squares, int64_t positions, int64_t kept, int64_t most)
+      : first(squares), next(positions * kept), touched(positions * kept), keys(positions * most) {
+    first.fill(squares, -1);
   }
 };
 
-// From `kept` blocks for each position in each frame, chosen [frames, positions, kept], to the best
+// From `kept` squares for each position in each frame, chosen [frames, positions, kept], to the best
 // of their quarters: those of s, whose cells lie on a grid.
 inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t kept, int64_t threads,
                    const Found& found) {
   const int64_t tasks = (s.positions + kRefined - 1) / kRefined;
-  PerThread<BlockLists> spaces(threads, grid.half().count(), kRefined, kept, s.top_k);
+  PerThread<SquareLists> spaces(threads, grid.half().count(), kRefined, kept, s.top_k);
   parallel(s.frames * tasks, threads, [&](int64_t task, int64_t thread) {
-    BlockLists& lists = spaces[thread];
+    SquareLists& lists = spaces[thread];
     const int64_t frame = task / tasks, begin = task % tasks * kRefined;
     const int64_t end = begin + kRefined < s.positions ? begin + kRefined : s.positions;
     std::memset(lists.keys.data(), 0, sizeof(uint64_t) * kRefined * s.top_k);
     int64_t touched = 0;
     for (int64_t m = begin; m < end; ++m)
       for (int64_t k = 0; s.inverse_lengths[m] != 0 && k < kept; ++k) {
-        const int32_t block = chosen[(frame * s.positions + m) * kept + k];
+        const int32_t square = chosen[(frame * s.positions + m) * kept + k];
         const int64_t item = (m - begin) * kept + k;
-        if (lists.first[block] < 0) lists.touched[touched++] = block;
-        lists.next[item] = lists.first[block];
-        lists.first[block] = static_cast<int32_t>(item);
+        if (lists.first[square] < 0) lists.touched[touched++] = square;
+        lists.next[item] = lists.first[square];
+        lists.first[square] = static_cast<int32_t>(item);
       }
     for (int64_t i = 0; i < touched; ++i) {
-      const int64_t block = lists.touched[i];
+      const int64_t square = lists.touched[i];
       int64_t cells[4];
-      const int quarters = grid.quarters(block, cells);
+      const int quarters = grid.quarters(square, cells);
       const float* rows[4];
       for (int j = 0; j < quarters; ++j)
         rows[j] = s.support + (frame * s.cells + cells[j]) * s.channels;
@@ -142,7 +142,7 @@ inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t ke
         for (int j = 0; j < count; ++j)
           fetch(s.support + (frame * s.cells + next[j]) * s.channels, s.channels);
       }
-      for (int32_t item = lists.first[block]; item >= 0;) {
+      for (int32_t item = lists.first[square]; item >= 0;) {
         int64_t positions[kVectorsAtOnce];
         const float* vectors[kVectorsAtOnce];
         int count = 0;
@@ -166,22 +166,22 @@ inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t ke
           }
         }
       }
-      lists.first[block] = -1;
+      lists.first[square] = -1;
     }
     for (int64_t m = begin; m < end; ++m)
       found.set(s, frame, m, lists.keys.data() + (m - begin) * s.top_k);
   });
 }
 
-// The K best cells of all positions in all frames, by blocks of side `block`, of which `kept` are
+// The K best cells of all positions in all frames, by squares of side `square`, of which `kept` are
 // kept at every level.
-inline Report search_blocks(const Search& s, int64_t map_width, int64_t block, int64_t kept,
+inline Report search_squares(const Search& s, int64_t map_width, int64_t square, int64_t kept,
                             float smallest, int64_t threads, const Found& found) {
   constexpr int kMostLevels = 32;
   const Grid cells{map_width, s.cells / map_width};
   Level levels[kMostLevels];
   int count = 0;
-  for (int64_t side = 2; side <= block && count < kMostLevels; side *= 2, ++count) {
+  for (int64_t side = 2; side <= square && count < kMostLevels; side *= 2, ++count) {
     const Grid finer = count ? levels[count - 1].grid : cells;
     levels[count].allocate(s, finer.half());
     levels[count].sum_up(s, finer, count ? levels[count - 1].sums.data() : s.support,

@@ -1,4 +1,4 @@
-"""The search coarse to fine: large blocks of cells, then quarters of the best, down to cells."""
+"""The search coarse to fine: large squares of cells, then quarters of the best, down to cells."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 
-def by_blocks(
+def by_squares(
     units: Tensor, unit_rows: Tensor, top_k: int, search: tuple[int, int, int]
 ) -> tuple[Tensor, Tensor]:
-    """The K most similar cells among those of the most similar blocks of one support map.
+    """The K most similar cells among those of the most similar squares of one support map.
 
-    A block is represented by the sum of its cells' directions; at the right and the lower border
-    blocks are smaller.
+    A square is represented by the sum of its cells' directions; at the right and the lower border
+    squares are smaller.
 
     Args:
         units: Tensor[M, C], of length 1 or 0.
         unit_rows: Tensor[P, C], the same.
         top_k: K.
-        search: Width of the map, side of the largest blocks, blocks that are kept at every level.
+        search: Width of the map, side of the largest squares, squares that are kept at every level.
 
     Returns:
         scores Tensor[M, K], best first, and indices Tensor[M, K].
@@ -35,7 +35,7 @@ def by_blocks(
     width, side, kept = search
     levels, quarters, sums = [unit_rows], [], unit_rows
     while side > 1:
-        quarters.append(quarters_of_blocks(len(sums), width, units.device))
+        quarters.append(quarters_of_squares(len(sums), width, units.device))
         found = F.embedding(quarters[-1].clamp(min=0), sums)
         sums = found.masked_fill_((quarters[-1] < 0).unsqueeze(2), 0.0).sum(dim=1)
         levels.append(sums * inverse_norms(sums).unsqueeze(1))
@@ -57,8 +57,8 @@ def by_blocks(
     return torch.cat(scores), torch.cat(indices)
 
 
-def quarters_of_blocks(cells: int, width: int, device: torch.device) -> Tensor:
-    """Tensor[blocks, 4]: the cells of each square of 2x2, row by row; -1 where it has fewer."""
+def quarters_of_squares(cells: int, width: int, device: torch.device) -> Tensor:
+    """Tensor[squares, 4]: the cells of each square of 2x2, row by row; -1 where it has fewer."""
     height = cells // width
     numbers = torch.arange(cells, device=device).view(height, width)
     numbers = F.pad(numbers, (0, width % 2, 0, height % 2), value=-1)
