@@ -41,6 +41,43 @@ def test_windows_are_cut_at_the_frame(windows, left, top, height, width):
     assert Masks.from_windows(windows, corners, (height, width)) == expected
 
 
+@given(st.lists(st.lists(st.integers(1, 2**28), min_size=1, max_size=9), max_size=4))
+def test_runs_are_written_as_cocos_library_writes_them(masks):
+    masks = [[lengths[0] - 1, *lengths[1:]] for lengths in masks]
+    found = run_lengths.codes([np.array(lengths) for lengths in masks])
+    assert [run_lengths.runs(code).tolist() for code in found] == masks
+    for code, lengths in zip(found, masks, strict=True):
+        whole = {"size": [1, sum(lengths)], "counts": lengths}
+        assert code == oracle.frPyObjects(whole, 1, sum(lengths))["counts"]
+
+
+def test_windows_of_a_large_frame():
+    """Noise, stripes from edge to edge, blobs over the frame's edges, one pixel, nothing."""
+    generator, size = np.random.default_rng(0), (108, 192)
+    y, x = np.mgrid[:80, :90]
+    blob = (y - 40) ** 2 + (1.3 * x - 50) ** 2 < 1500
+    windows = [generator.random(size) > 0.5, np.ones((108, 20), dtype=bool), y[:108] % 7 < 3]
+    windows += [blob, blob, blob, blob.T, np.ones((1, 1), dtype=bool), np.zeros((3, 4), dtype=bool)]
+    corners = [
+        (0, 0),
+        (172, 0),
+        (5, 20),
+        (-30, -20),
+        (150, 70),
+        (30, 10),
+        (0, 0),
+        (191, 107),
+        (2, 2),
+    ]
+    found = Masks.from_windows(windows, corners, size)
+    for code, window, (left, top) in zip(found.counts, windows, corners, strict=True):
+        wide = np.zeros((400, 400), dtype=np.uint8)
+        rows, columns = window.shape
+        wide[100 + top : 100 + top + rows, 100 + left : 100 + left + columns] = window
+        dense = np.asfortranarray(wide[100:208, 100:292])
+        assert code == oracle.encode(dense)["counts"]
+
+
 def test_long_runs_and_empty_frames():
     dense = np.zeros((2, 1080, 1920), dtype=bool)
     dense[0, 500:520, 900:1000] = True
@@ -173,6 +210,16 @@ def test_what_is_no_mask_is_refused():
         Masks((5, 7), ("S1",))
     with pytest.raises(ValueError, match="must be a height and a width"):
         Masks((-1, 7))
+
+
+def test_runs_of_no_length_have_no_pixels():
+    """As files may hold them; here nothing has written them anew."""
+    (code,) = run_lengths.codes([np.array([0, 0, 3, 0, 4, 2, 0, 2, 24])])
+    (left, top), window = Masks((5, 7), (code,)).window(0)
+    assert (left, top, window.shape) == (1, 0, (5, 2))
+    assert np.flatnonzero(window.T).tolist() == [2, 3, 4, 5]
+    (empty,) = run_lengths.codes([np.array([0, 0, 35])])
+    assert Masks((5, 7), (empty,)).window(0)[1].size == 0
 
 
 @pytest.mark.parametrize("size", [(7, 5), (1, 9), (9, 1), (12, 12)])

@@ -103,6 +103,15 @@ def test_labels_stay_inside(box):
     assert (np.asarray(canvas.picture)[top, left:right] == (255, 0, 0)).all()
 
 
+@pytest.mark.parametrize("place", [(50.4, 2.0), (-1e30, 9.0), (1e30, 1e19), (3e9, -3e9)])
+def test_a_tag_stays_inside_wherever_it_is_wanted(place):
+    canvas = Canvas(picture(), objects=[[100, 100, 180, 180]])
+    canvas.tag(place, "cup 3", (255, 0, 0), [100, 100, 180, 180])
+    ((left, top, right, bottom),) = canvas.taken
+    assert 0 <= left < right <= 320
+    assert 0 <= top < bottom <= 240
+
+
 def test_labels_of_nearby_boxes_do_not_cover_each_other():
     canvas = Canvas(picture())
     boxes = [[100, 100, 180, 180], [102, 99, 182, 181], [98, 101, 179, 183], [101, 101, 181, 179]]

@@ -93,7 +93,7 @@ class Masks:
         Raises:
             ValueError: If a window is no bool [h, w].
         """
-        codes = []
+        runs = []
         for window, (left, top) in zip(windows, corners, strict=True):
             pixels = window.detach().cpu().numpy() if isinstance(window, Tensor) else window
             if pixels.ndim != 2 or pixels.dtype != np.bool_:
@@ -101,8 +101,8 @@ class Masks:
                     f"`windows` must be bool of shape [h, w], but one is {pixels.dtype} "
                     f"{list(pixels.shape)}"
                 )
-            codes.append(_encoded_window(pixels, int(left), int(top), size))
-        return cls(size, tuple(codes))
+            runs.append(run_lengths.runs_of_window(pixels, int(left), int(top), size))
+        return cls(size, tuple(run_lengths.codes(runs)))
 
     @classmethod
     def from_coco(cls, segmentations: Iterable[Any], size: tuple[int, int]) -> Self:
@@ -153,19 +153,7 @@ class Masks:
             Column and row of its upper left pixel, and the mask within, bool [h, w]; [0, 0] where
             it is empty.
         """
-        height, lengths = self.size[0], run_lengths.runs(self.counts[index])
-        ends = np.cumsum(lengths)
-        if not lengths[1::2].sum():
-            return (0, 0), np.zeros((0, 0), dtype=np.bool_)
-        ends = ends[: 2 * (len(ends) // 2)]  # of background, then of foreground
-        left, right = int(ends[0]) // height, int(ends[-1] - 1) // height + 1
-        steps = np.zeros((right - left) * height + 1, dtype=np.int8)
-        np.add.at(steps, ends[::2] - left * height, 1)
-        np.add.at(steps, ends[1::2] - left * height, -1)
-        strip = np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_).reshape(-1, height).T
-        rows = np.flatnonzero(strip.any(1))
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        return (left, top), strip[top:bottom]
+        return run_lengths.window_of_runs(run_lengths.runs(self.counts[index]), self.size[0])
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -272,22 +260,6 @@ def _encoded(pixels: NDArray[np.bool_]) -> bytes:
 
     columns = np.ascontiguousarray(pixels.T).view(np.uint8)
     return mask.encode(columns.T)["counts"] if pixels.size else b""
-
-
-def _encoded_window(window: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]) -> bytes:
-    """The code of what of a window lies in the frame, by way of its columns at full height."""
-    height, width = size
-    inside = window[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
-    left, top = min(max(left, 0), width), min(max(top, 0), height)
-    # a column of background behind the window, so that its code ends in background
-    columns = min(inside.shape[1] + 1, width - left) or min(1, width)
-    left = min(left, width - columns)
-    strip = np.zeros((height, columns), dtype=np.bool_)
-    strip[top : top + inside.shape[0], : inside.shape[1]] = inside
-    code = _encoded(strip)
-    if not code:
-        return code
-    return run_lengths.widened(code, left * height, (width - left - columns) * height)
 
 
 def _code(segmentation: Any, size: tuple[int, int]) -> bytes:

@@ -7,7 +7,9 @@ places before.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 _NO_CODE = re.compile(rb"[^0-o]|[P-o]{6}|[P-o]\Z")
 """Other signs, a run of too many groups, an end in the middle of a run."""
 _FIRST_SIGN, _LAST_SIGN, _MOST_GROUPS = 48, 111, 6
+_LARGEST = 1 << (5 * np.arange(1, _MOST_GROUPS + 1) - 1)
+"""From which number on a run takes one group more: a group has five bits, one number a sign."""
 
 
 def runs(counts: bytes) -> NDArray[np.int64]:
@@ -87,35 +91,89 @@ def is_usual(counts: bytes, size: tuple[int, int]) -> bool:
     return sum(lengths) == size[0] * size[1] and all(lengths[1:])
 
 
-def widened(counts: bytes, before: int, after: int) -> bytes:
-    """The code of a mask with background added.
+def codes(masks: Sequence[NDArray[np.int64]]) -> list[bytes]:
+    """The compressed codes of masks; the inverse of `runs`.
 
     Args:
-        counts: A code that ends in background where `after` is not 0.
-        before: Pixels of background before its first.
-        after: Pixels of background after its last.
+        masks: The lengths of the runs of each.
+
+    Example:
+        >>> codes([np.array([11, 2, 3, 2, 17]), np.array([35])])
+        [b';230>', b'S1']
     """
-    signs = np.frombuffer(counts, dtype=np.uint8)
-    ends = np.flatnonzero((signs - _FIRST_SIGN) < 32)
-    if len(ends) == 1:
-        return _written(_read(counts) + before + after)
-    first, last = ends[0] + 1, ends[-2] + 1
-    head = _written(_read(counts[:first]) + before)
-    tail = _written(_read(counts[last:]) + after)
-    return head + counts[first:last] + tail
+    if not masks:
+        return []
+    steps = [lengths.copy() for lengths in masks]
+    for own, lengths in zip(steps, masks, strict=True):
+        own[3:] -= lengths[1:-2]
+    values = np.concatenate(steps)
+    groups = np.searchsorted(_LARGEST, values ^ (values >> 63), side="right") + 1
+    stops = np.concatenate(([0], np.cumsum(groups)))
+    signs = np.empty(stops[-1], dtype=np.uint8)
+    rows = np.arange(len(values))
+    for group in range(int(groups.max(initial=0))):
+        rows = rows[groups[rows] > group]
+        more = groups[rows] > group + 1
+        bits = (values[rows] >> 5 * group) & 31
+        signs[stops[rows] + group] = _FIRST_SIGN + bits + 32 * more
+    text = signs.tobytes()
+    ends = stops[np.cumsum([0, *map(len, masks)])].tolist()
+    return [text[start:end] for start, end in itertools.pairwise(ends)]
 
 
-def _read(group: bytes) -> int:
-    value = sum(((sign - _FIRST_SIGN) & 31) << 5 * place for place, sign in enumerate(group))
-    return value - (1 << 5 * len(group)) if (group[-1] - _FIRST_SIGN) & 16 else value
+def runs_of_window(
+    window: NDArray[np.bool_], left: int, top: int, size: tuple[int, int]
+) -> NDArray[np.int64]:
+    """The lengths of the runs of a mask that is given within a window; outside is background.
+
+    Args:
+        window: bool [h, w]; what of it lies outside the frame is cut off.
+        left: Column of its upper left pixel.
+        top: Row of its upper left pixel.
+        size: Height and width of the frame.
+    """
+    height, width = size
+    inside = window[max(-top, 0) : max(height - top, 0), max(-left, 0) : max(width - left, 0)]
+    left, top, rows = max(left, 0), max(top, 0), inside.shape[0]
+    # before the first column and under each a pixel of background, so that its runs end there
+    pixels = np.zeros(1 + inside.shape[1] * (rows + 1), dtype=np.bool_)
+    pixels[1:].reshape(-1, rows + 1)[:, :rows] = inside.T
+    column, row = np.divmod(np.flatnonzero(pixels[1:] != pixels[:-1]), rows + 1)
+    ends = (left + column) * height + top + row
+    together = 2 * np.flatnonzero(ends[1:-1:2] == ends[2::2])  # at full height
+    ends = np.delete(ends, np.concatenate((together + 1, together + 2)))
+    lengths = np.diff(ends, prepend=0, append=height * width)
+    return lengths if lengths[-1] else lengths[:-1]
 
 
-def _written(value: int) -> bytes:
-    signs = bytearray()
-    while True:
-        bits = value & 31
-        value >>= 5
-        more = value != (-1 if bits & 16 else 0)
-        signs.append(_FIRST_SIGN + bits + 32 * more)
-        if not more:
-            return bytes(signs)
+def window_of_runs(
+    lengths: NDArray[np.int64], height: int
+) -> tuple[tuple[int, int], NDArray[np.bool_]]:
+    """The part of a frame that a mask fills, of which alone pixels are made.
+
+    Args:
+        lengths: Of its runs.
+        height: Of the frame.
+
+    Returns:
+        Column and row of its upper left pixel, and the mask within, bool [h, w]; [0, 0] where it
+        is empty.
+    """
+    stops = np.cumsum(lengths)
+    filled = np.flatnonzero(lengths[1::2]) * 2 + 1
+    if not len(filled):
+        return (0, 0), np.zeros((0, 0), dtype=np.bool_)
+    starts, stops = stops[filled - 1], stops[filled]
+    columns, rows = np.divmod(starts, height)
+    last_columns, last_rows = np.divmod(stops - 1, height)
+    top, bottom = 0, height
+    if (columns == last_columns).all():
+        top, bottom = int(rows.min()), int(last_rows.max()) + 1
+    left, right, rows_kept = int(columns[0]), int(last_columns[-1]) + 1, bottom - top
+    ends = np.empty(2 * len(starts), dtype=np.int64)
+    ends[::2] = (columns - left) * rows_kept + rows - top
+    ends[1::2] = ends[::2] + stops - starts
+    pixels = (right - left) * rows_kept
+    turns = np.arange(len(ends) + 1) % 2 == 1
+    mask = np.repeat(turns, np.diff(ends, prepend=0, append=pixels))
+    return (left, top), mask.reshape(right - left, rows_kept).T

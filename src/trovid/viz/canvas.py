@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trovid.errors import OptionError
 from trovid.viz.colours import BLACK, WHITE, Colour, ink_on
 
 Rectangle = tuple[int, int, int, int]
+Rectangles = NDArray[np.int64]
 
 SMALLEST_TEXT = 8
 LABEL_SIZES = (4, 400)
@@ -71,7 +73,7 @@ class Canvas:
         self.text_size = style.size or max(10, round(shorter / 36))
         self.labelled = style.shown
         self.taken: list[Rectangle] = []
-        self._objects = [self._around(box) for box in objects]
+        self._objects = _rectangles([self._around(box) for box in objects])
 
     def outline(self, box: Sequence[float], colour: Colour) -> None:
         """A box in colour, black around it and white within, one of which shows anywhere."""
@@ -113,7 +115,7 @@ class Canvas:
         pixels = self._pixels(box)
         place = self._place(pixels, width, height, below)
         if place is None:
-            place = next(self._further(pixels, width, height), None)
+            place = self._further(pixels, width, height)
             if place is None:
                 return
             self._join(place, pixels, colour)
@@ -130,11 +132,11 @@ class Canvas:
             return
         font, fit, width, height = self._fitted(text)
         x, y = round(place[0]), round(place[1]) - height
-        rectangle = self._clamped(x, y, width, height)
-        if self._covers_small(rectangle):
+        places = self._clamped([(x, y)], width, height)
+        if self._covers_small(places)[0]:
             self.label(box, text, colour)
         else:
-            self._write(rectangle, fit, font, colour)
+            self._write(_rectangle(places[0]), fit, font, colour)
 
     def _fitted(self, text: str) -> tuple[ImageFont.FreeTypeFont, str, int, int]:
         """The font, the text, and the width and height of its ground."""
@@ -160,29 +162,31 @@ class Canvas:
         inside = [(left, top), (left, bottom + 1 - height), (flush, top)]
         beside = [(right + 1, top), (left - width, top)]
         order = under + outside if below else outside + under
-        candidates = [self._clamped(x, y, width, height) for x, y in order + inside + beside]
-        free = [place for place in candidates if not self._covers_small(place)]
-        return min(free, key=self._crowded, default=None)
+        places = self._clamped(order + inside + beside, width, height)
+        free = places[~self._covers_small(places)]
+        return _rectangle(free[self._crowded(free).argmin()]) if len(free) else None
 
-    def _further(self, box: Rectangle, width: int, height: int) -> Iterator[Rectangle]:
-        """Free places further away, the nearest first."""
+    def _further(self, box: Rectangle, width: int, height: int) -> Rectangle | None:
+        """The nearest free place further away; None where there is none."""
         left, top, right, bottom = box
+        corners: list[tuple[int, int]] = []
         for ring in range(1, RINGS + 1):
             away = ring * height
             columns = (left, right + 1 - width, right + 1 + away, left - width - away)
             rows = (top - height - away, bottom + 1 + away, top, bottom + 1 - height)
-            for y in rows:
-                for x in columns:
-                    place = self._clamped(x, y, width, height)
-                    if not self._covers_small(place) and not self._crowded(place):
-                        yield place
+            corners += [(x, y) for y in rows for x in columns]
+        places = self._clamped(corners, width, height)
+        free = places[~self._covers_small(places) & (self._crowded(places) == 0)]
+        return _rectangle(free[0]) if len(free) else None
 
-    def _covers_small(self, place: Rectangle) -> bool:
-        limit = COVERABLE * _area(place)
-        return any(_area(own) < limit and _common(place, own) for own in self._objects)
+    def _covers_small(self, places: Rectangles) -> NDArray[np.bool_]:
+        """For each place whether it would cover a small object."""
+        small = _areas(self._objects) < COVERABLE * _areas(places)[:, None]
+        return np.any(small & (_common(places, self._objects) > 0), axis=1)
 
-    def _crowded(self, place: Rectangle) -> int:
-        return sum(_common(place, old) for old in self.taken)
+    def _crowded(self, places: Rectangles) -> NDArray[np.int64]:
+        """For each place how many pixels of it labels have taken."""
+        return _common(places, _rectangles(self.taken)).sum(1)
 
     def _join(self, place: Rectangle, box: Rectangle, colour: Colour) -> None:
         """A line from a label to its box."""
@@ -194,10 +198,11 @@ class Canvas:
         for width, fill in ((3 * self.thin, BLACK), (self.thin, colour)):
             self.pen.line((*ends, *nearest), fill=fill, width=width)
 
-    def _clamped(self, x: int, y: int, width: int, height: int) -> Rectangle:
-        x = max(0, min(x, self.picture.width - width))
-        y = max(0, min(y, self.picture.height - height))
-        return x, y, x + width, y + height
+    def _clamped(self, corners: Sequence[tuple[int, int]], width: int, height: int) -> Rectangles:
+        """Rectangles of a size, their upper left corners here, or as near as the picture allows."""
+        room = self.picture.width - width, self.picture.height - height
+        first = np.clip(corners, 0, np.maximum(room, 0)).astype(np.int64)
+        return np.concatenate((first, first + np.array((width, height))), axis=1)
 
     def _pixels(self, box: Sequence[float]) -> Rectangle:
         """The box's first and last pixels inside the picture."""
@@ -246,11 +251,22 @@ def _fonts() -> Path:
     return Path(matplotlib.get_data_path())
 
 
-def _area(place: Rectangle) -> int:
-    return (place[2] - place[0]) * (place[3] - place[1])
+def _rectangle(place: Rectangles) -> Rectangle:
+    left, top, right, bottom = place.tolist()
+    return left, top, right, bottom
 
 
-def _common(a: Rectangle, b: Rectangle) -> int:
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    return max(0, width) * max(0, height)
+def _rectangles(places: Sequence[Rectangle]) -> Rectangles:
+    return np.array(places, dtype=np.int64).reshape(-1, 4)
+
+
+def _areas(places: Rectangles) -> NDArray[np.int64]:
+    return (places[:, 2] - places[:, 0]) * (places[:, 3] - places[:, 1])
+
+
+def _common(some: Rectangles, others: Rectangles) -> NDArray[np.int64]:
+    """Pixels that each of N rectangles shares with each of M others, [N, M]."""
+    a = some[:, None]
+    width = np.minimum(a[..., 2], others[:, 2]) - np.maximum(a[..., 0], others[:, 0])
+    height = np.minimum(a[..., 3], others[:, 3]) - np.maximum(a[..., 1], others[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)

@@ -105,18 +105,26 @@ def _painted(
     masks = detections.masks
     if masks is None or not len(masks):
         return image
-    image = image.copy()
+    planes = np.ascontiguousarray(image.transpose(2, 1, 0))  # masks lie column by column too
     width = max(1, round(min(image.shape[:2]) / 300))
     for row in reversed(order):
-        (left, top), mask = masks.window(row)
-        height, columns = mask.shape
-        if not mask.size:
+        (left, top), window = masks.window(row)
+        if not window.size:
             continue
-        part = image[top : top + height, left : left + columns]
-        colour = np.array(identity_colour(ids[row]))
-        part[mask] = (part[mask] * (1 - OPACITY) + colour * OPACITY).astype(np.uint8)
-        part[mask & ~_within(mask, width)] = colour
-    return image
+        mask = window.T
+        edge = mask & ~_within(mask, width)
+        part = planes[:, left : left + mask.shape[0], top : top + mask.shape[1]]
+        colour = identity_colour(ids[row])
+        for plane, ground, full in zip(part, _veiled(colour), colour, strict=True):
+            np.copyto(plane, ground.take(plane), where=mask)
+            np.copyto(plane, full, where=edge)
+    return np.ascontiguousarray(planes.transpose(2, 1, 0))
+
+
+def _veiled(colour: Colour) -> NDArray[np.uint8]:
+    """What becomes of each brightness of red, green and blue under a veil, [3, 256]."""
+    ground = np.arange(256) * (1 - OPACITY) + np.array(colour)[:, None] * OPACITY
+    return ground.astype(np.uint8)
 
 
 def _within(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -65,15 +66,18 @@ def pasted(
     """
     height, width = image_size
     first = (boxes[:, :2].floor() - 1).long().clamp(min=0)
-    last = (boxes[:, 2:].ceil() + 1).long()
-    corners, windows = first.tolist(), []
-    for own, box, (left, top), (right, bottom) in zip(
-        probabilities, boxes, corners, last.tolist(), strict=True
-    ):
-        rows = _weights(top, min(bottom, height), box[1], box[3], own.shape[0])
-        columns = _weights(left, min(right, width), box[0], box[2], own.shape[1])
-        windows.append((rows @ own @ columns.t() >= threshold).numpy())
+    last = (boxes[:, 2:].ceil() + 1).long().minimum(torch.tensor([width, height]))
+    corners = first.tolist()
+    places = zip(probabilities, boxes, corners, last.tolist(), strict=True)
+    windows = (_laid(own, box, start, end) >= threshold for own, box, start, end in places)
     return Masks.from_windows(windows, corners, image_size)
+
+
+def _laid(own: Tensor, box: Tensor, start: Sequence[int], end: Sequence[int]) -> Tensor:
+    """A map on the pixels from start to end (x, y) of the frame; it lies as masks are coded."""
+    rows = _weights(start[1], end[1], box[1], box[3], own.shape[0])
+    columns = _weights(start[0], end[0], box[0], box[2], own.shape[1])
+    return (columns @ (rows @ own).t()).t()
 
 
 def _weights(first: int, last: int, start: Tensor, end: Tensor, cells: int) -> Tensor:
