@@ -69,7 +69,7 @@ slow: $(STAMP)
 weights: $(STAMP)
 	@echo "Training, evaluating and embedding SynthVID's models; call again to go on after a stop ..."
 	@$(BIN)/trovid experiment synthvid --embed --report docs/results/synthvid
-	@$(BIN)/trovid experiment synthvid-masks --first-seed 1 --seeds 2 --embed --report docs/results/synthvid
+	@$(BIN)/trovid experiment synthvid-masks --first-seed 1 --embed --report docs/results/synthvid
 
 clean:
 	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache .hypothesis build dist
