@@ -30,7 +30,7 @@ def clip(tmp_path_factory):
 
 
 def record(**changes) -> Followed:
-    usual = Followed("none", 3, 10, 5, 0.1, 0.2, 0.0)
+    usual = Followed("none", 3, 10, 5, 0.1, 0.2, 0.0, 7, 0.3)
     return usual._replace(**changes)
 
 
@@ -45,6 +45,8 @@ def test_accuracies_and_preferences_are_counted():
     assert found["kind: noise"]["hits"].tolist() == [1, 0]
     assert found["distance: 10 to 15"]["positions"].tolist() == [10, 0]
     assert found["all"]["chance"] == pytest.approx([2, 2])
+    assert found["all"]["near"].tolist() == [14, 14]
+    assert found["all"]["near_chance"] == pytest.approx([6, 6])
     assert "distance: 16 and more" not in found
     prefers = preferences(clips)
     assert prefers["rank"][1] == pytest.approx(1)
@@ -70,6 +72,8 @@ def test_a_frame_that_is_still_is_found_again_at_the_same_place(tmp_path, clip):
         assert hits > 3 * chance * positions
         area = truth.masks.areas.float() / (truth.image_size[0] * truth.image_size[1])
         assert chance == pytest.approx(float(area.mean()), abs=0.05)
+        assert sum(r.near for r in records) > 0.9 * positions
+        assert all(r.near_chance > r.chance for r in records)
         assert all(np.isnan(r.weight) == colour for r in records)
     assert {r.distance for r in records} == {1, 2, 3}
 
@@ -82,7 +86,7 @@ def test_clips_are_followed_into_a_file(tmp_path, clip):
         follow_clips(file, weights, clip, every=12, control=control)
         found[control] = read_followed(file)
     assert list(found[None]) == [video.name for video in read_coco_vid(clip).videos]
-    assert all(0 <= r.hits <= r.positions for own in found[None].values() for r in own)
+    assert all(0 <= r.hits <= r.near <= r.positions for own in found[None].values() for r in own)
 
 
 def test_the_report_of_finished_runs(tmp_path, monkeypatch):
@@ -91,7 +95,8 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch):
     folder = tmp_path / "scores" / "test-1700+1" / "correspondence"
     folder.mkdir(parents=True)
     lines = (
-        '{"test_01700": [["none", 3, 10, 9, 0.1, 0.2, 0.0], ["noise", 3, 10, 4, 0.1, 0.1, 0.5]]}'
+        '{"test_01700": [["none", 3, 10, 9, 0.1, 0.2, 0.0, 10, 0.2], '
+        '["noise", 3, 10, 4, 0.1, 0.1, 0.5, 6, 0.2]]}'
     )
     for name in ("single-troi-seed0", "selsa-troi-seed0"):
         (folder / f"synthvid-{name}.json").write_text(lines)
@@ -101,5 +106,6 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch):
     assert result["accuracy"]["TROI"]["all"]["value"] == 0.65
     assert result["attention"]["TROI"]["rank"]["value"] == pytest.approx(1)
     assert "| deteriorated | 10 | 40.0 [40.0, 40.0] |" in page
+    assert "| deteriorated | 60.0 [60.0, 60.0] |" in page
     assert (tmp_path / "report" / "correspondence.md").read_text() == page
     assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)

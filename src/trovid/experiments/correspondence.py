@@ -44,6 +44,8 @@ class Followed(NamedTuple):
         chance: Share of all cells that lie on it.
         weight: Mean temporal weight of the support frame over these positions; NaN if unknown.
         support_strength: Strength of the deterioration in the support frame; 0: clean.
+        near: Of the positions those whose most similar cell lies on the object or next to it.
+        near_chance: Share of all cells that do.
     """
 
     deterioration: str
@@ -53,6 +55,8 @@ class Followed(NamedTuple):
     chance: float
     weight: float
     support_strength: float
+    near: int
+    near_chance: float
 
 
 def follow_clips(
@@ -148,7 +152,8 @@ def _records(
             if not same or there.masks is None:
                 continue
             on_it = _cells_on(there.masks.dense(same)[0], map_size)
-            hits = on_it.flatten()[cells[place, number]][inside]
+            beside = F.max_pool2d(on_it[None].float(), 3, 1, 1)[0].bool()
+            hits, near = (area.flatten()[cells[place, number]][inside] for area in (on_it, beside))
             weight = weights[place, number][inside].mean() if weights is not None else np.nan
             strength = there.attributes["strength"]
             yield Followed(
@@ -159,6 +164,8 @@ def _records(
                 float(on_it.float().mean()),
                 float(weight),
                 float(strength[same[0]]),
+                int(near.sum()),
+                float(beside.float().mean()),
             )
 
 
@@ -188,7 +195,10 @@ def read_followed(file: Path) -> dict[str, list[Followed]]:
 
 
 def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[np.float64]]]:
-    """For each group of records hits, positions and chance of each clip, Array[clips]."""
+    """For each group of records hits, positions and chance of each clip, Array[clips].
+
+    `near` and `near_chance` are the same where cells next to the object count as well.
+    """
     groups = {"all": lambda r: True, "clean": lambda r: r.deterioration == "none"}
     groups["deteriorated"] = lambda r: r.deterioration != "none"
     kinds = sorted({r.deterioration for own in clips.values() for r in own} - {"none"})
@@ -203,6 +213,10 @@ def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[
             "hits": np.array([sum(r.hits for r in own) for own in rows], float),
             "positions": np.array([sum(r.positions for r in own) for own in rows], float),
             "chance": np.array([sum(r.chance * r.positions for r in own) for own in rows], float),
+            "near": np.array([sum(r.near for r in own) for own in rows], float),
+            "near_chance": np.array(
+                [sum(r.near_chance * r.positions for r in own) for own in rows], float
+            ),
         }
     return {name: own for name, own in found.items() if own["positions"].any()}
 
