@@ -1,10 +1,12 @@
-"""What becomes of memory that was freed: kept for the next tensor, or given back to the system."""
+"""This process's memory: what becomes of it when it is freed, and how much is in use."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import platform
+import sys
+from pathlib import Path
 
 from trovid.errors import TrovidError
 
@@ -42,3 +44,38 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, NEVER))
+
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+
+
+def memory_in_use() -> int:
+    """Bytes that are resident now; from here on `highest_memory` counts anew.
+
+    Where the system cannot reset the mark (all but Linux), the highest so far.
+    """
+    if not _CLEAR_REFS.exists():
+        return highest_memory()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    _CLEAR_REFS.write_text("5")
+    return _status("VmRSS")
+
+
+def highest_memory() -> int:
+    """The most bytes that were resident; not those of the process that began this one."""
+    if _STATUS.exists():
+        return _status("VmHWM")
+    import resource
+
+    mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return mark if sys.platform == "darwin" else mark * 1024
+
+
+def _status(key: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(key + ":"):
+            return 1024 * int(line.split()[1])
+    raise RuntimeError(f"{_STATUS} has no {key}")

@@ -111,6 +111,7 @@ def test_the_cost_of_a_row(tmp_path, clip):
     helped, alone = costs.values()
     assert (helped["support_frames"], alone["support_frames"]) == (3, 0)
     assert helped["frame_ms"] > 0
+    assert helped["memory_mb"] > alone["memory_mb"] > 0
     assert helped["gflop"] > alone["gflop"] > 0
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
 

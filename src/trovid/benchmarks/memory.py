@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import json
-import resource
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
+from trovid.allocator import highest_memory, memory_in_use
 from trovid.benchmarks.contenders import RIVAL, run_rival, step_of, trovid_with
 from trovid.benchmarks.inputs import OperatorSize, make_inputs
 from trovid.benchmarks.maps import RANDOM
 from trovid.benchmarks.own_process import run_module
-
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
 def extra_memory(run: Callable[[], object], device: str = "cpu") -> int:
@@ -37,33 +32,11 @@ def extra_memory(run: Callable[[], object], device: str = "cpu") -> int:
         torch.cuda.synchronize(device)
         peak = torch.cuda.max_memory_allocated(device)
     else:
-        before = _resident_now()
+        before = memory_in_use()
         result = run()
-        peak = _highest_mark()
+        peak = highest_memory()
     del result
     return max(0, peak - before)
-
-
-def _resident_now() -> int:
-    if not _CLEAR_REFS.exists():
-        return _highest_mark()
-    ctypes.CDLL(None).malloc_trim(0)
-    _CLEAR_REFS.write_text("5")
-    return _status("VmRSS")
-
-
-def _highest_mark() -> int:
-    if _STATUS.exists():
-        return _status("VmHWM")
-    mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return mark if sys.platform == "darwin" else mark * 1024
-
-
-def _status(key: str) -> int:
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith(key + ":"):
-            return 1024 * int(line.split()[1])
-    raise RuntimeError(f"{_STATUS} has no {key}")
 
 
 def memory_of(

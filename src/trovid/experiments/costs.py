@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from trovid.allocator import highest_memory, memory_in_use
 from trovid.datasets.reading import read_dataset
 from trovid.experiments.description import Row
 from trovid.experiments.row_runs import row_model
@@ -25,7 +24,6 @@ TARGETS = 8
 def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "cpu") -> None:
     """Times a row on the first video and writes the figures; asks for a process of its own."""
     predictor, options = row_model(weights, row, device)
-    before = _peak()
     dataset = read_dataset(data, split="val")
     video = dataset.videos[0]
     sampling = SupportSampling.parse(str(options.support))
@@ -34,6 +32,7 @@ def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "
         targets = reader.read(dataset.labelled_frames(video.name)[: TARGETS + 1].tolist())
         wanted = sampling.indices(reader.video.num_frames, targets[0].index) if count else []
         frames = reader.read(sorted(set(wanted)))
+    before = memory_in_use()
     support, encoding = None, 0.0
     if frames:
         predictor.encode(frames[:1])
@@ -49,7 +48,7 @@ def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "
         "frame_ms": 1000 * statistics.median(seconds[1:] or seconds),
         "support_frame_ms": 1000 * encoding,
         "support_frames": len(frames),
-        "memory_mb": _peak() - before,
+        "memory_mb": (highest_memory() - before) / 2**20,
         **_operations(predictor.recipe, count),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,9 +62,3 @@ def _operations(recipe: Recipe, support_frames: int) -> dict[str, Any]:
         "gflop": needs.detector_gflop + (needs.operator_gflop if support_frames else 0.0),
         "parameters": needs.parameters,
     }
-
-
-def _peak() -> float:
-    """Most memory that the process held, in MB."""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / (2**20 if sys.platform == "darwin" else 2**10)
