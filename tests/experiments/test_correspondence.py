@@ -43,6 +43,9 @@ def test_accuracies_and_preferences_are_counted():
     assert found["all"]["hits"].tolist() == [6, 15]
     assert found["clean"]["positions"].tolist() == [10, 20]
     assert found["kind: noise"]["hits"].tolist() == [1, 0]
+    assert found["clean, deteriorated in the support frame"]["hits"].tolist() == [0, 5]
+    assert found["deteriorated, clean in the support frame"]["hits"].tolist() == [1, 0]
+    assert "deteriorated, deteriorated in the support frame" not in found
     assert found["distance: 10 to 15"]["positions"].tolist() == [10, 0]
     assert found["all"]["chance"] == pytest.approx([2, 2])
     assert found["all"]["near"].tolist() == [14, 14]

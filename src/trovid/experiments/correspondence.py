@@ -201,6 +201,11 @@ def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[
     """
     groups = {"all": lambda r: True, "clean": lambda r: r.deterioration == "none"}
     groups["deteriorated"] = lambda r: r.deterioration != "none"
+    for state, spoilt in (("clean", False), ("deteriorated", True)):
+        for there, worse in (("clean", False), ("deteriorated", True)):
+            groups[f"{state}, {there} in the support frame"] = lambda r, a=spoilt, b=worse: (
+                (r.deterioration != "none", r.support_strength > 0) == (a, b)
+            )
     kinds = sorted({r.deterioration for own in clips.values() for r in own} - {"none"})
     groups |= {f"kind: {kind}": lambda r, k=kind: r.deterioration == k for kind in kinds}
     for low, high in DISTANCES:

@@ -181,9 +181,9 @@ def correspondence_page(result: dict[str, Any]) -> str:
             ],
         ),
         "",
-        "The same where the most similar cell may lie next to the object too. A cell is 16 pixels "
-        "wide, the pictograms are narrow and have holes, and what a cell's features describe is "
-        "wider than the cell.",
+        "The same where the most similar cell may lie next to the object too: a cell is a "
+        "twentieth of the picture's side, the pictograms are narrow and have holes, and what a "
+        "cell's features describe is wider than the cell.",
         "",
         *table(
             ["target's object", *accuracy, "chance"],
