@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.ops.compare import Problem, assert_close
+from tests.ops.instruction_sets import instruction_set, use
 from trovid.ops.temporal_roi_align.cpp import backend as native
-from trovid.ops.temporal_roi_align.cpp import library
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 LOW, FULL = "avx512_bf16", "avx512"
@@ -18,17 +18,8 @@ LOW, FULL = "avx512_bf16", "avx512"
 @pytest.fixture(autouse=True)
 def pairs() -> Generator[None]:
     """Skips where the processor has no such products."""
-    if native.unavailable():
-        pytest.skip(str(native.unavailable()))
-    before = native.isa()
-    if not use(LOW):
-        pytest.skip("this processor or build has no products of bfloat16")
-    yield
-    assert use(before)
-
-
-def use(isa: str) -> bool:
-    return library.load().trovid_use_isa(isa.encode()) == 0
+    with instruction_set(LOW):
+        yield
 
 
 def rounded(problem: Problem) -> dict[str, torch.Tensor]:

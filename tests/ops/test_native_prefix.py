@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tests.ops.compare import Problem, assert_close
-from tests.ops.test_native_rounded import assert_chosen, random_maps, use
+from tests.ops.instruction_sets import instruction_set
+from tests.ops.test_native_rounded import assert_chosen, random_maps
 from trovid.ops import PackedSupport, pack_support, temporal_roi_align
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.cpp import library
@@ -26,15 +27,9 @@ def search_in(directions: int) -> None:
 
 @pytest.fixture(params=["avx512_bf16", "avx512", "avx2", "portable"], autouse=True)
 def isa(request) -> Generator[str]:
-    if native.unavailable():
-        pytest.skip(str(native.unavailable()))
-    before, threads = native.isa(), torch.get_num_threads()
-    if not use(request.param):
-        pytest.skip("this processor or build does not have it")
-    yield request.param
-    torch.set_num_threads(threads)
-    search_in(BY_COST)
-    assert use(before)
+    with instruction_set(request.param):
+        yield request.param
+        search_in(BY_COST)
 
 
 def select(directions: int, positions: Tensor, rows: Tensor, top_k: int = 4):

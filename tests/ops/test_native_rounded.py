@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.ops.compare import Problem, assert_close
+from tests.ops.instruction_sets import instruction_set, use
 from trovid.ops.temporal_roi_align.cpp import backend as native
-from trovid.ops.temporal_roi_align.cpp import library
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 FULL = "portable"
@@ -21,18 +21,8 @@ TOP_K = 4
 @pytest.fixture(params=["avx512_bf16", "avx512", "avx2"])
 def rounded(request) -> Generator[str]:
     """The instruction sets that multiply pairs: bfloat16's in the first, else whole numbers."""
-    if native.unavailable():
-        pytest.skip(str(native.unavailable()))
-    before, threads = native.isa(), torch.get_num_threads()
-    if not use(request.param):
-        pytest.skip("this processor or build does not have it")
-    yield request.param
-    torch.set_num_threads(threads)
-    assert use(before)
-
-
-def use(isa: str) -> bool:
-    return library.load().trovid_use_isa(isa.encode()) == 0
+    with instruction_set(request.param):
+        yield request.param
 
 
 def select(isa: str, positions: Tensor, rows: Tensor, top_k: int = TOP_K) -> tuple[Tensor, Tensor]:

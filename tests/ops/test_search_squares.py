@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 
 from tests.ops.compare import FAST, TOLERANCE, Problem, assert_close
-from tests.ops.test_native_rounded import use
+from tests.ops.instruction_sets import instruction_set
 from trovid.nn import TemporalRoIAlign
 from trovid.ops import most_similar_roi_align, pack_support, temporal_roi_align
 from trovid.ops.checks import check_search
 from trovid.ops.temporal_roi_align import reference
-from trovid.ops.temporal_roi_align.cpp import backend as native
 
 COARSE = "coarse-to-fine"
 LARGE = {"size": (37, 51), "search": COARSE}
@@ -42,14 +41,8 @@ def smooth(problem: Problem) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(params=["avx512", "avx2", "portable"])
 def isa(request) -> Generator[str]:
-    if native.unavailable():
-        pytest.skip(str(native.unavailable()))
-    before, threads = native.isa(), torch.get_num_threads()
-    if not use(request.param):
-        pytest.skip("this processor or build does not have it")
-    yield request.param
-    torch.set_num_threads(threads)
-    assert use(before)
+    with instruction_set(request.param):
+        yield request.param
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from typing import Any
 
-from trovid.allocator import keep_freed_memory
+from trovid.allocator import highest_memory, keep_freed_memory
 from trovid.benchmarks.own_process import run_module
 
 
@@ -55,8 +54,7 @@ def run_clip(job: dict[str, Any]) -> dict[str, float]:
     for _ in predictor.detect(video):
         pass
     seconds = time.perf_counter() - began
-    mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak_bytes": mark * (1 if sys.platform == "darwin" else 1024)}
+    return {"seconds": seconds, "peak_bytes": highest_memory()}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from trovid.allocator import highest_memory
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.inference.runtime.device import usable_device
@@ -141,7 +141,4 @@ def _made_up(recipe: Recipe, folder: Path) -> Dataset:
 def _peak(place: torch.device) -> int:
     if place.type == "cuda":
         return torch.cuda.max_memory_allocated(place)
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest_memory()

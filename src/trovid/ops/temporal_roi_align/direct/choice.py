@@ -63,15 +63,12 @@ def select(
             prefixes = None
             for frame in range(first_frame, first_frame + frames):
                 one = rows[frame].to(positions.dtype), row_norms[frame], top_k
-                if search[1] > 1:
-                    unit_rows = one[0] * one[1].unsqueeze(1)
-                    found = by_squares(units, unit_rows, top_k, search)
-                    scores[frame - first_frame, own] = found[0]
-                    indices[frame - first_frame, own] = found[1] + frame * cells
-                    continue
-                if frame == first_frame:
+                coarse = search[1] > 1
+                if frame == first_frame and not coarse:
                     prefixes = prefixes_for(units, one[0] * one[1].unsqueeze(1), top_k)
-                if prefixes and _all_finite(one[0]):
+                if coarse:
+                    found = by_squares(units, one[0] * one[1].unsqueeze(1), top_k, search)
+                elif prefixes and _all_finite(one[0]):
                     found = _by_prefixes(units, prefixes, *one)
                 elif read is None or not _all_finite(one[0]):
                     found = _by_positions(positions[own], norms[own], *one)
