@@ -78,15 +78,15 @@ HASHES = {
     "mmtracking/masktrack-r50-ytvis21": "ed9b9839ad4c9a01",
     "mmtracking/masktrack-x101-ytvis19": "5f207762819201a7",
     "mmtracking/masktrack-x101-ytvis21": "20f8ac139205fa20",
-    "paper/masktrack-selsa-troi-r101-ytvis19": "520e0de76a61e924",
-    "paper/masktrack-selsa-troi-r50-ytvis19": "fcb5878bac4a83d9",
-    "paper/masktrack-selsa-troi-x101-ytvis19": "092e3d1ba26f493f",
-    "paper/masktrack-troi-r101-ytvis19": "9d3ec100402b7963",
-    "paper/masktrack-troi-r50-ytvis19": "5d630dedecbf3281",
-    "paper/masktrack-troi-x101-ytvis19": "81f9895439e85163",
+    "paper/masktrack-selsa-troi-r101-ytvis19": "159162a26c7076f9",
+    "paper/masktrack-selsa-troi-r50-ytvis19": "536cf6426e73b707",
+    "paper/masktrack-selsa-troi-x101-ytvis19": "7a4e6272eb4a68be",
+    "paper/masktrack-troi-r101-ytvis19": "5604bb77c4a2fab4",
+    "paper/masktrack-troi-r50-ytvis19": "7dcd870d8b4d5eda",
+    "paper/masktrack-troi-x101-ytvis19": "19fc20a79d86088d",
     "synthvid-masktrack": "db16c8790b8e2d4e",
-    "synthvid-masktrack-selsa-troi": "a9b97abea57848fa",
-    "synthvid-masktrack-troi": "06fcde12055c39da",
+    "synthvid-masktrack-selsa-troi": "bc147a1e98ad0cbb",
+    "synthvid-masktrack-troi": "12d92d338af3ec04",
 }
 """The first 16 digits of the SHA-256 of a recipe's values as JSON with sorted keys, made from the
 YAML files of commit 919e246, and of later recipes (and coco-mask's, which have their masks since)

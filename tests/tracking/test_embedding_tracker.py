@@ -1,4 +1,4 @@
-"""Identities by embeddings: crossing, occlusion, permutation, both ways of assignment."""
+"""Identities by embeddings: crossing, occlusion, permutation, doubtful classes; as published."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import torch
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
-from trovid.tracking import EmbeddingTracker, IoUTracker, make_tracker, resume
+from trovid.tracking import (
+    EmbeddingTracker,
+    IoUTracker,
+    PublishedTracker,
+    make_tracker,
+    resume,
+)
 
 NAMES = ("cat", "dog")
 RED, BLUE = [4.0, 0.0, 0.0], [0.0, 4.0, 0.0]
@@ -73,21 +79,66 @@ def test_an_object_that_was_hidden_is_known_again_until_it_is_forgotten():
         assert found[-1] == [expected]
 
 
-def test_another_class_is_another_object():
+def test_another_class_is_another_object_only_as_published():
     object_ = (0.0, [2.0, 0.0, 0.0], 0.9)  # the class counts more than so much likeness
     frames = [frame(0, object_), frame(1, object_, label=1), frame(2, object_)]
-    assert ids(EmbeddingTracker(), *frames) == [[0], [1], [0]]
+    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
+    assert ids(published, *frames) == [[0], [1], [0]]
+    assert ids(EmbeddingTracker(), *frames) == [[0], [0], [0]]
+
+
+def test_the_class_is_the_one_of_the_greatest_sum():
+    """A frame in doubt does not change it; many surer ones do."""
+    cat, dog = (0.0, RED, 0.6), (0.0, RED, 0.8)
+    tracker = EmbeddingTracker(TrackingRecipe(patience=3))
+    frames = [frame(0, cat), frame(1, cat), *(frame(t, dog, label=1) for t in range(2, 6))]
+    found = [tracker.update(own) for own in frames]
+    assert [own.track_ids.tolist() for own in found] == [[0]] * 6
+    # sums: 0.6, 1.2; then dogs against the last three frames' cats: 0.8 < 1.2, 1.6 > 1.2
+    assert [own.names for own in found] == [["cat"]] * 3 + [["dog"]] * 3
+    assert [own.scores.tolist() for own in found] == [[own] for own in own_scores(frames)]
+
+
+def own_scores(frames: list[Detections]) -> list[float]:
+    return [float(own.scores) for own in frames]
+
+
+def test_classes_on_one_object_are_one_candidate():
+    """Both count for its class; the surer box stays, and what is elsewhere is another object."""
+    doubtful = frame(0, (0.0, RED, 0.4), (0.5, RED, 0.5), (100.0, BLUE, 0.3))
+    doubtful.labels[:] = torch.tensor([0, 1, 0])
+    tracker = EmbeddingTracker()
+    found = tracker.update(doubtful)
+    assert found.boxes[:, 0].tolist() == [0.5, 100.0]
+    assert found.track_ids.tolist() == [0, 1]
+    assert found.names == ["dog", "cat"]
+    # 0.4 + 0.3 against 0.5: the sum decides
+    assert tracker.update(frame(1, (1.0, RED, 0.3))).names == ["cat"]
+    apart = EmbeddingTracker(TrackingRecipe(same=1.0)).update(doubtful)
+    assert len(apart) == 3
+    assert len(set(apart.track_ids.tolist())) == 3
+
+
+def test_boxes_of_two_classes_that_share_little_are_two_objects():
+    rider, horse = (0.0, RED, 0.9), (4.0, BLUE, 0.8)  # IoU 0.67
+    both = frame(0, rider, horse)
+    both.labels[1] = 1
+    tracker = EmbeddingTracker()
+    for _ in range(3):
+        found = tracker.update(both)
+        assert found.track_ids.tolist() == [0, 1]
+        assert found.names == ["cat", "dog"]
 
 
 def test_one_identity_twice_in_a_frame_only_as_published():
     """Two boxes on one object: once it is its identity, and twice in the published code."""
     first, second = frame(0, (0.0, RED, 0.9)), frame(1, (1.0, RED, 0.5), (0.0, RED, 0.9))
     assert ids(EmbeddingTracker(), first, second) == [[0], [1, 0]]
-    published = EmbeddingTracker(TrackingRecipe(repeated=True))
+    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
     # rows are gone through by falling score: the weaker one loses its detection
     assert ids(published, first, second) == [[0], [0]]
     surer = frame(1, (3.0, RED, 0.9), (0.0, RED, 0.85))
-    published = EmbeddingTracker(TrackingRecipe(repeated=True))
+    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
     assert ids(published, first, surer) == [[0], [0, 0]]
 
 
@@ -123,11 +174,16 @@ def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, repeated):
 
     frames = crossing(15)
     frames[5], frames[6] = frame(5), frame(6, (150.0, [0.0, 0.0, 4.0], 0.9), label=1)
+    frames[3].labels[0] = frames[8].labels[0] = frames[9].labels[1] = 1
+    frames[10] = frame(10, (80.0, RED, 0.5), (80.5, RED, 0.4), (80.0, BLUE, 0.8))
+    frames[10].labels[1] = 1
     whole = new()
     straight = [whole.update(own) for own in frames]
-    for stop in (1, 6, 7, 9):
+    for stop in (1, 6, 7, 9, 11):
         resumed = new()
         earlier = straight[:stop]
         resume(resumed, earlier, [frames[own.frame_index] for own in earlier[-4:]])
         for own, wanted in zip(frames[stop:], straight[stop:], strict=True):
-            assert resumed.update(own).track_ids.tolist() == wanted.track_ids.tolist()
+            again = resumed.update(own)
+            assert again.track_ids.tolist() == wanted.track_ids.tolist()
+            assert again.labels.tolist() == wanted.labels.tolist()

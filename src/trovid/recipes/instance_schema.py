@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +51,21 @@ class TrackingRecipe:
     """How detections find their identities by what the track head says of them.
 
     Attributes:
-        score: weight of the logarithm of the detection's score
+        score: weight of the logarithm of the detection's score; decides where `repeated` alone
         iou: weight of the overlap with the identity's last box
-        label: what being of the identity's class, or new, is worth
+        label: weight of the cosine of the scores in all classes, those of the detections and of the
+            identity; where `repeated`, what being of the identity's class, or new, is worth
         patience: frames after which an identity that was not seen is forgotten
-        repeated: an identity may occur twice in a frame, weaker rows go (published code); else
-            each at most once, by the assignment of greatest total
+        repeated: as in the published code: an identity may occur twice in a frame, weaker rows go,
+            and another class is another identity; else each at most once, by the assignment of
+            greatest total, and classes are voted for along it
+        same: overlap above which detections of different classes are one object; 1 for never, no
+            matter where `repeated`
     """
 
     score: float = 1.0
     iou: float = 2.0
-    label: float = 10.0
+    label: float = 3.0
     patience: int = 20
     repeated: bool = False
+    same: float = field(default=0.7, metadata={"since": "0.2"})

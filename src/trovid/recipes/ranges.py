@@ -91,6 +91,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.score": (0, FEW),
     "tracking.iou": (0, FEW),
     "tracking.label": (0, FEW),
+    "tracking.same": (0, 1),
     "patience": (0, MOST),
     "gamma": (-FEW, FEW),
     "canonical_scale": (1, SIDE),

@@ -143,6 +143,24 @@ def masktrack() -> Recipe:
     )
 
 
+def masktrack_troi(*, selsa_heads: int = 0) -> Recipe:
+    """MaskTrack R-CNN with Temporal RoI Align for the boxes and for the embeddings."""
+    own, words = ("selsa-troi", "SELSA and ") if selsa_heads else ("troi", "")
+    recipe = with_heads(
+        masktrack(),
+        f"synthvid-masktrack-{own}",
+        title=f"SynthVID: MaskTrack R-CNN with {words}Temporal RoI Align",
+        temporal=TEMPORAL,
+        selsa_heads=selsa_heads,
+        remarks={"model.track_head.temporal": "chosen on val, as that masks are of single frames"},
+    )
+    model = recipe.model
+    assert isinstance(model, ModelRecipe)
+    assert model.track_head is not None
+    track_head = replace(model.track_head, temporal=True)
+    return replace(recipe, model=replace(model, track_head=track_head))
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "synthvid-start": start,
     "synthvid-single": single,
@@ -168,18 +186,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
         for end, own in variants(TEMPORAL, hidden=192).items()
     },
     "synthvid-masktrack": masktrack,
-    "synthvid-masktrack-troi": lambda: with_heads(
-        masktrack(),
-        "synthvid-masktrack-troi",
-        title="SynthVID: MaskTrack R-CNN with Temporal RoI Align",
-        temporal=TEMPORAL,
-    ),
-    "synthvid-masktrack-selsa-troi": lambda: with_heads(
-        masktrack(),
-        "synthvid-masktrack-selsa-troi",
-        title="SynthVID: MaskTrack R-CNN with SELSA and Temporal RoI Align",
-        temporal=TEMPORAL,
-        selsa_heads=8,
-    ),
+    "synthvid-masktrack-troi": masktrack_troi,
+    "synthvid-masktrack-selsa-troi": lambda: masktrack_troi(selsa_heads=8),
 }
 """Name and function of each."""

@@ -103,7 +103,7 @@ def masktrack(backbone: str = "r50", data: str = "ytvis19") -> Recipe:
             score=0.01,
             nms=0.5,
             max_detections=100,
-            tracking=TrackingRecipe(repeated=True),
+            tracking=TrackingRecipe(label=10.0, repeated=True),
         ),
         training=TrainingRecipe(
             start=None,
@@ -129,7 +129,7 @@ def masktrack(backbone: str = "r50", data: str = "ytvis19") -> Recipe:
             title=f"MaskTrack R-CNN {words}, YouTube-VIS {YEARS[data]}, as the published code\n"
             "(mmtracking 0.14), which begins with a Mask R-CNN trained on COCO",
             remarks={
-                "inference.tracking.repeated": "as published; others each identity once a frame",
+                "inference.tracking.repeated": "as published; others once a frame, class by votes",
                 "training.start": "published: COCO's Mask R-CNN; here give --backbone or --start",
                 "training.steps": f"12 epochs of {FRAMES[data]} frames",
                 "training.drops": "after epochs 8 and 11",
@@ -156,11 +156,11 @@ def temporal(method: str, backbone: str, data: str = "ytvis19") -> Recipe:
             "model.mask_head.temporal": "chosen: the paper does not say",
             "model.track_head.temporal": "chosen: the paper does not say",
             "training.support_frames": "beside the reference frame",
-            "inference.tracking.repeated": "each identity at most once a frame",
+            "inference.tracking.repeated": "each identity once a frame, its class by votes",
+            "inference.tracking.label": "chosen on SynthVID val",
         },
     )
-    tracking = replace(recipe.inference.tracking or TrackingRecipe(), repeated=False)
-    return replace(recipe, inference=replace(recipe.inference, tracking=tracking))
+    return replace(recipe, inference=replace(recipe.inference, tracking=TrackingRecipe()))
 
 
 def _recipes() -> dict[str, Callable[[], Recipe]]:

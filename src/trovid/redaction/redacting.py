@@ -11,6 +11,7 @@ from typing import Any
 
 from trovid.errors import OptionError, TrovidError
 from trovid.inference.predictor import Predictor
+from trovid.recipes import TrackingRecipe
 from trovid.redaction.options import Redaction
 from trovid.redaction.sink import RedactionSink
 from trovid.runs.batch import Batch, Result
@@ -127,9 +128,7 @@ def redact(
 def _without_loss(predictor: Predictor) -> Predictor:
     """The same model, whose tracker gives every detection an identity and leaves none out."""
     inference = predictor.recipe.inference
-    if inference.tracking is None or not inference.tracking.repeated:
-        return predictor
-    tracking = replace(inference.tracking, repeated=False)
+    tracking = replace(inference.tracking or TrackingRecipe(), repeated=False, same=1.0)
     other = copy.copy(predictor)
     other.recipe = replace(predictor.recipe, inference=replace(inference, tracking=tracking))
     return other

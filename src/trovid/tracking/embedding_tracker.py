@@ -1,7 +1,8 @@
-"""Identities by embeddings: the memory of MaskTrack R-CNN (Yang, Fan, Xu, ICCV 2019)."""
+"""Identities by embeddings, and classes by votes along them."""
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,35 +12,44 @@ from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
+from trovid.tracking.class_votes import best_first, class_scores, objects_of
+from trovid.tracking.match_logits import log_matches
+from trovid.tracking.places import identities_of, same_places
 
-COSINE_SCALE, SAME_COSINE = 20.0, 0.6
-"""Cosines as logits: SAME_COSINE is as likely a known object as a new one."""
 FORBIDDEN = -1e9
 
 
-@dataclass
-class _Known:
-    """What is remembered of an object: how it was when it was last seen."""
+@dataclass(frozen=True, eq=False)
+class _Objects:
+    """What was seen of objects in a frame, or is known of them from several.
 
-    embedding: Tensor
-    box: Tensor
-    label: int
-    seen: int
+    Attributes:
+        ids: The identity of each of K objects.
+        boxes: Tensor[K, 4].
+        embeddings: Tensor[K, D].
+        votes: Tensor[K, C], scores in all classes.
+    """
+
+    ids: list[int]
+    boxes: Tensor
+    embeddings: Tensor
+    votes: Tensor
 
 
 class EmbeddingTracker:
-    """Finds the known objects of a video again by embedding, score, overlap and class.
+    """Finds the known objects of a video again by embedding, overlap and class.
 
-    The match of a detection with a known object is the logarithm of its probability among all
-    known objects and "new", plus weighted cues (`TrackingRecipe`). By default each known object is
-    matched at most once a frame, by the assignment of greatest total, where every detection may
-    also be new; the detection's score then adds the same to each choice and decides nothing. With
-    `repeated` it is done as the published code does: row by row, the best match decides, and an
-    object that was matched before in the frame is matched again if the match is better, while
-    weaker rows lose their detection.
+    An object is known by what was seen of it in the last `patience` frames: the mean of its
+    embeddings, its last box, and the sum of its scores in each class. Detections of several classes
+    on one object are one candidate (`objects_of`), of which the surest box stays. The match of a
+    candidate with a known object is the logarithm of its probability among all known objects and
+    "new", plus weighted cues: the overlap, and the cosine of the scores in all classes. Each known
+    object is matched at most once a frame, by the assignment of greatest total, where every
+    candidate may also be new. Its class is the one of the greatest sum, this frame included, so it
+    does not change where a single frame is in doubt.
 
     Args:
-        settings: Weights of the cues, patience, and what may occur twice.
+        settings: Weights of the cues, patience, and what is one object.
         learned: Whether inner products of the embeddings are logits, as a track head makes them;
             otherwise their cosines are.
     """
@@ -48,118 +58,87 @@ class EmbeddingTracker:
         self.settings = settings or TrackingRecipe()
         self.patience = self.settings.patience
         self._learned = learned
-        self._time = 0
         self._started = 0
-        self._memory: dict[int, _Known] = {}
-
-    @property
-    def known(self) -> list[int]:
-        """The identities in memory."""
-        return list(self._memory)
+        self._frames: deque[_Objects] = deque(maxlen=self.patience)
 
     def update(self, detections: Detections) -> Detections:
-        """See `Tracker.update`; the embeddings are no longer in what is returned."""
-        if detections.embeddings is None:
-            raise ValueError("`detections` must have `embeddings` to be tracked by, but has none")
-        scores = self.match_scores(detections)
-        if self.settings.repeated:
-            ids = self._as_published(detections, scores)
-        else:
-            ids = self._assigned(detections, scores)
-        rows = [row for row in _published_order(detections) if ids[row] >= 0]
-        self._take(detections, ids, rows)
+        """See `Tracker.update`; of an object's detections the surest is returned."""
+        found, votes = self._candidates(detections)
+        ids, labels = self._assigned(found, votes)
+        self._take(found, votes, ids)
         track_ids = torch.tensor(ids, dtype=torch.int64)
-        found = replace(detections, track_ids=track_ids, embeddings=None)
-        return found if len(rows) == len(ids) else found[track_ids >= 0]
+        return replace(found, labels=labels, track_ids=track_ids, embeddings=None)
 
-    def remember(self, detections: Detections) -> None:
+    def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
-        assert detections.track_ids is not None
-        ids = detections.track_ids.tolist()
-        self._take(detections, ids, _published_order(detections))
+        own, votes = self._candidates(found)
+        rows = same_places(known, own)
+        self._take(own[rows], votes[rows], identities_of(known))
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""
         self._started = max(self._started, number)
 
-    def match_scores(self, detections: Detections) -> Tensor:
-        """How well each detection matches "new" and each known object, Tensor[N, 1 + M]."""
-        known = list(self._memory.values())
-        boxes, labels, weights = detections.boxes, detections.labels, self.settings
-        assert detections.embeddings is not None
-        if not known:
-            return boxes.new_zeros(len(boxes), 1)
-        memory = torch.stack([own.embedding for own in known])
-        logits = self._logits(detections.embeddings, memory)
-        overlaps = F.pad(box_iou(boxes, torch.stack([own.box for own in known])), (1, 0))
-        same = labels[:, None] == torch.tensor([own.label for own in known])
-        same = F.pad(same.to(logits.dtype), (1, 0), value=1.0)
-        scores = detections.scores.log()[:, None]
-        cues = weights.score * scores + weights.iou * overlaps + weights.label * same
-        return logits.log_softmax(1) + cues
+    def _candidates(self, detections: Detections) -> tuple[Detections, Tensor]:
+        """The surest detection of each object, in the order of the rows, and [K, C] scores."""
+        if detections.embeddings is None:
+            raise ValueError("`detections` must have `embeddings` to be tracked by, but has none")
+        objects = sorted(objects_of(detections, self.settings.same))
+        surest = [rows[0] for rows in objects]
+        return detections[surest], class_scores(detections, objects)
 
-    def _logits(self, embeddings: Tensor, memory: Tensor) -> Tensor:
-        if self._learned:
-            products = embeddings @ memory.t()
-        else:
-            cosines = F.normalize(embeddings, dim=1) @ F.normalize(memory, dim=1).t()
-            products = COSINE_SCALE * (cosines - SAME_COSINE)
-        return F.pad(products, (1, 0))
+    def _take(self, found: Detections, votes: Tensor, ids: list[int]) -> None:
+        assert found.embeddings is not None
+        own = _Objects(ids, found.boxes.clone(), found.embeddings.clone(), votes)
+        self._frames.append(own)
 
-    def _assigned(self, detections: Detections, scores: Tensor) -> list[int]:
-        """Each known object at most once: the assignment of greatest total."""
-        names, count = self.known, len(detections)
-        table = scores.new_full((count, len(names) + count), FORBIDDEN)
-        table[:, : len(names)] = scores[:, 1:]
-        table[torch.arange(count), len(names) + torch.arange(count)] = scores[:, 0]
-        ids = [-1] * count
-        from scipy.optimize import linear_sum_assignment
+    def _known(self) -> _Objects | None:
+        """The known objects: last boxes, means of embeddings, sums of votes; None for none."""
+        frames = [own for own in self._frames if own.ids]
+        if not frames:
+            return None
+        ids = sorted({number for own in frames for number in own.ids})
+        place = {number: row for row, number in enumerate(ids)}
+        rows = torch.tensor([place[number] for own in frames for number in own.ids])
+        boxes = torch.empty(len(ids), 4)
+        for own in frames:
+            boxes[[place[number] for number in own.ids]] = own.boxes
+        embeddings = _sums(torch.cat([own.embeddings for own in frames]), rows, len(ids))
+        means = embeddings / rows.bincount()[:, None]
+        votes = _sums(torch.cat([own.votes for own in frames]), rows, len(ids))
+        return _Objects(ids, boxes, means, votes)
 
-        rows, columns = linear_sum_assignment(table.double().numpy(), maximize=True)
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-            if column < len(names):
-                ids[row] = names[column]
-        for row in _best_first(detections):
+    def _assigned(self, found: Detections, votes: Tensor) -> tuple[list[int], Tensor]:
+        """The identities of the candidates, by the assignment of greatest total, and classes."""
+        known, count = self._known(), len(found)
+        ids, totals = [-1] * count, votes.clone()
+        if count and known is not None:
+            scores = self._match_scores(found, votes, known)
+            table = scores.new_full((count, len(known.ids) + count), FORBIDDEN)
+            table[:, : len(known.ids)] = scores[:, 1:]
+            table[:, len(known.ids) :].diagonal().copy_(scores[:, 0])
+            from scipy.optimize import linear_sum_assignment
+
+            rows, columns = linear_sum_assignment(table.double().numpy(), maximize=True)
+            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+                if column < len(known.ids):
+                    ids[row] = known.ids[column]
+                    totals[row] += known.votes[column]
+        for row in best_first(found):
             if ids[row] < 0:
-                ids[row] = self._new()
-        return ids
+                ids[row] = self._started
+                self._started += 1
+        return ids, totals.argmax(1)
 
-    def _as_published(self, detections: Detections, scores: Tensor) -> list[int]:
-        names, ids = self.known, [-1] * len(detections)
-        best = [float("-inf")] * len(names)
-        for row in _published_order(detections):
-            column = int(scores[row].argmax())
-            if column == 0:
-                ids[row] = self._new()
-            elif scores[row, column] > best[column - 1]:
-                ids[row] = names[column - 1]
-                best[column - 1] = float(scores[row, column])
-        return ids
-
-    def _new(self) -> int:
-        self._started += 1
-        return self._started - 1
-
-    def _take(self, detections: Detections, ids: list[int], rows: list[int]) -> None:
-        """Remembers some rows, later ones in place of earlier ones, and forgets what is too old."""
-        assert detections.embeddings is not None
-        for row in rows:
-            own = detections.embeddings[row].clone(), detections.boxes[row].clone()
-            self._memory[ids[row]] = _Known(*own, int(detections.labels[row]), self._time)
-        old = [name for name, own in self._memory.items() if self._time - own.seen >= self.patience]
-        for name in old:
-            del self._memory[name]
-        self._time += 1
+    def _match_scores(self, found: Detections, votes: Tensor, known: _Objects) -> Tensor:
+        """How well each candidate matches "new" and each known object, Tensor[N, 1 + M]."""
+        assert found.embeddings is not None
+        scores = log_matches(found.embeddings, known.embeddings, learned=self._learned)
+        cosines = F.normalize(votes, dim=1) @ F.normalize(known.votes, dim=1).t()
+        overlaps = box_iou(found.boxes, known.boxes)
+        cues = self.settings.iou * overlaps + self.settings.label * cosines
+        return scores + F.pad(cues, (1, 0))
 
 
-def _published_order(detections: Detections) -> list[int]:
-    """Rows by class, of one class by falling score."""
-    labels, scores = detections.labels.tolist(), detections.scores.tolist()
-    return sorted(range(len(labels)), key=lambda row: (labels[row], -scores[row]))
-
-
-def _best_first(detections: Detections) -> list[int]:
-    """Rows by falling score; of equal ones the order does not depend on that of the rows."""
-    scores, labels = detections.scores.tolist(), detections.labels.tolist()
-    boxes = detections.boxes.tolist()
-    return sorted(range(len(scores)), key=lambda row: (-scores[row], labels[row], boxes[row]))
+def _sums(values: Tensor, rows: Tensor, count: int) -> Tensor:
+    return values.new_zeros(count, values.shape[1]).index_add_(0, rows, values)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from trovid.structures import Detections
 from trovid.tracking.association import BoxLinker
+from trovid.tracking.places import identities_of, same_places
 
 
 class IoUTracker:
@@ -25,10 +28,11 @@ class IoUTracker:
         ids = self._linker.link(detections.boxes, detections.labels)
         return replace(detections, track_ids=ids)
 
-    def remember(self, detections: Detections) -> None:
+    def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
-        assert detections.track_ids is not None
-        self._linker.take(detections.boxes, detections.labels, detections.track_ids)
+        own = found[same_places(known, found, same_class=True)]
+        ids = torch.tensor(identities_of(known), dtype=torch.int64)
+        self._linker.take(own.boxes, own.labels, ids)
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""

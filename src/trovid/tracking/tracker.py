@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Literal, Protocol
-
-from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
 from trovid.tracking.embedding_tracker import EmbeddingTracker
 from trovid.tracking.iou_tracker import IoUTracker
+from trovid.tracking.published_tracker import PublishedTracker
 
 
 class Tracker(Protocol):
@@ -26,8 +24,13 @@ class Tracker(Protocol):
     def update(self, detections: Detections) -> Detections:
         """The detections of the next frame with their `track_ids`."""
 
-    def remember(self, detections: Detections) -> None:
-        """Takes a frame whose identities are known already."""
+    def remember(self, found: Detections, known: Detections) -> None:
+        """Takes a frame whose identities are known already.
+
+        Args:
+            found: As it was detected.
+            known: What became of it, with `track_ids`.
+        """
 
     def begin_after(self, number: int) -> None:
         """The next new identity is at least this one."""
@@ -47,6 +50,8 @@ def make_tracker(
     settings = settings or TrackingRecipe()
     if kind == "iou":
         return IoUTracker(patience=settings.patience)
+    if settings.repeated:
+        return PublishedTracker(settings, learned=learned)
     return EmbeddingTracker(settings, learned=learned)
 
 
@@ -61,18 +66,5 @@ def resume(tracker: Tracker, earlier: Sequence[Detections], again: Iterable[Dete
     given = [int(own.track_ids.max()) for own in earlier if own.track_ids is not None and len(own)]
     frames = {own.frame_index: own for own in earlier}
     for found in again:
-        known = frames[found.frame_index]
-        chosen = found[_same_boxes(known, found)]
-        ids = known.boxes.new_zeros(0).long() if known.track_ids is None else known.track_ids
-        tracker.remember(replace(chosen, track_ids=ids[: len(chosen)]))
+        tracker.remember(found, frames[found.frame_index])
     tracker.begin_after(max(given, default=-1) + 1)
-
-
-def _same_boxes(known: Detections, found: Detections) -> list[int]:
-    """For each of the known detections the row of the same one among those found again."""
-    if not len(known) or not len(found):
-        return []
-    overlaps = box_iou(known.boxes, found.boxes)
-    overlaps = overlaps - (known.labels[:, None] != found.labels).float()
-    closeness = overlaps - (known.scores[:, None] - found.scores).abs()
-    return closeness.argmax(1).tolist()

@@ -1,0 +1,29 @@
+"""How likely a detection is a known object, by their embeddings."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+COSINE_SCALE, SAME_COSINE = 20.0, 0.6
+"""Cosines as logits: SAME_COSINE is as likely a known object as a new one."""
+
+
+def log_matches(embeddings: Tensor, known: Tensor, *, learned: bool) -> Tensor:
+    """Logarithm of each detection's probability among "new" and all known objects.
+
+    Args:
+        embeddings: Tensor[N, D].
+        known: Tensor[M, D], of the known objects.
+        learned: Whether inner products of the embeddings are logits, as a track head makes them;
+            otherwise their cosines are.
+
+    Returns:
+        Tensor[N, 1 + M], "new" first.
+    """
+    if learned:
+        logits = embeddings @ known.t()
+    else:
+        cosines = F.normalize(embeddings, dim=1) @ F.normalize(known, dim=1).t()
+        logits = COSINE_SCALE * (cosines - SAME_COSINE)
+    return F.pad(logits, (1, 0)).log_softmax(1)
