@@ -74,9 +74,9 @@ def made(tmp_path_factory):
 
 
 def test_jobs_hold_both_kinds_of_clips_and_the_controls():
-    jobs = mask_jobs(range(3), first=2000, count=200)
+    jobs = mask_jobs(range(3), first=2200, count=200)
     assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 18
-    assert {job.clips.key for job in jobs} == {"test-2000+200", "test-2000+200-twins"}
+    assert {job.clips.key for job in jobs} == {"test-2200+200", "test-2200+200-twins"}
     assert {job.source for job in jobs if job.clips.setting == "twins"} == {"clip"}
     assert {job.source for job in jobs} == {"clip", "other clip", "target"}
 
@@ -177,5 +177,5 @@ def test_the_command_with_weights_that_are_there(capsys, tmp_path):
     assert (status, complaints) == (0, [])
     assert "masks and identities" in out
     result = json.loads((tmp_path / "report" / "masks.json").read_text())
-    assert (result["classes"]["first"], result["twins"]["first"]) == (2000, 2000)
+    assert (result["classes"]["first"], result["twins"]["first"]) == (2200, 2200)
     assert (result["classes"]["frames"], result["twins"]["frames"]) == (24, 48)

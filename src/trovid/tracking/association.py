@@ -49,17 +49,6 @@ class BoxLinker:
             self._living[tracks[index]] = (self._time, boxes[index], kinds[index])
         return torch.tensor(tracks, dtype=torch.int64)
 
-    def take(self, boxes: Tensor, labels: Tensor, tracks: Tensor) -> None:
-        """The next frame, whose track numbers are known already."""
-        self._time += 1
-        rows = zip(tracks.tolist(), boxes, labels.tolist(), strict=True)
-        self._living.update({track: (self._time, box, label) for track, box, label in rows})
-        self.begin_after(int(tracks.max()) + 1 if len(tracks) else 0)
-
-    def begin_after(self, number: int) -> None:
-        """The next new track has at least this number."""
-        self._started = max(self._started, number)
-
     def _continued(self, current: Tensor, kinds: list[int]) -> list[int]:
         """For each current box the living track that it continues, -1 for none."""
         tracks = [-1] * len(current)

@@ -1,39 +1,31 @@
-"""Identities by the overlap of boxes from frame to frame."""
+"""Identities by the overlap of boxes, and classes by votes along them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import box_iou
 
 from trovid.structures import Detections
-from trovid.tracking.association import BoxLinker
-from trovid.tracking.places import identities_of, same_places
+from trovid.tracking.object_memory import FORBIDDEN, ObjectMemory, SeenObjects
 
 
-class IoUTracker:
-    """Boxes of one class that overlap from frame to frame are one object.
+class IoUTracker(ObjectMemory):
+    """Boxes that overlap from frame to frame are one object: of one class, or nearly the same box.
 
     Args:
         iou: Lowest overlap of a link.
         patience: Frames for which an identity that is not seen is remembered.
+        same: IoU above which boxes are one object whatever their classes; 1 for never.
     """
 
-    def __init__(self, *, iou: float = 0.3, patience: int = 20) -> None:
-        self.patience = patience
-        self._linker = BoxLinker(iou=iou, patience=patience - 1)
+    def __init__(self, *, iou: float = 0.3, patience: int = 20, same: float = 0.7) -> None:
+        super().__init__(patience=patience, same=same)
+        self._iou = iou
 
-    def update(self, detections: Detections) -> Detections:
-        """See `Tracker.update`."""
-        ids = self._linker.link(detections.boxes, detections.labels)
-        return replace(detections, track_ids=ids)
-
-    def remember(self, found: Detections, known: Detections) -> None:
-        """See `Tracker.remember`."""
-        own = found[same_places(known, found, same_class=True)]
-        ids = torch.tensor(identities_of(known), dtype=torch.int64)
-        self._linker.take(own.boxes, own.labels, ids)
-
-    def begin_after(self, number: int) -> None:
-        """See `Tracker.begin_after`."""
-        self._linker.begin_after(number)
+    def match_scores(self, found: Detections, votes: Tensor, known: SeenObjects) -> Tensor:
+        """See `ObjectMemory.match_scores`; the overlap is the match, 0 that of "new"."""
+        overlaps = box_iou(found.boxes, known.boxes)
+        may_be = votes[:, known.votes.argmax(1)] > 0
+        linked = (overlaps >= self._iou) & (may_be | (overlaps > self.same))
+        return F.pad(overlaps.masked_fill(~linked, FORBIDDEN), (1, 0))

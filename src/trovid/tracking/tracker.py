@@ -49,7 +49,7 @@ def make_tracker(
     """
     settings = settings or TrackingRecipe()
     if kind == "iou":
-        return IoUTracker(patience=settings.patience)
+        return IoUTracker(patience=settings.patience, same=settings.same)
     if settings.repeated:
         return PublishedTracker(settings, learned=learned)
     return EmbeddingTracker(settings, learned=learned)

@@ -119,6 +119,19 @@ def test_classes_on_one_object_are_one_candidate():
     assert len(set(apart.track_ids.tolist())) == 3
 
 
+def test_by_overlap_a_doubtful_frame_changes_neither_identity_nor_class():
+    cat, near = (0.0, RED, 0.9), (1.0, RED, 0.6)  # IoU 0.9
+    tracker = IoUTracker()
+    frames = [frame(0, cat), frame(1, near, label=1), frame(2, cat)]
+    found = [tracker.update(own) for own in frames]
+    assert [own.track_ids.tolist() for own in found] == [[0]] * 3
+    assert [own.names for own in found] == [["cat"]] * 3
+    # another class that overlaps less is another object, and so are both where `same` is 1
+    apart = frame(3, (5.0, RED, 0.6), label=1)  # IoU 0.6
+    assert tracker.update(apart).track_ids.tolist() == [1]
+    assert ids(IoUTracker(same=1.0), *frames) == [[0], [1], [0]]
+
+
 def test_boxes_of_two_classes_that_share_little_are_two_objects():
     rider, horse = (0.0, RED, 0.9), (4.0, BLUE, 0.8)  # IoU 0.67
     both = frame(0, rider, horse)
