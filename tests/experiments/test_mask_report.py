@@ -17,7 +17,15 @@ from trovid.evaluation import evaluate_vis
 from trovid.experiments.clips import clips_file
 from trovid.experiments.embedding import embed_masks
 from trovid.experiments.mask_pages import mask_page, write_mask_report
-from trovid.experiments.mask_report import FOREIGN, FULL, REPEATED, SINGLE, mask_report
+from trovid.experiments.mask_report import (
+    FOREIGN,
+    FULL,
+    PUBLISHED_FULL,
+    PUBLISHED_SINGLE,
+    REPEATED,
+    SINGLE,
+    mask_report,
+)
 from trovid.experiments.mask_runs import MODELS, is_done, mask_jobs, segment_clips
 from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
@@ -75,7 +83,7 @@ def made(tmp_path_factory):
 
 def test_jobs_hold_both_kinds_of_clips_and_the_controls():
     jobs = mask_jobs(range(3), first=2200, count=200)
-    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 18
+    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 30
     assert {job.clips.key for job in jobs} == {"test-2200+200", "test-2200+200-twins"}
     assert {job.source for job in jobs if job.clips.setting == "twins"} == {"clip"}
     assert {job.source for job in jobs} == {"clip", "other clip", "target"}
@@ -84,7 +92,9 @@ def test_jobs_hold_both_kinds_of_clips_and_the_controls():
 def test_figures_and_gains(made):
     _, result = made
     classes, twins = result["classes"], result["twins"]
-    assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED]
+    published = [PUBLISHED_SINGLE, PUBLISHED_FULL]
+    assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED, *published]
+    assert list(twins["models"]) == [SINGLE, FULL, *published]
     full, single = classes["models"][FULL], classes["models"][SINGLE]
     assert full["AP"]["mean"] == pytest.approx(1)
     assert full["frame AP"]["mean"] == pytest.approx(1)
@@ -103,9 +113,12 @@ def test_figures_and_gains(made):
     assert twins["models"][FULL]["IDF1"]["mean"] == 1
     dataset_objects = twins["models"][SINGLE]["switches"]["mean"]
     assert dataset_objects >= 6  # every object of three clips goes on under another identity
-    (identity,) = twins["gains"]
+    by_pair = {(gain["model"], gain["over"]): gain for gain in twins["gains"]}
+    assert len(by_pair) == 4
+    identity = by_pair[FULL, SINGLE]
     assert identity["switches"]["value"] == -dataset_objects
     assert identity["switches"]["high"] < 0
+    assert by_pair[FULL, PUBLISHED_FULL]["switches"]["value"] == 0
 
 
 def test_the_page(made, tmp_path):
@@ -145,6 +158,31 @@ def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
     assert evaluate_vis(found, dataset).visible is not None
     save_tiny_model(weights, name=FULL, shorter=48)
     assert not is_done(tmp_path, job)
+
+
+def test_the_published_memory_gives_other_identities(tmp_path):
+    """A random model is in doubt about every class: as published each is an identity."""
+    own, published = (
+        next(
+            job
+            for job in mask_jobs([0], first=FIRST, count=1)
+            if (job.model, job.published, job.source) == (FULL, kind, "clip")
+        )
+        for kind in (False, True)
+    )
+    write_split(
+        clips_file(tmp_path, own.clips).parent, split="test", videos=1, first=FIRST, size=96
+    )
+    save_tiny_model(weights_file(tmp_path, FULL, 0), name=FULL)
+    for job in (own, published):
+        segment_clips(job, tmp_path)
+    rows = [
+        [frame.track_ids.tolist() for frame in read_frames(job.file(tmp_path))[1]["test_00004"]]
+        for job in (own, published)
+    ]
+    assert len({i for ids in rows[0] for i in ids}) < len({i for ids in rows[1] for i in ids})
+    assert all(len({*ids}) == len(ids) for ids in rows[0])
+    assert any(len({*ids}) < len(ids) for ids in rows[1])
 
 
 def test_embedded_weights_say_what_was_measured(made, tmp_path):

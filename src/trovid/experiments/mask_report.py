@@ -29,7 +29,16 @@ from trovid.structures import Detections
 from trovid.training.run import weights_file
 
 FOREIGN, REPEATED = f"{FULL}, support from another clip", f"{FULL}, target frame repeated"
-GAINS = ((FULL, SINGLE), (FOREIGN, SINGLE), (REPEATED, SINGLE))
+AS_PUBLISHED = "published memory"
+PUBLISHED_SINGLE, PUBLISHED_FULL = (f"{name}, {AS_PUBLISHED}" for name in (SINGLE, FULL))
+GAINS = (
+    (FULL, SINGLE),
+    (PUBLISHED_FULL, PUBLISHED_SINGLE),
+    (SINGLE, PUBLISHED_SINGLE),
+    (FULL, PUBLISHED_FULL),
+    (FOREIGN, SINGLE),
+    (REPEATED, SINGLE),
+)
 AP_FIGURES = {
     "AP": "ap",
     "AP50": "ap50",
@@ -150,11 +159,12 @@ def _idf1(sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _by_variant(jobs: Sequence[MaskJob]) -> dict[str, list[MaskJob]]:
-    """The runs of each model and control, by seed."""
+    """The runs of each model, control and memory, by seed."""
     names = {"clip": "", **dict(zip(CONTROLS, (FOREIGN, REPEATED), strict=True))}
     found: dict[str, list[MaskJob]] = {}
     for job in sorted(jobs, key=lambda job: job.seed):
-        found.setdefault(names[job.source] or job.model, []).append(job)
+        name = names[job.source] or job.model
+        found.setdefault(f"{name}, {AS_PUBLISHED}" if job.published else name, []).append(job)
     return found
 
 

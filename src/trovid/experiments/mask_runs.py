@@ -19,6 +19,7 @@ from trovid.experiments.synthvid_jobs import CONTROLS, devices, run_trainings
 from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.recipes import load_recipe
+from trovid.recipes.youtube_vis import PUBLISHED_MEMORY
 from trovid.runs.predictions import read_document
 from trovid.runs.sinks.json import JsonWriter
 from trovid.storage.hashes import sha256_of
@@ -44,27 +45,38 @@ class MaskJob:
         seed: Seed of its training.
         clips: The clips.
         source: Where support frames come from.
+        published: Whether identities are found by the published memory, not by the model's own.
     """
 
     model: str
     seed: int
     clips: Clips
     source: SupportSource = "clip"
+    published: bool = False
 
     def file(self, out: Path) -> Path:
         """Where the tracks are kept, as JSON of `trovid segment`."""
         extra = "" if self.source == "clip" else f"-{self.source.replace(' ', '-')}"
+        extra += "-published-memory" if self.published else ""
         place = f"{self.clips.key}-every-{self.clips.every}"
         return out / "tracks" / place / f"{self.model}-seed{self.seed}{extra}.json"
 
 
 def mask_jobs(seeds: Sequence[int], *, first: int, count: int) -> list[MaskJob]:
-    """All runs that the report needs: both models over both kinds of clips, and the controls."""
+    """All runs that the report needs.
+
+    Both models over both kinds of clips, with both memories, and the controls.
+    """
     classes, twins = (replace(clips, first=first, count=count) for clips in (CLASSES, TWINS))
     jobs = []
     for seed in seeds:
         jobs += [MaskJob(model, seed, clips) for clips in (classes, twins) for model in MODELS]
         jobs += [MaskJob(FULL, seed, classes, source) for source in CONTROLS]
+        jobs += [
+            MaskJob(model, seed, clips, published=True)
+            for clips in (classes, twins)
+            for model in MODELS
+        ]
     return jobs
 
 
@@ -101,6 +113,9 @@ def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
     """Runs a job and writes its tracks."""
     weights = weights_file(out, job.model, job.seed)
     predictor = load(weights, device=device)
+    if job.published:
+        inference = replace(predictor.recipe.inference, tracking=PUBLISHED_MEMORY)
+        predictor.recipe = replace(predictor.recipe, inference=inference)
     dataset = read_coco_vid(clips_file(out, job.clips))
     options: dict[str, Any] = {
         "score": LOWEST_SCORE[job.clips.setting],

@@ -47,6 +47,8 @@ BACKBONES = {
     "x101": ("resnext101_64x4d", "X101-FPN"),
 }
 TEMPORAL = TemporalRecipe(top_k=4, num_heads=4, embedding="grouped", bias=True, logit_scale=1.0)
+PUBLISHED_MEMORY = TrackingRecipe(label=10.0, repeated=True)
+"""How MaskTrack R-CNN's published code finds the objects of a video again."""
 
 
 def masktrack(backbone: str = "r50", data: str = "ytvis19") -> Recipe:
@@ -103,7 +105,7 @@ def masktrack(backbone: str = "r50", data: str = "ytvis19") -> Recipe:
             score=0.01,
             nms=0.5,
             max_detections=100,
-            tracking=TrackingRecipe(label=10.0, repeated=True),
+            tracking=PUBLISHED_MEMORY,
         ),
         training=TrainingRecipe(
             start=None,
