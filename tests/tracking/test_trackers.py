@@ -1,13 +1,15 @@
-"""Identities by embeddings: crossing, occlusion, permutation, doubtful classes; as published."""
+"""Identities by overlap and by embeddings: crossing, occlusion, permutation, doubtful classes."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
 from trovid.recipes import TrackingRecipe
+from trovid.runs.sinks.json import rounded
 from trovid.structures import Detections
 from trovid.tracking import (
     EmbeddingTracker,
@@ -82,7 +84,7 @@ def test_an_object_that_was_hidden_is_known_again_until_it_is_forgotten():
 def test_another_class_is_another_object_only_as_published():
     object_ = (0.0, [2.0, 0.0, 0.0], 0.9)  # the class counts more than so much likeness
     frames = [frame(0, object_), frame(1, object_, label=1), frame(2, object_)]
-    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
+    published = PublishedTracker(TrackingRecipe(repeated=True))
     assert ids(published, *frames) == [[0], [1], [0]]
     assert ids(EmbeddingTracker(), *frames) == [[0], [0], [0]]
 
@@ -94,7 +96,7 @@ def test_the_class_is_the_one_of_the_greatest_sum():
     frames = [frame(0, cat), frame(1, cat), *(frame(t, dog, label=1) for t in range(2, 6))]
     found = [tracker.update(own) for own in frames]
     assert [own.track_ids.tolist() for own in found] == [[0]] * 6
-    # sums: 0.6, 1.2; then dogs against the last three frames' cats: 0.8 < 1.2, 1.6 > 1.2
+    # sums: 0.6, 1.2; then dogs against the cats of the last three frames: 0.8 < 1.2, 1.6 > 1.2
     assert [own.names for own in found] == [["cat"]] * 3 + [["dog"]] * 3
     assert [own.scores.tolist() for own in found] == [[own] for own in own_scores(frames)]
 
@@ -147,11 +149,11 @@ def test_one_identity_twice_in_a_frame_only_as_published():
     """Two boxes on one object: once it is its identity, and twice in the published code."""
     first, second = frame(0, (0.0, RED, 0.9)), frame(1, (1.0, RED, 0.5), (0.0, RED, 0.9))
     assert ids(EmbeddingTracker(), first, second) == [[0], [1, 0]]
-    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
+    published = PublishedTracker(TrackingRecipe(repeated=True))
     # rows are gone through by falling score: the weaker one loses its detection
     assert ids(published, first, second) == [[0], [0]]
     surer = frame(1, (3.0, RED, 0.9), (0.0, RED, 0.85))
-    published = PublishedTracker(TrackingRecipe(label=10.0, repeated=True))
+    published = PublishedTracker(TrackingRecipe(repeated=True))
     assert ids(published, first, surer) == [[0], [0, 0]]
 
 
@@ -177,10 +179,20 @@ def test_frames_without_detections():
         tracker.update(Detections(bare.boxes, bare.scores, bare.labels, NAMES))
 
 
+def test_another_class_elsewhere_is_another_object():
+    """Also while one is out of sight, whose identity would be free."""
+    tracker = EmbeddingTracker()
+    for t in range(10):
+        tracker.update(frame(t, (0.0, RED, 0.9)))
+    dog = tracker.update(frame(10, (150.0, [0.2, 4.0, 0.0], 0.9), label=1))
+    assert (dog.track_ids.tolist(), dog.names) == ([1], ["dog"])
+
+
 @pytest.mark.parametrize("kind", ["iou", "embedding"])
-@pytest.mark.parametrize("repeated", [False, True])
-def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, repeated):
-    settings = TrackingRecipe(patience=4, repeated=repeated)
+@pytest.mark.parametrize("settings", [{}, {"same": 1.0}, {"repeated": True}])
+def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, settings):
+    """From what was written, which is rounded and knows no identities where nothing was found."""
+    settings = TrackingRecipe(patience=4, **settings)
 
     def new():
         return make_tracker(kind, settings, learned=True)
@@ -188,15 +200,31 @@ def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, repeated):
     frames = crossing(15)
     frames[5], frames[6] = frame(5), frame(6, (150.0, [0.0, 0.0, 4.0], 0.9), label=1)
     frames[3].labels[0] = frames[8].labels[0] = frames[9].labels[1] = 1
-    frames[10] = frame(10, (80.0, RED, 0.5), (80.5, RED, 0.4), (80.0, BLUE, 0.8))
+    frames[10] = frame(10, (80.0, RED, 0.500004), (80.0, RED, 0.500001), (80.5, BLUE, 0.8))
     frames[10].labels[1] = 1
     whole = new()
     straight = [whole.update(own) for own in frames]
     for stop in (1, 6, 7, 9, 11):
         resumed = new()
-        earlier = straight[:stop]
+        earlier = [
+            replace(rounded(own), track_ids=own.track_ids if len(own) else None)
+            for own in straight[:stop]
+        ]
         resume(resumed, earlier, [frames[own.frame_index] for own in earlier[-4:]])
         for own, wanted in zip(frames[stop:], straight[stop:], strict=True):
             again = resumed.update(own)
             assert again.track_ids.tolist() == wanted.track_ids.tolist()
             assert again.labels.tolist() == wanted.labels.tolist()
+
+
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+def test_a_resumed_tracker_takes_frames_that_are_found_otherwise(kind):
+    """On another device an object at the lowest score may be missing, or another one be there."""
+    tracker = make_tracker(kind, None, learned=True)
+    first = tracker.update(frame(0, (0.0, RED, 0.9), (60.0, BLUE, 0.8)))
+    resumed = make_tracker(kind, None, learned=True)
+    resume(resumed, [first], [frame(0)])
+    assert resumed.update(frame(1, (0.0, RED, 0.9))).track_ids.tolist() == [2]
+    resumed = make_tracker(kind, None, learned=True)
+    resume(resumed, [first], [frame(0, (120.0, [0.0, 0.0, 4.0], 0.5), (60.0, BLUE, 0.8))])
+    assert resumed.update(frame(1, (60.0, BLUE, 0.9))).track_ids.tolist() == [1]

@@ -117,6 +117,8 @@ def detect(
             boxes lift unsure ones of the same object; a video is then gone through twice.
         track: Give the objects identities: iou, by the overlap of their boxes from frame to frame
             (so does --track alone); embedding, by how they look. They are drawn in a colour each.
+            Of boxes of several classes on one object the surest is kept, and an object's class is
+            the one that most of its frames speak for.
         start: Time of the first frame: 12.5 seconds, or 1:30.
         end: Time at which to end. Frames before START and after END still serve as support.
         stride: Detect in every STRIDE-th frame.

@@ -48,24 +48,25 @@ class TrackHeadRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingRecipe:
-    """How detections find their identities by what the track head says of them.
+    """How detections find their identities.
 
     Attributes:
-        score: weight of the logarithm of the detection's score; decides where `repeated` alone
+        score: weight of the logarithm of the detection's score, where `repeated`
         iou: weight of the overlap with the identity's last box
-        label: weight of the cosine of the scores in all classes, those of the detections and of the
-            identity; where `repeated`, what being of the identity's class, or new, is worth
+        label: what being of the identity's class, or new, is worth, where `repeated`
+        classes: weight of the cosine of the scores in all classes, those of the detections and
+            those summed along the identity; it is 1 for a new one
         patience: frames after which an identity that was not seen is forgotten
         repeated: as in the published code: an identity may occur twice in a frame, weaker rows go,
             and another class is another identity; else each at most once, by the assignment of
             greatest total, and classes are voted for along it
-        same: overlap above which detections of different classes are one object; 1 for never, no
-            matter where `repeated`
+        same: overlap above which detections of different classes are one object; 1 for never
     """
 
     score: float = 1.0
     iou: float = 2.0
-    label: float = 3.0
+    label: float = 10.0
     patience: int = 20
     repeated: bool = False
     same: float = field(default=0.7, metadata={"since": "0.2"})
+    classes: float = field(default=1.0, metadata={"since": "0.2"})

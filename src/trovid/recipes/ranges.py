@@ -92,6 +92,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "tracking.iou": (0, FEW),
     "tracking.label": (0, FEW),
     "tracking.same": (0, 1),
+    "tracking.classes": (0, FEW),
     "patience": (0, MOST),
     "gamma": (-FEW, FEW),
     "canonical_scale": (1, SIDE),

@@ -219,7 +219,7 @@ class InferenceRecipe:
         score: lowest of a detection
         nms: IoU above which the lower of two boxes goes
         max_detections: of a frame
-        tracking: identities by a track head; null: its own defaults
+        tracking: how detections find their identities; null: the defaults
     """
 
     support: str

@@ -47,7 +47,7 @@ BACKBONES = {
     "x101": ("resnext101_64x4d", "X101-FPN"),
 }
 TEMPORAL = TemporalRecipe(top_k=4, num_heads=4, embedding="grouped", bias=True, logit_scale=1.0)
-PUBLISHED_MEMORY = TrackingRecipe(label=10.0, repeated=True)
+PUBLISHED_MEMORY = TrackingRecipe(repeated=True)
 """How MaskTrack R-CNN's published code finds the objects of a video again."""
 
 
@@ -159,7 +159,6 @@ def temporal(method: str, backbone: str, data: str = "ytvis19") -> Recipe:
             "model.track_head.temporal": "chosen: the paper does not say",
             "training.support_frames": "beside the reference frame",
             "inference.tracking.repeated": "each identity once a frame, its class by votes",
-            "inference.tracking.label": "chosen on SynthVID val",
         },
     )
     return replace(recipe, inference=replace(recipe.inference, tracking=TrackingRecipe()))

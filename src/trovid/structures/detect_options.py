@@ -41,7 +41,9 @@ class DetectOptions:
         masks: Whether each detection gets its mask, where the detector has a mask head.
         track: Whether detections get identities: "iou", by the overlap of boxes from frame to
             frame; "embedding", by what the track head says of them, or else by the cosine of the
-            box head's last layer (`trovid.tracking`); None for none.
+            box head's last layer (`trovid.tracking`); None for none. Boxes of several classes on
+            one object are then one detection, the surest, and classes are voted for along an
+            identity.
         selection: "detections", or "candidates": all boxes with the scores of all classes.
 
     Raises:

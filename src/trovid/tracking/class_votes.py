@@ -7,6 +7,8 @@ from torchvision.ops import box_iou
 
 from trovid.structures import Detections
 
+LEAST_VOTE = 1e-6
+
 
 def objects_of(detections: Detections, iou: float) -> list[list[int]]:
     """The rows of a frame, object by object.
@@ -47,10 +49,13 @@ def objects_of(detections: Detections, iou: float) -> list[list[int]]:
 
 
 def class_scores(detections: Detections, objects: list[list[int]]) -> Tensor:
-    """For each object of `objects_of` its scores in all classes, Tensor[K, C]; else 0."""
+    """For each object of `objects_of` its scores in all classes, Tensor[K, C].
+
+    They are above 0 in the classes that it was detected in, and 0 in all others.
+    """
     scores = detections.scores.new_zeros(len(objects), len(detections.class_names))
     for own, rows in zip(scores, objects, strict=True):
-        own[detections.labels[rows]] = detections.scores[rows]
+        own[detections.labels[rows]] = detections.scores[rows].clamp(min=LEAST_VOTE)
     return scores
 
 

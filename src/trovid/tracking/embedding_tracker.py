@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
-from trovid.tracking.match_logits import log_matches
+from trovid.tracking.matching import log_matches
 from trovid.tracking.object_memory import ObjectMemory, SeenObjects
 
 
@@ -16,7 +18,7 @@ class EmbeddingTracker(ObjectMemory):
     """Finds the known objects of a video again by embedding, overlap and class.
 
     A match is the logarithm of the probability among all known objects and "new", plus weighted
-    cues: the overlap, and the cosine of the scores in all classes.
+    cues: the overlap, and the cosine of the scores in all classes, which is 1 for "new".
 
     Args:
         settings: Weights of the cues, patience, and what is one object.
@@ -33,7 +35,12 @@ class EmbeddingTracker(ObjectMemory):
         """See `Tracker.update`; the embeddings are no longer in what is returned."""
         if detections.embeddings is None:
             raise ValueError("`detections` must have `embeddings` to be tracked by, but has none")
-        return super().update(detections)
+        return replace(super().update(detections), embeddings=None)
+
+    def embeddings_of(self, found: Detections) -> Tensor:
+        """See `ObjectMemory.embeddings_of`."""
+        assert found.embeddings is not None
+        return found.embeddings
 
     def match_scores(self, found: Detections, votes: Tensor, known: SeenObjects) -> Tensor:
         """See `ObjectMemory.match_scores`."""
@@ -41,5 +48,5 @@ class EmbeddingTracker(ObjectMemory):
         scores = log_matches(found.embeddings, known.embeddings, learned=self._learned)
         cosines = F.normalize(votes, dim=1) @ F.normalize(known.votes, dim=1).t()
         overlaps = box_iou(found.boxes, known.boxes)
-        cues = self.settings.iou * overlaps + self.settings.label * cosines
-        return scores + F.pad(cues, (1, 0))
+        cues = self.settings.iou * overlaps + self.settings.classes * cosines
+        return scores + F.pad(cues, (1, 0), value=self.settings.classes)

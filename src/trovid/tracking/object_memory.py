@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trovid.structures import Detections
 from trovid.tracking.class_votes import best_first, class_scores, objects_of
-from trovid.tracking.places import identities_of, same_places
+from trovid.tracking.places import found_again
 
 FORBIDDEN = -1e9
 """As a match: of what is never the same object."""
@@ -23,7 +23,7 @@ class SeenObjects:
     Attributes:
         ids: The identity of each of K objects.
         boxes: Tensor[K, 4].
-        embeddings: Tensor[K, D]; D = 0 where the detections have none.
+        embeddings: Tensor[K, D]; D = 0 where they are not asked for.
         votes: Tensor[K, C], scores in all classes.
     """
 
@@ -41,7 +41,7 @@ class ObjectMemory:
     object are one candidate (`objects_of`), of which the surest box stays. Each known object is
     matched at most once a frame, by the assignment of greatest total, where every candidate may
     also be new. Its class is the one of the greatest sum, this frame included, so it does not
-    change where a single frame is in doubt.
+    change where a single frame is in doubt; a detection keeps its own score.
 
     Args:
         patience: Frames for which an identity that is not seen is remembered.
@@ -54,6 +54,10 @@ class ObjectMemory:
         self._started = 0
         self._frames: deque[SeenObjects] = deque(maxlen=patience)
 
+    def embeddings_of(self, found: Detections) -> Tensor:
+        """What is remembered of the looks of N candidates, Tensor[N, D]; here nothing."""
+        return found.boxes.new_zeros(len(found), 0)
+
     def match_scores(self, found: Detections, votes: Tensor, known: SeenObjects) -> Tensor:
         """How well each candidate matches "new" and each known object, Tensor[N, 1 + M].
 
@@ -65,18 +69,18 @@ class ObjectMemory:
         raise NotImplementedError
 
     def update(self, detections: Detections) -> Detections:
-        """See `Tracker.update`; of an object's detections the surest is returned."""
+        """See `Tracker.update`: of each object its surest detection, under the class voted for."""
         found, votes = self._candidates(detections)
         ids, labels = self._assigned(found, votes)
         self._take(found, votes, ids)
         track_ids = torch.tensor(ids, dtype=torch.int64)
-        return replace(found, labels=labels, track_ids=track_ids, embeddings=None)
+        return replace(found, labels=labels, track_ids=track_ids)
 
     def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
         own, votes = self._candidates(found)
-        rows = same_places(known, own)
-        self._take(own[rows], votes[rows], identities_of(known))
+        rows, ids = found_again(known, own)
+        self._take(own[rows], votes[rows], ids)
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""
@@ -89,8 +93,7 @@ class ObjectMemory:
         return detections[surest], class_scores(detections, objects)
 
     def _take(self, found: Detections, votes: Tensor, ids: list[int]) -> None:
-        none = found.boxes.new_zeros(len(found), 0)
-        embeddings = none if found.embeddings is None else found.embeddings.clone()
+        embeddings = self.embeddings_of(found).clone()
         self._frames.append(SeenObjects(ids, found.boxes.clone(), embeddings, votes))
 
     def _known(self) -> SeenObjects | None:

@@ -6,24 +6,30 @@ from torchvision.ops import box_iou
 
 from trovid.structures import Detections
 
+SAME_CLASS = 1e-3
+"""What the same class is worth where boxes and scores are alike; it may have been voted for."""
 
-def same_places(known: Detections, found: Detections, *, same_class: bool = False) -> list[int]:
-    """For each of the known detections the row of the same one among those found again.
+
+def found_again(
+    known: Detections, found: Detections, *, same_class: float = SAME_CLASS
+) -> tuple[list[int], list[int]]:
+    """Which of the detections of a frame are those that were written, each at most once.
 
     Args:
-        known: As they were written.
+        known: As they were written, with `track_ids`.
         found: Those of the same frame, detected once more.
-        same_class: Whether a detection has the class that was written.
+        same_class: What the class that was written is worth, beside an IoU of 1.
+
+    Returns:
+        Rows of `found` and their identities; detections that are not there again are left out.
     """
     if not len(known) or not len(found):
-        return []
+        return [], []
+    assert known.track_ids is not None
     closeness = box_iou(known.boxes, found.boxes)
-    closeness = closeness - (known.scores[:, None] - found.scores).abs()
-    if same_class:
-        closeness = closeness - (known.labels[:, None] != found.labels).float()
-    return closeness.argmax(1).tolist()
+    closeness -= (known.scores[:, None] - found.scores).abs()
+    closeness += same_class * (known.labels[:, None] == found.labels)
+    from scipy.optimize import linear_sum_assignment
 
-
-def identities_of(known: Detections) -> list[int]:
-    """Of detections that were written, which have none where there are no detections."""
-    return [] if known.track_ids is None else known.track_ids.tolist()
+    rows, columns = linear_sum_assignment(closeness.double().numpy(), maximize=True)
+    return columns.tolist(), known.track_ids[rows].tolist()

@@ -11,8 +11,8 @@ from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
-from trovid.tracking.match_logits import log_matches
-from trovid.tracking.places import identities_of, same_places
+from trovid.tracking.matching import log_matches
+from trovid.tracking.places import found_again
 
 
 @dataclass
@@ -66,8 +66,9 @@ class PublishedTracker:
 
     def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
-        own = found[same_places(known, found, same_class=True)]
-        self._take(own, identities_of(known), _published_order(own))
+        rows, ids = found_again(known, found, same_class=1.0)
+        own = found[rows]
+        self._take(own, ids, _published_order(own))
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""

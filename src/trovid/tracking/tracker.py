@@ -22,7 +22,10 @@ class Tracker(Protocol):
     patience: int
 
     def update(self, detections: Detections) -> Detections:
-        """The detections of the next frame with their `track_ids`."""
+        """The detections of the next frame with their `track_ids`.
+
+        Some may be left out, and classes may be others: see the trackers.
+        """
 
     def remember(self, found: Detections, known: Detections) -> None:
         """Takes a frame whose identities are known already.
@@ -43,7 +46,7 @@ def make_tracker(
 
     Args:
         kind: See `DetectOptions.track`.
-        settings: Of "embedding"; None for the defaults.
+        settings: None for the defaults; of "iou" `patience` and `same` count alone.
         learned: Whether a track head made the embeddings, whose inner products mean something;
             otherwise their cosine is taken.
     """

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from trovid.nn.track_head import match_logits
+
 COSINE_SCALE, SAME_COSINE = 20.0, 0.6
 """Cosines as logits: SAME_COSINE is as likely a known object as a new one."""
 
@@ -22,8 +24,6 @@ def log_matches(embeddings: Tensor, known: Tensor, *, learned: bool) -> Tensor:
         Tensor[N, 1 + M], "new" first.
     """
     if learned:
-        logits = embeddings @ known.t()
-    else:
-        cosines = F.normalize(embeddings, dim=1) @ F.normalize(known, dim=1).t()
-        logits = COSINE_SCALE * (cosines - SAME_COSINE)
-    return F.pad(logits, (1, 0)).log_softmax(1)
+        return match_logits(embeddings, known).log_softmax(1)
+    cosines = F.normalize(embeddings, dim=1) @ F.normalize(known, dim=1).t()
+    return F.pad(COSINE_SCALE * (cosines - SAME_COSINE), (1, 0)).log_softmax(1)
