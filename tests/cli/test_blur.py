@@ -347,22 +347,28 @@ def test_what_was_black_stays_black_when_it_is_gone_on_from(tmp_path, model):
     assert record["redaction"]["blank_frames"] == 1
 
 
-def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, place):
-    """As published, MaskTrack R-CNN drops the weaker of two rows that match one object."""
+@pytest.mark.parametrize(("by", "repeated"), [("mask", True), ("mask", False), ("box", False)])
+def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, place, by, repeated):
+    """As published, MaskTrack R-CNN drops the weaker of two rows that match one object.
+
+    By default all trackers keep the surest of several classes on one object, by overlap too.
+    """
     model = save_tiny_model(place / "published.safetensors", name="synthvid-masktrack-troi")
     predictor = trovid.load(str(model), device="cpu")
-    inference = replace(predictor.recipe.inference, tracking=TrackingRecipe(repeated=True))
+    inference = replace(predictor.recipe.inference, tracking=TrackingRecipe(repeated=repeated))
     predictor.recipe = replace(predictor.recipe, inference=inference)
     source = encode(tmp_path / "a.mp4", num_frames=5)
     wanted = {"score": 0.02, "max_detections": 20}
     all_found = [len(own) for own in predictor.detect(source, masks=True, **wanted)]
-    assert sum(len(own) for own in predictor.segment(source, **wanted)) < sum(all_found)
+    track = "embedding" if by == "mask" else "iou"
+    tracked = predictor.segment(source, track=track, **wanted)
+    assert sum(len(own) for own in tracked) < sum(all_found)
     redact(
         source,
         predictor,
         classes=predictor.class_names,
         out=tmp_path / "out",
-        redaction=Redaction(by="mask"),
+        redaction=Redaction(by=by),
         options=DetectOptions(**wanted),
     )
     _, found = read_predictions(tmp_path / "out" / "a.json")
