@@ -18,7 +18,7 @@ from trovid.cli.main import main as command_line
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.masktrack.instances import Instances
 from trovid.inference.predictor import Predictor
-from trovid.recipes import load_recipe
+from trovid.recipes import TrackingRecipe, load_recipe
 from trovid.structures import Detections, DetectOptions
 from trovid.video.opening import Frame
 
@@ -109,7 +109,11 @@ class Measured(Predictor):
 
     def __init__(self, count: int, *, hoarded_since: int | None = None) -> None:
         recipe = load_recipe("synthvid-masktrack")
-        recipe = replace(recipe, image=replace(recipe.image, shorter=32, longer=64))
+        recipe = replace(
+            recipe,
+            image=replace(recipe.image, shorter=32, longer=64),
+            inference=replace(recipe.inference, tracking=TrackingRecipe(same=1.0)),
+        )
         super().__init__(Blobs(count, recipe.model.classes), recipe, name="blobs", device="cpu")
         self.used: list[int] = []
         self._hoarded_since = hoarded_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as oracle
@@ -19,6 +19,11 @@ def drawn(seed: int, count: int, height: int = 9, width: int = 13) -> np.ndarray
     return np.random.default_rng(seed).random((count, height, width)) > 0.6
 
 
+patient = settings(deadline=None)
+"""A busy machine is no error."""
+
+
+@patient
 @given(DENSE)
 def test_there_and_back(dense):
     masks = Masks.from_dense(dense)
@@ -31,6 +36,7 @@ def test_there_and_back(dense):
     assert masks.areas.tolist() == dense.sum((1, 2)).tolist()
 
 
+@patient
 @given(DENSE, st.integers(-14, 14), st.integers(-14, 14), st.integers(1, 14), st.integers(1, 14))
 def test_windows_are_cut_at_the_frame(windows, left, top, height, width):
     wide = np.zeros((len(windows), 60, 60), dtype=bool)
@@ -41,6 +47,7 @@ def test_windows_are_cut_at_the_frame(windows, left, top, height, width):
     assert Masks.from_windows(windows, corners, (height, width)) == expected
 
 
+@patient
 @given(st.lists(st.lists(st.integers(1, 2**28), min_size=1, max_size=9), max_size=4))
 def test_runs_are_written_as_cocos_library_writes_them(masks):
     masks = [[lengths[0] - 1, *lengths[1:]] for lengths in masks]
@@ -110,6 +117,7 @@ def test_chosen_and_joined():
         masks + Masks((2, 2))
 
 
+@patient
 @given(st.integers(0, 1000))
 def test_overlaps_are_counted_exactly(seed):
     first, second = drawn(seed, 3), drawn(seed + 1, 2)
@@ -179,6 +187,7 @@ def test_damaged_masks_are_named(segmentation, message):
         Masks.from_coco([good, segmentation], (5, 7))
 
 
+@patient
 @given(st.binary(max_size=12))
 def test_any_bytes_are_a_mask_or_an_error(counts):
     try:
@@ -189,6 +198,7 @@ def test_any_bytes_are_a_mask_or_an_error(counts):
     assert masks == Masks.from_dense(masks.dense())
 
 
+@patient
 @given(st.binary(max_size=8) | st.text("0123456789PQRo", max_size=8).map(str.encode))
 def test_the_quick_check_is_the_thorough_one(counts):
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import signal
@@ -14,6 +15,9 @@ from types import FrameType
 from typing import Any
 
 from trovid.allocator import keep_freed_memory
+
+TOLD_AGAIN = 1.0
+"""Seconds after which a process is told once more to end: one that begins just then loses it."""
 
 
 class Pool:
@@ -37,12 +41,14 @@ class Pool:
         """
         for future in self._futures:
             future.cancel()
-        told = {*others}
+        told: dict[BaseProcess, float] = {}
         try:
             while not all(future.done() for future in self._futures):
-                for process in {*multiprocessing.active_children()} - told:
-                    process.terminate()
-                    told.add(process)
+                now = time.monotonic()
+                for process in {*multiprocessing.active_children()} - {*others}:
+                    if now - told.get(process, -math.inf) >= TOLD_AGAIN:
+                        process.terminate()
+                        told[process] = now
                 time.sleep(0.05)
             self._executor.shutdown()
         except (KeyboardInterrupt, SystemExit):

@@ -26,6 +26,7 @@ def objects_of(detections: Detections, iou: float) -> list[list[int]]:
         order does not depend on that of the rows.
 
     Example:
+        >>> import torch
         >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 10.0, 9.0]]).repeat(2, 1)
         >>> boxes[2:] += 30
         >>> scores, labels = torch.tensor([0.3, 0.6, 0.5, 0.1]), torch.tensor([0, 1, 0, 1])
