@@ -19,4 +19,4 @@ def test_two_objects_of_a_class_keep_their_identities_where_they_cross(tmp_path)
     figures = tracking_figures(counts)
     assert figures.recall > 0.8
     assert figures.idf1 > 0.85
-    assert figures.switches <= 4  # while one hides the other; afterwards each has its own again
+    assert figures.switches <= 4
