@@ -19,6 +19,7 @@ from trovid.experiments.synthvid_jobs import CONTROLS, devices, run_trainings
 from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.recipes import load_recipe
+from trovid.recipes.heads import with_tracking
 from trovid.recipes.youtube_vis import PUBLISHED_MEMORY
 from trovid.runs.predictions import read_document
 from trovid.runs.sinks.json import JsonWriter
@@ -114,8 +115,7 @@ def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
     weights = weights_file(out, job.model, job.seed)
     predictor = load(weights, device=device)
     if job.published:
-        inference = replace(predictor.recipe.inference, tracking=PUBLISHED_MEMORY)
-        predictor.recipe = replace(predictor.recipe, inference=inference)
+        predictor.recipe = with_tracking(predictor.recipe, PUBLISHED_MEMORY)
     dataset = read_coco_vid(clips_file(out, job.clips))
     options: dict[str, Any] = {
         "score": LOWEST_SCORE[job.clips.setting],

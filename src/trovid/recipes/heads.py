@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from trovid.recipes.instance_schema import TrackingRecipe
 from trovid.recipes.schema import (
     AggregationRecipe,
     ModelRecipe,
@@ -66,3 +67,8 @@ def with_temporal(recipe: Recipe, temporal: SupportRecipe | None) -> Recipe:
     else:
         changed = replace(model, roi=replace(model.roi, temporal=temporal))
     return replace(recipe, model=changed)
+
+
+def with_tracking(recipe: Recipe, tracking: TrackingRecipe) -> Recipe:
+    """The same whose detections find their identities in another way."""
+    return replace(recipe, inference=replace(recipe.inference, tracking=tracking))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from trovid.recipes.backbone_schema import ResNetBackboneRecipe
-from trovid.recipes.heads import with_heads
+from trovid.recipes.heads import with_heads, with_tracking
 from trovid.recipes.instance_schema import MaskHeadRecipe, TrackHeadRecipe, TrackingRecipe
 from trovid.recipes.schema import (
     BoxHeadRecipe,
@@ -161,7 +161,7 @@ def temporal(method: str, backbone: str, data: str = "ytvis19") -> Recipe:
             "inference.tracking.repeated": "each identity once a frame, its class by votes",
         },
     )
-    return replace(recipe, inference=replace(recipe.inference, tracking=TrackingRecipe()))
+    return with_tracking(recipe, TrackingRecipe())
 
 
 def _recipes() -> dict[str, Callable[[], Recipe]]:

@@ -12,6 +12,7 @@ from typing import Any
 from trovid.errors import OptionError, TrovidError
 from trovid.inference.predictor import Predictor
 from trovid.recipes import TrackingRecipe
+from trovid.recipes.heads import with_tracking
 from trovid.redaction.options import Redaction
 from trovid.redaction.sink import RedactionSink
 from trovid.runs.batch import Batch, Result
@@ -127,10 +128,9 @@ def redact(
 
 def _without_loss(predictor: Predictor) -> Predictor:
     """The same model, whose tracker gives every detection an identity and leaves none out."""
-    inference = predictor.recipe.inference
-    tracking = replace(inference.tracking or TrackingRecipe(), repeated=False, same=1.0)
+    own = predictor.recipe.inference.tracking or TrackingRecipe()
     other = copy.copy(predictor)
-    other.recipe = replace(predictor.recipe, inference=replace(inference, tracking=tracking))
+    other.recipe = with_tracking(predictor.recipe, replace(own, repeated=False, same=1.0))
     return other
 
 
