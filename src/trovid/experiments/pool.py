@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import multiprocessing
 import os
@@ -23,8 +24,9 @@ TOLD_AGAIN = 1.0
 class Pool:
     """Takes jobs for its processes; made by `process_pool`."""
 
-    def __init__(self, executor: ProcessPoolExecutor) -> None:
+    def __init__(self, executor: ProcessPoolExecutor, ended: ctypes.c_bool) -> None:
         self._executor = executor
+        self._ended = ended
         self._futures: list[Future[Any]] = []
 
     def submit(self, job: Callable[..., Any], *words: Any, **named: Any) -> Future[Any]:
@@ -39,6 +41,9 @@ class Pool:
         Args:
             others: Processes of this one that are not the pool's.
         """
+        self._ended.value = (
+            True  # the executor has handed out a job or two that it cannot take back
+        )
         for future in self._futures:
             future.cancel()
         told: dict[BaseProcess, float] = {}
@@ -65,13 +70,16 @@ def process_pool(workers: int, *, fresh: bool = False) -> Generator[Pool]:
     training (`stopping`) ends after its step with a checkpoint, any other job at once.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("spawn")
+    ended = context.RawValue(ctypes.c_bool, False)
     executor = ProcessPoolExecutor(
         workers,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=_begin,
+        initargs=(ended,),
         max_tasks_per_child=1 if fresh else None,
     )
-    pool, others = Pool(executor), multiprocessing.active_children()
+    pool, others = Pool(executor, ended), multiprocessing.active_children()
     try:
         yield pool
     except BaseException:
@@ -93,6 +101,7 @@ def stopping() -> Generator[Callable[[], bool]]:
 class _State:
     """Of a process of the pool."""
 
+    ended = ctypes.c_bool(False)  # shared with the process that ends the pool
     ending = False
     patient = False
     busy = False
@@ -101,7 +110,8 @@ class _State:
 _state = _State()
 
 
-def _begin() -> None:
+def _begin(ended: ctypes.c_bool) -> None:
+    _state.ended = ended
     keep_freed_memory()
     for name in ("SIGINT", "SIGHUP"):  # a terminal tells all; who began them ends them
         if hasattr(signal, name):
@@ -118,7 +128,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 def _run(job: Callable[..., Any], words: tuple[Any, ...], named: dict[str, Any]) -> Any:
     _state.busy = True
     try:
-        if _state.ending:
+        if _state.ending or _state.ended.value:
             raise SystemExit(0)
         return job(*words, **named)
     finally:
