@@ -26,7 +26,12 @@ AVX2 = ["-mavx2", "-mfma"]
 AVX512 = [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "cd"))]
 if sys.platform != "darwin":
     AVX512.append("-mprefer-vector-width=512")
-AVX512_BF16 = [*AVX512, "-mavx512bf16"]
+# What a compiler may be too old for: flags, and the name by which it asks for the feature.
+NEWER = {
+    "avx2_vnni": ([*AVX2, "-mavxvnni"], "avxvnni"),
+    "avx512_vnni": ([*AVX512, "-mavx512vnni"], "avx512vnni"),
+    "avx512_bf16": ([*AVX512, "-mavx512bf16"], "avx512bf16"),
+}
 
 
 def compiler() -> list[str] | None:
@@ -46,9 +51,11 @@ def instruction_sets(command: list[str]) -> dict[str, list[str]]:
     sets: dict[str, list[str]] = {"portable": []}
     if platform.machine().lower() in ("x86_64", "amd64"):
         sets |= {"avx2": AVX2, "avx512": AVX512}
-        trial = [*command, *AVX512_BF16, "-x", "c++", "-fsyntax-only", os.devnull]
-        if subprocess.run(trial, capture_output=True).returncode == 0:
-            sets["avx512_bf16"] = AVX512_BF16
+        for name, (flags, feature) in NEWER.items():
+            trial = [*command, *flags, "-x", "c++", "-c", "-o", os.devnull, "-"]
+            asked = f'int main() {{ return __builtin_cpu_supports("{feature}"); }}'
+            if subprocess.run(trial, input=asked, capture_output=True, text=True).returncode == 0:
+                sets[name] = flags
     return sets
 
 

@@ -20,7 +20,7 @@ from trovid.benchmarks.video_subject import (
 )
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
-from trovid.inference.runtime.precision import computes_bfloat16
+from trovid.inference.runtime.precision import gains_from_bfloat16
 from trovid.recipes import load_recipe
 
 
@@ -57,7 +57,7 @@ def test_rows_that_are_not_found_again_are_counted():
 
 @pytest.mark.slow
 def test_the_command_measures_and_writes_records_and_a_page(tmp_path, capsys):
-    precisions = {"float32", "bf16"} if computes_bfloat16("cpu") else {"float32"}
+    precisions = {"float32", "bf16"} if gains_from_bfloat16("cpu") else {"float32"}
     words = ["bench", "video", "--quick", "--rounds", "2", "--threads", "1", "--clip", "4"]
     with pytest.raises(SystemExit) as exit_:
         main([*words, "--out", str(tmp_path), "--folder", str(tmp_path / "page")])

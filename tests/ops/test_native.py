@@ -54,7 +54,9 @@ def build_script():
     return module
 
 
-@pytest.mark.parametrize("isa", ["avx512_bf16", "avx512", "avx2", "portable"])
+@pytest.mark.parametrize(
+    "isa", ["avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "portable"]
+)
 def test_every_instruction_set(isa):
     done = run_checks(isa)
     if "which this processor or build does not have" in done.stderr:
@@ -86,7 +88,7 @@ def test_no_address_or_undefined_behaviour_error(tmp_path):
         "from pathlib import Path; from trovid.ops.temporal_roi_align.cpp import library; "
         f"library.FOLDER = Path({str(tmp_path / '_native')!r})\n"
     )
-    for isa in ("avx512_bf16", "avx512", "avx2", "portable"):
+    for isa in ("avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "portable"):
         done = subprocess.run(
             [sys.executable, "-c", probe + CHECK, isa],
             cwd=ROOT,

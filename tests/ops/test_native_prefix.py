@@ -25,7 +25,9 @@ def search_in(directions: int) -> None:
     library.load().trovid_use_prefixes(c_int64(directions))
 
 
-@pytest.fixture(params=["avx512_bf16", "avx512", "avx2", "portable"], autouse=True)
+@pytest.fixture(
+    params=["avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "portable"], autouse=True
+)
 def isa(request) -> Generator[str]:
     with instruction_set(request.param):
         yield request.param

@@ -18,7 +18,7 @@ FULL = "portable"
 TOP_K = 4
 
 
-@pytest.fixture(params=["avx512_bf16", "avx512", "avx2"])
+@pytest.fixture(params=["avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2"])
 def rounded(request) -> Generator[str]:
     """The instruction sets that multiply pairs: bfloat16's in the first, else whole numbers."""
     with instruction_set(request.param):

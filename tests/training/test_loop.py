@@ -148,7 +148,7 @@ def test_the_losses_fall_on_a_few_frames(clips, tmp_path):
 @pytest.mark.parametrize("computes", [True, False])
 def test_a_resumed_training_keeps_its_precision(clips, tmp_path, monkeypatch, computes):
     def processor(computes: bool):
-        monkeypatch.setattr("trovid.training.step.computes_bfloat16", lambda device: computes)
+        monkeypatch.setattr("trovid.training.step.gains_from_bfloat16", lambda device: computes)
 
     short = tiny_recipe("synthvid-start", steps=1, batch=1, bfloat16=True)
     options = {"seed": 0, "checkpoint": tmp_path / "c"}

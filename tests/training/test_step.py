@@ -111,6 +111,6 @@ def test_short_memory_says_what_lowers_the_need(parts, monkeypatch):
 def test_the_precision_is_one_that_the_processor_computes(
     monkeypatch, caplog, computes, asked, wanted
 ):
-    monkeypatch.setattr("trovid.training.step.computes_bfloat16", lambda device: computes)
+    monkeypatch.setattr("trovid.training.step.gains_from_bfloat16", lambda device: computes)
     assert training_precision(tiny_recipe(bfloat16=asked).training, "cpu") == wanted
     assert ("float32 is used instead" in caplog.text) == (asked and not computes)

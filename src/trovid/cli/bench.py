@@ -43,7 +43,8 @@ def operator(
     cases: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     *,
     backend: str = "auto",
-    isa: Literal["avx512_bf16", "avx512", "avx2", "portable"] | None = None,
+    isa: Literal["avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "portable"]
+    | None = None,
     threads: int = 2,
     device: str = "cpu",
     dtype: Literal["float32", "bfloat16"] = "float32",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.inference.runtime.memory import memory_errors
-from trovid.inference.runtime.precision import computes_bfloat16
+from trovid.inference.runtime.precision import gains_from_bfloat16
 from trovid.nn.shared_count import PartCounts
 from trovid.recipes import TrainingRecipe
 from trovid.structures import TrainingBatch
@@ -19,15 +19,12 @@ log = logging.getLogger("trovid")
 
 
 def training_precision(settings: TrainingRecipe, device: torch.device | str) -> str:
-    """The recipe's bfloat16 where the device computes it, else float32; a line says so."""
+    """The recipe's bfloat16 where the device gains from it, else float32; a line says so."""
     if not settings.bfloat16:
         return "float32"
-    if computes_bfloat16(device):
+    if gains_from_bfloat16(device):
         return "bfloat16"
-    log.warning(
-        "training.bfloat16: this processor does not compute bfloat16, which would take several "
-        "times as long: float32 is used instead"
-    )
+    log.warning("training.bfloat16: bfloat16 is slower on this processor: float32 is used instead")
     return "float32"
 
 

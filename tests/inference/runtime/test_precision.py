@@ -10,7 +10,7 @@ import trovid
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.evaluation import evaluate
-from trovid.inference.runtime.precision import computes_bfloat16
+from trovid.nn import onednn
 
 CLIPS, EVERY = 100, 3
 SURE = 0.3
@@ -30,9 +30,10 @@ def found_again(found, others) -> tuple[int, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("with_bf16")
 @pytest.mark.parametrize("name", ["synthvid-single", "synthvid-selsa-troi"])
 def test_bf16_against_float32(name, tmp_path):
-    if not computes_bfloat16("cpu"):
+    if not onednn.computes_bfloat16():
         pytest.skip("this processor does not compute bfloat16")
     labels = read_coco_vid(write_split(tmp_path, split="test", videos=CLIPS))
     runs = {}
@@ -58,16 +59,16 @@ def test_bf16_against_float32(name, tmp_path):
 @pytest.fixture
 def with_bf16(monkeypatch):
     """bf16 runs as it does where the processor computes it, here maybe emulated."""
-    monkeypatch.setattr(f"{PRECISION}.computes_bfloat16", lambda device: True)
+    monkeypatch.setattr(f"{PRECISION}.gains_from_bfloat16", lambda device: True)
 
 
-def test_bf16_that_the_processor_does_not_compute_is_replaced(monkeypatch, caplog):
+def test_bf16_that_is_slower_is_replaced(monkeypatch, caplog):
     monkeypatch.setattr(
-        "trovid.inference.runtime.precision.computes_bfloat16", lambda device: False
+        "trovid.inference.runtime.precision.gains_from_bfloat16", lambda device: False
     )
     model = trovid.load("synthvid-single", device="cpu", precision="bf16")
     assert model.precision == "float32"
-    assert "does not compute bf16: float32 is used instead" in caplog.text
+    assert "bf16 is slower on this processor: float32 is used instead" in caplog.text
 
 
 @pytest.mark.usefixtures("with_bf16")

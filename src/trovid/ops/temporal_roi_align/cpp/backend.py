@@ -40,7 +40,7 @@ def accepts(tensor: Tensor) -> bool:
 
 
 def isa() -> str:
-    """The instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable"."""
+    """The instruction set in use, by its name in `hatch_build.instruction_sets`."""
     return _loaded().trovid_isa().decode()
 
 

@@ -26,29 +26,45 @@ struct Isa {
   const char* name;
   const Kernels* kernels;
   bool available;
+  bool fast = true;  // taken unasked
 };
+
+#if defined(__x86_64__)
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512cd");
+}
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
 
 // Nothing of it needs to be destroyed while another thread may still look at it.
 const Isa kIsas[] = {
 #if defined(TROVID_HAS_avx512_bf16)
+    // Intel's processors multiply bfloat16's of vectors at half the speed of floats.
     {"avx512_bf16", &trovid_avx512_bf16_kernels,
-     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512bf16")},
+     has_avx512() && __builtin_cpu_supports("avx512bf16"), !__builtin_cpu_is("intel")},
+#endif
+#if defined(TROVID_HAS_avx512_vnni)
+    {"avx512_vnni", &trovid_avx512_vnni_kernels,
+     has_avx512() && __builtin_cpu_supports("avx512vnni")},
 #endif
 #if defined(__x86_64__)
-    {"avx512", &trovid_avx512_kernels,
-     __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512cd")},
-    {"avx2", &trovid_avx2_kernels,
-     __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+    {"avx512", &trovid_avx512_kernels, has_avx512()},
+#endif
+#if defined(TROVID_HAS_avx2_vnni)
+    {"avx2_vnni", &trovid_avx2_vnni_kernels, has_avx2() && __builtin_cpu_supports("avxvnni")},
+#endif
+#if defined(__x86_64__)
+    {"avx2", &trovid_avx2_kernels, has_avx2()},
 #endif
     {"portable", &trovid_portable_kernels, true},
 };
 
-std::atomic<const Isa*> current{std::find_if(std::begin(kIsas), std::end(kIsas),
-                                             [](const Isa& isa) { return isa.available; })};
+std::atomic<const Isa*> current{std::find_if(std::begin(kIsas), std::end(kIsas), [](const Isa& isa) {
+  return isa.available && isa.fast;
+})};
 
 std::atomic<int64_t> wanted_prefixes{-1};
 

@@ -63,11 +63,12 @@ static void prefixes(const float* rows, const float* inverse_norms, int64_t coun
 static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
                           int64_t threads, float* to) {
   trovid_expect_writes(to, sizeof(float) * count * rows * columns);
-  const int64_t strips = (rows + kPanel - 1) / kPanel;
+  // A task writes its place from end to end.
+  const int64_t strips = (columns + kPanel - 1) / kPanel;
   parallel(count * strips, threads, [&](int64_t task, int64_t) {
     const int64_t matrix = task / strips * rows * columns, first = task % strips * kPanel;
-    const int64_t some = rows - first < kPanel ? rows - first : kPanel;
-    transpose(from + matrix + first * columns, columns, some, columns, to + matrix + first, rows);
+    const int64_t some = columns - first < kPanel ? columns - first : kPanel;
+    transpose(from + matrix + first, columns, rows, some, to + matrix + first * rows, rows);
   });
 }
 

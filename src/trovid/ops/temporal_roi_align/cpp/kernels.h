@@ -15,7 +15,8 @@ struct Kernels {
 
 extern const Kernels trovid_portable_kernels;
 #if defined(__x86_64__)
-extern const Kernels trovid_avx2_kernels, trovid_avx512_kernels, trovid_avx512_bf16_kernels;
+extern const Kernels trovid_avx2_kernels, trovid_avx2_vnni_kernels, trovid_avx512_kernels,
+    trovid_avx512_vnni_kernels, trovid_avx512_bf16_kernels;
 #endif
 
 // What trovid_use_prefixes chose.

@@ -2,7 +2,8 @@
 
 The library is built while trovid is installed, where there is a C++ compiler. It has a plain C
 interface, is not linked to torch, and chooses the instruction set when loaded; the environment
-variable TROVID_NATIVE_ISA (avx512_bf16, avx512, avx2, portable) chooses another one.
+variable TROVID_NATIVE_ISA (avx512_bf16, avx512_vnni, avx512, avx2_vnni, avx2, portable) chooses
+another one.
 """
 
 from __future__ import annotations

@@ -32,7 +32,11 @@ constexpr bool kHasPairs = true, kWholePairs = true;
 struct Pairs {
   static Vec spread(float pair) { return (Vec)_mm512_set1_ps(pair); }
   static Vec add(Vec sum, Vec left, Vec right) {
+#if defined(__AVX512VNNI__)
+    return (Vec)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)left, (__m512i)right);
+#else
     return (Vec)_mm512_add_epi32((__m512i)sum, _mm512_madd_epi16((__m512i)left, (__m512i)right));
+#endif
   }
   static void next_row() {}
 };
@@ -40,11 +44,18 @@ struct Pairs {
 constexpr bool kHasPairs = true, kWholePairs = true;
 struct Pairs {
   static Vec spread(float pair) { return (Vec)_mm256_set1_ps(pair); }
+#if defined(__AVXVNNI__)
+  static Vec add(Vec sum, Vec left, Vec right) {
+    return (Vec)_mm256_dpwssd_avx_epi32((__m256i)sum, (__m256i)left, (__m256i)right);
+  }
+  static void next_row() {}
+#else
   static Vec add(Vec sum, Vec left, Vec right) {
     return (Vec)_mm256_add_epi32((__m256i)sum, _mm256_madd_epi16((__m256i)left, (__m256i)right));
   }
   // The products need registers: no row is to be loaded before it is its turn.
   static void next_row() { asm volatile("" ::: "memory"); }
+#endif
 };
 #else
 constexpr bool kHasPairs = false, kWholePairs = false;
@@ -54,6 +65,13 @@ using Pairs = Floats;
 // A vector of length 1 in whole numbers has this length: products and their sums, which are no longer
 // than its square, fit into 32 bits, and every part into 16.
 constexpr float kUnit = 32000;
+
+// Products and their sum in one instruction.
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+constexpr bool kFused = true;
+#else
+constexpr bool kFused = false;
+#endif
 
 inline int64_t pairs_of(int64_t count) { return (count + 1) / 2; }
 

@@ -150,18 +150,70 @@ inline void outer_product(const float* const* left, const float* const* right, i
     outer_tiles<1>(left, right, depth, rows, vec * kWidth, out, stride);
 }
 
+#if defined(__AVX512F__)
+constexpr int kBlock = 16;
+#else
 constexpr int kBlock = 8;
+#endif
+
+// to[c][r] = from[r][c] for a block of kBlock x kBlock.
+inline void transpose_full_block(const float* from, int64_t from_stride, float* to,
+                                 int64_t to_stride) {
+#if defined(__AVX512F__)
+  __m512 a[16], b[16];
+  for (int r = 0; r < 16; ++r) a[r] = _mm512_loadu_ps(from + r * from_stride);
+  for (int r = 0; r < 16; r += 2) {
+    b[r] = _mm512_unpacklo_ps(a[r], a[r + 1]);
+    b[r + 1] = _mm512_unpackhi_ps(a[r], a[r + 1]);
+  }
+  for (int r = 0; r < 16; r += 4)
+    for (int k = 0; k < 2; ++k) {
+      const __m512d low = _mm512_castps_pd(b[r + k]), high = _mm512_castps_pd(b[r + k + 2]);
+      a[r + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      a[r + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  // a[4 * g + k]: of rows 4 g to 4 g + 3 the columns k, k + 4, k + 8, k + 12, four lanes each.
+  for (int k = 0; k < 4; ++k) {
+    b[k] = _mm512_shuffle_f32x4(a[k], a[4 + k], 0x88);
+    b[4 + k] = _mm512_shuffle_f32x4(a[k], a[4 + k], 0xdd);
+    b[8 + k] = _mm512_shuffle_f32x4(a[8 + k], a[12 + k], 0x88);
+    b[12 + k] = _mm512_shuffle_f32x4(a[8 + k], a[12 + k], 0xdd);
+  }
+  for (int k = 0; k < 4; ++k) {
+    _mm512_storeu_ps(to + k * to_stride, _mm512_shuffle_f32x4(b[k], b[8 + k], 0x88));
+    _mm512_storeu_ps(to + (4 + k) * to_stride, _mm512_shuffle_f32x4(b[4 + k], b[12 + k], 0x88));
+    _mm512_storeu_ps(to + (8 + k) * to_stride, _mm512_shuffle_f32x4(b[k], b[8 + k], 0xdd));
+    _mm512_storeu_ps(to + (12 + k) * to_stride, _mm512_shuffle_f32x4(b[4 + k], b[12 + k], 0xdd));
+  }
+#elif defined(__AVX2__)
+  __m256 a[8], b[8];
+  for (int r = 0; r < 8; ++r) a[r] = _mm256_loadu_ps(from + r * from_stride);
+  for (int r = 0; r < 8; r += 2) {
+    b[r] = _mm256_unpacklo_ps(a[r], a[r + 1]);
+    b[r + 1] = _mm256_unpackhi_ps(a[r], a[r + 1]);
+  }
+  for (int r = 0; r < 8; r += 4)
+    for (int k = 0; k < 2; ++k) {
+      a[r + 2 * k] = _mm256_shuffle_ps(b[r + k], b[r + k + 2], 0x44);
+      a[r + 2 * k + 1] = _mm256_shuffle_ps(b[r + k], b[r + k + 2], 0xee);
+    }
+  for (int k = 0; k < 4; ++k) {
+    _mm256_storeu_ps(to + k * to_stride, _mm256_permute2f128_ps(a[k], a[4 + k], 0x20));
+    _mm256_storeu_ps(to + (4 + k) * to_stride, _mm256_permute2f128_ps(a[k], a[4 + k], 0x31));
+  }
+#else
+  float block[kBlock][kBlock];
+  for (int r = 0; r < kBlock; ++r) std::memcpy(block[r], from + r * from_stride, sizeof block[r]);
+  for (int c = 0; c < kBlock; ++c)
+    for (int r = 0; r < kBlock; ++r) to[c * to_stride + r] = block[r][c];
+#endif
+}
 
 // to[c][r] = from[r][c] for a block of at most kBlock x kBlock.
 inline void transpose_block(const float* from, int64_t from_stride, int64_t rows, int64_t columns,
                             float* to, int64_t to_stride) {
   if (rows == kBlock && columns == kBlock) {
-    float block[kBlock][kBlock];
-    for (int r = 0; r < kBlock; ++r) std::memcpy(block[r], from + r * from_stride, sizeof block[r]);
-    for (int c = 0; c < kBlock; ++c) {
-      float* line = to + c * to_stride;
-      for (int r = 0; r < kBlock; ++r) line[r] = block[r][c];
-    }
+    transpose_full_block(from, from_stride, to, to_stride);
     return;
   }
   for (int64_t r = 0; r < rows; ++r)
@@ -171,8 +223,8 @@ inline void transpose_block(const float* from, int64_t from_stride, int64_t rows
 // to [columns][to_stride] = from [rows][from_stride] transposed.
 inline void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns,
                       float* to, int64_t to_stride) {
-  for (int64_t r = 0; r < rows; r += kBlock)
-    for (int64_t c = 0; c < columns; c += kBlock)
+  for (int64_t c = 0; c < columns; c += kBlock)
+    for (int64_t r = 0; r < rows; r += kBlock)
       transpose_block(from + r * from_stride + c, from_stride, rows - r < kBlock ? rows - r : kBlock,
                       columns - c < kBlock ? columns - c : kBlock, to + c * to_stride + r, to_stride);
 }

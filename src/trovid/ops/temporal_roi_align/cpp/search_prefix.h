@@ -25,7 +25,7 @@ struct Report {
 };
 
 // Costs in multiplications of a product in float32.
-constexpr double kProductCost = !kHasPairs ? 1 : kWholePairs ? 0.65 : 0.55;
+constexpr double kProductCost = !kHasPairs ? 1 : !kWholePairs ? 0.55 : kFused ? 0.5 : 0.65;
 constexpr double kPairCost = 8;   // of a channel of a pair that is compared in all of them
 constexpr double kPairBegin = 400;  // of such a pair beside that
 constexpr double kCombineCost = 2;  // of an entry and a column

@@ -103,7 +103,8 @@ void trovid_use_prefixes(int64_t directions);
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,
                      int64_t threads, float* to);
 
-// The instruction set in use: "avx512_bf16", "avx512", "avx2" or "portable".
+// The instruction set in use: "avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni",
+// "avx2" or "portable".
 const char* trovid_isa(void);
 
 // Chooses another one; returns TROVID_NO_ISA where it cannot be had.
