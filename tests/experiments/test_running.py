@@ -18,13 +18,13 @@ from trovid.experiments.costs import measure_row
 from trovid.experiments.description import Clips, Row
 from trovid.experiments.results import experiment_result, order
 from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
-from trovid.experiments.running import Workplace, missing_jobs
+from trovid.experiments.running import Workplace, missing_jobs, seed_with_trovid, train
 from trovid.experiments.scoring import load_detections, save_detections
-from trovid.experiments.tables import table1
+from trovid.experiments.tables import EXPERIMENTS, table1
 from trovid.recipes import TrainingFreeRecipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
-from trovid.zoo.weights import save_weights
+from trovid.zoo.weights import read_card, save_weights
 
 ROWS = {
     "single-troi": (
@@ -168,6 +168,40 @@ def made(truth, name) -> Detections:
         truth.frame_index,
         image_size=truth.image_size,
     )
+
+
+def test_weights_that_come_with_trovid_are_of_one_seed(tmp_path):
+    place = Workplace(out=tmp_path, seeds=(seed_with_trovid(),), trained=False)
+    experiment = EXPERIMENTS["unseen"]()
+    files = {place.weights(row, 0) for row in experiment.rows}
+    assert {file.stem for file in files} == {
+        "synthvid-single",
+        "synthvid-single-troi",
+        "synthvid-selsa",
+        "synthvid-selsa-troi",
+    }
+    assert {read_card(file).facts["seed"] for file in files} == set(place.seeds)
+    train(experiment, place)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TrovidError, match="no weights of synthvid-single-md-average come"):
+        place.weights(table1().rows[1], 0)
+
+
+@pytest.mark.slow
+def test_an_experiment_without_training(capsys, tmp_path):
+    words = ["--out", tmp_path, "--clips", "1", "--no-training", "--json", "--resamples", "10"]
+    status, out, _ = trovid_command(capsys, "experiment", "table5", *words)
+    assert status == 0
+    record = json.loads(out)
+    assert not record["trained"]
+    assert record["seeds"] == [seed_with_trovid()]
+    assert "The weights that come with trovid" in (tmp_path / "report" / "table5.md").read_text()
+
+
+def test_no_training_is_refused_where_rows_have_to_be_trained(capsys):
+    status, _, complaints = trovid_command(capsys, "experiment", "table1", "--no-training")
+    assert status == 2
+    assert ["--no-training belongs to table5, fig5" in line for line in complaints] == [True]
 
 
 def test_a_finished_table_is_reported_by_the_command(capsys, place):

@@ -7,7 +7,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trovid.cli.experiment_runs import DAVIS_ALONE, SYNTHVID_ALONE, Name, Wanted, results
+from trovid.cli.experiment_runs import (
+    DAVIS_ALONE,
+    SYNTHVID_ALONE,
+    Name,
+    Wanted,
+    allows_no_training,
+    results,
+)
 from trovid.cli.messages import print_record
 from trovid.cli.names import BackboneName, DeviceName, ModelName
 from trovid.errors import TrovidError
@@ -35,6 +42,7 @@ def experiment(
     resamples: int = 1000,
     report: Path | None = None,
     embed: Annotated[bool, FLAG] = False,
+    no_training: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
 ) -> None:
     """Train what a table compares, run it over test clips, and report.
@@ -61,6 +69,7 @@ def experiment(
         trovid experiment synthvid
         trovid experiment synthvid-masks
         trovid experiment table1 --out runs --workers 2
+        trovid experiment strength --no-training
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
         trovid experiment recognition --data DAVIS --stills STILLS
@@ -96,6 +105,9 @@ def experiment(
         report: Folder of the report; by default OUT/report.
         embed: With `synthvid`, `synthvid-masks` and `everyday`: put the weights of the first seed,
             with their figures, into the package.
+        no_training: Run the weights that come with trovid, which are of one seed, and train
+            nothing. Of the experiments on SynthVID whose rows all come with it: table5, fig5,
+            training-free, strength, unseen, selsa.
         json: Print the figures as JSON.
     """
     if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
@@ -106,6 +118,11 @@ def experiment(
     if embed and name not in ("synthvid", "synthvid-masks", "everyday"):
         raise TrovidError(
             "--embed belongs to `trovid experiment synthvid`, synthvid-masks and everyday"
+        )
+    if no_training and (data is not None or not allows_no_training(name)):
+        raise TrovidError(
+            "--no-training belongs to table5, fig5, training-free, strength, unseen and selsa on "
+            "SynthVID"
         )
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
@@ -144,6 +161,7 @@ def experiment(
         resamples=resamples,
         folder=report or out / "report",
         embed=embed,
+        no_training=no_training,
     )
     found = results(wanted)
     if json:

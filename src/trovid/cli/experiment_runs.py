@@ -70,6 +70,7 @@ class Wanted:
     resamples: int
     folder: Path
     embed: bool
+    no_training: bool = False
 
     @property
     def davis(self) -> Path:
@@ -78,21 +79,27 @@ class Wanted:
         return self.data
 
 
+def allows_no_training(name: str) -> bool:
+    """Whether all that an experiment compares may come with trovid."""
+    return name in ("table5", "fig5", "training-free", "strength", "unseen", "selsa")
+
+
 def results(wanted: Wanted) -> dict[str, Result]:
     """Record and page of each experiment that the name stands for."""
     if wanted.name in RUNS:
         return {wanted.name: RUNS[wanted.name](wanted)}
-    from trovid.experiments.running import Workplace
+    from trovid.experiments.running import Workplace, seed_with_trovid
     from trovid.zoo.published import backbone_file
 
     place = Workplace(
         out=wanted.out,
         data=wanted.data,
-        seeds=tuple(wanted.seeds),
+        seeds=(seed_with_trovid(),) if wanted.no_training else tuple(wanted.seeds),
         workers=wanted.workers,
         device=wanted.device,
         every=wanted.every or 1,
         backbone=None if wanted.backbone is None else backbone_file(wanted.backbone),
+        trained=not wanted.no_training,
     )
     left = SYNTHVID_ALONE if wanted.data is not None else ()
     whole = [one for one in ORDER if one not in left]

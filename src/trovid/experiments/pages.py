@@ -35,8 +35,14 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         *(_data(own) for own in result["data"]),
         "",
-        f"Training seeds {seeds}, the same data, schedule and seeds for all rows. Commit "
-        f"{result['commit']}, {result['machine']}.",
+        (
+            f"Training seeds {seeds}, the same data, schedule and seeds for all rows."
+            if result["trained"]
+            else f"The weights that come with trovid, all of one seed ({seeds}), the same data and "
+            "schedule for all rows: intervals tell what other clips would change, not what other "
+            "trainings would."
+        )
+        + f" Commit {result['commit']}, {result['machine']}.",
         *(line for note in result["notes"] for line in ("", note)),
         "",
         "AP50 in per cent (COCO, 101 points): mean over seeds ± their standard deviation; for a "

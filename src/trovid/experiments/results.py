@@ -68,6 +68,7 @@ def experiment_result(
         "commit": commit(),
         "machine": machine(place.device),
         "seeds": list(place.seeds),
+        "trained": place.trained,
         "resamples": resamples,
         "data": data,
         "tried": experiment.tried,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.datasets.reading import read_dataset
+from trovid.errors import TrovidError
 from trovid.experiments.clips import written_clips
 from trovid.experiments.costs import measure_row
 from trovid.experiments.description import (
@@ -31,6 +32,7 @@ from trovid.experiments.synthvid_jobs import (
 from trovid.progress import bar
 from trovid.recipes import load_recipe
 from trovid.training.run import weights_file
+from trovid.zoo.weights import embedded_models, read_card
 
 VIDEOS_AT_ONCE = 25
 """Clips of a job: what an interruption costs at most."""
@@ -48,6 +50,7 @@ class Workplace:
         device: Where they run; "cuda": all GPUs in turns.
         every: Every how many labelled frames of `data` is evaluated.
         backbone: Weights that the backbones of `data`'s recipes begin with; None for random ones.
+        trained: Whether weights are trained in `out`; else those that come with trovid are run.
     """
 
     out: Path
@@ -57,6 +60,7 @@ class Workplace:
     device: str = "cpu"
     every: int = 1
     backbone: Path | None = None
+    trained: bool = True
 
     @property
     def family(self) -> Family:
@@ -64,8 +68,15 @@ class Workplace:
         return SYNTHVID if self.data is None else IMAGENET_VID
 
     def weights(self, row: Row, seed: int) -> Path:
-        """The weights of a row."""
-        return weights_file(self.out, self.family.recipe(row).name, seed)
+        """The weights of a row.
+
+        Raises:
+            TrovidError: If they should come with trovid and do not.
+        """
+        name = self.family.recipe(row).name
+        if self.trained:
+            return weights_file(self.out, name, seed)
+        return with_trovid(name)
 
     def labels(self, clips: Clips) -> Path:
         """The data set that rows are run over, made where it is not there."""
@@ -88,6 +99,23 @@ class Workplace:
         return self.out / "scores" / "costs" / f"{name}-{row.key}.json"
 
 
+def with_trovid(name: str) -> Path:
+    """The weights that come with trovid for a recipe of SynthVID.
+
+    Raises:
+        TrovidError: If there are none.
+    """
+    found = embedded_models().get(name)
+    if found is None:
+        raise TrovidError(f"no weights of {name} come with trovid: leave out --no-training")
+    return found
+
+
+def seed_with_trovid() -> int:
+    """The seed that the weights of SynthVID's detectors that come with trovid were trained with."""
+    return int(read_card(with_trovid("synthvid-single")).facts["seed"])
+
+
 def run_experiment(experiment: Experiment, place: Workplace) -> None:
     """Computes all that the report needs and that is not there yet."""
     train(experiment, place)
@@ -97,6 +125,8 @@ def run_experiment(experiment: Experiment, place: Workplace) -> None:
 
 def train(experiment: Experiment, place: Workplace) -> None:
     """Trains what is missing, all rows with the same data, schedule and seeds."""
+    if not place.trained:
+        return
     names = list(dict.fromkeys(place.family.recipe(row).name for row in experiment.rows))
     if not missing_models(place.out, place.seeds, names):
         return
