@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-from tests.training.tiny import TRANSFORM, tiny_dataset, tiny_recipe
+from tests.training.tiny import TRANSFORM, tiny_recipe
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.recipes import Recipe
 from trovid.training.clips import TrainingClips
 from trovid.training.loop import train
@@ -37,9 +38,10 @@ def run(
 ) -> tuple[list[dict[str, float]], dict]:
     """The losses of each step that was done, and the weights in the end.
 
-    Everything lies in a folder of its own; a checkpoint that is there is gone on from.
+    Everything lies in a folder of its own, but the data, which `tiny_folder` has written beside it:
+    an encoder need not write the same bytes twice. A checkpoint that is there is gone on from.
     """
-    dataset = tiny_dataset(out)
+    dataset = read_coco_vid(out.parent / "data" / "train.json")
     clips = TrainingClips(dataset, TRANSFORM, cache=out / "frames")
     losses: list[dict[str, float]] = []
     with started_processes(torch.device("cpu")) as processes:

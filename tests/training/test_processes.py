@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.training.shared_training import free_port, run, shared_recipe
-from tests.training.tiny import TRANSFORM, tiny_recipe
+from tests.training.tiny import TRANSFORM, tiny_folder, tiny_recipe
 from trovid.errors import TrovidError
 from trovid.training.loop import Stopped
 from trovid.training.processes import Processes
@@ -45,6 +45,7 @@ def together(folder: Path) -> list:
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 def test_two_processes_train_as_one(tmp_path, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
+    tiny_folder(tmp_path / "data")
     (losses, state), (others, other_state) = together(tmp_path)
     assert losses == others
     assert all(torch.equal(value, other_state[name]) for name, value in state.items())
@@ -60,6 +61,7 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_two_processes_go_on_where_one_was_stopped(tmp_path, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
+    tiny_folder(tmp_path / "data")
     whole, _ = run(tmp_path / "whole", shared_recipe())
     with pytest.raises(Stopped, match="stopped after step 7 of 20"):
         run(tmp_path / "rank0", shared_recipe(), stop_after=7)
@@ -73,6 +75,7 @@ def test_two_processes_go_on_where_one_was_stopped(tmp_path, monkeypatch):
 
 
 def test_a_step_in_parts_is_the_step(tmp_path):
+    tiny_folder(tmp_path / "data")
     whole, _ = run(tmp_path / "whole", shared_recipe(steps=3, batch=4))
     parts, _ = run(tmp_path / "parts", shared_recipe(steps=3, batch=4, accumulate=2))
     for one, other in zip(whole, parts, strict=True):
