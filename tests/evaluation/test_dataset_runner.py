@@ -13,7 +13,7 @@ from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.datasets.synthvid import write_split
 from trovid.datasets.youtube_vis import read_youtube_vis
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
 from trovid.evaluation import by_video, run_dataset
 from trovid.inference import Predictor, load
 
@@ -127,3 +127,20 @@ def test_frames_that_labels_name_are_those_that_are_read(model, tmp_path):
             "0043f083b5": 3,
             "00f1a9c2d7": 3,
         }
+
+
+@pytest.mark.parametrize("source", ["other clip", "target"])
+def test_controls_without_support_frames_are_single_frames(model, dataset, source):
+    options = {"every": 24, "support": "uniform:0", "selection": "candidates"}
+    found = by_video(run_dataset(model, dataset, support_source=source, **options))
+    alone = by_video(run_dataset(model, dataset, **options))
+    for name, frames in alone.items():
+        for one, other in zip(frames, found[name], strict=True):
+            torch.testing.assert_close(one.class_scores, other.class_scores, atol=1e-5, rtol=0)
+
+
+def test_a_control_that_would_control_nothing_is_refused(model, dataset):
+    with pytest.raises(OptionError, match="must be one of 'clip', 'other clip', 'target'"):
+        next(run_dataset(model, dataset, support_source="nonsense"))
+    with pytest.raises(OptionError, match="needs at least two videos"):
+        next(run_dataset(model, dataset, support_source="other clip", names=[WHOLE]))

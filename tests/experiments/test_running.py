@@ -195,7 +195,10 @@ def test_an_experiment_without_training(capsys, tmp_path):
     record = json.loads(out)
     assert not record["trained"]
     assert record["seeds"] == [seed_with_trovid()]
-    assert "The weights that come with trovid" in (tmp_path / "report" / "table5.md").read_text()
+    assert (
+        "The weights that come with trovid"
+        in (tmp_path / "report-no-training" / "table5.md").read_text()
+    )
 
 
 def test_no_training_is_refused_where_rows_have_to_be_trained(capsys):
@@ -291,3 +294,10 @@ def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):
     assert status == 2
     assert message in complaints[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_training_has_its_own_seed(capsys):
+    words = ["experiment", "table5", "--no-training", "--seeds", "3"]
+    status, _, complaints = trovid_command(capsys, *words)
+    assert status == 2
+    assert ["leave out --seeds and --first-seed" in line for line in complaints] == [True]

@@ -156,3 +156,14 @@ def test_another_extractor_needs_no_more_than_align_and_aggregate(searched):
         name = NAMES[level] if searched == "own" else "c5"
         mean = support[name].maps().mean((0, 2, 3))
         torch.testing.assert_close(found[row], alone[row] + mean.view(-1, 1, 1))
+
+
+@pytest.mark.parametrize("names", [NAMES, ["c4"]], ids=len)
+def test_boxes_without_an_area_have_a_level_too(names):
+    odd = [[30.0, 30, 10, 60], [torch.nan, 0, 9, 9], [5, 5, 5, 5], [torch.inf, 0, 9, 9]]
+    lists = [torch.cat([torch.tensor(odd), part]) for part in boxes(5)]
+    plain = LevelPooler(RoIAlign(7), names)
+    found = plain(levels(names), lists, IMAGES)
+    wanted = plain(levels(names), boxes(5), IMAGES)
+    assert len(found) == 2 * 9
+    torch.testing.assert_close(found.unflatten(0, (2, 9))[:, 4:].flatten(0, 1), wanted)

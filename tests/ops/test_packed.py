@@ -3,7 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trovid.ops import PackedSupport, pack_support
+from trovid.ops import (
+    PackedSupport,
+    backends,
+    most_similar_roi_align,
+    pack_support,
+    roi_align,
+    temporal_roi_align,
+)
 
 
 def maps(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -96,3 +103,25 @@ def test_rows_of_another_precision_have_their_own_norms():
     norms = packed.rows.float().norm(dim=2)
     assert torch.allclose(packed.inverse_norms, 1 / norms, rtol=1e-6)
     assert packed.prefixes is None
+
+
+@pytest.mark.parametrize("backend", ["native", "direct", "reference"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_support_of_another_precision(backend, packed):
+    if backends()[backend]:
+        pytest.skip(backends()[backend])
+    features, support = maps(1, 5, 8, 9), maps(3, 5, 8, 9, seed=1).double()
+    boxes = [torch.tensor([[2.0, 3.0, 60.0, 70.0]])]
+    given = pack_support(support) if packed else support[None]
+    settings = {"spatial_scale": 1 / 8, "sampling_ratio": 2, "backend": backend}
+    found = temporal_roi_align(features, given, boxes, 3, **settings)
+    wanted = temporal_roi_align(features, support[None].float(), boxes, 3, **settings)
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+    sets = roi_align(features, boxes, 3, 1 / 8, 2)
+    given = given if packed else support
+    for one, other in zip(
+        most_similar_roi_align(sets, given, top_k=2, backend=backend),
+        most_similar_roi_align(sets, support.float(), top_k=2, backend=backend),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=0)

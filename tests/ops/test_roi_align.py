@@ -103,3 +103,12 @@ def test_not_a_number_in_a_box_gives_zeros():
     pooled = roi_align(features.requires_grad_(), rois, 7, 1 / 8, 2)
     assert (pooled[0] == 0).all()
     assert (pooled[1] != 0).any()
+
+
+@pytest.mark.parametrize("index", [-1.0, 3.0, 1e9])
+def test_boxes_of_no_image_are_refused(index):
+    features, boxes = problem("inside")
+    with pytest.raises(ValueError, match="must have one Tensor"):
+        roi_align(features, [*boxes, boxes[0]], 7)
+    with pytest.raises(ValueError, match="must be an index in the batch"):
+        roi_align(features, torch.tensor([[index, 1.0, 2.0, 30.0, 40.0]]), 7)

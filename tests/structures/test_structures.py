@@ -126,3 +126,31 @@ def test_pandas():
     assert table["class"].tolist() == ["sun", "cup", "star"]
     assert table[["frame", "x2", "track"]].iloc[0].tolist() == [7, 10.0, 4]
     assert len(detections()[[]].to_pandas()) == 0
+
+
+def test_one_of_them_by_an_index_of_any_kind():
+    found = detections()
+    for index in (1, torch.tensor(1), np.int64(1), np.array(1)):
+        assert found[index].scores.tolist() == [0.5]
+    assert found[found.scores.argmax()].names == ["sun"]
+
+
+def test_whole_numbers_are_scaled_too():
+    boxes = torch.tensor([[0, 0, 10, 20], [5, 5, 9, 9], [1, 2, 3, 4]])
+    found = detections(boxes=boxes, masks=None, image_size=(30, 40)).scaled((15, 20))
+    assert torch.equal(found.boxes, boxes / 2)
+    with pytest.raises(ValueError, match="`image_size` must be known to scale boxes"):
+        detections(masks=None, image_size=(0, 0)).scaled((15, 20))
+
+
+def test_class_names_in_a_list_and_rows_that_need_a_gradient():
+    found = detections(class_names=[*NAMES], boxes=detections().boxes.bfloat16().requires_grad_())
+    assert found.class_names == NAMES
+    assert found.to_supervision()["xyxy"].tolist() == detections().boxes.tolist()
+    assert found.to_pandas()["x2"].tolist() == [10, 9, 3]
+
+
+def test_a_polygon_needs_the_size_of_the_image():
+    row = {"category_id": 1, "bbox": [0, 0, 3, 3], "score": 0.5, "segmentation": [[0, 0, 3, 0, 3]]}
+    with pytest.raises(ValueError, match="`image_size` must be given"):
+        Detections.from_coco([row], NAMES)

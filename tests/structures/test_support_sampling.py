@@ -31,7 +31,10 @@ def test_stride_counts_in_steps():
     assert SupportSampling.parse("stride:8x3").indices(100, 50) == [42, 58, 66]
 
 
-@pytest.mark.parametrize("text", ["uniform", "uniform:x", "often:3", "stride:8", "uniform:-1"])
+@pytest.mark.parametrize(
+    "text",
+    ["uniform", "uniform:x", "often:3", "stride:8", "stride:0x3", "stride:-4x3", "uniform:-1"],
+)
 def test_what_is_not_understood_is_said(text):
     with pytest.raises(TrovidError, match="uniform:14, consecutive:6 or stride:8x26"):
         SupportSampling.parse(text)

@@ -228,3 +228,26 @@ def test_a_resumed_tracker_takes_frames_that_are_found_otherwise(kind):
     resumed = make_tracker(kind, None, learned=True)
     resume(resumed, [first], [frame(0, (120.0, [0.0, 0.0, 4.0], 0.5), (60.0, BLUE, 0.8))])
     assert resumed.update(frame(1, (60.0, BLUE, 0.9))).track_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("learned", [True, False, "iou", "published"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int64])
+def test_boxes_without_area_and_of_any_numbers(learned, dtype):
+    def tracker():
+        if learned == "iou":
+            return IoUTracker()
+        if learned == "published":
+            return PublishedTracker(TrackingRecipe())
+        return EmbeddingTracker(learned=learned)
+
+    def found(index):
+        boxes = torch.tensor([[10, 5, 10, 9], [20, 5, 40, 30]], dtype=dtype)
+        own = frame(index, (0.0, RED, 0.9), (30.0, BLUE, 0.8))
+        return replace(own, boxes=boxes, labels=own.labels.to(torch.uint8))
+
+    first, again = tracker(), tracker()
+    seen = [first.update(found(index)) for index in range(3)]
+    assert len({int(own.track_ids[own.boxes[:, 0] == 20]) for own in seen}) == 1
+    resume(again, seen, map(found, range(3)))
+    row = seen[0].boxes[:, 0] == 20
+    assert again.update(found(3)).track_ids[row].tolist() == seen[0].track_ids[row].tolist()

@@ -32,8 +32,8 @@ def experiment(
     model: Annotated[tuple[ModelName, ...], FLAG] = (),
     backbone: BackboneName | None = None,
     out: Path = Path("runs"),
-    seeds: int = 3,
-    first_seed: int = 0,
+    seeds: int | None = None,
+    first_seed: int | None = None,
     clips: int | None = None,
     first_clip: int | None = None,
     every: int | None = None,
@@ -92,8 +92,8 @@ def experiment(
         backbone: With --data ILSVRC2015 or `everyday`, weights to begin the backbones with: the
             name of published ones (`trovid weights list`) or a file.
         out: Folder for data, weights, results and logs.
-        seeds: Trainings of each model, with as many seeds from --first-seed on.
-        first_seed: The first seed.
+        seeds: Trainings of each model, with as many seeds from --first-seed on; by default 3.
+        first_seed: The first seed; by default 0.
         clips: Test clips; by default the experiment's number, 300 in most. Fewer are a try.
         first_clip: Number of the first test clip of `synthvid`, by default 300 (those before were
             read while the detectors were made), and of `synthvid-masks`, by default 2200. The
@@ -102,7 +102,8 @@ def experiment(
         workers: Processes at a time, each on one core.
         device: Where to train and run; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
-        report: Folder of the report; by default OUT/report.
+        report: Folder of the report; by default OUT/report, of --no-training
+            OUT/report-no-training.
         embed: With `synthvid`, `synthvid-masks` and `everyday`: put the weights of the first seed,
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
@@ -110,6 +111,12 @@ def experiment(
             training-free, strength, unseen, selsa.
         json: Print the figures as JSON.
     """
+    if no_training and (seeds, first_seed) != (None, None):
+        raise TrovidError(
+            "--no-training runs the weights that come with trovid, of their one seed: leave out "
+            "--seeds and --first-seed"
+        )
+    seeds, first_seed = 3 if seeds is None else seeds, first_seed or 0
     if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
         raise TrovidError(
             "--seeds, --clips, --every, --workers and --resamples must be at least 1, "
@@ -159,7 +166,7 @@ def experiment(
         workers=workers,
         device=device,
         resamples=resamples,
-        folder=report or out / "report",
+        folder=report or out / ("report-no-training" if no_training else "report"),
         embed=embed,
         no_training=no_training,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_places import check_length
 from trovid.detectors.faster_rcnn.support import Support
+from trovid.errors import OptionError
 from trovid.inference.identities import video_tracker
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
@@ -67,6 +68,11 @@ def run_dataset(
         source = dataset.source(video.name)
         if isinstance(source, Path) and source.is_file():
             check_length(source, glance(source).num_frames, video.num_frames)
+    if support_source not in get_args(SupportSource):
+        known = ", ".join(map(repr, get_args(SupportSource)))
+        raise OptionError(f"`support_source` must be one of {known}, but is {support_source!r}")
+    if support_source == "other clip" and len(chosen) == 1:
+        raise OptionError("`support_source` 'other clip' needs at least two videos, but has one")
     at_once = at_once if support_source == "clip" else 1
     for start in range(0, len(chosen), at_once):
         group = chosen[start : start + at_once]
@@ -114,11 +120,14 @@ def _control(
         if source is None:
             tracker = video_tracker(predictor, reader, options, ()) if options.track else None
             for frame in reader.walk(frames):
-                support = Support.cat([predictor.encode([frame])] * sampling.count)
+                encoded = [predictor.encode([frame])] * sampling.count
+                support = Support.cat(encoded) if encoded else None
                 (found,) = predictor.detect_frames([frame], [support], options)
                 yield found if tracker is None else tracker.update(found)
             return
-        with dataset.open(source.name) as other:
-            support = predictor.encode(other.read(sampling.indices(source.num_frames)))
+        support = None
+        if sampling.count:
+            with dataset.open(source.name) as other:
+                support = predictor.encode(other.read(sampling.indices(source.num_frames)))
         found = predictor.run(reader, frames=frames, support=support, options=options)
         yield from (detections for _, detections in found)

@@ -206,7 +206,7 @@ def _checked(
 
 def _renamed(frame: Detections, classes: _ClassMap) -> Detections:
     """A frame of a model that knows other classes than that of the frame before."""
-    labels = torch.from_numpy(classes[frame.class_names])[frame.labels.cpu()]
+    labels = torch.from_numpy(classes[frame.class_names])[frame.labels.cpu().long()]
     return replace(frame[labels >= 0], labels=labels[labels >= 0], class_names=classes.names)
 
 

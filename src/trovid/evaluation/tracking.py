@@ -241,7 +241,7 @@ def _with_classes(frame: Detections, class_names: tuple[str, ...]) -> Detections
             f"none of the predicted classes ({', '.join(frame.class_names[:3])} ...) is among the "
             f"labels' ({', '.join(class_names[:3])} ...)"
         )
-    labels = torch.tensor(known, dtype=torch.int64)[frame.labels]
+    labels = torch.tensor(known, dtype=torch.int64)[frame.labels.long()]
     kept = labels >= 0
     return replace(frame[kept], labels=labels[kept], class_names=class_names)
 

@@ -182,8 +182,9 @@ class LevelPooler(nn.Module):
             )
         levels = []
         for part in boxes:
-            size = box_area(part).sqrt()
+            size = box_area(part).clamp(min=0).sqrt()
             level = self.canonical_level + torch.log2(size / self.canonical_scale) + 1e-6
+            level = level.nan_to_num(nan=lowest)
             levels.append(level.floor().clamp(lowest, highest).long() - lowest)
         return levels
 

@@ -12,9 +12,8 @@ from torch.fx import Proxy
 from torch.overrides import handle_torch_function
 
 from trovid.ops.checks import (
-    boxes_to_rois,
+    check_boxes,
     check_pooling,
-    finite_rois,
     is_plain,
     near_rois,
     refuse_forward_mode,
@@ -63,7 +62,7 @@ def roi_align(
     refuse_forward_mode(features)
     check_pooling(spatial_scale, sampling_ratio)
     height, width = (output_size,) * 2 if isinstance(output_size, int) else output_size
-    rois = finite_rois(boxes if isinstance(boxes, Tensor) else boxes_to_rois(boxes))
+    rois = check_boxes(boxes, len(features))
     rois = near_rois(rois, (height, width), spatial_scale, sampling_ratio)
     compute = torch.float64 if features.dtype == torch.float64 else torch.float32
     with torch.autocast(features.device.type, enabled=False):

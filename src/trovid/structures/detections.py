@@ -16,9 +16,16 @@ if TYPE_CHECKING:
 
 
 def scaled_boxes(boxes: Tensor, size: tuple[int, int], image_size: tuple[int, int]) -> Tensor:
-    """Boxes Tensor[..., 4] of a frame of one (height, width) in the pixels of another one."""
-    ratio = [image_size[1] / size[1], image_size[0] / size[0]] * 2
-    return boxes * boxes.new_tensor(ratio)
+    """Boxes Tensor[..., 4] of a frame of one (height, width) in the pixels of another one.
+
+    Raises:
+        ValueError: If the frame has no size.
+    """
+    if min(size) <= 0:
+        raise ValueError(f"`image_size` must be known to scale boxes, but is {size}")
+    ratio = torch.tensor([image_size[1] / size[1], image_size[0] / size[0]] * 2)
+    floating = boxes if boxes.is_floating_point() else boxes.float()
+    return floating * ratio.to(floating)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +61,7 @@ class Detections:
     embeddings: Tensor | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "class_names", tuple(self.class_names))
         check_boxes(self.boxes)
         for name in ("scores", "labels", "track_ids", "embeddings"):
             value = getattr(self, name)
@@ -101,6 +109,8 @@ class Detections:
             chosen = torch.tensor([index])
         else:
             chosen = index if isinstance(index, slice) else torch.as_tensor(index)
+            if isinstance(chosen, Tensor) and chosen.dim() == 0:
+                return self[int(chosen)]
         if isinstance(chosen, Tensor) and not len(chosen):
             chosen = chosen.long()
         return replace(
@@ -193,7 +203,11 @@ class Detections:
         tracks = [row["track_id"] for row in results if "track_id" in row]
         codes = [row["segmentation"] for row in results if "segmentation" in row]
         complete = bool(codes) and len(codes) == len(results)
-        size = frame.get("image_size") or (tuple(codes[0]["size"]) if complete else (0, 0))
+        size = frame.get("image_size") or (0, 0)
+        if complete and not frame.get("image_size"):
+            if not isinstance(codes[0], Mapping) or "size" not in codes[0]:
+                raise ValueError("`image_size` must be given where `segmentation` is a polygon")
+            size = tuple(codes[0]["size"])
         return cls(
             boxes=boxes.float(),
             scores=torch.tensor([row["score"] for row in results], dtype=torch.float32),
@@ -209,8 +223,8 @@ class Detections:
         import numpy as np
 
         return {
-            "xyxy": self.boxes.cpu().numpy(),
-            "confidence": self.scores.cpu().numpy(),
+            "xyxy": self.boxes.detach().float().cpu().numpy(),
+            "confidence": self.scores.detach().float().cpu().numpy(),
             "class_id": self.labels.cpu().numpy(),
             "tracker_id": None if self.track_ids is None else self.track_ids.cpu().numpy(),
             "mask": None if self.masks is None else self.masks.dense().numpy(),
@@ -249,7 +263,7 @@ class Detections:
         """A table with one row a detection: frame, time, class, score, x1, y1, x2, y2, track."""
         import pandas
 
-        x1, y1, x2, y2 = self.boxes.cpu().double().unbind(1)
+        x1, y1, x2, y2 = self.boxes.detach().cpu().double().unbind(1)
         count = len(self)
         tracks = [None] * count if self.track_ids is None else self.track_ids.tolist()
         return pandas.DataFrame(

@@ -36,7 +36,8 @@ class SupportSampling:
                 return cls(kind, _count(numbers))
             if kind == "stride":
                 step, _, count = numbers.partition("x")
-                return cls(kind, _count(count), max(1, int(step)))
+                if int(step) >= 1:
+                    return cls(kind, _count(count), int(step))
         except ValueError:
             pass
         raise TrovidError(

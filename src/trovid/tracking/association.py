@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
+
+from trovid.tracking.matching import overlaps_of
 
 
 class BoxLinker:
@@ -54,7 +55,7 @@ class BoxLinker:
         tracks = [-1] * len(current)
         if not self._living or not len(current):
             return tracks
-        overlap = box_iou(torch.stack([box for _, box, _ in self._living.values()]), current)
+        overlap = overlaps_of(torch.stack([box for _, box, _ in self._living.values()]), current)
         before = torch.tensor([kind for _, _, kind in self._living.values()])
         same = before[:, None] == torch.tensor(kinds)
         overlap = torch.where((overlap >= self._iou) & same, overlap, 0)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from trovid.structures import Detections
+from trovid.tracking.matching import overlaps_of
 
 LEAST_VOTE = 1e-6
 
@@ -34,7 +34,7 @@ def objects_of(detections: Detections, iou: float) -> list[list[int]]:
         [[1, 0], [2, 3]]
     """
     order, labels = best_first(detections), detections.labels.tolist()
-    near = (box_iou(detections.boxes, detections.boxes) > iou).tolist()
+    near = (overlaps_of(detections.boxes, detections.boxes) > iou).tolist()
     taken: set[int] = set()
     objects = []
     for row in order:
@@ -56,7 +56,7 @@ def class_scores(detections: Detections, objects: list[list[int]]) -> Tensor:
     """
     scores = detections.scores.new_zeros(len(objects), len(detections.class_names))
     for own, rows in zip(scores, objects, strict=True):
-        own[detections.labels[rows]] = detections.scores[rows].clamp(min=LEAST_VOTE)
+        own[detections.labels[rows].long()] = detections.scores[rows].clamp(min=LEAST_VOTE)
     return scores
 
 

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
-from trovid.tracking.matching import log_matches
+from trovid.tracking.matching import log_matches, overlaps_of
 from trovid.tracking.object_memory import ObjectMemory, SeenObjects
 
 
@@ -47,6 +46,6 @@ class EmbeddingTracker(ObjectMemory):
         assert found.embeddings is not None
         scores = log_matches(found.embeddings, known.embeddings, learned=self._learned)
         cosines = F.normalize(votes, dim=1) @ F.normalize(known.votes, dim=1).t()
-        overlaps = box_iou(found.boxes, known.boxes)
+        overlaps = overlaps_of(found.boxes, known.boxes)
         cues = self.settings.iou * overlaps + self.settings.classes * cosines
         return scores + F.pad(cues, (1, 0), value=self.settings.classes)

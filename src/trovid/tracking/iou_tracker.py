@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from trovid.structures import Detections
+from trovid.tracking.matching import overlaps_of
 from trovid.tracking.object_memory import FORBIDDEN, ObjectMemory, SeenObjects
 
 
@@ -25,7 +25,7 @@ class IoUTracker(ObjectMemory):
 
     def match_scores(self, found: Detections, votes: Tensor, known: SeenObjects) -> Tensor:
         """See `ObjectMemory.match_scores`; the overlap is the match, 0 that of "new"."""
-        overlaps = box_iou(found.boxes, known.boxes)
+        overlaps = overlaps_of(found.boxes, known.boxes)
         may_be = votes[:, known.votes.argmax(1)] > 0
         linked = (overlaps >= self._iou) & (may_be | (overlaps > self.same))
         return F.pad(overlaps.masked_fill(~linked, FORBIDDEN), (1, 0))

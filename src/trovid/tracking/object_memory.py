@@ -94,7 +94,7 @@ class ObjectMemory:
 
     def _take(self, found: Detections, votes: Tensor, ids: list[int]) -> None:
         embeddings = self.embeddings_of(found).clone()
-        self._frames.append(SeenObjects(ids, found.boxes.clone(), embeddings, votes))
+        self._frames.append(SeenObjects(ids, found.boxes.float().clone(), embeddings, votes))
 
     def _known(self) -> SeenObjects | None:
         """The known objects: last boxes, means of embeddings, sums of votes; None for none."""
@@ -104,7 +104,7 @@ class ObjectMemory:
         ids = sorted({number for own in frames for number in own.ids})
         place = {number: row for row, number in enumerate(ids)}
         rows = torch.tensor([place[number] for own in frames for number in own.ids])
-        boxes = torch.empty(len(ids), 4)
+        boxes = frames[-1].boxes.new_empty(len(ids), 4)
         for own in frames:
             boxes[[place[number] for number in own.ids]] = own.boxes
         embeddings = _sums(torch.cat([own.embeddings for own in frames]), rows, len(ids))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from torchvision.ops import box_iou
-
 from trovid.structures import Detections
+from trovid.tracking.matching import overlaps_of
 
 SAME_CLASS = 1e-3
 """What the same class is worth where boxes and scores are alike; it may have been voted for."""
@@ -26,7 +25,7 @@ def found_again(
     if not len(known) or not len(found):
         return [], []
     assert known.track_ids is not None
-    closeness = box_iou(known.boxes, found.boxes)
+    closeness = overlaps_of(known.boxes, found.boxes)
     closeness -= (known.scores[:, None] - found.scores).abs()
     closeness += same_class * (known.labels[:, None] == found.labels)
     from scipy.optimize import linear_sum_assignment

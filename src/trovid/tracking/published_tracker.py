@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
-from trovid.tracking.matching import log_matches
+from trovid.tracking.matching import log_matches, overlaps_of
 from trovid.tracking.places import found_again
 
 
@@ -83,7 +82,7 @@ class PublishedTracker:
             return boxes.new_zeros(len(boxes), 1)
         memory = torch.stack([own.embedding for own in known])
         matches = log_matches(detections.embeddings, memory, learned=self._learned)
-        overlaps = F.pad(box_iou(boxes, torch.stack([own.box for own in known])), (1, 0))
+        overlaps = F.pad(overlaps_of(boxes, torch.stack([own.box for own in known])), (1, 0))
         same = labels[:, None] == torch.tensor([own.label for own in known])
         same = F.pad(same.to(matches.dtype), (1, 0), value=1.0)
         scores = detections.scores.log()[:, None]

@@ -144,9 +144,10 @@ def temporal_roi_align(
     check_attention(num_heads, weight, bias, features.shape[1])
     dtype = compute_dtype(features.dtype)
     with torch.autocast(features.device.type, enabled=False):
+        support = support.computed_in(dtype)
         problem = Problem(
             features.to(dtype),
-            support.rows.to(dtype),
+            support.rows,
             None if weight is None else weight.to(dtype),
             None if bias is None else bias.to(dtype),
             support.inverse_norms,

@@ -66,19 +66,20 @@ def most_similar_roi_align(
     rois, channels, height, width = roi_features.shape
     frames = support.num_frames
     with torch.autocast(roi_features.device.type, enabled=False):
+        support = support.computed_in(dtype)
         if frames == 0:
             features = roi_features.new_empty(0, rois, channels, height, width)
             scores = roi_features.new_empty(0, rois, top_k, height, width, dtype=dtype)
             points = torch.empty_like(scores, dtype=torch.long)
         elif backend == "reference":
             features, points, scores = reference.most_similar_roi_align(
-                roi_features.to(dtype), support.maps().to(dtype), top_k, *squares[1:]
+                roi_features.to(dtype), support.maps(), top_k, *squares[1:]
             )
         else:
             positions = roi_features.to(dtype).permute(0, 2, 3, 1).reshape(-1, channels)
             scores, indices = _choose(positions, support, top_k, squares, backend)
             features, scores = most_similar(
-                positions, support.rows.to(dtype), scores, indices, support.inverse_norms
+                positions, support.rows, scores, indices, support.inverse_norms
             )
             features = features.view(frames, rois, height, width, channels).permute(0, 1, 4, 2, 3)
             points = indices % support.rows.shape[1]
@@ -98,7 +99,7 @@ def _choose(
 ) -> tuple[Tensor, Tensor]:
     """Eq. 2 for one video: by the native library where that is the backend and searches exactly."""
     if backend == "native" and search[1] == 1:
-        rows = support.rows.detach().to(positions.dtype)
+        rows = support.rows.detach()
         chosen = native.select(positions.detach(), rows, support.inverse_norms, top_k)
         if chosen is not None:
             scores, cells = chosen

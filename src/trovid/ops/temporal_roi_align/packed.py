@@ -211,6 +211,13 @@ class PackedSupport:
         norms = self.inverse_norms.to(rows.device) if same else inverse_norms(rows)
         return PackedSupport(rows, norms, self.size, self.lengths)
 
+    def computed_in(self, dtype: torch.dtype) -> PackedSupport:
+        """The same with rows and norms in the precision that a call computes in."""
+        if self.rows.dtype == dtype and self.inverse_norms.dtype == dtype:
+            return self
+        rows, norms = self.rows.to(dtype), self.inverse_norms.to(dtype)
+        return replace(self, rows=rows, inverse_norms=norms)
+
     def detach(self) -> PackedSupport:
         """The same without a graph."""
         return replace(self, rows=self.rows.detach(), inverse_norms=self.inverse_norms.detach())
