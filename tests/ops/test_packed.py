@@ -125,3 +125,8 @@ def test_support_of_another_precision(backend, packed):
         strict=True,
     ):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+
+
+def test_what_is_no_tensor_is_named():
+    with pytest.raises(TypeError, match="has a ndarray"):
+        pack_support(maps(3, 5, 8, 9).numpy())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trovid.structures import Detections, Masks
+from trovid.structures import Detections, Masks, VideoDetections
 
 NAMES = ("cup", "star", "sun")
 PIXELS = torch.zeros(3, 30, 40, dtype=torch.bool)
@@ -154,3 +154,10 @@ def test_a_polygon_needs_the_size_of_the_image():
     row = {"category_id": 1, "bbox": [0, 0, 3, 3], "score": 0.5, "segmentation": [[0, 0, 3, 0, 3]]}
     with pytest.raises(ValueError, match="`image_size` must be given"):
         Detections.from_coco([row], NAMES)
+
+
+def test_columns_of_rows_in_bfloat16():
+    found = detections(boxes=detections().boxes.bfloat16(), scores=detections().scores.bfloat16())
+    columns = VideoDetections.from_frames([found])
+    assert columns.boxes.tolist() == detections().boxes.tolist()
+    assert columns.scores.tolist() == pytest.approx([0.9, 0.5, 0.25], abs=2e-3)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from trovid.structures.detections import Detections
 
@@ -73,8 +74,8 @@ class VideoDetections:
         return cls(
             np.array([frame.frame_index for frame in frames], dtype=np.int32),
             np.array([len(frame) for frame in frames], dtype=np.int32),
-            np.concatenate([frame.boxes.detach().cpu().numpy() for frame in frames]),
-            np.concatenate([frame.scores.detach().cpu().numpy() for frame in frames]),
+            np.concatenate([_numbers(frame.boxes) for frame in frames]),
+            np.concatenate([_numbers(frame.scores) for frame in frames]),
             np.concatenate([frame.labels.cpu().numpy() for frame in frames]).astype(np.int32),
             class_names.pop(),
         )
@@ -102,3 +103,9 @@ class VideoDetections:
                 time=0.0 if times is None else times[number],
                 image_size=image_size,
             )
+
+
+def _numbers(values: Tensor) -> NDArray[Any]:
+    """In a precision that numpy has."""
+    own = values.detach().cpu()
+    return (own.float() if own.dtype == torch.bfloat16 else own).numpy()

@@ -75,6 +75,11 @@ class PackedSupport:
             if not videos:
                 raise ValueError("`support_features` must hold one Tensor[T, C, H, W] a video")
             for index, video in enumerate(videos):
+                if not isinstance(video, Tensor):
+                    raise TypeError(
+                        "`support_features` must be a Tensor or hold one a video, but has a "
+                        f"{type(video).__name__}"
+                    )
                 if video.dim() != 4 or video.shape[1:] != videos[0].shape[1:]:
                     raise ValueError(
                         f"`support_features[{index}]` must have shape [T, C, H, W] with the C, H, "
@@ -267,6 +272,7 @@ def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
         What every function of `trovid.ops` takes in place of `support_features`.
 
     Raises:
+        TypeError: If they are no tensors, or not floating point.
         ValueError: If the shapes do not fit.
 
     Example:
