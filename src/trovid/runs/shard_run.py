@@ -95,7 +95,7 @@ class ShardRun:
         predictor = self.load()
         options = predictor.options(self.options)
         head = results_head(predictor, options)
-        digest = _digest(head)
+        digest = _digest(head, self.frame_rate)
         names = video_names(videos)
         listed = {"shard": str(self.shard), "videos": own, "of": len(videos), "run": digest}
         self.out.write(f"{SHARDS}/{self.shard.index}-of-{self.shard.count}.json", _text(listed))
@@ -217,9 +217,9 @@ def read_marker(text: str, name: str) -> dict[str, Any]:
     return marker
 
 
-def _digest(head: Mapping[str, Any]) -> str:
+def _digest(head: Mapping[str, Any], frame_rate: float) -> str:
     """16 hexadecimal digits that tell one model with its options from another."""
-    same = {key: head[key] for key in SAME_HEAD}
+    same = {**{key: head[key] for key in SAME_HEAD}, "frame_rate": frame_rate}
     return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:16]
 
 
