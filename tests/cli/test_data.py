@@ -99,6 +99,29 @@ def test_split_writes_the_division_down(capsys, folder, tmp_path):
     assert {path.name for path in (tmp_path / "more").iterdir()} == {"train.json", "val.json"}
 
 
+def test_videos_of_other_splits_are_not_left_out_in_silence(capsys, folder, tmp_path):
+    write_labels(folder, own_labels() | {"val": ["park"]})
+    parts, target = tmp_path / "parts", tmp_path / "x.json"
+    status, _, (line,) = trovid_command(capsys, "data", "split", folder, "--out", parts)
+    assert status == 2
+    assert "has splits of its own (train, val)" in line
+    assert not parts.exists()
+    status, said, (line,) = trovid_command(capsys, "data", "convert", folder, target)
+    assert status == 0
+    assert "4 videos" in said
+    assert "of train are taken, without val; `trovid data convert --split val`" in line
+    words = ["data", "convert", folder, target, "--split", "val"]
+    status, said, lines = trovid_command(capsys, *words)
+    assert (status, lines) == (0, [])
+    assert "1 videos" in said
+
+    write_labels(folder, own_labels() | {"test": ["park"]})
+    status, said, (line,) = trovid_command(capsys, "data", "split", folder, "--out", parts)
+    assert status == 0
+    assert "val.json: 1 videos" in said
+    assert "without test" in line
+
+
 @pytest.mark.parametrize(
     ("form", "name", "losses"),
     [

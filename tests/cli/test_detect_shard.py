@@ -107,6 +107,36 @@ def test_the_same_command_does_what_is_missing(root, tmp_path, capsys, model):
     assert run(capsys, model, *words, "--overwrite", score=0.3)[0] == 0
 
 
+def test_videos_of_one_stem_are_told_apart(tmp_path, capsys, model):
+    root, out, merged = tmp_path / "alike", tmp_path / "out", tmp_path / "all.json"
+    shutil.copy(video(root / "a.mp4", count=2), root / "a.mkv")
+    for name in ("cam.1", "cam.2"):
+        folder(root / name, count=2)
+    whole = (root / "a.mp4").read_bytes()
+    (root / "a.mp4").write_bytes(whole[:100])
+    words = [root, "--shard", "0/1", "--out", out]
+    assert run(capsys, model, *words)[0] == 1
+    assert merge(capsys, out, "--out", merged, "--partial")[0] == 1
+    assert list(read_frames(merged)[1]) == ["a.mkv", "cam.1", "cam.2"]
+
+    (root / "a.mp4").write_bytes(whole)
+    assert run(capsys, model, *words)[0] == 0
+    assert merge(capsys, out, "--out", merged)[0] == 0
+    assert list(read_frames(merged)[1]) == ["a.mkv", "a.mp4", "cam.1", "cam.2"]
+
+
+def test_another_frame_rate_is_another_option(tmp_path, capsys, model):
+    root, out = tmp_path / "rates", tmp_path / "out"
+    root.mkdir()
+    folder(root / "frames", count=2)
+    words = [root, "--shard", "0/1", "--out", out, "--frame-rate"]
+    assert run(capsys, model, *words, "25")[0] == 0
+    status, _, complaints = run(capsys, model, *words, "2")
+    assert status == 2
+    assert "other options" in complaints[0]
+    assert run(capsys, model, *words, "25")[1][0].endswith("(1 done before)")
+
+
 def test_a_shard_that_never_ran_is_named(root, tmp_path, capsys, model):
     out = tmp_path / "out"
     assert run(capsys, model, root, "--shard", "1/3", "--out", out)[0] == 0

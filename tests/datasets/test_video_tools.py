@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from PIL import Image
 
 from tests.datasets.labelling_tools import CVAT, epic, label_studio
 from tests.media import encode
@@ -55,6 +56,27 @@ def test_cvat_damaged(folder, old, new, name, message):
         read_dataset(path)
     assert "\n" not in str(error.value)
     assert name in {finding.name for finding in check_data(path).errors}
+
+
+def test_the_folder_of_the_labels_is_not_the_video(folder):
+    """`street/annotations.xml` and its video beside, or elsewhere; frames may lie in it."""
+    place = folder / "street"
+    place.mkdir()
+    (place / "annotations.xml").write_text(CVAT.replace("street.mp4", "street.mkv"))
+    with pytest.raises(TrovidError, match=r"'street\.mkv' is not there"):
+        read_dataset(place, split=None)
+    elsewhere = folder / "in/street.mkv"
+    elsewhere.parent.mkdir()
+    (folder / "street.mp4").rename(elsewhere)
+    (place / "annotations.xml").write_text(CVAT.replace("street.mp4", "../in/street.mkv"))
+    assert read_dataset(place, split=None).path("street.mkv").samefile(elsewhere)
+    (place / "annotations.xml").write_text(CVAT.replace("street.mp4", ".."))
+    with pytest.raises(TrovidError, match="is not there"):
+        read_dataset(place, split=None)
+    (place / "annotations.xml").write_text(CVAT.replace("street.mp4", "street"))
+    for index in range(8):
+        Image.new("RGB", (96, 64)).save(place / f"{index}.png")
+    assert read_dataset(place, split=None).videos[0].num_frames == 8
 
 
 def test_label_studio_counts_from_one_in_per_cent(folder):

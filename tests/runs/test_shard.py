@@ -6,6 +6,7 @@ import pytest
 
 from trovid.errors import OptionError
 from trovid.runs.shard import Shard
+from trovid.runs.shard_run import video_names
 
 PATHS = [f"kitchen {i % 7}/P{i:03}.mp4" for i in range(500)]
 
@@ -26,6 +27,19 @@ def test_the_part_depends_on_nothing_but_the_path():
         if int(sha256(path.encode()).hexdigest(), 16) % 3 == 0
     ]
     assert Shard().holds("\udcff.mp4")
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a.mp4", "deep/a.MKV", "cam.1", "cam.2"], ["a", "deep/a", "cam.1", "cam.2"]),
+        (["a.mp4", "a.mkv", "b.mp4"], ["a.mp4", "a.mkv", "b"]),
+        (["a", "a.mp4"], ["a", "a.mp4"]),
+        (["a.mkv.mp4", "a.mkv", "a.mp4"], ["a.mkv.mp4", "a.mkv", "a.mp4"]),
+    ],
+)
+def test_no_two_videos_of_a_run_are_called_alike(paths, names):
+    assert list(video_names(paths).values()) == names
 
 
 @pytest.mark.parametrize(

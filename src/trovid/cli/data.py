@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from trovid.datasets.check import CheckReport
     from trovid.datasets.contract import Dataset
 
+log = logging.getLogger("trovid")
 data = cyclopts.App(
     name="data",
     help="Labelled videos: check, stats, split, convert, view.",
@@ -146,12 +148,13 @@ def split(
         trovid data split my-videos/labels.json --share 0.3 --out divided
 
     Args:
-        path: A file of labels or a folder without a split of its own.
+        path: A file of labels or a folder without validation videos of its own.
         out: Folder for train.json and val.json; by default that of the labels.
         share: Of the videos, about, for validation.
         seed: Another one gives another division.
         json: Print the files and their videos as JSON.
     """
+    from trovid.datasets.reading import splits_of
     from trovid.datasets.splitting import split_videos
     from trovid.datasets.writing import write_dataset
     from trovid.errors import TrovidError
@@ -163,6 +166,13 @@ def split(
     for target in targets.values():
         if target.exists():
             raise TrovidError(f"{target}: is there already: choose another `out`")
+    there = splits_of(path)
+    if there and ("val" in there or "train" not in there):
+        raise TrovidError(
+            f"{path}: has splits of its own ({', '.join(there)}): use them, or first write the "
+            "one to be divided by `trovid data convert --split`"
+        )
+    _say_left_out(path)
     dataset = _read(path, None)
     train, val = split_videos(dataset, share=share, seed=seed)
     if not val:
@@ -216,6 +226,8 @@ def convert(
     if form is None:
         raise TrovidError(f"{target}: name the form by `to`: own, coco-vid, yolo, cvat, ...")
     predicted = is_predictions(source)
+    if split is None and not predicted:
+        _say_left_out(source)
     dataset = predicted_labels(source, score=score) if predicted else _read(source, split)
     lost = write_dataset(target, dataset, form)
     counts = {"videos": len(dataset.videos), "boxes": len(dataset.objects)}
@@ -282,6 +294,22 @@ def _read(path: Path, split: str | None) -> Dataset:
         raise TrovidError(f"{path}: has no split {split!r}{nearest(split, there)}")
     with bar("reading labels", unit="videos") as tick:
         return read_split(path, split or (there[0] if there else None), progress=tick)
+
+
+def _say_left_out(path: Path) -> None:
+    """A line on the splits that `_read` leaves out where none is named."""
+    from trovid.datasets.reading import splits_of
+
+    first, *others = splits_of(path) or ("",)
+    if others:
+        log.warning(
+            "%s: only its videos of %s are taken, without %s; "
+            "`trovid data convert --split %s` takes others",
+            path,
+            first,
+            " and ".join(others),
+            others[0],
+        )
 
 
 def _print_report(report: CheckReport) -> None:

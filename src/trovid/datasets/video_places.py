@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
 from trovid.video.glance import glance
-from trovid.video.images import images_in, read_size
+from trovid.video.images import SUFFIXES, images_in, read_size
 
 PLACES = (".", "videos", "data", "images", "..", "../videos", "../data", "../images", "../..")
 UPLOAD = re.compile(r"^[0-9a-f]{6,}-")
@@ -20,16 +21,24 @@ def find_video(folder: Path, stated: str) -> Path | None:
 
     Args:
         folder: Where the labels lie.
-        stated: A file name, a path on the tool's server, or an address; its last part counts.
+        stated: A path from there, as trovid writes it; or a file name, a path on the tool's server,
+            or an address, whose last part counts.
     """
     name = re.split(r"[?#]", stated)[0].replace("\\", "/").rstrip("/").rpartition("/")[2]
     names = [name, UPLOAD.sub("", name)]
     names += [other.rpartition(".")[0] for other in names]
-    for word in dict.fromkeys(names):
-        for place in PLACES:
-            if word not in ("", ".", "..") and (folder / place / word).exists():
-                return folder / place / word
-    return None
+    words = [word for word in dict.fromkeys(names) if word not in ("", ".", "..")]
+    found = [folder / stated] if name in words and not Path(stated).anchor else []
+    found += [folder / place / word for word in words for place in PLACES]
+    return next((place for place in found if _may_be_video(place, folder)), None)
+
+
+def _may_be_video(place: Path, folder: Path) -> bool:
+    """Whether something is there that is no folder of labels alone."""
+    if not os.path.isdir(place):
+        return os.path.exists(place)
+    labels = place.samefile(folder) or os.path.exists(place / "annotations.xml")
+    return not labels or any(file.suffix.lower() in SUFFIXES for file in place.iterdir())
 
 
 def measured(path: Path, name: str) -> tuple[Video, list[str] | None]:

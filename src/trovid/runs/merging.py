@@ -13,7 +13,7 @@ from trovid.progress import Tick
 from trovid.runs.parquet.reading import ParquetPredictions, VideoRecord
 from trovid.runs.parquet.writing import ParquetWriter
 from trovid.runs.places import Place
-from trovid.runs.shard_run import DONE, FAILED, SHARDS, read_marker, video_name
+from trovid.runs.shard_run import DONE, FAILED, SHARDS, read_marker
 from trovid.runs.sinks.json import JsonWriter
 from trovid.video.images import natural_key
 
@@ -99,8 +99,8 @@ def merge(folder: Path, out: Path, state: ShardState, *, progress: Tick | None =
         TrovidError: If a file cannot be read or written.
     """
     predictions = ParquetPredictions(folder)
-    unfinished = {video_name(path) for path in state.missing}
-    records = [own for name, own in predictions.records.items() if name not in unfinished]
+    unfinished = {folder / f"{path}.parquet" for path in state.missing}
+    records = [own for own in predictions.records.values() if own.file not in unfinished]
     records.sort(key=lambda own: natural_key(own.video.name))
     if out.suffix == ".parquet":
         _to_parquet(records, predictions.head, out, progress)

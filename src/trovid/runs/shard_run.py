@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
 from trovid.progress import bar
-from trovid.runs.jobs import Job
+from trovid.runs.jobs import VIDEO_NAME, Job
 from trovid.runs.parquet.reading import SAME_HEAD
 from trovid.runs.parquet.rows import arrow
 from trovid.runs.places import Place
@@ -94,7 +95,8 @@ class ShardRun:
         predictor = self.load()
         options = predictor.options(self.options)
         head = results_head(predictor, options)
-        digest = _digest(head)
+        digest = _digest(head, self.frame_rate)
+        names = video_names(videos)
         listed = {"shard": str(self.shard), "videos": own, "of": len(videos), "run": digest}
         self.out.write(f"{SHARDS}/{self.shard.index}-of-{self.shard.count}.json", _text(listed))
         for path in own:
@@ -103,7 +105,7 @@ class ShardRun:
             elif self._is_done(path, digest):
                 yield ShardResult(path, "done before")
             else:
-                yield self._one(path, predictor, options, head, digest)
+                yield self._one(path, names[path], predictor, options, head, digest)
 
     def _is_done(self, path: str, digest: str) -> bool:
         text = self.out.read(path + DONE)
@@ -120,6 +122,7 @@ class ShardRun:
     def _one(
         self,
         path: str,
+        name: str,
         predictor: Predictor,
         options: DetectOptions,
         head: dict[str, Any],
@@ -128,7 +131,7 @@ class ShardRun:
         self.out.remove(path + DONE)
         try:
             with self.root.local(path) as video, self.out.writing(f"{path}.parquet") as file:
-                outcome = self._detect(path, video, file, predictor, options, head)
+                outcome = self._detect(path, name, video, file, predictor, options, head)
                 problems = [self.root.named(text, path, video) for text in outcome.problems]
                 if not outcome.complete and outcome.error is None:
                     raise _Stopped(f"{path}: stopped after {outcome.frames} frames")
@@ -154,6 +157,7 @@ class ShardRun:
     def _detect(
         self,
         path: str,
+        name: str,
         video: Path,
         file: Path,
         predictor: Predictor,
@@ -163,7 +167,7 @@ class ShardRun:
         source = open_video(video, frame_rate=self.frame_rate)
         job = Job(path, {"parquet": file})
         subject = Subject(job, source, head, options, Pictures())
-        named = replace(source.video, name=video_name(path))
+        named = replace(source.video, name=name)
         run = VideoRun(subject, [ParquetSink(file, named, path, head)], stop=self.stop)
         batcher = predictor.batcher(options)
         try:
@@ -182,14 +186,20 @@ class _Stopped(Exception):
     """The wish to stop came within a video."""
 
 
-def video_name(path: str) -> str:
-    """What a video is called in results: its path without suffix, so that no two are alike.
+def video_names(paths: Sequence[str]) -> dict[str, str]:
+    """What videos are called in results: by the path of each its path without a video's suffix.
+
+    Where two would be called alike, each is called by its whole path.
 
     Example:
-        >>> video_name("kitchen/P01.mp4"), video_name("frames")
-        ('kitchen/P01', 'frames')
+        >>> video_names(["kitchen/P01.mp4", "cam.1"])
+        {'kitchen/P01.mp4': 'kitchen/P01', 'cam.1': 'cam.1'}
+        >>> video_names(["a.mp4", "a.mkv"])
+        {'a.mp4': 'a.mp4', 'a.mkv': 'a.mkv'}
     """
-    return str(PurePosixPath(path).with_suffix(""))
+    short = {p: p.rpartition(".")[0] if VIDEO_NAME.fullmatch(p) else p for p in paths}
+    counts = Counter([*short.values(), *(path for path in paths if short[path] != path)])
+    return {path: name if counts[name] == 1 else path for path, name in short.items()}
 
 
 def read_marker(text: str, name: str) -> dict[str, Any]:
@@ -207,9 +217,9 @@ def read_marker(text: str, name: str) -> dict[str, Any]:
     return marker
 
 
-def _digest(head: Mapping[str, Any]) -> str:
+def _digest(head: Mapping[str, Any], frame_rate: float) -> str:
     """16 hexadecimal digits that tell one model with its options from another."""
-    same = {key: head[key] for key in SAME_HEAD}
+    same = {**{key: head[key] for key in SAME_HEAD}, "frame_rate": frame_rate}
     return sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()[:16]
 
 

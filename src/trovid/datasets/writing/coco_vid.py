@@ -10,7 +10,7 @@ import numpy as np
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.objects import known
-from trovid.datasets.writing.places import name_from
+from trovid.datasets.writing.places import name_from, place_of
 from trovid.files import replacing
 
 
@@ -20,15 +20,11 @@ def write(path: Path, dataset: Dataset) -> None:
     videos, images, annotations = [], [], []
     image_ids: dict[tuple[int, int], int] = {}
     for number, video in enumerate(dataset.videos, 1):
-        files = dataset.named_files(video.name)
-        place = dataset.path(video.name)
-        if files and all(files):
-            place = (place / files[0]).parent
         videos.append(
             {
                 "id": number,
                 "name": video.name,
-                "file_name": name_from(path.parent, place),
+                "file_name": name_from(path.parent, place_of(dataset, video.name)),
                 **{k: getattr(video, k) for k in ("width", "height", "num_frames", "frame_rate")},
             }
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.mot import BOX_DECIMALS, CLASSES
-from trovid.datasets.writing.places import plain, write_frames
+from trovid.datasets.writing.places import plain_names, write_frames
 from trovid.errors import TrovidError
 from trovid.files import replacing
 
@@ -28,8 +28,9 @@ def write(path: Path, dataset: Dataset) -> None:
         numbers.append(CLASSES.index(known) + 1)
     objects = dataset.objects
     visibility = objects.attributes.get("visibility")
+    names = plain_names(dataset)
     for video in dataset.videos:
-        folder = path / plain(video.name)
+        folder = path / names[video.name]
         every = range(video.num_frames)
         options = {"called": "{:06}.png", "frames": every, "first": 1}
         write_frames(folder / "img1", dataset, video.name, **options)
@@ -50,7 +51,7 @@ def write(path: Path, dataset: Dataset) -> None:
         with replacing(folder / "gt/gt.txt") as partial:
             partial.write_text("".join(lines), encoding="ascii")
         facts = {
-            "name": plain(video.name),
+            "name": folder.name,
             "imDir": "img1",
             "frameRate": f"{video.frame_rate:g}",
             "seqLength": video.num_frames,
@@ -60,4 +61,4 @@ def write(path: Path, dataset: Dataset) -> None:
         }
         text = "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in facts.items())
         with replacing(folder / "seqinfo.ini") as partial:
-            partial.write_text(text, encoding="ascii")
+            partial.write_text(text, encoding="utf-8")

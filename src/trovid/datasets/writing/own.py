@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.writing.places import name_from
+from trovid.datasets.writing.places import name_from, place_of
 from trovid.files import replacing
 
 
@@ -41,10 +41,7 @@ def write(path: Path, dataset: Dataset) -> None:
         inner = ",\n".join(
             f"  {json.dumps(keys[k])}: {json.dumps(found)}" for k, found in frames.items()
         )
-        place = dataset.path(video.name)
-        if files and named:
-            place = (place / files[0]).parent
-        name = json.dumps(name_from(path.parent, place))
+        name = json.dumps(name_from(path.parent, place_of(dataset, video.name)))
         lines.append(f" {name}: {{\n{inner}\n }}" if inner else f" {name}: {{}}")
     head = json.dumps(list(dataset.class_names))
     body = ",\n".join(lines)

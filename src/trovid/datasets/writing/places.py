@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 from PIL import Image
 
 from trovid.datasets.contract import Dataset
+from trovid.errors import TrovidError
 from trovid.files import replacing
 
 
@@ -20,9 +22,34 @@ def name_from(folder: Path, path: Path) -> str:
         return path.resolve().as_posix()
 
 
-def plain(name: str) -> str:
-    """A video's name as the name of a file or folder."""
-    stem = name.rpartition(".")[0] if "." in name.rpartition("/")[2] else name
+def place_of(dataset: Dataset, name: str) -> Path:
+    """A video's file, or the folder that its frames lie in."""
+    place, files = dataset.path(name), dataset.named_files(name)
+    return (place / files[0]).parent if files and all(files) else place
+
+
+def plain_names(dataset: Dataset) -> dict[str, str]:
+    """By each video's name one for a file or folder, which no other video of the data set has.
+
+    It is the name without the suffix of a video's file. Where several would be called alike, on a
+    disk that does not tell capitals either, the first is called so and the others NAME-2, NAME-3.
+    """
+    wanted = {video.name: _plain(video.name, dataset.path(video.name)) for video in dataset.videos}
+    taken = {plain.casefold() for plain in wanted.values()}
+    first: set[str] = set()
+    names = {}
+    for name, plain in wanted.items():
+        if plain.casefold() in first:
+            numbered = (f"{plain}-{number}" for number in count(2))
+            plain = next(other for other in numbered if other.casefold() not in taken)
+        names[name] = plain
+        first.add(plain.casefold())
+        taken.add(plain.casefold())
+    return names
+
+
+def _plain(name: str, path: Path) -> str:
+    stem = name if os.path.isdir(path) else name.removesuffix(path.suffix)
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in stem).strip(".") or "video"
 
 
@@ -31,29 +58,33 @@ def write_frames(
     dataset: Dataset,
     name: str,
     *,
-    called: str | None = None,
+    called: str,
     frames: Sequence[int] | None = None,
     first: int = 0,
 ) -> dict[int, Path]:
-    """Writes frames of a video as PNG; those that are there stay.
+    """Writes frames of a video as PNG, in the place of those that are there.
 
     Args:
         folder: Where to.
         dataset: The data set.
         name: Of the video.
-        called: The names of the files, with {} for the number; None: the video's and the number.
+        called: The names of the files, with {} for the number.
         frames: Which frames; None for the labelled ones.
         first: The number of frame 0.
 
     Returns:
         The file of each frame.
+
+    Raises:
+        TrovidError: If the video's own frames lie there, or it cannot be read.
     """
+    place = place_of(dataset, name)
+    if place.is_dir() and folder.is_dir() and place.samefile(folder):
+        raise TrovidError(f"{folder}: holds the video's own frames; write into another folder")
     wanted = dataset.labelled_frames(name).tolist() if frames is None else list(frames)
-    called = f"{plain(name)}_{{:06}}.png" if called is None else called
     files = {frame: folder / called.format(frame + first) for frame in wanted}
-    missing = [frame for frame in wanted if not files[frame].exists()]
-    if missing:
-        for frame in dataset.open(name).walk(missing):
+    if wanted:
+        for frame in dataset.open(name).walk(wanted):
             with replacing(files[frame.index]) as partial:
                 Image.fromarray(frame.image).save(partial, format="PNG")
     return files

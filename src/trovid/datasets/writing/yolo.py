@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import yaml
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.splitting import split_videos
-from trovid.datasets.writing.places import write_frames
+from trovid.datasets.writing.places import plain_names, write_frames
 from trovid.files import replacing
+
+log = logging.getLogger("trovid")
 
 
 def write(path: Path, dataset: Dataset) -> None:
@@ -18,10 +21,14 @@ def write(path: Path, dataset: Dataset) -> None:
     Videos are divided by their names (`split_videos`), since Ultralytics trains nothing without
     val; where none can be spared there is train alone.
     """
+    written: set[Path] = set()
     objects, held_out = dataset.objects, split_videos(dataset)[1]
+    names = plain_names(dataset)
     for video in dataset.videos:
         split = "val" if video.name in held_out else "train"
-        files = write_frames(path / "images" / split, dataset, video.name)
+        called = f"{names[video.name]}_{{:06}}.png"
+        files = write_frames(path / "images" / split, dataset, video.name, called=called)
+        written.update(files.values())
         rows = dataset.rows(video.name)
         lines: dict[int, list[str]] = {frame: [] for frame in files}
         for row in range(rows.start, rows.stop):
@@ -39,6 +46,9 @@ def write(path: Path, dataset: Dataset) -> None:
             text = path / "labels" / split / f"{file.stem}.txt"
             with replacing(text) as partial:
                 partial.write_text("".join(f"{line}\n" for line in lines[frame]), "utf-8")
+    others = sum(file not in written for file in (path / "images").glob("*/*"))
+    if others:
+        log.warning("%s: holds %d pictures of before, which a training takes too", path, others)
     splits = {"train": "images/train", **({"val": "images/val"} if held_out else {})}
     values = {**splits, "names": dict(enumerate(dataset.class_names))}
     with replacing(path / "data.yaml") as partial:

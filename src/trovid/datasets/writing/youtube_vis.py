@@ -8,7 +8,7 @@ from typing import Any
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.true_tracks import true_tracks
-from trovid.datasets.writing.places import plain, write_frames
+from trovid.datasets.writing.places import plain_names, write_frames
 from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.structures import Masks
@@ -22,9 +22,9 @@ def write(path: Path, dataset: Dataset) -> None:
     """
     if dataset.objects.masks is None:
         raise TrovidError("the form youtube-vis is of masks, and these labels have none")
-    videos, annotations = [], []
+    videos, annotations, names = [], [], plain_names(dataset)
     for number, video in enumerate(dataset.videos, 1):
-        folder = plain(video.name)
+        folder = names[video.name]
         place = path.parent / "JPEGImages" / folder
         files = write_frames(place, dataset, video.name, called="{:05}.png")
         if not files:
