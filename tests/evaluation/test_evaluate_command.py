@@ -96,6 +96,39 @@ def test_predictions_against_labels(labels, tmp_path):
     assert f"{100 * 51 / 101:.1f}" in done.stdout
 
 
+def test_labels_by_hand_name_files_and_results_stems(tmp_path, capsys):
+    """Every command takes what `trovid detect a.mp4` has found, also for pictures of errors."""
+    with VideoWriter(tmp_path / "a.mp4", height=200, width=200, frame_rate=10) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((200, 200, 3), np.uint8))
+    missed = {"class": "dog", "box": [100, 100, 150, 150], "id": 2}
+    frames = {"0": [{"class": "dog", "box": BOX, "id": 1}], "1": [missed]}
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"videos": {"a.mp4": frames}}))
+    found = _write_predictions(tmp_path / "a.json", [[(BOX, 0.9)], [(BOX, 0.5)]])
+    figures = tmp_path / "figures.json"
+    done = _run(found, "--labels", labels, "--out", figures, "--report", tmp_path / "report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Report.load(figures).overall.ap50 == pytest.approx(51 / 101)
+    assert "data:image" in (tmp_path / "report/report.html").read_text()
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", str(found), str(found), "--labels", str(labels)])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
+    document = json.loads(found.read_text())
+    for frame in document["videos"][0]["frames"]:
+        for row in frame["detections"]:
+            row["track"] = 4
+    found.write_text(json.dumps(document))
+    (tmp_path / "mot").mkdir()
+    lines = tmp_path / "mot/a.txt"
+    lines.write_text("1,4,10,10,40,40,0.9\n2,4,10,10,40,40,0.5\n")
+    for predictions in (found, lines):
+        words = ("--labels", labels, "--protocol", "mot", "--json")
+        done = _run(predictions, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["overall"]["recall"] == 0.5
+
+
 @pytest.mark.parametrize("kind", [[], ["--json"]])
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
 def test_what_cannot_be_printed_is_written_all_the_same(labels, tmp_path, capsys, command, kind):

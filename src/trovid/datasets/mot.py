@@ -14,6 +14,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.imagenet_vid import Progress
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
+from trovid.datasets.video_names import labelled_name
 from trovid.errors import TrovidError, shortened
 from trovid.files import below, replacing
 from trovid.structures import Detections, Video
@@ -170,7 +171,7 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
         raise TrovidError(f"{path}: holds no results (NAME.txt for each sequence)")
     of: dict[str, Path] = {}
     for file in files:
-        name = file.stem if file.stem in dataset else _known(file.stem, dataset)
+        name = labelled_name(file.stem, dataset) or _known(file.stem, dataset)
         if name is None:
             raise TrovidError(f"{file}: the labels have no video '{file.stem}'")
         of[name] = file

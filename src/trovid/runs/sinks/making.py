@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.video_names import labelled_name
 from trovid.errors import TrovidError
 from trovid.runs.jobs import Job
 from trovid.runs.provenance import contents_digest
@@ -81,11 +82,9 @@ class Subject:
         labels = self.pictures.labels
         if labels is None:
             return None
-        source, name = Path(self.job.source).resolve(), self.source.video.name
-        named = [v.name for v in labels.videos if v.name == name]
-        named += [v.name for v in labels.videos if labels.path(v.name).stem == name]
-        own = [v.name for v in labels.videos if labels.path(v.name).resolve() == source]
-        chosen = next(iter(own + named), None)
+        source = Path(self.job.source).resolve()
+        own = (v.name for v in labels.videos if labels.path(v.name).resolve() == source)
+        chosen = next(own, None) or labelled_name(self.source.video.name, labels)
         if chosen is None:
             return None
         stated, there = labels.video(chosen).num_frames, self.source.video.num_frames
