@@ -97,6 +97,26 @@ def test_ground_truth_and_another_run_beside_this_one(tmp_path, capsys, model):
     assert "absent.json: cannot be read" in complaints[0]
 
 
+def test_labels_of_every_split_are_drawn_and_what_lacks_a_video_is_said(tmp_path, capsys, model):
+    sources = [video(tmp_path / f"{name}.mp4", count=2) for name in "ab"]
+    objects = [{"class": "cup", "box": [5, 5, 60, 60]}]
+    videos = {"a.mp4": {"0": objects, "1": objects}, "cam.mp4": {"0": []}}
+    video(tmp_path / "cam.mp4", count=2)
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"videos": videos, "val": ["cam.mp4"]}))
+    words = ["--no-video", "--sheet"]
+    assert run(capsys, model, *sources, "--out", tmp_path / "plain", *words)[0] == 0
+    more = ["--labels", labels, "--beside", tmp_path / "plain/a.json"]
+    status, _, complaints = run(capsys, model, *sources, "--out", tmp_path / "out", *words, *more)
+    assert status == 0
+    assert complaints == [
+        f"trovid: {sources[1]}: is not among the videos of --labels: none are drawn",
+        f"trovid: {sources[1]}: is not in the --beside of tiny: its panel stays empty",
+    ]
+    plain, drawn = ((tmp_path / name / "a.png").read_bytes() for name in ("plain", "out"))
+    assert plain != drawn
+
+
 def test_classes_keep_only_those_named(tmp_path, capsys, model):
     source = video(tmp_path / "a.mp4")
     run(capsys, model, source, "--out", tmp_path / "all", "--no-video")

@@ -9,6 +9,7 @@ import torch
 
 from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.mot_folder import write_mot
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from trovid.datasets.reading import read_dataset
 from trovid.datasets.synthvid import write_split
@@ -85,6 +86,19 @@ def test_results_of_mot_challenge(capsys, tmp_path):
     assert (status, complaints) == (0, [])
     figures = json.loads(out)["overall"]
     assert (figures["mota"], figures["switches"], figures["recall"]) == (0.5, 1, 1)
+
+
+def test_results_of_one_sequence_among_several_without_splits(capsys, tmp_path):
+    """No sequence is kept back for training, and of one file its sequence alone counts."""
+    root = write_mot(tmp_path / "mot", "x", "y")
+    results = tmp_path / "x.txt"
+    results.write_text("1,4,10,5,8,20,0.9\n2,4,11,5,8,20,0.9\n")
+    for labels in (root, root / "train"):
+        arguments = ("evaluate", results, "--labels", labels, "--protocol", "mot", "--json")
+        status, out, complaints = trovid_command(capsys, *arguments)
+        assert (status, complaints) == (0, [])
+        assert json.loads(out)["head"]["videos"] == 1
+        assert json.loads(out)["overall"]["mota"] == 1
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_damaged_rows_are_named(root, row, message):
 def test_damaged_information_and_results_are_named(root, tmp_path):
     labels = read_mot(root)
     (root / "x.txt").write_text("1,1,1,1,1,1,1\n")
-    with pytest.raises(TrovidError, match="the labels have no video 'x'"):
+    with pytest.raises(TrovidError, match=r"x\.txt: video 'x' is not in the labels"):
         read_mot_results(root / "x.txt", labels)
     with pytest.raises(TrovidError, match="holds no results"):
         read_mot_results(root / "train", labels)

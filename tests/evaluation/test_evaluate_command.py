@@ -129,6 +129,25 @@ def test_labels_by_hand_name_files_and_results_stems(tmp_path, capsys):
         assert json.loads(done.stdout)["overall"]["recall"] == 0.5
 
 
+@pytest.mark.parametrize("names", [("train", "val"), ("labels",)])
+def test_predictions_of_a_training_video_are_measured(write_labels, tmp_path, capsys, names):
+    """Of a folder with splits, and of one without, where no video is kept back."""
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)]])
+    folder = tmp_path / "data"
+    folder.mkdir()
+    videos = {"train": {"a": [[{"box": BOX, "label": 1}]]}, "val": {"b": [[]]}}
+    videos["labels"] = {**videos["train"], **videos["val"]}
+    for name in names:
+        write_labels(videos[name]).rename(folder / f"{name}.json")
+    figures = tmp_path / "figures.json"
+    done = _run(found, "--labels", folder, "--out", figures)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Report.load(figures).overall.ap50 == pytest.approx(1)
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", str(found), str(found), "--labels", str(folder)])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
+
+
 @pytest.mark.parametrize("kind", [[], ["--json"]])
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
 def test_what_cannot_be_printed_is_written_all_the_same(labels, tmp_path, capsys, command, kind):

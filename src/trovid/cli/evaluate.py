@@ -84,7 +84,7 @@ def evaluate(
             files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
             results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
-            folder as with --data.
+            folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
@@ -183,7 +183,7 @@ def _of_file(
     files: Files,
     json: bool,
 ) -> None:
-    from trovid.datasets.reading import read_dataset
+    from trovid.datasets.reading import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
     from trovid.runs.predictions import read_frames, read_predictions
 
@@ -191,8 +191,8 @@ def _of_file(
         everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
         _print_report(everything, truth, facts, measuring, predictions, files, json)
         return
-    truth = read_dataset(labels)
     head, found = read_predictions(predictions, labels=labels)
+    truth = read_labels(labels, lambda val: all(name in val for name in found))
     facts = {
         "model": head.get("model"),
         "predictions": predictions.name,

@@ -14,7 +14,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.imagenet_vid import Progress
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
-from trovid.datasets.video_names import labelled_name
+from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError, shortened
 from trovid.files import below, replacing
 from trovid.structures import Detections, Video
@@ -158,7 +158,8 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
 
     Args:
         path: A folder with NAME.txt for each sequence, or one such file.
-        dataset: The data set that they are of; a sequence without a file has no detections.
+        dataset: The data set that they are of. Of a folder a sequence without a file has no
+            detections; of a file its video alone counts.
 
     Returns:
         By the video's name all its frames.
@@ -166,16 +167,24 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
     Raises:
         TrovidError: If a file cannot be read, is of no video, or a row does not fit.
     """
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    files = _result_files(path)
     if not files:
         raise TrovidError(f"{path}: holds no results (NAME.txt for each sequence)")
-    of: dict[str, Path] = {}
-    for file in files:
-        name = labelled_name(file.stem, dataset) or _known(file.stem, dataset)
-        if name is None:
-            raise TrovidError(f"{file}: the labels have no video '{file.stem}'")
-        of[name] = file
-    return {v.name: _detections(of.get(v.name), v, dataset.class_names) for v in dataset.videos}
+    try:
+        of = by_labels({_known(file.stem, dataset) or file.stem: file for file in files}, dataset)
+    except TrovidError as error:
+        raise TrovidError(f"{path}: {error}") from error
+    counted = dataset.videos if path.is_dir() else [dataset.video(name) for name in of]
+    return {v.name: _detections(of.get(v.name), v, dataset.class_names) for v in counted}
+
+
+def results_within(path: Path, dataset: Dataset) -> bool:
+    """Whether results in this form are of no other video than those of a data set."""
+    return all(_known(file.stem, dataset) is not None for file in _result_files(path))
+
+
+def _result_files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.txt")) if path.is_dir() else [path]
 
 
 def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -> list[Detections]:
@@ -206,7 +215,9 @@ def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -
 
 
 def _known(stem: str, dataset: Dataset) -> str | None:
-    """The video that is the same sequence with another public detector."""
+    """The video of that name, or that is the same sequence with another public detector."""
+    if stem in dataset:
+        return stem
     base = _base(stem)
     return next((video.name for video in dataset.videos if _base(video.name) == base), None)
 

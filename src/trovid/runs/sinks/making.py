@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,7 @@ from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 from trovid.viz.window import Window
 
+log = logging.getLogger("trovid")
 Results = Mapping[str, Sequence[Detections]]
 
 
@@ -180,12 +182,23 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
 """What makes each kind of file (keys of `trovid.runs.jobs.ENDINGS`)."""
 
 
+def _say_absent(subject: Subject) -> None:
+    """Names what was to be drawn and does not hold the video."""
+    source, pictures = subject.job.source, subject.pictures
+    if pictures.labels is not None and subject.truth is None:
+        log.warning("%s: is not among the videos of `labels`: none are drawn", source)
+    for title, results in pictures.beside.items():
+        if subject.source.video.name not in results:
+            log.warning("%s: is not in the `beside` of %s: its panel stays empty", source, title)
+
+
 def make_sinks(subject: Subject) -> list[Sink]:
     """The files of a job, in its order: JSON last, so that where it is, all are complete.
 
     Raises:
         TrovidError: If one cannot be written; none is left then.
     """
+    _say_absent(subject)
     sinks: list[Sink] = []
     try:
         for kind, path in subject.job.files.items():
