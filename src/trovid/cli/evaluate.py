@@ -82,7 +82,8 @@ def evaluate(
     Args:
         predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
             files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
-            results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
+            results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or a
+            folder of these.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
@@ -185,8 +186,10 @@ def _of_file(
 ) -> None:
     from trovid.datasets.reading import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
+    from trovid.runs.derived import check_not_derived
     from trovid.runs.predictions import read_frames, read_predictions
 
+    check_not_derived(predictions)
     if "tracks" in measuring:
         everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
         _print_report(everything, truth, facts, measuring, predictions, files, json)

@@ -41,12 +41,14 @@ def read_tracks(
     from trovid.datasets.mot import read_mot_results, results_within
     from trovid.datasets.reading import read_labels
     from trovid.datasets.youtube_vis_results import read_youtube_vis_results
+    from trovid.runs.derived import check_one_class
     from trovid.runs.predictions import read_frames
 
     facts: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
     if predictions.is_dir() or predictions.suffix.lower() == ".txt":
         if protocol != "mot":
             raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
+        check_one_class(predictions)
         truth = read_labels(labels, lambda val: results_within(predictions, val))
         return read_mot_results(predictions, truth), truth, facts
     if predictions.suffix.lower() == ".zip" or _is_list(predictions):

@@ -154,7 +154,7 @@ def mot_lines(detections: Detections) -> str:
 
 
 def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]]:
-    """Reads results of any program in this form; every detection is of the first class.
+    """Reads results of any program in this form; every detection is of the class that counts.
 
     Args:
         path: A folder with NAME.txt for each sequence, or one such file.
@@ -165,8 +165,17 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
         By the video's name all its frames.
 
     Raises:
-        TrovidError: If a file cannot be read, is of no video, or a row does not fit.
+        TrovidError: If a file cannot be read, is of no video, or a row does not fit, or the labels
+            count several classes, which results in this form do not tell.
     """
+    labels = sorted({*dataset.objects.labels[dataset.objects.counted].tolist()})
+    if len(labels) > 1:
+        names = ", ".join(dataset.class_names[label] for label in labels[:3])
+        raise TrovidError(
+            f"{path}: tells no classes, but the labels count {len(labels)} ({names}): give "
+            "NAME.json of `trovid detect --track`, or labels of one class"
+        )
+    label = labels[0] if labels else 0
     files = _result_files(path)
     if not files:
         raise TrovidError(f"{path}: holds no results (NAME.txt for each sequence)")
@@ -175,7 +184,7 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
     except TrovidError as error:
         raise TrovidError(f"{path}: {error}") from error
     counted = dataset.videos if path.is_dir() else [dataset.video(name) for name in of]
-    return {v.name: _detections(of.get(v.name), v, dataset.class_names) for v in counted}
+    return {v.name: _detections(of.get(v.name), v, label, dataset.class_names) for v in counted}
 
 
 def results_within(path: Path, dataset: Dataset) -> bool:
@@ -187,7 +196,9 @@ def _result_files(path: Path) -> list[Path]:
     return sorted(path.glob("*.txt")) if path.is_dir() else [path]
 
 
-def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -> list[Detections]:
+def _detections(
+    file: Path | None, video: Video, label: int, class_names: tuple[str, ...]
+) -> list[Detections]:
     rows: dict[int, list[list[float]]] = {}
     for where, row in _rows(file, 6) if file else ():
         if not 1 <= row[0] <= video.num_frames:
@@ -204,7 +215,7 @@ def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -
             Detections(
                 boxes,
                 torch.tensor([row[6] if len(row) > 6 else 1.0 for row in own]),
-                torch.zeros(len(own), dtype=torch.int64),
+                torch.full((len(own),), label),
                 class_names,
                 index,
                 image_size=(video.height, video.width),
