@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.cli.runs import FRAMES, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.runs.batches import note_batches
 from trovid.datasets.synthvid import write_split
 from trovid.runs.predictions import read_document, read_predictions
 from trovid.video.opening import open_video
@@ -285,6 +286,30 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, capsys, model, n
     status, lines, _ = run(capsys, model, source, rest, "--out", out, *words, "--resume")
     assert status == 0
     assert sum("done before" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--seq-nms"], ["--track", "--batch", "2"]])
+def test_resume_makes_files_that_are_missing(tmp_path, capsys, model, options, monkeypatch):
+    """Without detecting again, as far as sequences do not need all candidates."""
+    sources = [video(tmp_path / f"{name}.mp4") for name in "ab"]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run(capsys, model, *sources, "--out", whole, "--coco", *options)[0] == 0
+    assert run(capsys, model, *sources, "--out", out, "--no-video", *options)[0] == 0
+    (out / "a.csv").unlink()
+    looked_at = note_batches(monkeypatch)
+    words = [*sources, "--out", out, "--coco", "--resume", "--json", *options]
+    status, lines, complaints = run(capsys, model, *words)
+    assert (status, complaints) == (0, [])
+    assert bool(looked_at) == ("--seq-nms" in options)
+    for record in json.loads("\n".join(lines))["videos"]:
+        assert record["state"] == "done"
+        assert all(Path(file).exists() for file in record["files"].values())
+    assert names(out) == names(whole)
+    for name in names(whole):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+    _, lines, _ = run(capsys, model, *words)
+    states = [record["state"] for record in json.loads("\n".join(lines))["videos"]]
+    assert states == ["done before"] * 2
 
 
 def test_resume_refuses_other_options_model_and_video(tmp_path, capsys, model):
