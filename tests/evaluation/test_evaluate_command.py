@@ -208,6 +208,31 @@ def test_words_that_do_not_go_together(words, message, failure):
     assert message in failure(*words)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--score 0.3",
+        "--max-detections 5",
+        "--nms 0.1",
+        "--class-agnostic-nms",
+        "--support uniform:2",
+        "--temporal training-free",
+        "--every 2",
+        "--videos 1",
+        "--batch 2",
+        "--device cpu",
+        "--precision bf16",
+        "--compile",
+        "--deterministic",
+    ],
+)
+def test_what_only_a_model_can_do_is_not_asked_of_predictions(labels, tmp_path, failure, option):
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)]])
+    name, *value = option.split()
+    said = failure(found, "--labels", labels, name, *value)
+    assert said.startswith(f"trovid: {name} goes with --model: ")
+
+
 def test_a_model_over_videos(write_labels, tmp_path):
     """Random weights find nothing worth; every second frame of one of two clips is evaluated."""
     recipe = load_recipe("synthvid-single")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
     from trovid.structures import Detections, DetectOptions, VideoDetections
 
 FLAG = Parameter(negative="")
+OF_MODEL = (
+    "support",
+    "temporal",
+    "every",
+    "videos",
+    "score",
+    "nms",
+    "class_agnostic_nms",
+    "max_detections",
+    "batch",
+    "shard",
+    "device",
+    "precision",
+    "compile",
+    "deterministic",
+)
+"""Options that have no effect on predictions that are there already."""
 
 
 def evaluate(
@@ -66,7 +84,8 @@ def evaluate(
     COCO's AP50, AP75 and AP: of all objects, of each class, and of each group of objects: by size,
     by speed, and what else the labels tell apart (clean and deteriorated, kind, strength). Objects
     outside a group are ignored, false positives anywhere count. Only frames that were predicted
-    are evaluated. With ImageNet VID's classes also its two other AP50 (--protocols).
+    are evaluated. With ImageNet VID's classes also its two other AP50 (--protocols). What a model
+    that is run would do (--score, --support, --device, ...) is not asked of PREDICTIONS.
 
     Examples:
         trovid evaluate results/clip.json --labels labels.json --out report.json
@@ -120,6 +139,7 @@ def evaluate(
         deterministic: Use deterministic algorithms alone, for equal figures in every run.
         json: Print the figures as JSON in place of the tables.
     """
+    given = locals()
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
     tracks = track_protocol(protocols)
@@ -135,10 +155,9 @@ def evaluate(
     if tracks:
         measuring = {"tracks": tracks}
     if predictions is not None:
-        if shard is not None:
-            raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
+        _check_without_model(given)
         _of_file(predictions, labels, seq_nms, measuring, files, json)
     else:
         if data is None or labels is not None:
@@ -166,6 +185,17 @@ def evaluate(
         }
         frames = {"every": every, "videos": videos, "at_once": batch}
         _of_model(str(model), data, frames, running, options, measuring, shard, files, json)
+
+
+def _check_without_model(given: Mapping[str, object]) -> None:
+    """That nothing is asked for that only a model that is run can do."""
+    usual = inspect.signature(evaluate).parameters
+    for name in OF_MODEL:
+        if given[name] != usual[name].default:
+            raise TrovidError(
+                f"`{name}` goes with `model`: PREDICTIONS hold what was found, and are measured "
+                "as they are; leave it out"
+            )
 
 
 @dataclass(frozen=True)
