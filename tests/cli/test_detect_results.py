@@ -17,6 +17,7 @@ from PIL import Image
 
 from tests.cli.runs import FRAMES, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.runs.batches import note_batches
 from trovid.datasets.synthvid import write_split
 from trovid.runs.predictions import read_document, read_predictions
 from trovid.video.opening import open_video
@@ -95,6 +96,26 @@ def test_ground_truth_and_another_run_beside_this_one(tmp_path, capsys, model):
     status, _, complaints = run(capsys, model, clip, "--out", tmp_path / "no", *absent)
     assert (status, len(complaints)) == (2, 1)
     assert "absent.json: cannot be read" in complaints[0]
+
+
+def test_labels_of_every_split_are_drawn_and_what_lacks_a_video_is_said(tmp_path, capsys, model):
+    sources = [video(tmp_path / f"{name}.mp4", count=2) for name in "ab"]
+    objects = [{"class": "cup", "box": [5, 5, 60, 60]}]
+    videos = {"a.mp4": {"0": objects, "1": objects}, "cam.mp4": {"0": []}}
+    video(tmp_path / "cam.mp4", count=2)
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"videos": videos, "val": ["cam.mp4"]}))
+    words = ["--no-video", "--sheet"]
+    assert run(capsys, model, *sources, "--out", tmp_path / "plain", *words)[0] == 0
+    more = ["--labels", labels, "--beside", tmp_path / "plain/a.json"]
+    status, _, complaints = run(capsys, model, *sources, "--out", tmp_path / "out", *words, *more)
+    assert status == 0
+    assert complaints == [
+        f"trovid: {sources[1]}: is not among the videos of --labels: none are drawn",
+        f"trovid: {sources[1]}: is not in the --beside of tiny: its panel stays empty",
+    ]
+    plain, drawn = ((tmp_path / name / "a.png").read_bytes() for name in ("plain", "out"))
+    assert plain != drawn
 
 
 def test_classes_keep_only_those_named(tmp_path, capsys, model):
@@ -265,6 +286,30 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, capsys, model, n
     status, lines, _ = run(capsys, model, source, rest, "--out", out, *words, "--resume")
     assert status == 0
     assert sum("done before" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--seq-nms"], ["--track", "--batch", "2"]])
+def test_resume_makes_files_that_are_missing(tmp_path, capsys, model, options, monkeypatch):
+    """Without detecting again, as far as sequences do not need all candidates."""
+    sources = [video(tmp_path / f"{name}.mp4") for name in "ab"]
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run(capsys, model, *sources, "--out", whole, "--coco", *options)[0] == 0
+    assert run(capsys, model, *sources, "--out", out, "--no-video", *options)[0] == 0
+    (out / "a.csv").unlink()
+    looked_at = note_batches(monkeypatch)
+    words = [*sources, "--out", out, "--coco", "--resume", "--json", *options]
+    status, lines, complaints = run(capsys, model, *words)
+    assert (status, complaints) == (0, [])
+    assert bool(looked_at) == ("--seq-nms" in options)
+    for record in json.loads("\n".join(lines))["videos"]:
+        assert record["state"] == "done"
+        assert all(Path(file).exists() for file in record["files"].values())
+    assert names(out) == names(whole)
+    for name in names(whole):
+        assert (out / name).read_bytes() == (whole / name).read_bytes(), name
+    _, lines, _ = run(capsys, model, *words)
+    states = [record["state"] for record in json.loads("\n".join(lines))["videos"]]
+    assert states == ["done before"] * 2
 
 
 def test_resume_refuses_other_options_model_and_video(tmp_path, capsys, model):

@@ -9,6 +9,7 @@ import torch
 
 from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.mot_folder import write_mot
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from trovid.datasets.reading import read_dataset
 from trovid.datasets.synthvid import write_split
@@ -85,6 +86,41 @@ def test_results_of_mot_challenge(capsys, tmp_path):
     assert (status, complaints) == (0, [])
     figures = json.loads(out)["overall"]
     assert (figures["mota"], figures["switches"], figures["recall"]) == (0.5, 1, 1)
+
+
+def test_results_of_one_sequence_among_several_without_splits(capsys, tmp_path):
+    """No sequence is kept back for training, and of one file its sequence alone counts."""
+    root = write_mot(tmp_path / "mot", "x", "y")
+    results = tmp_path / "x.txt"
+    results.write_text("1,4,10,5,8,20,0.9\n2,4,11,5,8,20,0.9\n")
+    for labels in (root, root / "train"):
+        arguments = ("evaluate", results, "--labels", labels, "--protocol", "mot", "--json")
+        status, out, complaints = trovid_command(capsys, *arguments)
+        assert (status, complaints) == (0, [])
+        assert json.loads(out)["head"]["videos"] == 1
+        assert json.loads(out)["overall"]["mota"] == 1
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
+    """NAME.txt hides the classes that NAME.json tells; of one class there are none to hide."""
+    root = write_mot(tmp_path / "mot", "x")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "x.txt").write_text("1,4,10,5,8,20,0.9\n2,4,11,5,8,20,0.9\n")
+    given = out if folder else out / "x.txt"
+    arguments = ("evaluate", given, "--labels", root, "--protocol", "mot")
+    for options in ({}, {"classes": ["person", "car"]}, {"classes": ["person"]}):
+        own = {"model": "m", "class_names": ["person", "car", "dog"], "options": options}
+        with JsonWriter(out / "x.json", **own):
+            pass
+        status, _, complaints = trovid_command(capsys, *arguments)
+        if options.get("classes") == ["person"]:
+            assert (status, complaints) == (0, [])
+        else:
+            (complaint,) = complaints
+            assert status == 2
+            assert f"give {out / 'x.json'}, which tells videos and classes" in complaint
 
 
 @pytest.mark.parametrize(

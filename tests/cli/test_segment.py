@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,16 @@ def check_pictures(folder, frames):
         for row in frame.scores.argsort().tolist():
             shown[frame.masks.dense(row)[0].numpy()] = int(frame.track_ids[row]) + 1
         assert (picture == shown).all()
+
+
+def test_files_that_are_missing_are_made_from_what_was_found(tmp_path, model, videos, whole):
+    out = batch(model, tmp_path / "out", videos[:1])
+    (out / "a.youtube-vis.json").unlink()
+    shutil.rmtree(out / "a-masks")
+    before = (out / "a.json").read_bytes()
+    batch(model, out, videos[:1], resume=True)
+    assert same(out, whole, "a")
+    assert (out / "a.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("after", [1, 5])

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from tests.datasets.mot_folder import INFO, ROWS, write_mot
-from trovid.datasets.contract import Dataset
+from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.mot import read_mot, read_mot_results, write_mot_results
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset, splits_of
 from trovid.datasets.writing import write_dataset
 from trovid.errors import TrovidError
-from trovid.structures import Detections
+from trovid.structures import Detections, Video
 
 
 @pytest.fixture
@@ -81,6 +81,25 @@ def test_results_there_and_back(root, tmp_path):
     assert not (out / "x.txt").exists()
 
 
+def test_results_are_of_the_class_that_counts(tmp_path):
+    """The form tells no classes: where several count, nobody knows which one is meant."""
+
+    def labels(*ignored: bool) -> Dataset:
+        rows = ObjectRows()
+        for label, ignore in enumerate(ignored):
+            rows.add(0, 0, label, (1, 2, 3, 4), ignore=ignore)
+        entry = VideoEntry(Video("x", 1, 48, 64), "x", [0])
+        return Dataset(["bus", "car"], [entry], rows.objects())
+
+    path = tmp_path / "x.txt"
+    path.write_text("1,1,1,2,2,2,0.9\n")
+    for ignored, label in (((True, False), 1), ((False, True), 0), ((True, True), 0)):
+        (frame,) = read_mot_results(path, labels(*ignored))["x"]
+        assert frame.labels.tolist() == [label]
+    with pytest.raises(TrovidError, match=r"the labels count 2 \(bus, car\): give NAME.json of"):
+        read_mot_results(path, labels(False, False))
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -102,7 +121,7 @@ def test_damaged_rows_are_named(root, row, message):
 def test_damaged_information_and_results_are_named(root, tmp_path):
     labels = read_mot(root)
     (root / "x.txt").write_text("1,1,1,1,1,1,1\n")
-    with pytest.raises(TrovidError, match="the labels have no video 'x'"):
+    with pytest.raises(TrovidError, match=r"x\.txt: video 'x' is not in the labels"):
         read_mot_results(root / "x.txt", labels)
     with pytest.raises(TrovidError, match="holds no results"):
         read_mot_results(root / "train", labels)

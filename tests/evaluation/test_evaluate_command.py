@@ -16,6 +16,7 @@ from trovid.cli.main import main
 from trovid.detectors.building import build_detector
 from trovid.evaluation import Report
 from trovid.recipes import Recipe, load_recipe
+from trovid.runs.sinks.json import JsonWriter
 from trovid.video.opening import VideoWriter
 from trovid.zoo.weights import save_weights
 
@@ -96,6 +97,58 @@ def test_predictions_against_labels(labels, tmp_path):
     assert f"{100 * 51 / 101:.1f}" in done.stdout
 
 
+def test_labels_by_hand_name_files_and_results_stems(tmp_path, capsys):
+    """Every command takes what `trovid detect a.mp4` has found, also for pictures of errors."""
+    with VideoWriter(tmp_path / "a.mp4", height=200, width=200, frame_rate=10) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((200, 200, 3), np.uint8))
+    missed = {"class": "dog", "box": [100, 100, 150, 150], "id": 2}
+    frames = {"0": [{"class": "dog", "box": BOX, "id": 1}], "1": [missed]}
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"videos": {"a.mp4": frames}}))
+    found = _write_predictions(tmp_path / "a.json", [[(BOX, 0.9)], [(BOX, 0.5)]])
+    figures = tmp_path / "figures.json"
+    done = _run(found, "--labels", labels, "--out", figures, "--report", tmp_path / "report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Report.load(figures).overall.ap50 == pytest.approx(51 / 101)
+    assert "data:image" in (tmp_path / "report/report.html").read_text()
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", str(found), str(found), "--labels", str(labels)])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
+    document = json.loads(found.read_text())
+    for frame in document["videos"][0]["frames"]:
+        for row in frame["detections"]:
+            row["track"] = 4
+    found.write_text(json.dumps(document))
+    (tmp_path / "mot").mkdir()
+    lines = tmp_path / "mot/a.txt"
+    lines.write_text("1,4,10,10,40,40,0.9\n2,4,10,10,40,40,0.5\n")
+    for predictions in (found, lines):
+        words = ("--labels", labels, "--protocol", "mot", "--json")
+        done = _run(predictions, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert json.loads(done.stdout)["overall"]["recall"] == 0.5
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("labels",)])
+def test_predictions_of_a_training_video_are_measured(write_labels, tmp_path, capsys, names):
+    """Of a folder with splits, and of one without, where no video is kept back."""
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)]])
+    folder = tmp_path / "data"
+    folder.mkdir()
+    videos = {"train": {"a": [[{"box": BOX, "label": 1}]]}, "val": {"b": [[]]}}
+    videos["labels"] = {**videos["train"], **videos["val"]}
+    for name in names:
+        write_labels(videos[name]).rename(folder / f"{name}.json")
+    figures = tmp_path / "figures.json"
+    done = _run(found, "--labels", folder, "--out", figures)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Report.load(figures).overall.ap50 == pytest.approx(1)
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", str(found), str(found), "--labels", str(folder)])
+    assert (stop.value.code, capsys.readouterr().err) == (0, "")
+
+
 @pytest.mark.parametrize("kind", [[], ["--json"]])
 @pytest.mark.parametrize("command", ["evaluate", "compare"])
 def test_what_cannot_be_printed_is_written_all_the_same(labels, tmp_path, capsys, command, kind):
@@ -155,6 +208,31 @@ def test_words_that_do_not_go_together(words, message, failure):
     assert message in failure(*words)
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--score 0.3",
+        "--max-detections 5",
+        "--nms 0.1",
+        "--class-agnostic-nms",
+        "--support uniform:2",
+        "--temporal training-free",
+        "--every 2",
+        "--videos 1",
+        "--batch 2",
+        "--device cpu",
+        "--precision bf16",
+        "--compile",
+        "--deterministic",
+    ],
+)
+def test_what_only_a_model_can_do_is_not_asked_of_predictions(labels, tmp_path, failure, option):
+    found = _write_predictions(tmp_path / "found.json", [[(BOX, 0.9)]])
+    name, *value = option.split()
+    said = failure(found, "--labels", labels, name, *value)
+    assert said.startswith(f"trovid: {name} goes with --model: ")
+
+
 def test_a_model_over_videos(write_labels, tmp_path):
     """Random weights find nothing worth; every second frame of one of two clips is evaluated."""
     recipe = load_recipe("synthvid-single")
@@ -192,6 +270,30 @@ def test_a_list_of_coco_results(labels, tmp_path, failure):
         assert message in failure(found, "--labels", labels)
     found.write_text("[")
     assert "not JSON" in failure(found, "--labels", labels)
+
+
+@pytest.mark.parametrize("kind", ["coco", "youtube-vis"])
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_list_beside_trovid_s_own_results_has_no_ids_of_the_labels(
+    labels, tmp_path, capsys, command, kind
+):
+    """Its image_id is the frame's index, its video_id always 1."""
+    found, own = tmp_path / f"a.{kind}.json", tmp_path / "a.json"
+    row = {"image_id": 1, "category_id": 2, "bbox": [10, 10, 40, 40], "score": 0.9}
+    found.write_text(json.dumps([row]))
+    words = [command, *[str(found)] * (1 + (command == "compare")), "--labels", str(labels)]
+    for protocol in ([], ["--protocol", "youtube-vis"]) if command == "evaluate" else ([],):
+        with JsonWriter(own, model="m", class_names=["dog"]):
+            pass
+        with pytest.raises(SystemExit) as stop:
+            main([*words, *protocol])
+        said = capsys.readouterr().err
+        assert (stop.value.code, said.count("\n")) == (2, 1)
+        assert f"{found}: was written beside a.json: give {own}, which tells videos and" in said
+    own.write_text("{}")
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 0
 
 
 def test_shards_write_the_same_bytes_as_one_process(write_labels, tmp_path):

@@ -192,7 +192,7 @@ def test_what_does_not_fit_is_named(change, message):
 
 
 def test_videos_and_sizes_that_do_not_fit_are_named():
-    with pytest.raises(TrovidError, match="video 'b' is not one of the labels' videos"):
+    with pytest.raises(TrovidError, match="video 'b' is not in the labels, which hold a"):
         evaluate_vis({"b": predictions()["a"]}, dataset())
     half = {"a": [frame.scaled((10, 20)) for frame in predictions()["a"]]}
     with pytest.raises(TrovidError, match="are of 20x10 pixels, but the labels give it 40x20"):

@@ -46,16 +46,19 @@ def compare(
         json: Print the figures as JSON in place of the table.
     """
     from trovid.cli.protocols import protocol_names
-    from trovid.datasets.reading import read_dataset
+    from trovid.datasets.reading import read_labels
     from trovid.evaluation.comparison import compare as measure
     from trovid.files import replacing
+    from trovid.runs.derived import check_not_derived
     from trovid.runs.predictions import read_predictions
 
     if resamples < 1:
         raise TrovidError("--resamples must be at least 1")
     names = protocol_names(protocols)
-    truth = read_dataset(labels)
+    for path in (a, b):
+        check_not_derived(path)
     (_, first), (_, second) = (read_predictions(path, labels=labels) for path in (a, b))
+    truth = read_labels(labels, lambda val: all(name in val for name in (*first, *second)))
     titles = (a.stem, b.stem) if a.stem != b.stem else (str(a), str(b))
     found = measure(first, second, truth, names=titles, protocols=names, resamples=resamples)
     if out is not None:

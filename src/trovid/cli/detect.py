@@ -220,7 +220,7 @@ def detect(
     pictures = Pictures(
         timeline=timeline,
         side_by_side=side_by_side,
-        labels=_labels(labels),
+        labels=_labels(labels, videos),
         beside=_beside(beside),
         style=LabelStyle(not no_labels, label_size),
         window=window_for(show),
@@ -249,12 +249,14 @@ def detect(
     return run_videos(runs, videos, json=json)
 
 
-def _labels(path: Path | None) -> Dataset | None:
+def _labels(path: Path | None, videos: Sequence[str | Path]) -> Dataset | None:
     if path is None:
         return None
-    from trovid.datasets.reading import read_dataset
+    from trovid.datasets.reading import read_labels
+    from trovid.runs.jobs import result_stem
 
-    return read_dataset(path)
+    names = [result_stem(str(word)) for word in videos]
+    return read_labels(path, lambda val: all(name in val for name in names))
 
 
 def _beside(paths: Sequence[Path]) -> dict[str, dict[str, list[Detections]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,23 @@ if TYPE_CHECKING:
     from trovid.structures import Detections, DetectOptions, VideoDetections
 
 FLAG = Parameter(negative="")
+OF_MODEL = (
+    "support",
+    "temporal",
+    "every",
+    "videos",
+    "score",
+    "nms",
+    "class_agnostic_nms",
+    "max_detections",
+    "batch",
+    "shard",
+    "device",
+    "precision",
+    "compile",
+    "deterministic",
+)
+"""Options that have no effect on predictions that are there already."""
 
 
 def evaluate(
@@ -66,7 +84,8 @@ def evaluate(
     COCO's AP50, AP75 and AP: of all objects, of each class, and of each group of objects: by size,
     by speed, and what else the labels tell apart (clean and deteriorated, kind, strength). Objects
     outside a group are ignored, false positives anywhere count. Only frames that were predicted
-    are evaluated. With ImageNet VID's classes also its two other AP50 (--protocols).
+    are evaluated. With ImageNet VID's classes also its two other AP50 (--protocols). What a model
+    that is run would do (--score, --support, --device, ...) is not asked of PREDICTIONS.
 
     Examples:
         trovid evaluate results/clip.json --labels labels.json --out report.json
@@ -82,9 +101,10 @@ def evaluate(
     Args:
         predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
             files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
-            results in the form of YouTube-VIS (JSON or zip), with mot a folder of NAME.txt.
+            results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or a
+            folder of these.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
-            folder as with --data.
+            folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
         data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
             the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
@@ -119,6 +139,7 @@ def evaluate(
         deterministic: Use deterministic algorithms alone, for equal figures in every run.
         json: Print the figures as JSON in place of the tables.
     """
+    given = locals()
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
     tracks = track_protocol(protocols)
@@ -134,10 +155,9 @@ def evaluate(
     if tracks:
         measuring = {"tracks": tracks}
     if predictions is not None:
-        if shard is not None:
-            raise TrovidError("--shard goes with --model: PREDICTIONS are measured at once")
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
+        _check_without_model(given)
         _of_file(predictions, labels, seq_nms, measuring, files, json)
     else:
         if data is None or labels is not None:
@@ -167,6 +187,17 @@ def evaluate(
         _of_model(str(model), data, frames, running, options, measuring, shard, files, json)
 
 
+def _check_without_model(given: Mapping[str, object]) -> None:
+    """That nothing is asked for that only a model that is run can do."""
+    usual = inspect.signature(evaluate).parameters
+    for name in OF_MODEL:
+        if given[name] != usual[name].default:
+            raise TrovidError(
+                f"`{name}` goes with `model`: PREDICTIONS hold what was found, and are measured "
+                "as they are; leave it out"
+            )
+
+
 @dataclass(frozen=True)
 class Files:
     """Where the figures go: a JSON file, a folder with a page."""
@@ -183,16 +214,18 @@ def _of_file(
     files: Files,
     json: bool,
 ) -> None:
-    from trovid.datasets.reading import read_dataset
+    from trovid.datasets.reading import read_labels
     from trovid.inference.seq_nms import seq_nms as suppress_along_sequences
+    from trovid.runs.derived import check_not_derived
     from trovid.runs.predictions import read_frames, read_predictions
 
+    check_not_derived(predictions)
     if "tracks" in measuring:
         everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
         _print_report(everything, truth, facts, measuring, predictions, files, json)
         return
-    truth = read_dataset(labels)
     head, found = read_predictions(predictions, labels=labels)
+    truth = read_labels(labels, lambda val: all(name in val for name in found))
     facts = {
         "model": head.get("model"),
         "predictions": predictions.name,

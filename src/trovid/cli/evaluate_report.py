@@ -41,9 +41,11 @@ def _pictures(
     report: Report, found: Found, dataset: Dataset
 ) -> Iterator[tuple[WorstFrame, np.ndarray]]:
     """The worst frames with what was found and what is labelled; a video not there is said."""
+    from trovid.datasets.video_names import by_labels
     from trovid.structures import VideoDetections
     from trovid.viz.drawing import draw
 
+    found = by_labels(found, dataset)
     for worst in report.worst_frames:
         own = found[worst.video]
         frames = own.frames() if isinstance(own, VideoDetections) else own

@@ -38,24 +38,28 @@ def read_tracks(
     Raises:
         TrovidError: If one cannot be read.
     """
-    from trovid.datasets.mot import read_mot_results
-    from trovid.datasets.reading import read_dataset, splits_of
+    from trovid.datasets.mot import read_mot_results, results_within
+    from trovid.datasets.reading import read_labels
     from trovid.datasets.youtube_vis_results import read_youtube_vis_results
+    from trovid.runs.derived import check_one_class
     from trovid.runs.predictions import read_frames
 
-    truth = read_dataset(labels, split="val" if splits_of(labels) else None)
     facts: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
     if predictions.is_dir() or predictions.suffix.lower() == ".txt":
         if protocol != "mot":
             raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
+        check_one_class(predictions)
+        truth = read_labels(labels, lambda val: results_within(predictions, val))
         return read_mot_results(predictions, truth), truth, facts
     if predictions.suffix.lower() == ".zip" or _is_list(predictions):
         if protocol != "youtube-vis":
             raise TrovidError(
                 f"{predictions}: this list of tracks goes with --protocol youtube-vis"
             )
+        truth = read_labels(labels)
         return read_youtube_vis_results(predictions, truth), truth, facts
     head, found = read_frames(predictions)
+    truth = read_labels(labels, lambda val: all(name in val for name in found))
     return found, truth, {"model": head.get("model"), **facts}
 
 

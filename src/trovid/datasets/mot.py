@@ -14,6 +14,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.imagenet_vid import Progress
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
+from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError, shortened
 from trovid.files import below, replacing
 from trovid.structures import Detections, Video
@@ -153,31 +154,51 @@ def mot_lines(detections: Detections) -> str:
 
 
 def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]]:
-    """Reads results of any program in this form; every detection is of the first class.
+    """Reads results of any program in this form; every detection is of the class that counts.
 
     Args:
         path: A folder with NAME.txt for each sequence, or one such file.
-        dataset: The data set that they are of; a sequence without a file has no detections.
+        dataset: The data set that they are of. Of a folder a sequence without a file has no
+            detections; of a file its video alone counts.
 
     Returns:
         By the video's name all its frames.
 
     Raises:
-        TrovidError: If a file cannot be read, is of no video, or a row does not fit.
+        TrovidError: If a file cannot be read, is of no video, or a row does not fit, or the labels
+            count several classes, which results in this form do not tell.
     """
-    files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    labels = sorted({*dataset.objects.labels[dataset.objects.counted].tolist()})
+    if len(labels) > 1:
+        names = ", ".join(dataset.class_names[label] for label in labels[:3])
+        raise TrovidError(
+            f"{path}: tells no classes, but the labels count {len(labels)} ({names}): give "
+            "NAME.json of `trovid detect --track`, or labels of one class"
+        )
+    label = labels[0] if labels else 0
+    files = _result_files(path)
     if not files:
         raise TrovidError(f"{path}: holds no results (NAME.txt for each sequence)")
-    of: dict[str, Path] = {}
-    for file in files:
-        name = file.stem if file.stem in dataset else _known(file.stem, dataset)
-        if name is None:
-            raise TrovidError(f"{file}: the labels have no video '{file.stem}'")
-        of[name] = file
-    return {v.name: _detections(of.get(v.name), v, dataset.class_names) for v in dataset.videos}
+    try:
+        of = by_labels({_known(file.stem, dataset) or file.stem: file for file in files}, dataset)
+    except TrovidError as error:
+        raise TrovidError(f"{path}: {error}") from error
+    counted = dataset.videos if path.is_dir() else [dataset.video(name) for name in of]
+    return {v.name: _detections(of.get(v.name), v, label, dataset.class_names) for v in counted}
 
 
-def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -> list[Detections]:
+def results_within(path: Path, dataset: Dataset) -> bool:
+    """Whether results in this form are of no other video than those of a data set."""
+    return all(_known(file.stem, dataset) is not None for file in _result_files(path))
+
+
+def _result_files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.txt")) if path.is_dir() else [path]
+
+
+def _detections(
+    file: Path | None, video: Video, label: int, class_names: tuple[str, ...]
+) -> list[Detections]:
     rows: dict[int, list[list[float]]] = {}
     for where, row in _rows(file, 6) if file else ():
         if not 1 <= row[0] <= video.num_frames:
@@ -194,7 +215,7 @@ def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -
             Detections(
                 boxes,
                 torch.tensor([row[6] if len(row) > 6 else 1.0 for row in own]),
-                torch.zeros(len(own), dtype=torch.int64),
+                torch.full((len(own),), label),
                 class_names,
                 index,
                 image_size=(video.height, video.width),
@@ -205,7 +226,9 @@ def _detections(file: Path | None, video: Video, class_names: tuple[str, ...]) -
 
 
 def _known(stem: str, dataset: Dataset) -> str | None:
-    """The video that is the same sequence with another public detector."""
+    """The video of that name, or that is the same sequence with another public detector."""
+    if stem in dataset:
+        return stem
     base = _base(stem)
     return next((video.name for video in dataset.videos if _base(video.name) == base), None)
 

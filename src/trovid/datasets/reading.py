@@ -22,6 +22,7 @@ from trovid.datasets import (
 )
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
+from trovid.datasets.joining import joined
 from trovid.datasets.ranges import check_ranges
 from trovid.datasets.splitting import split_videos
 from trovid.errors import TrovidError, nearest
@@ -223,6 +224,30 @@ def read_dataset(
         )
     log.warning("%s", division(path, train, val))
     return whole.subset(train if split == "train" else val)
+
+
+def read_labels(path: Path, suffices: Callable[[Dataset], bool] = lambda val: True) -> Dataset:
+    """The labels that given results are held against or drawn with: no video is kept back.
+
+    Args:
+        path: A file of labels or a folder.
+        suffices: Whether the validation videos, where there are any, are all that is needed; if
+            not, the videos of all splits are read.
+
+    Raises:
+        TrovidError: If something cannot be read or does not fit.
+    """
+    path = Path(path)
+    known = format_of(path)
+    there, faults = known.splits(path), Faults()
+    if not there:
+        return _read(known, path, None, faults, None)
+    splits = {}
+    for split in sorted(there, key=lambda split: split != "val"):
+        splits[split] = _read(known, path, split, faults, None)
+        if split == "val" and suffices(splits[split]):
+            break
+    return joined(splits) if len(splits) > 1 else splits[split]
 
 
 def _read(

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from trovid.datasets.objects import Attribute, Objects, known
+from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError
 from trovid.evaluation.motion import motion_iou, tracked
 from trovid.structures import Detections, Video, VideoDetections
@@ -76,17 +77,13 @@ def pool_frames(
     Args:
         predictions: For each video's name its frames, at most one entry a frame. A video is asked
             for once, so that a mapping may read it then.
-        dataset: Ground truth of these videos; it may hold more.
+        dataset: Ground truth of these videos (see `labelled_name`); it may hold more.
 
     Raises:
         TrovidError: If a video, a frame or all classes are unknown to the labels, a frame comes
             twice, or a box or score is not finite.
     """
-    for name in predictions:
-        if name not in dataset:
-            some = ", ".join(video.name for video in dataset.videos[:3])
-            raise TrovidError(f"video '{name}' is not in the labels, which hold {some} ...")
-
+    predictions = by_labels(predictions, dataset)
     classes = _ClassMap(dataset.class_names)
     clip_names: list[str] = []
     clips: list[int] = []

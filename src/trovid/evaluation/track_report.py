@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.video_names import by_labels
 from trovid.evaluation.protocols.davis import similarity
 from trovid.evaluation.protocols.mot import tracking_figures
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
@@ -201,6 +202,7 @@ def evaluate_mot(
     Raises:
         TrovidError: If predictions and labels do not fit.
     """
+    predictions = by_labels(predictions, dataset)
     counts = sequence_counts(predictions, dataset, masks=masks, class_agnostic=class_agnostic)
     videos = {name: None for own in counts.values() for name in own}
     frames = sum(

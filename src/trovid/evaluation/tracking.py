@@ -14,6 +14,7 @@ from trovid.datasets.contract import Dataset
 from trovid.datasets.mot import DISTRACTORS
 from trovid.datasets.objects import Objects
 from trovid.datasets.true_tracks import true_tracks
+from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError
 from trovid.evaluation.protocols.mot import (
     THRESHOLD,
@@ -87,8 +88,7 @@ def both_tracks(
         TrovidError: If a video is not labelled, or predictions lack identities or masks.
     """
     found, true = {}, {}
-    for name, own in predictions.items():
-        _check_known(name, dataset)
+    for name, own in by_labels(predictions, dataset).items():
         if isinstance(own, Tracks):
             indices = dataset.labelled_frames(name).tolist()
             tracks = replace(own, frames=tuple(own.frames[index] for index in indices))
@@ -117,8 +117,7 @@ def frame_objects(
         TrovidError: If a video is not labelled, or predictions or labels lack masks.
     """
     found, true = {}, {}
-    for name, own in predictions.items():
-        _check_known(name, dataset)
+    for name, own in by_labels(predictions, dataset).items():
         for frame in comparable_frames(own, dataset, name):
             if len(frame) and frame.masks is None:
                 raise TrovidError(f"the detections of video '{name}' have no masks")
@@ -161,8 +160,7 @@ def sequence_counts(
     labels = [None] if class_agnostic else sorted(counted)
     names = ["" if label is None else dataset.class_names[label] for label in labels]
     counts: dict[str, dict[str, TrackingCounts]] = {name: {} for name in names}
-    for video, own in predictions.items():
-        _check_known(video, dataset)
+    for video, own in by_labels(predictions, dataset).items():
         frames = comparable_frames(own, dataset, video, class_agnostic=class_agnostic)
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted
@@ -244,8 +242,3 @@ def _with_classes(frame: Detections, class_names: tuple[str, ...]) -> Detections
     labels = torch.tensor(known, dtype=torch.int64)[frame.labels.long()]
     kept = labels >= 0
     return replace(frame[kept], labels=labels[kept], class_names=class_names)
-
-
-def _check_known(name: str, dataset: Dataset) -> None:
-    if name not in dataset:
-        raise TrovidError(f"video '{name}' is not one of the labels' videos")

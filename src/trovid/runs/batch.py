@@ -241,7 +241,7 @@ class Batch:
         return run
 
     def _earlier(self, subject: Subject) -> Sequence[Detections] | None:
-        """What an interrupted run has left; None if it has left nothing to do.
+        """What an earlier run has left; None if it has left nothing to do, and every file is there.
 
         Sequences go through the whole video: with Seq-NMS everything is done again.
         """
@@ -259,7 +259,7 @@ class Batch:
         earlier = earlier_results(
             job.files["json"], subject.head, source.video, targets, contents=contents
         )
-        if earlier.complete:
+        if earlier.complete and len(there) == len(job.files):
             return None
         if subject.options.seq_nms:
             return ()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import glob
 import logging
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trovid.errors import TrovidError
+from trovid.video.file import VIDEO_NAME
 from trovid.video.images import MOT_FRAMES, natural_key, video_name
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.live import is_live, stream_name
 
 log = logging.getLogger("trovid")
-VIDEO_NAME = re.compile(
-    r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
-)
 ENDINGS = {
     "video": ".mp4",
     "csv": ".csv",

@@ -14,7 +14,7 @@ from typing import Any
 
 from trovid.errors import TrovidError
 from trovid.files import replacing
-from trovid.runs.jobs import VIDEO_NAME
+from trovid.video.file import VIDEO_NAME
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
 from trovid.video.images import natural_key
 

@@ -124,8 +124,9 @@ class VideoRun:
         if self.outcome.frames < len(earlier):
             self.outcome.complete, self._ended = False, True
         source = self._clock if self._options.online else self._source
+        remembered = earlier if frames else ()
         self.targets = predictor.session(
-            source, self._options, frames=frames, earlier=earlier, together=together
+            source, self._options, frames=frames, earlier=remembered, together=together
         )
         self._open.callback(self.targets.close)
         self._tick = self._open.enter_context(progress)

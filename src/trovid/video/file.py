@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
@@ -28,6 +29,10 @@ from trovid.video.damage import (
 )
 from trovid.video.reader import Frame, VideoReader
 
+VIDEO_NAME = re.compile(
+    r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
+)
+"""Names by which files of a folder are taken for videos."""
 FRAMES_WORTH_A_SEEK = 16
 DEFAULT_FRAME_RATE = 25.0
 

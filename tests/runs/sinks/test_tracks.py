@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from trovid.runs.sinks.mask_pictures import MaskPicturesSink
 from trovid.runs.sinks.youtube_vis import YouTubeVisSink
@@ -75,6 +77,14 @@ def test_identities_beyond_a_palette_are_named(tmp_path):
     assert sink.problems == [
         f"{path}: holds the first 254 identities, 1 more did not fit into a palette"
     ]
+
+
+def test_a_frame_without_objects_has_a_picture_also_when_it_was_read_back(tmp_path):
+    nothing = replace(found(0, [], [], []), masks=None, track_ids=None)
+    path = write(MaskPicturesSink(tmp_path / "a-masks"), [nothing])
+    picture = np.asarray(Image.open(path / "00000.png"))
+    assert picture.shape == (30, 40)
+    assert not picture.any()
 
 
 def test_what_is_discarded_leaves_nothing(tmp_path):

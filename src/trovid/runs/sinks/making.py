@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.video_names import labelled_name
 from trovid.errors import TrovidError
 from trovid.runs.jobs import Job
 from trovid.runs.provenance import contents_digest
@@ -33,6 +35,7 @@ from trovid.viz.panels import Panels
 from trovid.viz.timeline import Timeline
 from trovid.viz.window import Window
 
+log = logging.getLogger("trovid")
 Results = Mapping[str, Sequence[Detections]]
 
 
@@ -81,11 +84,9 @@ class Subject:
         labels = self.pictures.labels
         if labels is None:
             return None
-        source, name = Path(self.job.source).resolve(), self.source.video.name
-        named = [v.name for v in labels.videos if v.name == name]
-        named += [v.name for v in labels.videos if labels.path(v.name).stem == name]
-        own = [v.name for v in labels.videos if labels.path(v.name).resolve() == source]
-        chosen = next(iter(own + named), None)
+        source = Path(self.job.source).resolve()
+        own = (v.name for v in labels.videos if labels.path(v.name).resolve() == source)
+        chosen = next(own, None) or labelled_name(self.source.video.name, labels)
         if chosen is None:
             return None
         stated, there = labels.video(chosen).num_frames, self.source.video.num_frames
@@ -181,12 +182,23 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
 """What makes each kind of file (keys of `trovid.runs.jobs.ENDINGS`)."""
 
 
+def _say_absent(subject: Subject) -> None:
+    """Names what was to be drawn and does not hold the video."""
+    source, pictures = subject.job.source, subject.pictures
+    if pictures.labels is not None and subject.truth is None:
+        log.warning("%s: is not among the videos of `labels`: none are drawn", source)
+    for title, results in pictures.beside.items():
+        if subject.source.video.name not in results:
+            log.warning("%s: is not in the `beside` of %s: its panel stays empty", source, title)
+
+
 def make_sinks(subject: Subject) -> list[Sink]:
     """The files of a job, in its order: JSON last, so that where it is, all are complete.
 
     Raises:
         TrovidError: If one cannot be written; none is left then.
     """
+    _say_absent(subject)
     sinks: list[Sink] = []
     try:
         for kind, path in subject.job.files.items():

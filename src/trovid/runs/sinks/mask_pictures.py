@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trovid.datasets.davis import VOID, write_mask_picture
 from trovid.files import partial_name, publish, remove, unwritable
-from trovid.structures import Detections
+from trovid.structures import Detections, Masks
 from trovid.video.opening import Frame
 
 
@@ -31,7 +31,10 @@ class MaskPicturesSink:
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Adds a frame."""
-        if detections.masks is None:
+        masks = detections.masks
+        if masks is None and not len(detections):
+            masks = Masks(detections.image_size)  # as a frame without objects is read back
+        if masks is None:
             return
         numbers = [] if detections.track_ids is None else (detections.track_ids + 1).tolist()
         order = detections.scores.argsort().tolist()
@@ -39,7 +42,7 @@ class MaskPicturesSink:
         rows = [row for row in order if numbers[row] < VOID]
         write_mask_picture(
             self._partial / f"{detections.frame_index:05d}.png",
-            detections.masks[rows],
+            masks[rows],
             [numbers[row] for row in rows],
         )
 

@@ -1,0 +1,60 @@
+"""Files that a run writes beside NAME.json: they tell neither the video nor the classes' names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from trovid.errors import TrovidError
+from trovid.runs.jobs import ENDINGS
+from trovid.runs.predictions import read_document
+
+OWN = re.compile(r'\s*\{\s*"head"\s*:\s*\{\s*"trovid"')
+"""How NAME.json begins."""
+
+
+def check_not_derived(path: Path) -> None:
+    """That a list of results is not one that was written beside trovid's own.
+
+    Raises:
+        TrovidError: If it is: its ids are of the run, not of any labels.
+    """
+    for kind in ("coco", "youtube-vis"):
+        own = _own_beside(path, ENDINGS[kind])
+        if own is not None:
+            raise TrovidError(_refusal(path, own))
+
+
+def check_one_class(path: Path) -> None:
+    """That results in MOT Challenge's form do not hide what trovid's own beside them tell.
+
+    Args:
+        path: NAME.txt, or a folder of such files.
+
+    Raises:
+        TrovidError: If NAME.json beside one may be of several classes.
+    """
+    for file in sorted(path.glob("*.txt")) if path.is_dir() else [path]:
+        own = _own_beside(file, ENDINGS["mot"])
+        if own is None:
+            continue
+        head = read_document(own)["head"]
+        options = head.get("options")
+        chosen = options.get("classes") if isinstance(options, dict) else None
+        if len(chosen or head.get("class_names") or ()) != 1:
+            raise TrovidError(_refusal(file, own))
+
+
+def _own_beside(path: Path, ending: str) -> Path | None:
+    if not path.name.endswith(ending):
+        return None
+    own = path.with_name(path.name.removesuffix(ending) + ENDINGS["json"])
+    try:
+        with own.open(encoding="utf-8") as file:
+            return own if OWN.match(file.read(1000)) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _refusal(path: Path, own: Path) -> str:
+    return f"{path}: was written beside {own.name}: give {own}, which tells videos and classes"
