@@ -109,6 +109,8 @@ def remove(data, *path):
             lambda d: d["videos"][0]["frames"][0]["detections"][0].update(box=[1, 2]),
             r"detections\[0\]\.box must be four numbers",
         ),
+        (lambda d: d["videos"][0].update(frame_rate=[]), r"videos\[0\]\.frame_rate"),
+        (lambda d: d["videos"][1].update(num_frames="9"), r"videos\[1\]\.num_frames"),
     ],
 )
 def test_a_wrong_field_is_named_with_file_and_index(tmp_path, change, message):

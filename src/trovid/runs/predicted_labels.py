@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
+from trovid.errors import TrovidError
 from trovid.runs.predictions import parse_predictions, read_document
 from trovid.structures import Detections, Video
 from trovid.tracking.association import BoxLinker
@@ -36,7 +37,9 @@ def predicted_labels(path: Path, *, score: float = 0.0) -> Dataset:
     head, found = parse_predictions(document, path)
     rows, entries = ObjectRows(), []
     for number, (record, frames) in enumerate(zip(document["videos"], found.values(), strict=True)):
-        measures = (record["num_frames"], record["height"], record["width"])
+        if "num_frames" not in record:
+            raise TrovidError(f"{path}: videos[{number}] has no `num_frames`")
+        measures = (int(record[key]) for key in ("num_frames", "height", "width"))
         video = Video(record["name"], *measures, float(record.get("frame_rate", 0.0)))
         linker = BoxLinker()
         for detections in sorted(frames, key=lambda frame: frame.frame_index):

@@ -14,7 +14,8 @@ from trovid.runs.coco_results import is_coco_results, read_coco_results
 from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
 from trovid.structures import Detections, Masks, VideoDetections
 
-SIDE, FRAMES, PIXEL, TRACK = (1, 10**6), (0, 10**8), (-1e9, 1e9), (-(2**62), 2**62)
+SIDE, FRAMES, RATE = (1, 10**6), (0, 10**8), (0.0, 1e6)
+PIXEL, TRACK = (-1e9, 1e9), (-(2**62), 2**62)
 """Lowest and highest height or width, index of a frame, edge of a box, number of a track."""
 
 
@@ -87,6 +88,9 @@ def parse_predictions(
         name = _field(video, "name", str, path, where)
         height, width = (_number(video, side, SIDE, path, where) for side in ("height", "width"))
         size = int(height), int(width)
+        for key, limits in {"num_frames": FRAMES, "frame_rate": RATE}.items():
+            if key in video:
+                _number(video, key, limits, path, where)
         predictions[name] = [
             _read_frame(frame, class_names, size, path, f"{where}frames[{index}].")
             for index, frame in enumerate(_field(video, "frames", list, path, where))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ STATE: dict[type[torch.optim.Optimizer], frozenset[str]] = {
 }
 """What an optimiser keeps of each parameter."""
 NEVER_NEGATIVE = ("step", "exp_avg_sq")
+MOST_SECONDS = 10**8
 CURE = "choose another `out` or delete it"
 
 
@@ -153,8 +153,10 @@ def _position(path: Path, head: Mapping[str, Any], recipe: Recipe) -> Position:
     if not isinstance(step, int) or isinstance(step, bool) or not 1 <= step <= last:
         raise _broken(path, f"its step must lie in 1..{last}, but is {str(step)[:40]}")
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds < math.inf:
-        raise _broken(path, f"its seconds must be 0 or more, but are {str(seconds)[:40]}")
+    if not number or not 0 <= seconds <= MOST_SECONDS:
+        raise _broken(
+            path, f"its seconds must lie in 0..{MOST_SECONDS}, but are {str(seconds)[:40]}"
+        )
     usual = "bfloat16" if recipe.training.bfloat16 else "float32"  # as checkpoints without it did
     precision = head.get("precision", usual)
     if precision not in ("bfloat16", "float32"):

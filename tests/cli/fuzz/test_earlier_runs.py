@@ -105,7 +105,8 @@ def forged(seeds: Path, case: Path, rng: random.Random) -> bool:
         tensors = {key: value for key, value in tensors.items() if not key.startswith(part)}
         head["tensors"] = len(tensors)
     else:
-        head[part] = rng.choice([-5, -1, 10**9, 10**30, 0.5, True, "1", float("nan")])
+        values = [-5, -1, 10**9, 10**30, True, "1", float("nan"), *([0.5] * (part != "seconds"))]
+        head[part] = rng.choice(values)
     save_tensors(path, tensors, {**metadata, "head": json.dumps(head)})
     return True
 
