@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ def experiment_page(result: dict[str, Any]) -> str:
     rows = result["rows"]
     groups = [group for group in GROUPS if group in rows[0]["figures"]]
     seeds = ", ".join(map(str, result["seeds"]))
+    several = len(result["seeds"]) > 1
+    spread = ": mean over seeds ± their standard deviation" if several else ""
     lines = [
         f"# {result['title']}",
         "",
@@ -45,9 +48,8 @@ def experiment_page(result: dict[str, Any]) -> str:
         + f" Commit {result['commit']}, {result['machine']}.",
         *(line for note in result["notes"] for line in ("", note)),
         "",
-        "AP50 in per cent (COCO, 101 points): mean over seeds ± their standard deviation; for a "
-        "group the other objects are ignored. The paper's figure is of ImageNet VID, with "
-        "ResNet-101.",
+        f"AP50 in per cent (COCO, 101 points){spread}; for a group the other objects are ignored. "
+        "The paper's figure is of ImageNet VID, with ResNet-101.",
         "",
         *table(
             ["row", *groups, "paper"],
@@ -107,8 +109,9 @@ def _gains(result: dict[str, Any], groups: list[str]) -> list[str]:
     return [
         "## Differences",
         "",
-        "Of the means over seeds, with the 95 % interval of a paired bootstrap over videos "
-        f"({result['resamples']} resamples); {number}.",
+        f"Of the {'means over seeds' if len(result['seeds']) > 1 else 'figures above'}, with the "
+        f"95 % interval of a paired bootstrap over videos ({result['resamples']} resamples); "
+        f"{number}.",
         "",
         *table(["row", "over", *groups, "paper"], rows),
         "",
@@ -157,10 +160,12 @@ def _plot(result: dict[str, Any], path: Path, draw: Any) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+    names = [_wrapped(row["name"]) for row in result["rows"]]
+    lines = sum(name.count("\n") + 1 for name in names) if draw is _bars else 0
+    figure, axes = plt.subplots(figsize=(9, max(5, 1 + 0.3 * lines)), layout="constrained")
     draw(result, axes)
     axes.grid(alpha=0.3)
-    axes.set_title(result["title"], fontsize=11)
+    figure.suptitle(result["title"], fontsize=11)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     plt.close(figure)
@@ -188,10 +193,16 @@ def _bars(result: dict[str, Any], axes: Any) -> None:
             markeredgewidth=2,
             label="paper, ImageNet VID",
         )
-    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.set_yticks(range(len(rows)), [_wrapped(row["name"]) for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("AP50 (%), mean and deviation over training seeds")
+    several = len(result["seeds"]) > 1
+    axes.set_xlabel("AP50 (%)" + ", mean and deviation over training seeds" * several)
     axes.figure.legend(title="objects", loc="outside right upper")
+
+
+def _wrapped(name: str) -> str:
+    """A row's name in lines that leave the plot its room."""
+    return "\n".join(textwrap.wrap(name, 40))
 
 
 def _curves(result: dict[str, Any], axes: Any) -> None:
@@ -210,5 +221,6 @@ def _curves(result: dict[str, Any], axes: Any) -> None:
             label = f"{name}, paper on ImageNet VID"
             axes.plot(*zip(*known, strict=True), "x:", color=line.get_color(), label=label)
     axes.set_xlabel(result["axis"])
-    axes.set_ylabel("AP50 (%), mean over seeds, 95 % interval over videos")
+    mean = "mean over seeds, " if len(result["seeds"]) > 1 else ""
+    axes.set_ylabel(f"AP50 (%), {mean}95 % interval over videos")
     axes.legend()
