@@ -9,10 +9,10 @@ from cyclopts import Parameter
 
 from trovid.cli.experiment_runs import (
     DAVIS_ALONE,
+    NO_TRAINING,
     SYNTHVID_ALONE,
     Name,
     Wanted,
-    allows_no_training,
     results,
 )
 from trovid.cli.messages import print_record
@@ -126,11 +126,9 @@ def experiment(
         raise TrovidError(
             "--embed belongs to `trovid experiment synthvid`, synthvid-masks and everyday"
         )
-    if no_training and (data is not None or not allows_no_training(name)):
-        raise TrovidError(
-            "--no-training belongs to table5, fig5, training-free, strength, unseen and selsa on "
-            "SynthVID"
-        )
+    if no_training and (data is not None or name not in NO_TRAINING):
+        *others, last = NO_TRAINING
+        raise TrovidError(f"--no-training belongs to {', '.join(others)} and {last} on SynthVID")
     if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
         raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
     if backbone is not None and name != "everyday" and (data is None or name in DAVIS_ALONE):

@@ -39,6 +39,8 @@ SYNTHVID_ALONE = (
     "selsa",
     "correspondence",
 )
+NO_TRAINING = ("table5", "fig5", "training-free", "strength", "unseen", "selsa")
+"""Those whose rows all come with trovid."""
 
 
 Result = tuple[dict[str, Any], str]
@@ -77,11 +79,6 @@ class Wanted:
         """`data`, where the command made sure of it."""
         assert self.data is not None
         return self.data
-
-
-def allows_no_training(name: str) -> bool:
-    """Whether all that an experiment compares may come with trovid."""
-    return name in ("table5", "fig5", "training-free", "strength", "unseen", "selsa")
 
 
 def results(wanted: Wanted) -> dict[str, Result]:

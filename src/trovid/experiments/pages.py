@@ -31,8 +31,7 @@ def experiment_page(result: dict[str, Any]) -> str:
     rows = result["rows"]
     groups = [group for group in GROUPS if group in rows[0]["figures"]]
     seeds = ", ".join(map(str, result["seeds"]))
-    several = len(result["seeds"]) > 1
-    spread = ": mean over seeds ± their standard deviation" if several else ""
+    spread = ": mean over seeds ± their standard deviation" if _several(result) else ""
     lines = [
         f"# {result['title']}",
         "",
@@ -109,7 +108,7 @@ def _gains(result: dict[str, Any], groups: list[str]) -> list[str]:
     return [
         "## Differences",
         "",
-        f"Of the {'means over seeds' if len(result['seeds']) > 1 else 'figures above'}, with the "
+        f"Of the {'means over seeds' if _several(result) else 'figures above'}, with the "
         f"95 % interval of a paired bootstrap over videos ({result['resamples']} resamples); "
         f"{number}.",
         "",
@@ -195,9 +194,14 @@ def _bars(result: dict[str, Any], axes: Any) -> None:
         )
     axes.set_yticks(range(len(rows)), [_wrapped(row["name"]) for row in rows])
     axes.invert_yaxis()
-    several = len(result["seeds"]) > 1
-    axes.set_xlabel("AP50 (%)" + ", mean and deviation over training seeds" * several)
+    spread = ", mean and deviation over training seeds" if _several(result) else ""
+    axes.set_xlabel(f"AP50 (%){spread}")
     axes.figure.legend(title="objects", loc="outside right upper")
+
+
+def _several(result: dict[str, Any]) -> bool:
+    """Whether there are several trainings of each row, and so means over them."""
+    return len(result["seeds"]) > 1
 
 
 def _wrapped(name: str) -> str:
@@ -221,6 +225,6 @@ def _curves(result: dict[str, Any], axes: Any) -> None:
             label = f"{name}, paper on ImageNet VID"
             axes.plot(*zip(*known, strict=True), "x:", color=line.get_color(), label=label)
     axes.set_xlabel(result["axis"])
-    mean = "mean over seeds, " if len(result["seeds"]) > 1 else ""
+    mean = "mean over seeds, " if _several(result) else ""
     axes.set_ylabel(f"AP50 (%), {mean}95 % interval over videos")
     axes.legend()

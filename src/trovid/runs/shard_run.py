@@ -14,7 +14,7 @@ from typing import Any
 from trovid.errors import TrovidError
 from trovid.inference.predictor import Predictor
 from trovid.progress import bar
-from trovid.runs.jobs import VIDEO_NAME, Job
+from trovid.runs.jobs import Job
 from trovid.runs.parquet.reading import SAME_HEAD
 from trovid.runs.parquet.rows import arrow
 from trovid.runs.places import Place
@@ -24,6 +24,7 @@ from trovid.runs.sinks.making import Pictures, Subject
 from trovid.runs.sinks.parquet import ParquetSink
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import DetectOptions
+from trovid.video.file import VIDEO_NAME
 from trovid.video.opening import open_video
 
 DONE, FAILED = ".done", ".failed"
