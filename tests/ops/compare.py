@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import roi_align
 
-from trovid.ops import backends, temporal_roi_align
+from trovid.ops import backends, pack_support, temporal_roi_align
 from trovid.ops.temporal_roi_align.packed import compute_dtype
 from trovid.ops.temporal_roi_align.reference import normalize
 
@@ -142,12 +142,13 @@ class Problem:
             leaves[f"boxes{index}"] = boxes.to(compute_dtype(self.dtype))
         return leaves
 
-    def run(self, tensors: dict[str, Tensor], backend: str) -> Tensor:
-        """The operator on the problem's tensors."""
+    def run(self, tensors: dict[str, Tensor], backend: str, *, packed: bool = False) -> Tensor:
+        """The operator on the problem's tensors, the support maps `packed` beforehand or not."""
         videos = range(len(self.frames))
+        support = [tensors[f"support{i}"] for i in videos]
         return temporal_roi_align(
             tensors["features"],
-            [tensors[f"support{i}"] for i in videos],
+            pack_support(support) if packed else support,
             [tensors[f"boxes{i}"] for i in videos],
             self.grid,
             1 / 8,

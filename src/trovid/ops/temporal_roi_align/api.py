@@ -31,7 +31,12 @@ from trovid.ops.checks import (
 )
 from trovid.ops.roi_align import roi_align
 from trovid.ops.temporal_roi_align import reference
-from trovid.ops.temporal_roi_align.backends import requested_backend, run_backward, run_forward
+from trovid.ops.temporal_roi_align.backends import (
+    reads_planes,
+    requested_backend,
+    run_backward,
+    run_forward,
+)
 from trovid.ops.temporal_roi_align.packed import PackedSupport, check_support, compute_dtype
 from trovid.ops.temporal_roi_align.problem import TENSORS, Choice, Gradients, Problem
 
@@ -138,7 +143,10 @@ def temporal_roi_align(
     rois = near_rois(check_boxes(boxes, len(features)), size, spatial_scale, sampling_ratio)
     if support_features is None:
         support_features = features.new_empty(len(features), 0, *features.shape[1:])
-    support = check_support(support_features, len(features), features.shape[1])
+    maps = support_features if isinstance(support_features, Sequence) else (support_features,)
+    read = reads_planes(backend, features, *maps)
+    planes = read and not _want_gradients(features, *maps, weight, bias)
+    support = check_support(support_features, len(features), features.shape[1], planes)
     check_top_k(top_k, support.size, support.num_frames)
     squares = check_search(search, support.size, top_k)
     check_attention(num_heads, weight, bias, features.shape[1])
@@ -173,11 +181,15 @@ def temporal_roi_align(
             output = _by_equations(problem, support.size)
         else:
             arguments = (*problem, backend)
-            keep = torch.is_grad_enabled() and any(
-                leaf is not None and leaf.requires_grad for leaf in arguments[:_DIFFERENTIABLE]
-            )
+            keep = _want_gradients(*arguments[:_DIFFERENTIABLE])
             output, *_ = (_run_forward if is_plain(features) else _forward)(*arguments, keep)
     return output.to(features.dtype)
+
+
+def _want_gradients(*leaves: object) -> bool:
+    return torch.is_grad_enabled() and any(
+        isinstance(t, Tensor) and t.requires_grad for t in leaves
+    )
 
 
 def _by_equations(problem: Problem, map_size: tuple[int, int]) -> Tensor:

@@ -97,6 +97,14 @@ def _say_what_is_lost(reason: str) -> None:
     )
 
 
+def reads_planes(backend: str, *maps: object) -> bool:
+    """Whether maps may stay as they are, since the native library reads them."""
+    if torch.compiler.is_compiling() or requested_backend(backend) not in ("auto", "native"):
+        return False
+    plain = all(type(each) is Tensor and not each.is_meta and native.accepts(each) for each in maps)
+    return plain and native.unavailable() is None
+
+
 def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
     module = _MODULES[resolve_backend(backend, problem.features)]

@@ -35,6 +35,33 @@ def inverse_norms(rows: Tensor) -> Tensor:
         return torch.where(norms <= SMALLEST_NORM, 0.0, norms.reciprocal())
 
 
+def _may_be_native(tensor: Tensor) -> bool:
+    exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not exporting
+
+
+def _norms_of_cells(rows: Tensor) -> Tensor:
+    """The same of rows Tensor[S, P, C]: the same bits from rows and from a view of planes."""
+    if not _may_be_native(rows):
+        return inverse_norms(rows)
+    rows = rows.detach()
+    return _run_norms(rows) if is_plain(rows) else _norms(rows)
+
+
+def _run_norms(rows: Tensor) -> Tensor:
+    return inverse_norms(rows) if native.unavailable() else native.inverse_norms(rows)
+
+
+_norms = torch.library.custom_op(
+    "trovid::inverse_norms", _run_norms, mutates_args=(), schema="(Tensor rows) -> Tensor"
+)
+
+
+@_norms.register_fake
+def _(rows: Tensor) -> Tensor:
+    return rows.new_empty(rows.shape[:2])
+
+
 @dataclass(frozen=True, eq=False)
 class PackedSupport:
     """The support maps of one or several videos in the form that the operator reads.
@@ -59,8 +86,10 @@ class PackedSupport:
     prefixes: Tensor | None = None
 
     @classmethod
-    def from_features(cls, support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
-        """See `pack_support`."""
+    def from_features(
+        cls, support_features: Tensor | Sequence[Tensor], planes: bool = False
+    ) -> PackedSupport:
+        """See `pack_support`; where `planes` may stay so, rows are a view of the maps."""
         if isinstance(support_features, Tensor):
             if support_features.dim() not in (4, 5):
                 raise ValueError(
@@ -91,8 +120,9 @@ class PackedSupport:
         if not maps.is_floating_point():
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
         height, width = maps.shape[2:]
-        rows = _rows_of_maps(maps)
-        norms = inverse_norms(rows)
+        planes = planes and maps.is_contiguous()
+        rows = maps.flatten(2).transpose(1, 2) if planes else _rows_of_maps(maps)
+        norms = _norms_of_cells(rows)
         if not torch.compiler.is_compiling() and not norms.is_meta and bool((norms == 0).any()):
             check_range("support_features", rows, rows.shape[2])  # zero, or too long for a float
         return cls(rows, norms, (height, width), lengths)
@@ -213,7 +243,7 @@ class PackedSupport:
         """The same on another device, or with rows of another dtype, without prefixes."""
         rows = self.rows.to(target)
         same = rows.dtype == self.rows.dtype
-        norms = self.inverse_norms.to(rows.device) if same else inverse_norms(rows)
+        norms = self.inverse_norms.to(rows.device) if same else _norms_of_cells(rows)
         return PackedSupport(rows, norms, self.size, self.lengths)
 
     def computed_in(self, dtype: torch.dtype) -> PackedSupport:
@@ -284,14 +314,20 @@ def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:
 
 
 def check_support(
-    support_features: Tensor | Sequence[Tensor] | PackedSupport, num_videos: int, channels: int
+    support_features: Tensor | Sequence[Tensor] | PackedSupport,
+    num_videos: int,
+    channels: int,
+    planes: bool = False,
 ) -> PackedSupport:
-    """The support maps in packed form, one video for each of `num_videos` target frames."""
+    """The support maps in packed form, one video for each of `num_videos` target frames.
+
+    Where `planes` may stay so, maps that were not packed are not copied.
+    """
     if isinstance(support_features, PackedSupport):
         packed = support_features
         _check_packed(packed)
     else:
-        packed = pack_support(support_features)
+        packed = PackedSupport.from_features(support_features, planes)
     if packed.num_videos != num_videos:
         raise ValueError(
             f"`support_features` must hold one video for each of the {num_videos} target frames, "
@@ -327,8 +363,7 @@ def _rows_of_maps(maps: Tensor) -> Tensor:
     rows = maps.flatten(2).transpose(1, 2)
     if rows.is_contiguous():
         return rows
-    exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-    if maps.device.type == "cpu" and maps.dtype == torch.float32 and not exporting:
+    if _may_be_native(maps):
         matrices = maps.flatten(2)
         return _run_transpose(matrices) if is_plain(matrices) else _transpose(matrices)
     return rows.contiguous()

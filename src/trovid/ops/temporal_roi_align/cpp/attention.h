@@ -37,6 +37,7 @@ inline void logits_of_frames(const Layout& l, const Neighbours& near, const floa
                              const float* similar, int64_t frames, float* logits, int64_t stride) {
   for (int64_t m = 0; m < near.area; ++m) {
     Vec sums[Frames];
+#pragma GCC unroll 8
     for (int t = 0; t < Frames; ++t) sums[t] = Vec{};
     for (int64_t o = 0; o < kOffsets; ++o) {
       const int32_t n = near.of[m * kOffsets + o];
@@ -49,6 +50,7 @@ inline void logits_of_frames(const Layout& l, const Neighbours& near, const floa
         for (int t = 0; t < Frames; ++t) sums[t] += value * load(b + t * l.input_stride + i);
       }
     }
+#pragma GCC unroll 8
     for (int t = 0; t < Frames; ++t) logits[m * stride + t] = sum(sums[t]);
   }
 }

@@ -133,9 +133,24 @@ def prefixes(
     return made, found
 
 
+def inverse_norms(rows: Tensor) -> Tensor:
+    """1 / length of the cells Tensor[S, P, C], which may be a view of planes: Tensor[S, P]."""
+    frames, cells, channels = rows.shape
+    rows = rows if are_planes(rows) else rows.contiguous()
+    result = rows.new_empty(frames, cells)
+    sizes = (frames, channels, cells, are_planes(rows), torch.get_num_threads())
+    _done(_loaded().trovid_inverse_norms(_pointer(rows), *map(c_int64, sizes), _pointer(result)))
+    return result
+
+
 def directions_of(channels: int) -> int:
     """D of a basis, as in trovid.h."""
     return (channels + 31) // 32 * 8
+
+
+def are_planes(rows: Tensor) -> bool:
+    """Whether rows Tensor[S, P, C] are a view of maps whose channels lie apart."""
+    return not rows.is_contiguous() and rows.transpose(1, 2).is_contiguous()
 
 
 def transpose(matrices: Tensor) -> Tensor:
@@ -156,8 +171,10 @@ def _run(
     features = problem.features.flatten(2).transpose(1, 2)
     if not features.is_contiguous():
         features = transpose(problem.features.flatten(2))
-    others: tuple[Any, ...] = problem[1 : len(TENSORS)]
-    held = (features, *(None if t is None else t.contiguous() for t in others))
+    planes = are_planes(problem.rows)
+    rows = problem.rows if planes else problem.rows.contiguous()
+    others: tuple[Any, ...] = problem[2 : len(TENSORS)]
+    held = (features, rows, *(None if t is None else t.contiguous() for t in others))
     lengths = (c_int64 * len(problem.lengths))(*problem.lengths)
     described = library.CProblem(
         *problem.features.shape,
@@ -174,6 +191,7 @@ def _run(
         problem.aligned,
         torch.get_num_threads(),
         0 if problem.basis is None else problem.basis.shape[1],
+        planes,
         problem.spatial_scale,
         problem.logit_scale,
         *map(_pointer, held),

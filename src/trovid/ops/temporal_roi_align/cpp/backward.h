@@ -163,7 +163,8 @@ inline void backward(const trovid_problem& p, const float* sets, const float* sc
     Combination combination;
     sample(p, part.rois.data(), part.count, combination);
     const UsedCells used(combination, part.count * area, p.height * p.width);
-    const Chosen chosen = chosen_of(p, part, indices, weights.data());
+    SupportCells support(p, part);
+    const Chosen chosen = support.chosen(indices, weights.data());
     softmax_of_all(p, part, stride, scores, weights.data());
     if (part.frames == 0) {
       for (int64_t r = 0; r < part.count; ++r)

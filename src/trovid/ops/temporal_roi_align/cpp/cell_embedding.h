@@ -88,6 +88,7 @@ class CellEmbedding {
     const int64_t stride = e_.layout.psi_stride;
     const Combination& c = used.combination;
     Vec sums[Vecs];
+#pragma GCC unroll 8
     for (int j = 0; j < Vecs; ++j) sums[j] = load(to + j * kWidth);
     for (int64_t o = 0; o < kOffsets; ++o) {
       const int32_t n = near.of[m * kOffsets + o];
@@ -101,6 +102,7 @@ class CellEmbedding {
         for (int j = 0; j < Vecs; ++j) sums[j] += weight * load(from + j * kWidth);
       }
     }
+#pragma GCC unroll 8
     for (int j = 0; j < Vecs; ++j) store(to + j * kWidth, sums[j]);
   }
 

@@ -147,6 +147,13 @@ int trovid_prefixes(const float* rows, const float* inverse_norms, int64_t count
   });
 }
 
+int trovid_inverse_norms(const float* maps, int64_t frames, int64_t channels, int64_t cells,
+                         int64_t planes, int64_t threads, float* inverse_norms) {
+  return guarded([&](const Kernels& kernels) {
+    kernels.norms(maps, frames, channels, cells, planes != 0, threads, inverse_norms);
+  });
+}
+
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,
                      int64_t threads, float* to) {
   return guarded(

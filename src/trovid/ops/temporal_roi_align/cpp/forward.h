@@ -28,14 +28,15 @@ inline bool is_finite(const float* values, int64_t count) {
 }
 
 // Throws OutOfRange unless all rows of the support maps are finite and of moderate length.
-inline void check_support(const float* support, const float* inverse_norms, int64_t rows,
-                          int64_t channels) {
-  for (int64_t i = 0; i < rows; ++i) {
+inline void check_support(const float* support, const float* inverse_norms, int64_t frames,
+                          int64_t cells, int64_t channels, bool planes) {
+  for (int64_t i = 0; i < frames * cells; ++i) {
     const float inverse = inverse_norms[i];
     if (inverse > 1 / kLargestNorm && inverse <= 1 / kSmallestNorm) continue;
-    if (inverse != 0 || !is_finite(support + i * channels, channels)) throw OutOfRange();
+    if (inverse != 0) throw OutOfRange();
+    const float* row = support + (planes ? i / cells * cells * channels + i % cells : i * channels);
     for (int64_t c = 0; c < channels; ++c)
-      if (std::fabs(support[i * channels + c]) > 1) throw OutOfRange();
+      if (!(std::fabs(row[c * (planes ? cells : 1)]) <= 1)) throw OutOfRange();
   }
 }
 
@@ -167,22 +168,59 @@ inline void softmax_of_all(const trovid_problem& p, const VideoPart& part, int64
   });
 }
 
-// What a video's positions chose, `weights` being the softmax of their scores.
-inline Chosen chosen_of(const trovid_problem& p, const VideoPart& part, const int32_t* indices,
-                        const float* weights) {
-  return {p.rows + part.first_frame * p.cells * p.channels,
-          indices,
-          weights,
-          part.frames,
-          p.cells,
-          p.channels,
-          p.num_rois * p.grid_height * p.grid_width,
-          p.top_k};
-}
+// The cells of a video's support maps, for search and attention.
+class SupportCells {
+ public:
+  SupportCells(const trovid_problem& p, const VideoPart& part)
+      : p_(p), part_(part), maps_(p.rows + part.first_frame * p.cells * p.channels),
+        gathered_(maps_, p.planes ? part.frames : 0, p.channels, p.cells) {}
+
+  // The search with its support: planes where they may stay so, else rows.
+  Search among(Search s) {
+    s.support = maps_;
+    if (!p_.planes) return s;
+    if (p_.square == 1 && may_stay_planes(s)) {
+      s.gathered = &gathered_;
+      are_gathered_ = true;
+      return s;
+    }
+    made_.resize(part_.frames * p_.cells * p_.channels);
+    transpose_all(maps_, part_.frames, p_.channels, p_.cells, p_.threads, made_.data());
+    s.support = maps_ = made_.data();
+    return s;
+  }
+
+  // What the positions chose, after the search; `weights` are the softmax of their scores.
+  Chosen chosen(const int32_t* indices, const float* weights) {
+    const int64_t area = p_.grid_height * p_.grid_width, stride = p_.num_rois * area;
+    Chosen all{maps_, indices, weights, part_.frames, p_.cells, p_.channels, stride, p_.top_k};
+    if (!are_gathered_) return all;
+    places_.resize(part_.frames * stride * p_.top_k);
+    parallel(part_.frames * part_.count, p_.threads, [&](int64_t task, int64_t) {
+      const int64_t t = task / part_.count, roi = part_.rois[task % part_.count];
+      const int64_t first = (t * stride + roi * area) * p_.top_k;
+      for (int64_t i = first; i < first + area * p_.top_k; ++i)
+        places_[i] = gathered_.place(t, indices[i]);
+    });
+    all.support = gathered_.rows();
+    all.indices = places_.data();
+    all.cells = 0;  // places count through all frames
+    return all;
+  }
+
+ private:
+  const trovid_problem& p_;
+  const VideoPart& part_;
+  const float* maps_;
+  GatheredCells gathered_;
+  bool are_gathered_ = false;
+  Array<float> made_;
+  Array<int32_t> places_;
+};
 
 // The choice of all positions of a video.
 inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedCells& used,
-                     float* sets, float* scores, int32_t* indices) {
+                     SupportCells& support, float* sets, float* scores, int32_t* indices) {
   const int64_t area = p.grid_height * p.grid_width, positions = used.positions;
   Array<float> inverse_lengths(positions), bounds(positions), zeros(p.channels);
   Array<bool> cancels(positions);
@@ -199,19 +237,19 @@ inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedC
   choose_rows(p, part, used, vectors.data(), inverse_lengths.data(), cancels.data(), zeros.data(),
               bounds.data(), rows);
   const int64_t first_row = part.first_frame * p.cells;
-  const Search all{rows.pointers.data(),
-                   rows.count,
-                   &rows.combination,
-                   positions,
-                   vectors.data(),
-                   inverse_lengths.data(),
-                   bounds.data(),
-                   p.rows + first_row * p.channels,
-                   p.inverse_norms + first_row,
-                   part.frames,
-                   p.cells,
-                   p.channels,
-                   p.top_k};
+  const Search all = support.among({rows.pointers.data(),
+                                    rows.count,
+                                    &rows.combination,
+                                    positions,
+                                    vectors.data(),
+                                    inverse_lengths.data(),
+                                    bounds.data(),
+                                    nullptr,
+                                    p.inverse_norms + first_row,
+                                    part.frames,
+                                    p.cells,
+                                    p.channels,
+                                    p.top_k});
   const Found found{place.data(), p.num_rois * area, scores, indices};
   if (p.square > 1)
     return search_squares(all, p.map_width, p.square, p.squares, kSmallestNorm, p.threads, found);
@@ -229,7 +267,7 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     frames += p.lengths[v];
     longest = longest > p.lengths[v] ? longest : p.lengths[v];
   }
-  check_support(p.rows, p.inverse_norms, frames * p.cells, p.channels);
+  check_support(p.rows, p.inverse_norms, frames, p.cells, p.channels, p.planes);
   const int64_t inputs = p.dense || p.num_heads == 0 ? p.channels : p.channels / p.num_heads;
   if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
   if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();
@@ -243,10 +281,11 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     Combination combination;
     sample(p, part.rois.data(), part.count, combination);
     const UsedCells used(combination, part.count * area, p.height * p.width);
-    const Report found = choose(p, part, used, sets, scores, indices);
+    SupportCells support(p, part);
+    const Report found = choose(p, part, used, support, sets, scores, indices);
     if (report) *report = {found.width, found.share};
     softmax_of_all(p, part, stride, scores, weights.data());
-    const Chosen chosen = chosen_of(p, part, indices, weights.data());
+    const Chosen chosen = support.chosen(indices, weights.data());
     if (p.num_heads == 0 || part.frames == 0) {
       const int64_t size = area * p.channels;
       Array<float> space(2 * size * p.threads);

@@ -5,6 +5,7 @@
 
 #include "backward.h"
 #include "forward.h"
+#include "norms.h"
 
 #define JOIN(a, b, c) a##b##c
 #define NAME(isa) JOIN(trovid_, isa, _kernels)
@@ -15,7 +16,7 @@ static void select_positions(const float* positions, int64_t count, const float*
                              const float* inverse_norms, int64_t frames, int64_t cells,
                              int64_t channels, int64_t top_k, int64_t threads, float* scores,
                              int32_t* indices) {
-  check_support(support, inverse_norms, frames * cells, channels);
+  check_support(support, inverse_norms, frames, cells, channels, false);
   Rows rows;
   rows.count = count;
   rows.pointers.resize(count);
@@ -60,20 +61,13 @@ static void prefixes(const float* rows, const float* inverse_norms, int64_t coun
   project_cells(projector, rows, inverse_norms, count, width, to, width, threads);
 }
 
-static void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
-                          int64_t threads, float* to) {
-  trovid_expect_writes(to, sizeof(float) * count * rows * columns);
-  // A task writes its place from end to end.
-  const int64_t strips = (columns + kPanel - 1) / kPanel;
-  parallel(count * strips, threads, [&](int64_t task, int64_t) {
-    const int64_t matrix = task / strips * rows * columns, first = task % strips * kPanel;
-    const int64_t some = columns - first < kPanel ? columns - first : kPanel;
-    transpose(from + matrix + first, columns, rows, some, to + matrix + first * rows, rows);
-  });
+static void norms(const float* maps, int64_t frames, int64_t channels, int64_t cells, bool planes,
+                  int64_t threads, float* inverse) {
+  inverse_norms_of(maps, frames, channels, cells, planes, kSmallestNorm, threads, inverse);
 }
 
 }  // namespace TROVID_ISA
 
 extern const Kernels NAME(TROVID_ISA) = {TROVID_ISA::forward, TROVID_ISA::backward,
                                          TROVID_ISA::select_positions, TROVID_ISA::transpose_all,
-                                         TROVID_ISA::prefixes};
+                                         TROVID_ISA::prefixes, TROVID_ISA::norms};

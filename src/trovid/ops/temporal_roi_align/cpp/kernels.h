@@ -11,6 +11,7 @@ struct Kernels {
                  int64_t, int64_t, float*, int32_t*);
   void (*transpose)(const float*, int64_t, int64_t, int64_t, int64_t, float*);
   void (*prefixes)(const float*, const float*, int64_t, int64_t, bool, int64_t, float*, float*);
+  void (*norms)(const float*, int64_t, int64_t, int64_t, bool, int64_t, float*);
 };
 
 extern const Kernels trovid_portable_kernels;

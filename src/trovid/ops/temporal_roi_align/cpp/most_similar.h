@@ -18,6 +18,7 @@ template <int Vecs>
 inline void gather_vecs(const float* cells, int64_t channels, const int32_t* indices,
                         const float* weights, int64_t top_k, float* to) {
   Vec sums[Vecs];
+#pragma GCC unroll 8
   for (int j = 0; j < Vecs; ++j) sums[j] = Vec{};
   for (int64_t k = 0; k < top_k; ++k) {
     const float* from = cells + indices[k] * channels;
@@ -25,6 +26,7 @@ inline void gather_vecs(const float* cells, int64_t channels, const int32_t* ind
 #pragma GCC unroll 8
     for (int j = 0; j < Vecs; ++j) sums[j] += weight * load(from + j * kWidth);
   }
+#pragma GCC unroll 8
   for (int j = 0; j < Vecs; ++j) store(to + j * kWidth, sums[j]);
 }
 

@@ -1,8 +1,7 @@
 // Rows of a product as pairs, and their products with support cells.
 #pragma once
 
-#include "pairs.h"
-#include "parallel.h"
+#include "planes.h"
 
 namespace TROVID_ISA {
 
@@ -21,34 +20,23 @@ class PairRows {
       take(rows, rows_in_all, channels);
   }
 
-  // The products with `columns` <= kPanel vectors [columns, stride] from `from` on, as of `product`; false where these have other values and are not to be rounded. `space` has room for
-  // 2 pairs_of(channels) panels' rows. Raises `share` to what rounding takes of a vector, given the
-  // inverse norms.
-  bool multiply(const float* from, int64_t stride, const float* inverse_norms, int64_t channels,
-                int64_t columns, float* space, float* const* out, float& share) const {
+  // The products with `columns` <= kPanel vectors [columns, stride] from `from` on or, as whole
+  // numbers, with those of planes [channels, stride], as of `product`; false where these have other
+  // values and are not to be rounded. `space` has room for 2 pairs_of(channels) panels' rows. Raises
+  // `share` to what rounding takes of a vector, given the inverse norms.
+  bool multiply(const float* from, int64_t stride, bool planes, const float* inverse_norms,
+                int64_t channels, int64_t columns, float* space, float* const* out,
+                float& share) const {
     float* panel = space + pairs_ * kPanel;
-    float* lost = panel + 2 * pairs_;
-    bool allowed = true;
     if (kWholePairs) share = whole_lost(channels);
-    for (int64_t i = 0; i < columns; ++i) {
-      float* pairs = space + i * pairs_;
-      if (kWholePairs) {
-        to_whole_pairs(from + i * stride, channels, kUnit * inverse_norms[i], pairs);
-        continue;
-      }
-      if (!rounded_) {
-        allowed = to_pairs(from + i * stride, channels, pairs) && allowed;
-        continue;
-      }
-      round_to_pairs(from + i * stride, channels, panel, pairs);
-      std::memset(lost, 0, sizeof(float) * channels);
-      add_lost(from + i * stride, channels, 1, lost);
-      const float norm = std::sqrt(dot(lost, lost, channels));
-      if (norm * inverse_norms[i] > share) share = norm * inverse_norms[i];
+    if (planes) {
+      float factors[kPanel];
+      for (int64_t i = 0; i < columns; ++i) factors[i] = kUnit * inverse_norms[i];
+      whole_panel(from, stride, channels, columns, factors, panel);
+    } else {
+      if (!to_pair_rows(from, stride, inverse_norms, channels, columns, space, share)) return false;
+      transpose(space, pairs_, kPanel, pairs_, panel, kPanel);
     }
-    if (!allowed) return false;
-    std::memset(space + columns * pairs_, 0, sizeof(float) * (kPanel - columns) * pairs_);
-    transpose(space, pairs_, kPanel, pairs_, panel, kPanel);
     product<Pairs>(pointers_.data(), count, panel, kPanel, pairs_, kPanel, out, false);
     return true;
   }
@@ -59,6 +47,32 @@ class PairRows {
   int64_t count = 0;
 
  private:
+  // Vectors [columns, stride] as pairs [kPanel, pairs_], with zeros behind them.
+  bool to_pair_rows(const float* from, int64_t stride, const float* inverse_norms, int64_t channels,
+                    int64_t columns, float* space, float& share) const {
+    float* rounded = space + pairs_ * kPanel;
+    float* lost = rounded + 2 * pairs_;
+    bool allowed = true;
+    for (int64_t i = 0; i < columns; ++i) {
+      float* pairs = space + i * pairs_;
+      if (kWholePairs) {
+        to_whole_pairs(from + i * stride, channels, kUnit * inverse_norms[i], pairs);
+        continue;
+      }
+      if (!rounded_) {
+        allowed = to_pairs(from + i * stride, channels, pairs) && allowed;
+        continue;
+      }
+      round_to_pairs(from + i * stride, channels, rounded, pairs);
+      std::memset(lost, 0, sizeof(float) * channels);
+      add_lost(from + i * stride, channels, 1, lost);
+      const float norm = std::sqrt(dot(lost, lost, channels));
+      if (norm * inverse_norms[i] > share) share = norm * inverse_norms[i];
+    }
+    std::memset(space + columns * pairs_, 0, sizeof(float) * (kPanel - columns) * pairs_);
+    return allowed;
+  }
+
   void round(const float* const* rows, int64_t rows_in_all, int64_t channels) {
     Array<float> space(2 * pairs_);
     values_.resize(rows_in_all * pairs_);

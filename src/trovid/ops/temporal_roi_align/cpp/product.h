@@ -24,31 +24,38 @@ struct Floats {
 
 // One tile: Rows rows times Vecs vectors of columns. Element (i, p) of the left operand is
 // left[i][p]; row p of the right one starts at right + p * stride. Meanwhile the rows of the next
-// tile are fetched into the cache.
+// tile are fetched into the cache. Every loop over sums is unrolled, or they leave the registers.
 template <typename Kind, int Rows, int Vecs>
 inline void tile(const float* const* left, const float* const* next, const float* right,
                  int64_t stride, int64_t depth, float* const* out, int64_t column,
                  bool accumulate) {
   Vec sums[Rows][Vecs];
+#pragma GCC unroll 6
   for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
     for (int j = 0; j < Vecs; ++j)
       sums[i][j] = accumulate ? load(out[i] + column + j * kWidth) : Vec{};
+  const float* from = right + column;
+  for (int64_t first = 0; first < depth; first += kLine) {
+    for (int i = 0; i < Rows; ++i) __builtin_prefetch(next[i] + first);
+    const int64_t last = first + kLine < depth ? first + kLine : depth;
 #pragma GCC unroll 4
-  for (int64_t p = 0; p < depth; ++p) {
-    if (p % kLine == 0)
-      for (int i = 0; i < Rows; ++i) __builtin_prefetch(next[i] + p);
-    Vec row[Vecs];
+    for (int64_t p = first; p < last; ++p, from += stride) {
+      Vec row[Vecs];
 #pragma GCC unroll 4
-    for (int j = 0; j < Vecs; ++j) row[j] = load(right + p * stride + column + j * kWidth);
+      for (int j = 0; j < Vecs; ++j) row[j] = load(from + j * kWidth);
 #pragma GCC unroll 6
-    for (int i = 0; i < Rows; ++i) {
-      const auto factor = Kind::spread(left[i][p]);
+      for (int i = 0; i < Rows; ++i) {
+        const auto factor = Kind::spread(left[i][p]);
 #pragma GCC unroll 4
-      for (int j = 0; j < Vecs; ++j) sums[i][j] = Kind::add(sums[i][j], factor, row[j]);
-      Kind::next_row();
+        for (int j = 0; j < Vecs; ++j) sums[i][j] = Kind::add(sums[i][j], factor, row[j]);
+        Kind::next_row();
+      }
     }
   }
+#pragma GCC unroll 6
   for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
     for (int j = 0; j < Vecs; ++j) store(out[i] + column + j * kWidth, sums[i][j]);
 }
 
@@ -97,7 +104,9 @@ template <int Rows, int Vecs>
 inline void outer_tile(const float* const* left, const float* const* right, int64_t depth,
                        int64_t row, int64_t column, float* out, int64_t stride) {
   Vec sums[Rows][Vecs];
+#pragma GCC unroll 6
   for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
     for (int j = 0; j < Vecs; ++j) sums[i][j] = load(out + i * stride + j * kWidth);
   for (int64_t p = 0; p < depth; ++p) {
     Vec values[Vecs];
@@ -110,7 +119,9 @@ inline void outer_tile(const float* const* left, const float* const* right, int6
       for (int j = 0; j < Vecs; ++j) sums[i][j] += factor * values[j];
     }
   }
+#pragma GCC unroll 6
   for (int i = 0; i < Rows; ++i)
+#pragma GCC unroll 4
     for (int j = 0; j < Vecs; ++j) store(out + i * stride + j * kWidth, sums[i][j]);
 }
 

@@ -106,13 +106,34 @@ inline void decide(const Search& s, int64_t frame, int64_t m, const uint64_t* he
                    uint64_t* best) {
   std::memset(best, 0, sizeof(uint64_t) * s.top_k);
   const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
-  for (int64_t k = 0; k < s.held && held[k] && cosine_of(held[k]) >= least; ++k) {
-    const int64_t row = frame * s.cells + cell_of(held[k]);
-    if (k + 1 < s.held && held[k + 1])
-      fetch(s.support + (frame * s.cells + cell_of(held[k + 1])) * s.channels, s.channels);
-    const float product = dot(s.vectors[m], s.support + row * s.channels, s.channels);
-    insert(best, s.top_k, key_of(product * s.inverse_norms[row], cell_of(held[k])));
+  const auto is_near = [&](int64_t k) {
+    return k < s.held && held[k] && cosine_of(held[k]) >= least;
+  };
+  for (int64_t k = 0; is_near(k); ++k) {
+    const int32_t cell = cell_of(held[k]);
+    if (is_near(k + 1)) fetch(s.cell(frame, cell_of(held[k + 1])), s.channels);
+    const float product = dot(s.vectors[m], s.cell(frame, cell), s.channels);
+    insert(best, s.top_k, key_of(product * s.inverse_norms[frame * s.cells + cell], cell));
   }
+}
+
+// Gathers those cells of planes that the settled positions have chosen, and among which the others
+// are to `decide`: keys [frames, state], of which the first part holds the best.
+inline void gather(const Search& s, const uint64_t* keys, int64_t state, const bool* settled,
+                   int64_t threads, const Found& found) {
+  parallel(s.frames, threads, [&](int64_t frame, int64_t) {
+    for (int64_t m = 0; m < s.positions; ++m) {
+      if (settled[frame * s.positions + m]) {
+        for (int64_t k = 0; k < s.top_k; ++k) s.gathered->want(frame, found.cell(s, frame, m, k));
+        continue;
+      }
+      const uint64_t* held = keys + frame * state + m * s.held;
+      const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
+      for (int64_t k = 0; k < s.held && held[k] && cosine_of(held[k]) >= least; ++k)
+        s.gathered->want(frame, cell_of(held[k]));
+    }
+  });
+  s.gathered->gather(threads);
 }
 
 // Some positions of one frame in float32: by their own vectors or, where these are more than the
@@ -156,21 +177,32 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
   Counts counts;
   select_in_frames(s, pairs, parts, threads, keys.data(), share, counts);
   slack_of(s, lost.data(), share, slack.data());
-  Array<bool> crowded(s.frames * s.positions);
+  Array<bool> settled(s.frames * s.positions), crowded(s.frames * s.positions);
   PerThread<Array<uint64_t>> best(threads, s.top_k);
+  const auto decide_at = [&](int64_t frame, int64_t m, int64_t thread) {
+    uint64_t* own = best[thread].data();
+    decide(s, frame, m, keys.data() + frame * state + m * s.held, own);
+    found.set(s, frame, m, own);
+  };
   // Frame after frame: neighbouring positions keep the same cells.
   const int64_t blocks = (s.positions + kTogether - 1) / kTogether;
-  parallel(s.frames * blocks, threads, [&](int64_t task, int64_t thread) {
-    uint64_t* own = best[thread].data();
-    const int64_t frame = task / blocks, first = task % blocks * kTogether;
-    for (int64_t m = first; m < first + kTogether && m < s.positions; ++m) {
-      const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
-      bool& is_left = crowded[frame * s.positions + m];
-      is_left = s.inverse_lengths[m] != 0 && is_crowded(s, m, held);
-      if (is_left) continue;
-      decide(s, frame, m, held, own);
-      found.set(s, frame, m, own);
-    }
+  const auto each = [&](auto use) {
+    parallel(s.frames * blocks, threads, [&](int64_t task, int64_t thread) {
+      const int64_t frame = task / blocks, first = task % blocks * kTogether;
+      for (int64_t m = first; m < first + kTogether && m < s.positions; ++m)
+        use(frame, m, thread);
+    });
+  };
+  each([&](int64_t frame, int64_t m, int64_t thread) {
+    const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
+    const int64_t at = frame * s.positions + m;
+    const bool has_direction = s.inverse_lengths[m] != 0;
+    crowded[at] = has_direction && is_crowded(s, m, held);
+    settled[at] = crowded[at] || !has_direction;
+    if (!has_direction)
+      found.set(s, frame, m, held);
+    else if (!s.gathered && !settled[at])
+      decide_at(frame, m, thread);
   });
   parallel(s.frames, threads, [&](int64_t frame, int64_t) {
     Array<int32_t> left(s.positions);
@@ -178,6 +210,11 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
     for (int64_t m = 0; m < s.positions; ++m)
       if (crowded[frame * s.positions + m]) left[count++] = static_cast<int32_t>(m);
     if (count) search_again(exact, frame, left.data(), count, found);
+  });
+  if (!s.gathered) return true;
+  gather(s, keys.data(), state, settled.data(), threads, found);
+  each([&](int64_t frame, int64_t m, int64_t thread) {
+    if (!settled[frame * s.positions + m]) decide_at(frame, m, thread);
   });
   return true;
 }
@@ -200,13 +237,28 @@ inline Report search(const Search& s, const Kept& kept, int64_t threads, const F
       for (int64_t m = 0; m < s.positions; ++m)
         found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
     });
+    if (!s.gathered) return true;
+    Array<bool> settled(s.frames * s.positions);
+    settled.fill(s.frames * s.positions, true);
+    gather(s, keys.data(), state, settled.data(), threads, found);
     return true;
   };
   Report report;
-  if (search_prefix(s, kept, parts, threads, found, report)) return report;
-  if (run(PairRows::kExact) || search_rounded(s, parts, threads, found)) return report;
-  run(PairRows::kNone);
+  if (!s.gathered) {
+    if (search_prefix(s, kept, parts, threads, found, report)) return report;
+    if (run(PairRows::kExact)) return report;
+  }
+  if (!search_rounded(s, parts, threads, found)) run(PairRows::kNone);
   return report;
+}
+
+// Whether support maps that come as planes may stay so: bfloat16's and prefixes take rows, and how a
+// call computes must not depend on how its support came.
+inline bool may_stay_planes(const Search& s) {
+  if (kHasPairs && !kWholePairs) return false;
+  const Costs costs(s);
+  const auto width = static_cast<double>(widest_prefix(s.channels));
+  return !costs.pays(width, costs.basis(width), costs.projecting(1));
 }
 
 }  // namespace TROVID_ISA

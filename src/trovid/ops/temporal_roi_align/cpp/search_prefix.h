@@ -170,6 +170,16 @@ struct Costs {
   double trial(double width) const {
     return 8 * width * width * channels + 2 * cells * width * 2 * kPrefixSamples;
   }
+  // What all costs with prefixes must stay below.
+  double lowest() const { return trovid_wanted_prefixes() > 0 ? INFINITY : kWorst * without(); }
+  // Whether prefixes may be worth it, if making them costs so much, and `extra` for each direction.
+  bool pays(double width, double making, double extra) const {
+    const int64_t wanted = trovid_wanted_prefixes();
+    if (wanted >= 0) return wanted > 0;
+    const double narrowest = width / 4;
+    return making + trial(width) < kTrial * without() &&
+           making + extra * narrowest + with(narrowest, fewest()) < lowest();
+  }
 };
 
 // All frames by prefixes of m directions.
@@ -226,19 +236,12 @@ struct Basis {
 inline bool search_prefix(const Search& exact, const Kept& kept, int64_t parts, int64_t threads,
                           const Found& found, Report& report) {
   const int64_t channels = exact.channels, width = widest_prefix(channels);
-  const int64_t wanted = trovid_wanted_prefixes();
-  if (wanted == 0) return false;
   const Costs costs(exact);
-  const bool has_kept = kept.prefixes && kept.width == width, forced = wanted > 0;
-  const double all = costs.without(), lowest = forced ? INFINITY : kWorst * all;
-  const auto pays = [&](double making, double extra) {
-    const double narrowest = static_cast<double>(width / 4);
-    return forced || (making + costs.trial(static_cast<double>(width)) < kTrial * all &&
-                      making + extra * narrowest + costs.with(narrowest, costs.fewest()) < lowest);
-  };
-  const double making = costs.basis(static_cast<double>(width));
-  const bool may_make = pays(making, costs.projecting(1));
-  if (!may_make && !(has_kept && pays(0, 0))) return false;
+  const bool has_kept = kept.prefixes && kept.width == width;
+  const auto widest = static_cast<double>(width);
+  const double lowest = costs.lowest(), making = costs.basis(widest);
+  const bool may_make = costs.pays(widest, making, costs.projecting(1));
+  if (!may_make && !(has_kept && costs.pays(widest, 0, 0))) return false;
   const SampledPositions sample(exact, kPrefixSamples);
   if (sample.search.positions == 0) return false;
   if (has_kept) {

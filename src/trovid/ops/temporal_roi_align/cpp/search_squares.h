@@ -71,13 +71,18 @@ inline void products_of(const float* const* vectors, const float* const* cells, 
   int64_t c = 0;
   for (; c + kWidth <= channels; c += kWidth) {
     Vec held[Cells];
+#pragma GCC unroll 4
     for (int j = 0; j < Cells; ++j) held[j] = load(cells[j] + c);
+#pragma GCC unroll 3
     for (int i = 0; i < Vectors; ++i) {
       const Vec value = load(vectors[i] + c);
+#pragma GCC unroll 4
       for (int j = 0; j < Cells; ++j) sums[i][j] += value * held[j];
     }
   }
+#pragma GCC unroll 3
   for (int i = 0; i < Vectors; ++i)
+#pragma GCC unroll 4
     for (int j = 0; j < Cells; ++j) {
       float total = sum(sums[i][j]);
       for (int64_t k = c; k < channels; ++k) total += vectors[i][k] * cells[j][k];

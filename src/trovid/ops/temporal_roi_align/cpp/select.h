@@ -38,7 +38,7 @@ struct Search {
   const float* const* vectors;   // [positions], what the combinations come to
   const float* inverse_lengths;  // [positions], 0 for a vector of zero norm
   const float* bounds;  // [positions]: the combination of the rows' norms
-  const float* support;        // [frames, cells, channels]
+  const float* support;        // [frames, cells, channels], or planes
   const float* inverse_norms;  // [frames, cells]
   int64_t frames, cells, channels, top_k;
   // Cells that are kept: the K best or, where cosines may be off, more.
@@ -47,6 +47,13 @@ struct Search {
   const float* slack = nullptr;  // [positions]
   int64_t stride = channels;     // from cell to cell
   const Remainder* remainder = nullptr;
+  GatheredCells* gathered = nullptr;  // where support maps are planes
+
+  // A cell in all channels; of planes one that was gathered.
+  const float* cell(int64_t frame, int64_t index) const {
+    if (gathered) return gathered->rows() + gathered->place(frame, index) * channels;
+    return support + (frame * cells + index) * stride;
+  }
 };
 
 // A cosine and its cell as one number: the greater cosine is the greater key, of equal cosines that
@@ -219,6 +226,7 @@ inline void select_at(const Search& s, const float* products, const Rests& rests
   uint64_t better = 0;
   for (int held = 0; held < kVecs; held += kHeld) {
     Vec sums[kHeld];
+#pragma GCC unroll 8
     for (int j = 0; j < kHeld; ++j) sums[j] = Vec{};
     for (int64_t e = begin; e < end; ++e) {
       const float* from = products + static_cast<int64_t>(row[e]) * kPanel + held * kWidth;
@@ -226,6 +234,7 @@ inline void select_at(const Search& s, const float* products, const Rests& rests
 #pragma GCC unroll 8
       for (int j = 0; j < kHeld; ++j) sums[j] += factor * load(from + j * kWidth);
     }
+#pragma GCC unroll 8
     for (int j = 0; j < kHeld; ++j) {
       if (Prefix) sums[j] += residual * load(rests.columns + (held + j) * kWidth);
       better |= uint64_t{at_least(sums[j], threshold)} << ((held + j) * kWidth);
@@ -285,14 +294,20 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
   for (int64_t i = 0, at = first_panel; i < panels; ++i) {
     const int64_t first = at * kPanel;
     const int64_t count = s.cells - first < kPanel ? s.cells - first : kPanel;
-    const float* cells = s.support + (frame * s.cells + first) * s.stride;
+    const float* cells = s.gathered ? s.support + frame * s.cells * s.channels + first
+                                    : s.support + (frame * s.cells + first) * s.stride;
     const float* norms = s.inverse_norms + frame * s.cells + first;
-    if (pairs.count && !pairs.multiply(cells, s.stride, norms, s.channels, count, panel, out, share))
+    if (pairs.count && !pairs.multiply(cells, s.gathered ? s.cells : s.stride, s.gathered, norms,
+                                       s.channels, count, panel, out, share))
       return false;
     if (others) {
-      transpose(cells, s.stride, count, s.channels, panel, kPanel);
-      for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
-        std::memset(panel + c * kPanel + count, 0, sizeof(float) * (kPanel - count));
+      if (s.gathered) {
+        copy_panel(cells, s.cells, s.channels, count, panel);
+      } else {
+        transpose(cells, s.stride, count, s.channels, panel, kPanel);
+        for (int64_t c = 0; count < kPanel && c < s.channels; ++c)
+          std::memset(panel + c * kPanel + count, 0, sizeof(float) * (kPanel - count));
+      }
       product(s.rows + pairs.count, others, panel, kPanel, s.channels, kPanel, out + pairs.count,
               false);
     }
@@ -379,6 +394,11 @@ struct Found {
   int64_t stride;
   float* scores;
   int32_t* indices;
+
+  // The k-th cell that was set.
+  int32_t cell(const Search& s, int64_t frame, int64_t m, int64_t k) const {
+    return indices[(frame * stride + place[m]) * s.top_k + k];
+  }
 
   // A vector of zero norm has cosine 0 with all cells, and chooses the first.
   void set(const Search& s, int64_t frame, int64_t m, const uint64_t* best) const {

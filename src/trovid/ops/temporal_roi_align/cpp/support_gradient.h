@@ -46,10 +46,13 @@ inline void give_to_cells(const float* grad, const float* rows, float* grad_rows
                           float* products) {
   const float* row[Count];
   float* grad_row[Count];
+  float weight[Count];
   Vec sums[Count];
+#pragma GCC unroll 4
   for (int k = 0; k < Count; ++k) {
     row[k] = rows + indices[k] * channels;
     grad_row[k] = grad_rows + indices[k] * channels;
+    weight[k] = weights[k];
     sums[k] = Vec{};
   }
   int64_t c = 0;
@@ -58,14 +61,15 @@ inline void give_to_cells(const float* grad, const float* rows, float* grad_rows
 #pragma GCC unroll 4
     for (int k = 0; k < Count; ++k) {
       sums[k] += value * load(row[k] + c);
-      store(grad_row[k] + c, load(grad_row[k] + c) + weights[k] * value);
+      store(grad_row[k] + c, load(grad_row[k] + c) + weight[k] * value);
     }
   }
+#pragma GCC unroll 4
   for (int k = 0; k < Count; ++k) {
     products[k] = sum(sums[k]);
     for (int64_t i = c; i < inputs; ++i) {
       products[k] += grad[i] * row[k][i];
-      grad_row[k][i] += weights[k] * grad[i];
+      grad_row[k][i] += weight[k] * grad[i];
     }
   }
 }
@@ -117,12 +121,14 @@ inline void add_rows(float* to, const float* rows, int64_t channels, const int32
   int64_t c = 0;
   for (; c + 4 * kWidth <= channels; c += 4 * kWidth) {
     Vec sums[4];
+#pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) sums[j] = load(to + c + j * kWidth);
     for (int64_t k = 0; k < count; ++k) {
       const float* from = rows + indices[k] * channels + c;
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) sums[j] += factors[k] * load(from + j * kWidth);
     }
+#pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) store(to + c + j * kWidth, sums[j]);
   }
   for (int64_t k = 0; k < count; ++k)

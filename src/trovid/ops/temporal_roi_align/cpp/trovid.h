@@ -14,7 +14,7 @@ extern "C" {
 
 // Counts up with every change of what is declared here. Who calls compares it, and the size of a
 // trovid_problem, with what he knows.
-#define TROVID_VERSION 4
+#define TROVID_VERSION 5
 int64_t trovid_version(void);
 int64_t trovid_problem_size(void);
 
@@ -51,10 +51,11 @@ typedef struct {
   int64_t aligned;
   int64_t threads;
   int64_t directions;   // of the basis; 0 where there is none
+  int64_t planes;       // whether the support maps are planes (trovid_forward alone takes them)
   float spatial_scale;
   float logit_scale;
   const float* features;       // [B, height * width, C]
-  const float* rows;           // [S, P, C], cells of the support maps
+  const float* rows;           // [S, P, C], cells of the support maps; or planes, [S, C, P]
   const float* weight;         // [C, C / N, 3, 3] or, dense, [C, C, 3, 3]
   const float* bias;           // [C] or null
   const float* inverse_norms;  // [S, P], of the rows
@@ -98,6 +99,11 @@ int trovid_prefixes(const float* rows, const float* inverse_norms, int64_t count
 // Which prefixes trovid_forward and trovid_select search in: those of so many directions (at most D),
 // 0 for none, or -1 for what costs least, as it is in the beginning.
 void trovid_use_prefixes(int64_t directions);
+
+// 1 / length of the cells of maps [frames, P, C] or planes [frames, C, P], 0 for a cell without
+// direction: [frames, P].
+int trovid_inverse_norms(const float* maps, int64_t frames, int64_t channels, int64_t cells,
+                         int64_t planes, int64_t threads, float* inverse_norms);
 
 // matrices [count, rows, columns] to [count, columns, rows].
 int trovid_transpose(const float* from, int64_t count, int64_t rows, int64_t columns,

@@ -1,0 +1,134 @@
+// Support maps as networks leave them, one plane a channel: [frames, channels, cells].
+//
+// A search in all channels reads 64 cells of every channel in turn, which is how such a map lies. So
+// few positions search it as it is, and only the cells that they choose are gathered as rows.
+#pragma once
+
+#include "pairs.h"
+#include "parallel.h"
+
+namespace TROVID_ISA {
+
+// to[i][j] = from[j][i] for `count` matrices [rows, columns].
+inline void transpose_all(const float* from, int64_t count, int64_t rows, int64_t columns,
+                          int64_t threads, float* to) {
+  trovid_expect_writes(to, sizeof(float) * count * rows * columns);
+  // A task writes its place from end to end.
+  const int64_t strips = panels_of(columns);
+  parallel(count * strips, threads, [&](int64_t task, int64_t) {
+    const int64_t matrix = task / strips * rows * columns, first = task % strips * kPanel;
+    const int64_t some = columns - first < kPanel ? columns - first : kPanel;
+    transpose(from + matrix + first, columns, rows, some, to + matrix + first * rows, rows);
+  });
+}
+
+// Rows of planes ahead that are asked for before they are read.
+constexpr int64_t kRowsAhead = 24;
+
+// `count` cells of the planes [channels, stride] from `from` on as a panel [channels][kPanel], with
+// zeros behind them.
+inline void copy_panel(const float* from, int64_t stride, int64_t channels, int64_t count,
+                       float* panel) {
+  for (int64_t c = 0; c < channels; ++c, from += stride, panel += kPanel) {
+    if (c + kRowsAhead < channels) fetch(from + kRowsAhead * stride, count);
+    if (count == kPanel) {
+      for (int j = 0; j < kPanel; j += kWidth) store(panel + j, load(from + j));
+      continue;
+    }
+    std::memcpy(panel, from, sizeof(float) * count);
+    std::memset(panel + count, 0, sizeof(float) * (kPanel - count));
+  }
+}
+
+// Whole numbers of two channels as pairs.
+inline Vec whole_pairs(Vec first, Vec second) {
+#if defined(__AVX512F__)
+  return (Vec)_mm512_mask_blend_epi16(
+      0xaaaaaaaa, _mm512_cvtps_epi32((__m512)first),
+      _mm512_slli_epi32(_mm512_cvtps_epi32((__m512)second), 16));
+#elif defined(__AVX2__)
+  return (Vec)_mm256_blend_epi16(_mm256_cvtps_epi32((__m256)first),
+                                 _mm256_slli_epi32(_mm256_cvtps_epi32((__m256)second), 16), 0xaa);
+#else
+  return first + second;
+#endif
+}
+
+// The same cells as `copy_panel`, each times its factor, as a panel of pairs of the nearest whole
+// numbers, [pairs_of(channels)][kPanel].
+inline void whole_panel(const float* from, int64_t stride, int64_t channels, int64_t count,
+                        const float* factors, float* panel) {
+  alignas(64) float scales[kPanel] = {}, two[2][kPanel] = {};
+  std::memcpy(scales, factors, sizeof(float) * count);
+  for (int64_t c = 0; c < channels; c += 2, from += 2 * stride, panel += kPanel) {
+    if (c + kRowsAhead + 1 < channels) {
+      fetch(from + kRowsAhead * stride, count);
+      fetch(from + (kRowsAhead + 1) * stride, count);
+    }
+    const float *first = from, *second = from + stride;
+    const bool single = c + 1 == channels;
+    if (count < kPanel || single) {
+      std::memcpy(two[0], first, sizeof(float) * count);
+      if (single)
+        std::memset(two[1], 0, sizeof two[1]);
+      else
+        std::memcpy(two[1], second, sizeof(float) * count);
+      first = two[0], second = two[1];
+    }
+    for (int j = 0; j < kPanel; j += kWidth) {
+      const Vec scale = load(scales + j);
+      store(panel + j, whole_pairs(scale * load(first + j), scale * load(second + j)));
+    }
+  }
+}
+
+// Those cells of planes that somebody wants, as rows.
+class GatheredCells {
+ public:
+  GatheredCells(const float* planes, int64_t frames, int64_t channels, int64_t cells)
+      : planes_(planes), frames_(frames), channels_(channels), cells_(cells),
+        places_(frames * cells) {
+    places_.fill(frames * cells, kUnwanted);
+  }
+
+  // May be called for several frames at a time, before they are gathered.
+  void want(int64_t frame, int64_t cell) { places_[frame * cells_ + cell] = 0; }
+
+  void gather(int64_t threads) {
+    int32_t count = 0;
+    for (int64_t i = 0; i < frames_ * cells_; ++i)
+      if (places_[i] != kUnwanted) places_[i] = count++;
+    rows_.resize(count * channels_);
+    const int64_t blocks = (cells_ + kBlock - 1) / kBlock;
+    PerThread<Array<float>> spaces(threads, kBlock * channels_);
+    parallel(frames_ * blocks, threads, [&](int64_t task, int64_t thread) {
+      const int64_t frame = task / blocks, first = task % blocks * kBlock;
+      const int64_t some = cells_ - first < kBlock ? cells_ - first : kBlock;
+      const int32_t* places = places_.data() + frame * cells_ + first;
+      bool wanted = false;
+      for (int64_t i = 0; i < some; ++i) wanted = wanted || places[i] != kUnwanted;
+      if (!wanted) return;
+      float* space = spaces[thread].data();
+      transpose(planes_ + frame * channels_ * cells_ + first, cells_, channels_, some, space,
+                channels_);
+      for (int64_t i = 0; i < some; ++i)
+        if (places[i] != kUnwanted)
+          std::memcpy(rows_.data() + places[i] * channels_, space + i * channels_,
+                      sizeof(float) * channels_);
+    });
+  }
+
+  // Of a cell that was wanted.
+  int32_t place(int64_t frame, int64_t cell) const { return places_[frame * cells_ + cell]; }
+  const float* rows() const { return rows_.data(); }
+
+ private:
+  static constexpr int32_t kUnwanted = -1;
+
+  const float* planes_;
+  int64_t frames_, channels_, cells_;
+  Array<int32_t> places_;
+  Array<float> rows_;
+};
+
+}  // namespace TROVID_ISA

@@ -1,0 +1,120 @@
+"""Support maps that come as networks leave them: the bits of maps that were packed beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.ops.compare import Problem, assert_close
+from tests.ops.instruction_sets import instruction_set
+from trovid.ops import pack_support
+from trovid.ops.temporal_roi_align.cpp import backend as native
+from trovid.ops.temporal_roi_align.packed import PackedSupport, inverse_norms
+
+ISAS = ["avx512_bf16", "avx512_vnni", "avx512", "avx2_vnni", "avx2", "portable"]
+MANY_ROWS = Problem(frames=(4,), rois=(60,), channels=64, size=(30, 41))
+
+
+@pytest.fixture(params=ISAS)
+def isa(request) -> Generator[str]:
+    with instruction_set(request.param):
+        yield request.param
+
+
+def maps_of(problem: Problem, seed: int = 0) -> dict[str, Tensor]:
+    return {name: leaf.detach() for name, leaf in problem.tensors(seed).items()}
+
+
+def assert_same_bits(problem: Problem, tensors: dict[str, Tensor]) -> Tensor:
+    """Of a call on planes, on packed maps, and of one that keeps what gradients need."""
+    videos = [tensors[f"support{i}"] for i in range(len(problem.frames))]
+    rows = PackedSupport.from_features(videos, planes=True).rows
+    assert native.are_planes(rows) == (problem.channels > 1)
+    found = problem.run(tensors, "native")
+    assert torch.equal(found, problem.run(tensors, "native", packed=True))
+    tensors["features"].requires_grad_()
+    assert torch.equal(found, problem.run(tensors, "native").detach())
+    tensors["features"].requires_grad_(False)
+    return found
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem(frames=(3,), rois=(30,), channels=48),
+        Problem(frames=(2, 0, 1), rois=(60, 3, 90), channels=55, heads=5, grid=(3, 5)),
+        Problem(frames=(2,), rois=(40,), channels=80, heads=0, top_k=9, relu=False),
+        Problem(frames=(2,), rois=(3,), size=(5, 4), channels=64, embedding="dense"),
+        Problem(frames=(3, 2), rois=(9, 8), channels=1, heads=1),
+        Problem(frames=(2,), rois=(9,), channels=8, size=(64, 48), search="coarse-to-fine"),
+        MANY_ROWS,
+        Problem(frames=(5,), rois=(40,), channels=33, heads=3, size=(29, 31), relu=False),
+    ],
+    ids=str,
+)
+def test_planes_give_the_bits_of_packed_maps(isa, problem):
+    assert_same_bits(problem, maps_of(problem))
+
+
+def test_planes_give_what_the_equations_give(isa):
+    tensors = maps_of(MANY_ROWS)
+    mask = ~MANY_ROWS.ties(tensors).unsqueeze(1)
+    assert mask.float().mean() > 0.9
+    expected = MANY_ROWS.run(tensors, "reference")
+    assert_close(MANY_ROWS.run(tensors, "native") * mask, expected * mask, 1e-5)
+
+
+def test_cells_that_are_nearly_equal_and_cells_of_zeros(isa):
+    """More of them than are kept beside the best, so that positions are searched again."""
+    tensors = maps_of(MANY_ROWS)
+    support = tensors["support0"].flatten(2)
+    few = support[..., :20].repeat(1, 1, 62)[..., : support.shape[-1]]
+    generator = torch.Generator().manual_seed(2)
+    few = few * (1 + 1e-5 * torch.rand(few.shape, generator=generator))
+    few[..., 100:140] = 0
+    few[2] = 0
+    tensors["support0"] = few.view_as(tensors["support0"]).contiguous()
+    assert_same_bits(MANY_ROWS, tensors)
+
+
+def test_positions_of_zeros_choose_the_first_cells(isa):
+    tensors = maps_of(MANY_ROWS)
+    tensors["features"][..., :20] = 0
+    assert_same_bits(MANY_ROWS, tensors)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 4e18])
+def test_values_beyond_the_kernels_range_are_left_to_the_direct_backend(isa, value):
+    problem = Problem(frames=(3,), rois=(12,), channels=16)
+    tensors = maps_of(problem)
+    tensors["support0"][1, 3, 5, 7] = value
+    found, packed = (problem.run(tensors, "native", packed=packed) for packed in (False, True))
+    torch.testing.assert_close(found, packed, equal_nan=True, rtol=1e-6, atol=0)
+    expected = problem.run(tensors, "direct")
+    torch.testing.assert_close(found, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 15, 16, 17, 96, 200])
+def test_norms_are_the_same_bits_from_rows_and_planes(isa, channels):
+    maps = torch.randn(2, channels, 13, 23, generator=torch.Generator().manual_seed(0))
+    maps[0, :, 3, 4] = 0
+    maps[1, :, 12, 22] = 1e-14
+    planes = maps.flatten(2).transpose(1, 2)
+    found = native.inverse_norms(planes)
+    assert torch.equal(found, native.inverse_norms(planes.contiguous()))
+    assert torch.equal(found, pack_support(maps).inverse_norms)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(found, pack_support(last).inverse_norms)
+    torch.testing.assert_close(found, inverse_norms(planes), rtol=1e-6, atol=0)
+
+
+def test_any_number_of_threads_gives_the_same_bits(isa):
+    tensors = maps_of(MANY_ROWS)
+    found = []
+    for threads in (1, 2, 3, 7):
+        torch.set_num_threads(threads)
+        found.append(MANY_ROWS.run(tensors, "native"))
+    assert all(torch.equal(each, found[0]) for each in found)
