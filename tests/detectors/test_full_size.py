@@ -18,14 +18,24 @@ HEIGHT, WIDTH = 160, 256
 
 
 def batch(recipe: Recipe) -> TrainingBatch:
+    """A target frame of two objects; where objects are tracked, a reference frame beside it."""
     generator = torch.Generator().manual_seed(0)
-    count = recipe.training.support_frames
+    tracked = recipe.model.track_head is not None
+    count = recipe.training.support_frames + tracked
     boxes = torch.tensor([[20.0, 24.0, 120.0, 110.0], [130.0, 40.0, 230.0, 150.0]])
+    labels, ids = torch.tensor([0, len(recipe.model.classes) - 1]), torch.tensor([1, 2])
+    target = {"boxes": boxes, "labels": labels, "instance_ids": ids}
+    if recipe.model.mask_head is not None:
+        masks = torch.zeros(2, HEIGHT, WIDTH, dtype=torch.bool)
+        masks[0, 24:110, 20:120] = masks[1, 40:150, 130:230] = True
+        target["masks"] = masks
     return TrainingBatch(
         torch.randn(count + 1, 3, HEIGHT, WIDTH, generator=generator),
         [list(range(count + 1))],
         1,
-        [{"boxes": boxes, "labels": torch.tensor([2, 29])}],
+        [target],
+        references=[count] if tracked else [],
+        reference_targets=[{"boxes": boxes + 3, "instance_ids": ids}] if tracked else [],
     )
 
 
@@ -39,7 +49,9 @@ def test_a_training_step_and_a_frame(name):
     losses = training_step(
         detector, make_optimizer(detector, recipe.training), batch(recipe), recipe.training
     )
-    assert set(losses) == {"rpn_objectness", "rpn_boxes", "class", "boxes"}
+    heads = {"masks": recipe.model.mask_head, "track": recipe.model.track_head}
+    own = {name for name, head in heads.items() if head is not None}
+    assert set(losses) == {"rpn_objectness", "rpn_boxes", "class", "boxes"} | own
     for key, parameter in detector.named_parameters():
         assert torch.isfinite(parameter).all(), key
         if not parameter.requires_grad:
@@ -54,5 +66,5 @@ def test_a_training_step_and_a_frame(name):
     options = predictor.options(selection="candidates")
     (scored,) = predictor.detect_frames([frames[2]], [bank], options)
     assert len(scored.boxes) == len(scored.class_scores) <= recipe.model.rpn.post_nms[1]
-    assert scored.class_scores.shape[1] == 30
+    assert scored.class_scores.shape[1] == len(recipe.model.classes)
     assert torch.isfinite(scored.boxes).all()

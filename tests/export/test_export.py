@@ -281,7 +281,7 @@ def test_the_program_of_the_docs(predictors, exported, tmp_path, monkeypatch, ca
 def test_a_torch_that_is_too_old_is_one_line(predictors, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.6.0+cpu")
     with pytest.raises(
-        TrovidError, match=r"export needs torch 2\.15 or newer, but this is 2\.6\.0"
+        TrovidError, match=r"export needs torch 2\.14 or newer, but this is 2\.6\.0"
     ):
         export(predictors["synthvid-single"], tmp_path, frame_size=(256, 256))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from tests.ops.compare import Problem, assert_close
 from tests.ops.instruction_sets import instruction_set
-from trovid.ops import pack_support
+from trovid.ops import pack_support, temporal_roi_align
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.packed import PackedSupport, inverse_norms
 
@@ -78,6 +79,43 @@ def test_cells_that_are_nearly_equal_and_cells_of_zeros(isa):
     few[2] = 0
     tensors["support0"] = few.view_as(tensors["support0"]).contiguous()
     assert_same_bits(MANY_ROWS, tensors)
+
+
+@pytest.mark.parametrize("channels", [15, 33])
+def test_crowded_positions_of_odd_channels(isa, channels):
+    """Whole numbers are rounded alike from rows and planes, also where they lie half way."""
+    problem = Problem(frames=(3,), rois=(60,), channels=channels, heads=3, size=(20, 21))
+    for seed in range(12):
+        tensors = maps_of(problem, seed)
+        generator = torch.Generator().manual_seed(seed)
+        centres = torch.randint(0, 9, (channels, 40), generator=generator) / 8
+        own = torch.randint(0, 40, (3, 20, 21), generator=generator)
+        noise = 1e-3 * torch.rand(3, channels, 20, 21, generator=generator)
+        tensors["support0"] = centres[:, own].transpose(0, 1).contiguous() + noise
+        assert_same_bits(problem, tensors)
+
+
+def test_a_tensor_of_maps_is_not_copied(isa):
+    support = maps_of(MANY_ROWS)["support0"]
+    for given in (support, [support], support.unsqueeze(0)):
+        rows = PackedSupport.from_features(given, planes=True).rows
+        assert rows.data_ptr() == support.data_ptr()
+        assert PackedSupport.from_features(given).rows.data_ptr() != support.data_ptr()
+
+
+def test_gradients_are_those_of_rows_where_a_support_holds_planes(isa):
+    problem = Problem(frames=(3,), rois=(12,), channels=16)
+    tensors = maps_of(problem)
+    packed = pack_support(tensors["support0"])
+    planes = replace(packed, rows=tensors["support0"].flatten(2).transpose(1, 2))
+    found = []
+    for support in (packed, planes):
+        features = tensors["features"].clone().requires_grad_()
+        boxes = [tensors["boxes0"]]
+        output = temporal_roi_align(features, support, boxes, 7, 1 / 8, 2, True)
+        output.square().sum().backward()
+        found.append(features.grad)
+    assert torch.equal(*found)
 
 
 def test_positions_of_zeros_choose_the_first_cells(isa):

@@ -33,7 +33,7 @@ Format = Literal["onnx", "torch-export"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 EXPORTED = DetectOptions(score=0.05)
 MOST_FRAMES, MOST_PROPOSALS = 4096, 2**20
-OLDEST_TORCH = (2, 15)
+OLDEST_TORCH = (2, 14)
 """The lowest that was seen to trace a number of boxes that depends on the picture; 2.6 does not."""
 
 

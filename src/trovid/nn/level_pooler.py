@@ -14,6 +14,7 @@ from torchvision.ops import box_area
 from trovid.nn.extractors.contract import Extractor
 from trovid.nn.tracing import one_node
 from trovid.ops import PackedSupport, pack_support
+from trovid.ops.checks import is_exporting
 from trovid.ops.temporal_roi_align.api import NO_TORCHSCRIPT
 
 SupportMaps = Tensor | Sequence[Tensor] | PackedSupport
@@ -118,7 +119,7 @@ class LevelPooler(nn.Module):
         scales = self.scales(x, image_shapes)
         levels = self.levels(boxes, scales)
         names = list(zip(self.featmap_names, scales, strict=True))
-        if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
+        if is_exporting():
             return self._exported(x, boxes, names, torch.cat(levels), maps)
         pooled = [
             self.extractor.extract(

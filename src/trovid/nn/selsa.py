@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trovid.nn.inference_form import InferenceForm
+from trovid.ops.checks import is_exporting
 
 SCORES = 2**21
 """Of the attention's scores that oneDNN has there at once, so that they lie in the cache."""
@@ -60,7 +61,11 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Ten
         t.to(queries.dtype).unflatten(-1, (num_heads, -1)).movedim(-2, -3)[None]
         for t in (queries, keys, values)
     )
-    return F.scaled_dot_product_attention(q, k, v)[0].movedim(-3, -2).flatten(-2)
+    if is_exporting():  # the fused call asks whether there are boxes, which a graph cannot know
+        found = (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1) @ v
+    else:
+        found = F.scaled_dot_product_attention(q, k, v)
+    return found[0].movedim(-3, -2).flatten(-2)
 
 
 def attend_by_onednn(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:

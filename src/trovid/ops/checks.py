@@ -68,6 +68,11 @@ def check_range(name: str, values: Tensor, channels: int) -> None:
         )
 
 
+def is_exporting() -> bool:
+    """Whether torch.export traces, which wants a graph of torch's own calls."""
+    return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+
+
 def is_plain(tensor: Tensor) -> bool:
     """Whether only numbers are wanted, so that a function may run outside its custom op.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trovid.ops import PackedSupport, roi_align
-from trovid.ops.checks import boxes_to_rois
+from trovid.ops.checks import boxes_to_rois, is_exporting
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Extractor(nn.Module):
             boxes: B Tensor[R_i, 4] in image pixels.
             spatial_scale: Map pixels per image pixel.
         """
-        if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
+        if is_exporting():
             rois = boxes_to_rois(boxes)  # in an exported graph torchvision's op, which ONNX knows
             return torch.ops.torchvision.roi_align(
                 features,

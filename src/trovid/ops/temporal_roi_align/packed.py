@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trovid.ops.checks import check_range, is_plain
+from trovid.ops.checks import check_range, is_exporting, is_plain
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SMALLEST_NORM = 1e-12
@@ -36,8 +36,7 @@ def inverse_norms(rows: Tensor) -> Tensor:
 
 
 def _may_be_native(tensor: Tensor) -> bool:
-    exporting = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not exporting
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and not is_exporting()
 
 
 def _norms_of_cells(rows: Tensor) -> Tensor:
@@ -116,7 +115,7 @@ class PackedSupport:
                         f"but got {list(video.shape)}"
                     )
             lengths = tuple(len(video) for video in videos)
-            maps = torch.cat(videos)
+            maps = videos[0] if planes and len(videos) == 1 else torch.cat(videos)
         if not maps.is_floating_point():
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
         height, width = maps.shape[2:]
@@ -321,7 +320,7 @@ def check_support(
 ) -> PackedSupport:
     """The support maps in packed form, one video for each of `num_videos` target frames.
 
-    Where `planes` may stay so, maps that were not packed are not copied.
+    Where `planes` may stay so, a single tensor of maps that was not packed is not copied.
     """
     if isinstance(support_features, PackedSupport):
         packed = support_features

@@ -10,7 +10,7 @@ namespace TROVID_ISA {
 
 // The support frames of a video and the cells that its positions chose in them.
 struct Chosen {
-  const float* support;    // [frames, cells, channels]
+  const float* support;    // [frames, cells, channels]; gathered cells as they come, `cells` is 0
   const int32_t* indices;  // [frames, stride, top_k]
   const float* weights;    // [frames, stride, top_k], softmax over the K
   int64_t frames, cells, channels, stride, top_k;

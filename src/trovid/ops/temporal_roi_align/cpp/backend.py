@@ -171,7 +171,7 @@ def _run(
     features = problem.features.flatten(2).transpose(1, 2)
     if not features.is_contiguous():
         features = transpose(problem.features.flatten(2))
-    planes = are_planes(problem.rows)
+    planes = name == "trovid_forward" and are_planes(problem.rows)
     rows = problem.rows if planes else problem.rows.contiguous()
     others: tuple[Any, ...] = problem[2 : len(TENSORS)]
     held = (features, rows, *(None if t is None else t.contiguous() for t in others))

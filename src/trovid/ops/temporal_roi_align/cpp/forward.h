@@ -173,13 +173,14 @@ class SupportCells {
  public:
   SupportCells(const trovid_problem& p, const VideoPart& part)
       : p_(p), part_(part), maps_(p.rows + part.first_frame * p.cells * p.channels),
-        gathered_(maps_, p.planes ? part.frames : 0, p.channels, p.cells) {}
+        gathered_(maps_, part.frames, p.channels, p.cells) {}
 
   // The search with its support: planes where they may stay so, else rows.
   Search among(Search s) {
     s.support = maps_;
     if (!p_.planes) return s;
     if (p_.square == 1 && may_stay_planes(s)) {
+      gathered_.begin();
       s.gathered = &gathered_;
       are_gathered_ = true;
       return s;

@@ -154,7 +154,7 @@ inline void to_whole_pairs(const float* values, int64_t count, float factor, flo
 #endif
   for (; i < 2 * pairs_of(count); ++i) {
     const float value = i < count ? factor * values[i] : 0;
-    const int16_t whole = static_cast<int16_t>(value + (value < 0 ? -0.5f : 0.5f));
+    const int16_t whole = static_cast<int16_t>(__builtin_rintf(value));
     std::memcpy(to + 2 * i, &whole, sizeof whole);
   }
 }

@@ -86,9 +86,12 @@ inline void whole_panel(const float* from, int64_t stride, int64_t channels, int
 class GatheredCells {
  public:
   GatheredCells(const float* planes, int64_t frames, int64_t channels, int64_t cells)
-      : planes_(planes), frames_(frames), channels_(channels), cells_(cells),
-        places_(frames * cells) {
-    places_.fill(frames * cells, kUnwanted);
+      : planes_(planes), frames_(frames), channels_(channels), cells_(cells) {}
+
+  // Before anything is wanted.
+  void begin() {
+    places_.resize(frames_ * cells_);
+    places_.fill(frames_ * cells_, kUnwanted);
   }
 
   // May be called for several frames at a time, before they are gathered.

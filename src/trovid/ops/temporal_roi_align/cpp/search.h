@@ -101,17 +101,22 @@ inline bool rounding_pays(const Search& s, int64_t threads) {
   return 8 * crowded <= 2 * count && 4 * crowded * s.positions <= 2 * count * rows;
 }
 
+// Of the cells that a rounded search holds for position m, how many may be among its K best.
+inline int64_t near_best(const Search& s, int64_t m, const uint64_t* held) {
+  const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
+  int64_t count = 0;
+  while (count < s.held && held[count] && cosine_of(held[count]) >= least) ++count;
+  return count;
+}
+
 // From the cells that a rounded search holds for position m to the K best.
 inline void decide(const Search& s, int64_t frame, int64_t m, const uint64_t* held,
                    uint64_t* best) {
   std::memset(best, 0, sizeof(uint64_t) * s.top_k);
-  const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
-  const auto is_near = [&](int64_t k) {
-    return k < s.held && held[k] && cosine_of(held[k]) >= least;
-  };
-  for (int64_t k = 0; is_near(k); ++k) {
+  const int64_t count = near_best(s, m, held);
+  for (int64_t k = 0; k < count; ++k) {
     const int32_t cell = cell_of(held[k]);
-    if (is_near(k + 1)) fetch(s.cell(frame, cell_of(held[k + 1])), s.channels);
+    if (k + 1 < count) fetch(s.cell(frame, cell_of(held[k + 1])), s.channels);
     const float product = dot(s.vectors[m], s.cell(frame, cell), s.channels);
     insert(best, s.top_k, key_of(product * s.inverse_norms[frame * s.cells + cell], cell));
   }
@@ -128,8 +133,7 @@ inline void gather(const Search& s, const uint64_t* keys, int64_t state, const b
         continue;
       }
       const uint64_t* held = keys + frame * state + m * s.held;
-      const float least = cosine_of(held[s.top_k - 1]) - s.slack[m];
-      for (int64_t k = 0; k < s.held && held[k] && cosine_of(held[k]) >= least; ++k)
+      for (int64_t k = near_best(s, m, held) - 1; k >= 0; --k)
         s.gathered->want(frame, cell_of(held[k]));
     }
   });
