@@ -41,8 +41,35 @@ def test_cvat_moves_boxes_evenly_between_key_frames(folder):
 
 
 @pytest.mark.parametrize(
+    ("start", "step", "size", "labelled", "sides"),
+    [
+        (1, 1, 6, [1, 2, 3, 4, 5, 6], {1: 10, 2: 12, 3: 14, 4: 16, 5: 18}),
+        (1, 2, 3, [1, 3, 5], {1: 10, 3: 14, 5: 18}),
+        (1, 4, 9, [1, 5], {1: 10, 5: 18}),
+    ],
+)
+def test_cvat_counts_a_tasks_frames_in_the_video(folder, start, step, size, labelled, sides):
+    """Of a task that begins later or has only every n-th frame, too."""
+    text = CVAT.replace("<size>8", f"<frame_filter>step={step}</frame_filter><size>{size}")
+    text = text.replace("<start_frame>0", f"<start_frame>{start}")
+    text = text.replace('frame="6" keyframe="1" outside="1"', f'frame="{5 + step}" outside="1"')
+    (folder / "annotations.xml").write_text(
+        text.replace('frame="6" keyframe', 'frame="5" keyframe')
+    )
+    dataset = read_dataset(folder, split=None)
+    assert dataset.labelled_frames("street.mp4").tolist() == labelled
+    objects = dataset.objects[dataset.objects.labels == 0]
+    found = zip(objects.frames.tolist(), objects.boxes[:, 0].tolist(), strict=True)
+    assert dict(found) == sides
+    assert check_data(folder).errors == []
+
+
+@pytest.mark.parametrize(
     ("old", "new", "name", "message"),
     [
+        ("<start_frame>0", "<start_frame>2", "frame-outside", r"frame 1 is none of .* 2\.\.9;"),
+        ("<size>", "<frame_filter>step=0</frame_filter><size>", "unreadable-labels", "step must"),
+        ('frame="5"', 'frame="9"', "frame-outside", "frame 9 lies behind the video's end"),
         ('xtl="10.0"', 'xtl="ten"', "unreadable-labels", "track 0: xtl must be a number"),
         ('label="dog"', 'label="dgo"', "unknown-class", "'dgo' is no class; did you mean 'dog'"),
         ("street.mp4", "strait.mp4", "missing-video", "its video 'strait.mp4' is not there"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.keyframes import KeyFrame, track_boxes
 from trovid.datasets.objects import ObjectRows
-from trovid.datasets.ranges import MOST_MEASURE, is_number
+from trovid.datasets.ranges import MOST_MEASURE, is_number, whole_number
 from trovid.datasets.video_places import find_video, measured
 from trovid.datasets.xml_files import number, read_xml, root_tag, whole
 from trovid.errors import TrovidError, nearest
@@ -37,8 +38,9 @@ def read_cvat(
     """The tracks of one or more videos.
 
     Between two boxes of a track, which CVAT's key frames are, each side moves evenly, as in CVAT;
-    a box that is `outside` is not there, and the last one stays to the end of the task. Every frame
-    of the task is labelled. Polygons are taken by the box around them.
+    a box that is `outside` is not there, and the last one stays to the end of the task. The frames
+    of the task (`start_frame`, every n-th by `frame_filter`) are labelled, and shapes name them by
+    their numbers in the video. Polygons are taken by the box around them.
 
     Args:
         path: annotations.xml, or a folder of such files; the video of each (`source`) is looked for
@@ -58,12 +60,12 @@ def read_cvat(
     entries: list[VideoEntry] = []
     for done, (file, root) in enumerate(roots, 1):
         try:
-            entry, first, size = _entry(file, root, taken={e.video.name for e in entries})
+            entry, task = _entry(file, root, taken={e.video.name for e in entries})
         except (TrovidError, ValueError) as error:
             faults.add(_fault(error), str(error), place=str(file))
             continue
         for track in root.iterfind("track"):
-            _add(rows, len(entries), track, labels, entry.video, (first, size), faults, file)
+            _add(rows, len(entries), track, labels, entry.video, task, faults, file)
         entries.append(entry)
         if progress:
             progress(done, len(roots))
@@ -89,10 +91,8 @@ def _classes(roots: list[tuple[Path, ElementTree.Element]]) -> list[str]:
     return list(dict.fromkeys(stated or sorted(used)))
 
 
-def _entry(
-    file: Path, root: ElementTree.Element, *, taken: set[str]
-) -> tuple[VideoEntry, int, int]:
-    """The video, its first frame in the task, and the number of frames of the task."""
+def _entry(file: Path, root: ElementTree.Element, *, taken: set[str]) -> tuple[VideoEntry, range]:
+    """The video, and the frames of the task."""
     source = root.findtext("meta//source") or root.findtext("meta//task/name") or file.parent.name
     place = find_video(file.parent, source)
     if place is None:
@@ -103,8 +103,16 @@ def _entry(
     count = whole(root, "meta//size", lowest=1) if size else video.num_frames
     start = root.findtext("meta//start_frame")
     first = whole(root, "meta//start_frame") if start else 0
-    last = min(video.num_frames, first + count)
-    return VideoEntry(video, str(place), range(first, last), files), first, count
+    step = _step(root.findtext("meta//frame_filter") or "")
+    labelled = range(first, min(video.num_frames, first + count * step), step)
+    entry = VideoEntry(video, str(place), labelled, files)
+    return entry, range(first, first + count * step, step)
+
+
+def _step(frame_filter: str) -> int:
+    """Every how many frames of the video the task has one (`step=5`)."""
+    found = re.search(r"step\s*=\s*(\S+)", frame_filter)
+    return whole_number(found[1], 1, MOST_MEASURE, "frame_filter's step") if found else 1
 
 
 def _add(
@@ -113,7 +121,7 @@ def _add(
     track: ElementTree.Element,
     labels: dict[str, int],
     measures: Video,
-    span: tuple[int, int],
+    task: range,
     faults: Faults,
     file: Path,
 ) -> None:
@@ -124,7 +132,7 @@ def _add(
         faults.add("unknown-class", text, place=where)
         return
     try:
-        keys = sorted((_key(shape, span[0]) for shape in track), key=lambda key: key.frame)
+        keys = sorted((_key(shape) for shape in track), key=lambda key: key.frame)
         identity = whole(track, "@id")
     except ValueError as error:
         faults.add("unreadable-labels", str(error), place=where)
@@ -138,16 +146,30 @@ def _add(
         if key.shown and not faults.collect and not (x2 > x1 and y2 > y1):
             text = f"frame {key.frame}: the box has no width or no height"
             faults.add("box-degenerate", text, place=where)
-    end = min(span[0] + span[1], measures.num_frames)
-    for frame, box in track_boxes(keys, end):
-        if frame < measures.num_frames:
-            rows.add(video, frame, labels[name], box, instance_id=identity)
-        else:
-            faults.add("frame-outside", f"frame {frame} lies behind the video's end", place=where)
+    misplaced = (text for key in keys if (text := _misplaced(key, measures, task)))
+    for text in islice(misplaced, 1):
+        faults.add("frame-outside", text, place=where)
+    for frame, box in track_boxes(keys, min(task.stop, measures.num_frames)):
+        if frame >= measures.num_frames:
             break
+        if frame in task:
+            rows.add(video, frame, labels[name], box, instance_id=identity)
 
 
-def _key(shape: ElementTree.Element, first: int) -> KeyFrame:
+def _misplaced(key: KeyFrame, measures: Video, task: range) -> str:
+    """What is wrong with a key frame's number; one that ends a track may follow the last frame."""
+    if key.frame >= measures.num_frames + (0 if key.shown else task.step):
+        return f"frame {key.frame} lies behind the video's end"
+    if key.shown and key.frame not in task:
+        step = f" by {task.step}" if task.step > 1 else ""
+        return (
+            f"frame {key.frame} is none of the task's {task.start}..{task[-1]}{step}; shapes must "
+            "have the frame numbers of the video"
+        )
+    return ""
+
+
+def _key(shape: ElementTree.Element) -> KeyFrame:
     outside = shape.get("outside") == "1"
     points = shape.get("points")
     if points is None:
@@ -162,4 +184,4 @@ def _key(shape: ElementTree.Element, first: int) -> KeyFrame:
         if not all(map(is_number, (x1, y1, x2, y2))):
             raise ValueError("points must be finite")
     frame = whole(shape, "@frame", highest=MOST_MEASURE)
-    return KeyFrame(first + frame, (x1, y1, x2, y2), shown=not outside, goes_on=not outside)
+    return KeyFrame(frame, (x1, y1, x2, y2), shown=not outside, goes_on=not outside)
