@@ -8,6 +8,7 @@ import pytest
 
 from tests.datasets.own_folder import HEIGHT, WIDTH, own_folder, own_labels, write_labels
 from tests.media import encode
+from trovid.datasets.check import check_data
 from trovid.datasets.own import read_own
 from trovid.datasets.reading import read_dataset, splits_of
 from trovid.errors import TrovidError
@@ -130,3 +131,19 @@ def test_misfits_are_one_line_with_their_place(folder, message):
         path.unlink()
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [('"yard"', '"street"', "street"), ('"2": [', '"0": [', "0"), ('"id"', '"class"', "class")],
+)
+def test_a_name_that_is_there_twice_is_a_fault(folder, tmp_path, old, new, name):
+    """JSON itself lets the last one win."""
+    path = folder / "twice.json"
+    path.write_text(json.dumps(own_labels()).replace(old, new, 1))
+    try:
+        with pytest.raises(TrovidError, match=rf"twice\.json: '{name}' is there twice: put both"):
+            read_own(path)
+        assert "unreadable-labels" in {finding.name for finding in check_data(path).errors}
+    finally:
+        path.unlink()

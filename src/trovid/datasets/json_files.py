@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from trovid.datasets.findings import Faults
-from trovid.errors import TrovidError
+from trovid.errors import TrovidError, shortened
 
 HEAD = 2000
 
@@ -27,10 +28,26 @@ def read_text(path: Path) -> str:
         raise TrovidError(f"{path}: is no text ({error.reason} at byte {error.start})") from error
 
 
-def read_json(path: Path, faults: Faults) -> Any:
-    """The document; None where it cannot be read and faults are collected."""
+def read_json(path: Path, faults: Faults, *, unique_keys: bool = False) -> Any:
+    """The document; None where it cannot be read and faults are collected.
+
+    Args:
+        path: The file.
+        faults: What to do about what does not fit.
+        unique_keys: Whether a key that an object has twice is a fault; otherwise its last value
+            counts.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+            text = f"{shortened(key)} is there twice: put both into one, or take one out"
+            faults.add("unreadable-labels", text, place=str(path))
+        return found
+
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=unique if unique_keys else None)
     except TrovidError as error:
         faults.add("unreadable-labels", str(error))
     except json.JSONDecodeError as error:

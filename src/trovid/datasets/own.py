@@ -62,7 +62,7 @@ class _Reading:
         self.path, self.faults = path, faults
         self.rows = ObjectRows()
         self.entries: list[VideoEntry] = []
-        document = read_json(path, faults)
+        document = read_json(path, faults, unique_keys=True)
         if not isinstance(document, dict) or not isinstance(document.get("videos"), dict):
             self._misfit('the file must hold {"videos": {NAME: {FRAME: [OBJECT, ...]}}}')
             document = {"videos": {}}

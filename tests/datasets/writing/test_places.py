@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.coco_folder import coco_folder
 from tests.datasets.own_folder import own_folder, own_labels, write_frames, write_labels
 from tests.media import encode
 from trovid.datasets.reading import read_split
@@ -81,3 +82,19 @@ def test_a_videos_own_frames_are_not_written_over(alike, tmp_path):
     with pytest.raises(TrovidError, match="holds the video's own frames"):
         write_dataset(tmp_path, again, "mot")
     assert all(file.read_bytes() == bytes_ for file, bytes_ in before.items())
+
+
+@pytest.mark.parametrize(
+    ("called", "message"),
+    [
+        ("{video}_{frame}.png", "'v0' and 'v1' cannot be written as own: both lie in .*, by which"),
+        ("{frame}/{video}.png", "'v0' cannot be written as own: its frames lie in several folders"),
+    ],
+)
+def test_own_names_a_video_by_its_folder(tmp_path, called, message):
+    """Two videos whose frames lie in one folder would be one, and frames of several none."""
+    source = read_split(coco_folder(tmp_path / "flat", called), None)
+    with pytest.raises(TrovidError, match=message) as error:
+        write_dataset(tmp_path / "labels.json", source, "own")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "labels.json").exists()

@@ -23,9 +23,19 @@ def name_from(folder: Path, path: Path) -> str:
 
 
 def place_of(dataset: Dataset, name: str) -> Path:
-    """A video's file, or the folder that its frames lie in."""
+    """A video's file, or the folder that all its frames lie in."""
     place, files = dataset.path(name), dataset.named_files(name)
-    return (place / files[0]).parent if files and all(files) else place
+    folders = {os.path.dirname(file) for file in files} if files and all(files) else {""}
+    return place / folders.pop() if len(folders) == 1 else place
+
+
+def frame_files(dataset: Dataset, name: str) -> list[str] | None:
+    """The files of a video's frames from `place_of`, where labels name all of them."""
+    files = dataset.named_files(name)
+    if not files or not all(files):
+        return None
+    inside = place_of(dataset, name) == dataset.path(name)
+    return [file if inside else os.path.basename(file) for file in files]
 
 
 def plain_names(dataset: Dataset) -> dict[str, str]:
