@@ -54,6 +54,18 @@ def write(tmp_path, document):
     return path
 
 
+def test_a_video_may_name_the_files_of_its_frames(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    document["videos"][0] |= {"file_name": "clips", "files": ["9.png", "a/1.png", "5.png"]}
+    labels = read_coco_vid(write(tmp_path, document))
+    files = [tmp_path / "clips" / file for file in ("9.png", "a/1.png", "5.png")]
+    assert labels.source("a") == files
+    for odd in (["9.png"], ["9.png", "", "5.png"], ["9.png", 1, "5.png"]):
+        document["videos"][0]["files"] = odd
+        with pytest.raises(TrovidError, match=r"videos\[0\]\.files must hold a name for each"):
+            read_coco_vid(write(tmp_path, document))
+
+
 def test_reading(tmp_path):
     labels = read_coco_vid(write(tmp_path, DOCUMENT))
     assert labels.class_names == ("anchor", "cup")

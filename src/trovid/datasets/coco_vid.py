@@ -9,8 +9,8 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.objects import ObjectRows
-from trovid.datasets.ranges import MOST_MEASURE, MOST_RATE, is_number
-from trovid.errors import TrovidError
+from trovid.datasets.ranges import LONGEST_NAME, MOST_MEASURE, MOST_RATE, is_number
+from trovid.errors import TrovidError, shortened
 from trovid.structures import Masks, Video
 
 _FIELDS: dict[str, Kinds] = {
@@ -41,7 +41,7 @@ _ATTRIBUTES: Kinds = {
 }
 _MASKS = ("segmentation", "visible_segmentation")
 _OPTIONAL: dict[str, Kinds] = {
-    "videos": {"frame_rate": NUMBER},
+    "videos": {"frame_rate": NUMBER, "files": list},
     "images": {"file_name": str, "width": int, "height": int},
     "annotations": {
         "instance_id": int,
@@ -57,7 +57,9 @@ def read_coco_vid(path: str | Path, *, faults: Faults | None = None) -> Dataset:
     """Reads and checks a file of labels.
 
     An object without `instance_id` is one of its own; `iscrowd` and `ignore` are 0 where they are
-    not there. An image may have a `file_name`: that of its file in the folder of its video.
+    not there. A video may have `files`: those of all its frames, from its folder, which may hold
+    other pictures too. Or an image may have a `file_name`: that of its file in the folder of its
+    video.
 
     Args:
         path: The JSON file; video files are looked for relative to its folder.
@@ -118,8 +120,8 @@ def _dataset(text: str, path: Path, faults: Faults) -> Dataset:
 
 
 def _entry(record: Record, folder: Path, labelled: Mapping[int, str]) -> VideoEntry:
-    files = None
-    if any(labelled.values()):
+    files = record.get("files")
+    if files is None and any(labelled.values()):
         named = {i: name.replace("\\", "/").rpartition("/")[2] for i, name in labelled.items()}
         files = [named.get(index, "") for index in range(record["num_frames"])]
     path = str(folder / record["file_name"])
@@ -190,8 +192,16 @@ def _check_video(video: Record, where: str) -> None:
     for field in ("width", "height", "num_frames"):
         if not 1 <= video[field] <= MOST_MEASURE:
             raise Misfit(f"{where}.{field} must lie in 1..{MOST_MEASURE}, but is {video[field]}")
+    files = video.get("files")
+    if files is not None and not (len(files) == video["num_frames"] and all(map(_is_name, files))):
+        wanted = f"a name for each of its {video['num_frames']} frames"
+        raise Misfit(f"{where}.files must hold {wanted}, but is {shortened(files)}")
     if not 0 <= video.get("frame_rate", 0) <= MOST_RATE:
         raise Misfit(f"{where}.frame_rate must lie in 0..{MOST_RATE}, but is {video['frame_rate']}")
+
+
+def _is_name(file: object) -> bool:
+    return isinstance(file, str) and 0 < len(file) <= LONGEST_NAME and "\0" not in file
 
 
 def _check_place(annotation: Record, where: str, frames: Mapping[int, tuple[int, int]]) -> None:

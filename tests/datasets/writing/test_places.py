@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import numpy as np
@@ -9,8 +10,15 @@ import pytest
 from PIL import Image
 
 from tests.datasets.coco_folder import coco_folder
-from tests.datasets.own_folder import own_folder, own_labels, write_frames, write_labels
+from tests.datasets.own_folder import (
+    coco_vid_labels,
+    own_folder,
+    own_labels,
+    write_frames,
+    write_labels,
+)
 from tests.media import encode
+from trovid.datasets.check import check_data
 from trovid.datasets.reading import read_split
 from trovid.datasets.writing import write_dataset
 from trovid.datasets.writing.places import plain_names
@@ -98,3 +106,39 @@ def test_own_names_a_video_by_its_folder(tmp_path, called, message):
         write_dataset(tmp_path / "labels.json", source, "own")
     assert "\n" not in str(error.value)
     assert not (tmp_path / "labels.json").exists()
+
+
+@pytest.mark.parametrize(
+    "called", ["{video}/{frame}.png", "all/{video}_{frame}.png", "{frame}/{video}.png"]
+)
+def test_labels_stay_on_their_frames(tmp_path, called):
+    """Every third picture of a folder is a frame, and of those one alone is labelled."""
+    folder = coco_folder(tmp_path / "coco", called, every=3)
+    document = json.loads((folder / "labels.json").read_text())
+    for image in document["images"]:
+        image["is_vid_train_frame"] = image["frame_id"] == 1
+    document["annotations"] = document["annotations"][1::2]
+    (folder / "labels.json").write_text(json.dumps(document))
+    source = read_split(folder, None)
+    write_dataset(tmp_path / "new/labels.json", source, "coco-vid")
+    found = read_split(tmp_path / "new", None)
+    for video in ("v0", "v1"):
+        assert found.labelled_frames(video).tolist() == [1]
+        assert found.open(video).read([0])[0].image[0, 0, 0] == 0
+        assert found.open(video).read([1])[0].image[0, 0, 0] == 40 * 3
+        assert len(found.open(video)) == 2
+    assert found.objects.boxes[:, 0].tolist() == [3, 3]
+    assert {finding.name for finding in check_data(tmp_path / "new").findings} == {"no-val"}
+    for form in ("cvat", "label-studio"):
+        with pytest.raises(TrovidError, match="its frames are not all the pictures of"):
+            write_dataset(tmp_path / "tasks", source, form)
+
+
+def test_names_of_some_frames_stay(tmp_path):
+    """What COCO-VID says of its labelled frames alone."""
+    folder = own_folder(tmp_path / "own", ("one",))
+    write_labels(folder, coco_vid_labels(("one",)))
+    source = read_split(folder, None)
+    write_dataset(tmp_path / "labels.json", source, "coco-vid")
+    named = read_split(tmp_path / "labels.json", None).named_files("one")
+    assert named == ["0001.png", "", "0003.png", "", "0005.png", ""]

@@ -10,28 +10,31 @@ import numpy as np
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.objects import known
-from trovid.datasets.writing.places import name_from, place_of
+from trovid.datasets.writing.places import frame_files, name_from, place_of
 from trovid.files import replacing
 
 
 def write(path: Path, dataset: Dataset) -> None:
-    """Writes a JSON file."""
+    """Writes a JSON file; a video has `files` where its labels name the file of every frame."""
     objects = dataset.objects
     videos, images, annotations = [], [], []
     image_ids: dict[tuple[int, int], int] = {}
     for number, video in enumerate(dataset.videos, 1):
+        every, some = frame_files(dataset, video.name), dataset.named_files(video.name)
         videos.append(
             {
                 "id": number,
                 "name": video.name,
                 "file_name": name_from(path.parent, place_of(dataset, video.name)),
                 **{k: getattr(video, k) for k in ("width", "height", "num_frames", "frame_rate")},
+                **({"files": every} if every else {}),
             }
         )
         for frame in dataset.labelled_frames(video.name).tolist():
             image_ids[number - 1, frame] = len(images) + 1
             image: dict[str, Any] = {"id": len(images) + 1, "video_id": number}
-            images.append({**image, "frame_index": frame})
+            named = {} if every or not some or not some[frame] else {"file_name": some[frame]}
+            images.append({**image, "frame_index": frame, **named})
     attributes = {name: (column, known(column)) for name, column in objects.attributes.items()}
     for row in range(len(objects)):
         video = int(objects.videos[row])

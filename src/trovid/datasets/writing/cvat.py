@@ -6,7 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.writing.places import name_from, place_of, plain_names
+from trovid.datasets.writing.places import counted_place, name_from, plain_names
 from trovid.datasets.writing.tracks import tracks
 from trovid.files import replacing
 
@@ -34,7 +34,7 @@ def _write(path: Path, dataset: Dataset, name: str) -> None:
     size = ElementTree.SubElement(task, "original_size")
     _text(size, "width", str(video.width))
     _text(size, "height", str(video.height))
-    _text(task, "source", name_from(path.parent, place_of(dataset, name)))
+    _text(task, "source", name_from(path.parent, counted_place(dataset, name)))
     for number, track in enumerate(tracks(dataset, name)):
         element = ElementTree.SubElement(
             root, "track", id=str(number), label=track.label, source="file"

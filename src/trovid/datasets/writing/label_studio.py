@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.writing.places import name_from, place_of
+from trovid.datasets.writing.places import counted_place, name_from
 from trovid.datasets.writing.tracks import Track, tracks
 from trovid.files import replacing
 from trovid.structures import Video
@@ -21,7 +21,7 @@ def write(path: Path, dataset: Dataset) -> None:
         tasks.append(
             {
                 "id": number,
-                "data": {"video": name_from(path.parent, place_of(dataset, video.name))},
+                "data": {"video": name_from(path.parent, counted_place(dataset, video.name))},
                 "annotations": [{"id": number, "was_cancelled": False, "result": regions}],
             }
         )

@@ -12,6 +12,7 @@ from PIL import Image
 from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.files import replacing
+from trovid.video.images import images_in
 
 
 def name_from(folder: Path, path: Path) -> str:
@@ -36,6 +37,26 @@ def frame_files(dataset: Dataset, name: str) -> list[str] | None:
         return None
     inside = place_of(dataset, name) == dataset.path(name)
     return [file if inside else os.path.basename(file) for file in files]
+
+
+def counted_place(dataset: Dataset, name: str) -> Path:
+    """`place_of`, for a form that names a frame by its number in a folder.
+
+    Raises:
+        TrovidError: If the frames are not all pictures of their folder, in the order of the names.
+    """
+    place, files = place_of(dataset, name), frame_files(dataset, name)
+    if files and place.is_dir():
+        try:
+            inside = [file.name for file in images_in(place)]
+        except TrovidError:  # it has none
+            inside = []
+        if inside != files:
+            raise TrovidError(
+                f"video {name!r}: its frames are not all the pictures of {place}, in which this "
+                "form counts; put them into a folder of their own, or write coco-vid"
+            )
+    return place
 
 
 def plain_names(dataset: Dataset) -> dict[str, str]:
