@@ -11,6 +11,8 @@ import torch
 
 from tests.cli.command import FullStream
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.coco_folder import coco_folder
+from tests.datasets.stills_folders import voc_folder
 from tests.external import need_package
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
@@ -270,6 +272,40 @@ def test_a_list_of_coco_results(labels, tmp_path, failure):
         assert message in failure(found, "--labels", labels)
     found.write_text("[")
     assert "not JSON" in failure(found, "--labels", labels)
+
+
+@pytest.mark.parametrize("form", ["stills", "frame_id from 0", "frame_id from 1"])
+def test_a_list_of_coco_results_against_coco_s_own_labels(tmp_path, form):
+    """Pictures by themselves in COCO's layout, and videos as mmtracking has them."""
+    folder = coco_folder(tmp_path / "data", every=2, first=int(form == "frame_id from 1"))
+    document = json.loads((folder / "labels.json").read_text())
+    if form == "stills":
+        del document["videos"]
+        for image in document["images"]:
+            del image["video_id"], image["frame_id"]
+        (folder / "labels.json").unlink()
+        for split in ("train", "val"):
+            file = folder / f"annotations/instances_{split}2017.json"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(json.dumps(document))
+    found = tmp_path / "results.json"
+    rows = [
+        {"image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "score": 0.5}
+        for a in document["annotations"]
+    ]
+    found.write_text(json.dumps(rows))
+    done = _run(found, "--labels", folder, "--out", tmp_path / "report.json")
+    assert done.returncode == 0, done.stderr
+    report = Report.load(tmp_path / "report.json")
+    assert report.overall.ap50 == pytest.approx(1.0)
+    assert (report.head["frames"], report.head["objects"]) == (6, 6)
+
+
+def test_a_list_of_coco_results_needs_json_labels(tmp_path, failure):
+    found = tmp_path / "results.json"
+    found.write_text("[]")
+    said = failure(found, "--labels", voc_folder(tmp_path / "voc"))
+    assert "voc: holds no one JSON file of labels: name the file" in said
 
 
 @pytest.mark.parametrize("kind", ["coco", "youtube-vis"])

@@ -61,11 +61,16 @@ def read(path: Path, split: str | None, faults: Faults, progress: Progress | Non
 
 
 def labels_file(path: Path, split: str | None) -> Path:
-    """The file that `read` reads."""
+    """The file that `read` reads.
+
+    Raises:
+        TrovidError: If there is none.
+    """
     if not path.is_dir():
         return path
     found = _split_files(path).get(split or "train") or _single(path)
-    assert found is not None
+    if found is None:
+        raise TrovidError(f"{path}: holds no one JSON file of labels: name the file")
     return found
 
 

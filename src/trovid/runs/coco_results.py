@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trovid.datasets.json_formats import labels_file
 from trovid.errors import TrovidError
 from trovid.structures import VideoDetections
 
@@ -30,13 +31,12 @@ def read_coco_results(path: Path, labels: Path) -> dict[str, VideoDetections]:
 
     Args:
         path: The list.
-        labels: The COCO-VID labels whose image and category ids it uses, or their folder.
+        labels: The COCO or COCO-VID labels whose image and category ids it uses, or their folder.
 
     Raises:
         TrovidError: If a file cannot be read, an entry is no result, or an id is unknown.
     """
-    labels = labels / "val.json" if labels.is_dir() else labels
-    frames, class_names, numbers = _ids(labels)
+    frames, class_names, numbers = _ids(labels_file(labels, "val"))
     rows = _json(path)
     if not isinstance(rows, list):
         raise TrovidError(f"{path}: must hold a list of COCO results")
@@ -103,20 +103,27 @@ def _ids(labels: Path) -> tuple[Frames, tuple[str, ...], dict[int, int]]:
     document = _json(labels)
     try:
         categories = sorted(document["categories"], key=lambda record: int(record["id"]))
-        videos = {int(record["id"]): str(record["name"]) for record in document["videos"]}
-        frames = {
-            int(record["id"]): (
-                videos[int(record["video_id"])],
-                int(record["frame_index"] if "frame_index" in record else record["frame_id"]),
-            )
-            for record in document["images"]
-        }
+        videos = document.get("videos", [])
+        names = {int(record["id"]): str(record["name"]) for record in videos}
+        frames: Frames = {}
+        by_number: dict[int, list[tuple[int, int]]] = {}
+        for record in document["images"]:
+            image = int(record["id"])
+            if "video_id" not in record:
+                frames[image] = str(record["file_name"]), 0
+            elif "frame_index" in record:
+                frames[image] = names[int(record["video_id"])], int(record["frame_index"])
+            else:
+                own = by_number.setdefault(int(record["video_id"]), [])
+                own.append((int(record["frame_id"]), image))
+        for video, own in by_number.items():
+            frames |= {image: (names[video], rank) for rank, (_, image) in enumerate(sorted(own))}
         numbers = {int(record["id"]): number for number, record in enumerate(categories)}
         return frames, tuple(str(record["name"]) for record in categories), numbers
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TrovidError(
-            f"{labels}: a list of COCO results needs COCO-VID labels, whose images and categories "
-            "have the ids that it uses"
+            f"{labels}: a list of COCO results needs COCO labels, whose images and categories have "
+            "the ids that it uses"
         ) from error
 
 

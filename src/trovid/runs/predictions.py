@@ -45,7 +45,7 @@ def read_predictions(
     Args:
         path: A JSON file, a Parquet file, or a folder of Parquet files, which are read when a video
             is asked for.
-        labels: COCO-VID labels, by whose ids a list of COCO results is read.
+        labels: COCO or COCO-VID labels, by whose ids a list of COCO results is read.
 
     Returns:
         The head, and for each video's name its frames.
