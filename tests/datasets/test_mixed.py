@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.datasets.own_folder import coco_vid_labels, own_folder, own_labels, write_labels
 from trovid.datasets.check import check_data
 from trovid.datasets.reading import format_of, read_dataset, splits_of
 from trovid.errors import TrovidError
@@ -41,6 +41,30 @@ def test_videos_and_classes_of_all(mixture):
     assert len(dataset.open("1/garden").read([5])) == 1
     assert check_data(mixture).errors == []
     assert [v.name for v in dataset.subset(["1/garden"]).videos] == ["1/garden"]
+
+
+def test_every_split_has_the_classes_of_all(mixture, tmp_path):
+    """Where one alone has videos for validation, and the last none for training."""
+    write_labels(tmp_path / "one", own_labels(("street", "yard")) | {"val": ["yard"]})
+    stars = coco_vid_labels(("park",))
+    stars["categories"][0]["name"] = "moon"
+    own_folder(tmp_path / "three", ("a", "b", "park"))
+    (tmp_path / "three/labels.json").unlink()
+    (tmp_path / "three/test.json").write_text(json.dumps(stars))
+    parts = [{"data": "two"}, {"data": "one"}, {"data": "three"}]
+    mixture.write_text(json.dumps({"mix": parts}))
+    assert splits_of(mixture) == ("train", "val", "test")
+    for split, names in (
+        ("train", ["0/garden", "1/street"]),
+        ("val", ["0/yard"]),
+        ("test", ["0/park"]),
+    ):
+        dataset = read_dataset(mixture, split=split)
+        assert dataset.class_names == ("gear", "star", "cup", "moon")
+        assert [video.name for video in dataset.videos] == names
+    truth = read_dataset(mixture, split="test").ground_truth("0/park", frames=[0])[0]
+    assert [truth.class_names[label] for label in truth.labels] == ["moon", "star"]
+    assert check_data(mixture).errors == []
 
 
 @pytest.mark.parametrize("draw", ["clips", "frames", "balanced"])

@@ -35,8 +35,9 @@ def mixed_splits(path: Path, splits_of: SplitsOf) -> tuple[str, ...]:
 def read_mixed(path: Path, split: str | None, read: ReadSplit, splits_of: SplitsOf) -> Dataset:
     """The videos of all data sets, with the classes of all, in the order in which they come.
 
-    A data set without splits belongs to training; one without the split that is wanted adds
-    nothing. Weights say how often a training draws from each, whatever their sizes.
+    A data set without splits belongs to training; one without the split that is wanted adds its
+    classes alone, so that every split has the same. Weights say how often a training draws from
+    each, whatever their sizes.
 
     Args:
         path: The JSON file; paths in it begin from its folder.
@@ -48,24 +49,31 @@ def read_mixed(path: Path, split: str | None, read: ReadSplit, splits_of: Splits
         TrovidError: If the file does not fit, or a data set cannot be read.
     """
     found: list[tuple[Dataset, float]] = []
+    class_names: dict[str, None] = {}
     for place, weight in _parts(path):
         there = splits_of(place)
-        if split is None or split in there:
-            found.append((read(place, split), weight))
-        elif not there and split == "train":
-            found.append((read(place, None), weight))
+        taken = split is None or split in there or (not there and split == "train")
+        wanted = split if split is None or split in there else next(iter(there), None)
+        own = read(place, wanted)
+        class_names |= dict.fromkeys(own.class_names)
+        if taken:
+            found.append((own, weight))
     if not found:
         raise TrovidError(f"{path}: none of its data sets has a split {split!r}")
-    return mix([dataset for dataset, _ in found], [weight for _, weight in found])
+    return mix([d for d, _ in found], [weight for _, weight in found], list(class_names))
 
 
-def mix(datasets: list[Dataset], weights: list[float]) -> Dataset:
+def mix(datasets: list[Dataset], weights: list[float], names: list[str]) -> Dataset:
     """Several data sets as one; a video's name begins with the number of its data set.
+
+    Args:
+        datasets: The data sets.
+        weights: How often each is drawn.
+        names: The classes, which hold those of each.
 
     Raises:
         TrovidError: If none has a video.
     """
-    names = list(dict.fromkeys(name for own in datasets for name in own.class_names))
     entries: list[VideoEntry] = []
     columns: list[Objects] = []
     sources: list[int] = []
