@@ -51,6 +51,17 @@ def test_a_single_sequence_without_its_information(root):
     assert labels.ground_truth("MOT17-04-SDP")[0].boxes.tolist() == [[1, 2, 4, 6]]
 
 
+@pytest.mark.parametrize("place", ["4.8,5.9,0", "4,5,0", "-1,-1,-1", "4.8,5.9"])
+def test_a_position_in_the_world_is_no_class(root, place):
+    """MOT15 has it where MOT16 has class and visibility."""
+    folder = root / "train/MOT17-04-SDP"
+    (folder / "gt/gt.txt").write_text(f"1,1,10,10,20,30,1,{place}\n")
+    labels = read_mot(folder)
+    assert labels.class_names == ("pedestrian",)
+    assert labels.objects.labels.tolist() == [0]
+    assert labels.objects.attributes == {}
+
+
 def test_results_there_and_back(root, tmp_path):
     labels = read_mot(root / "train")
     frames = [

@@ -58,10 +58,11 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
     """The labelled sequences of a folder.
 
     Every frame is labelled. Rows whose flag (the seventh field) is 0 are ignored: they need not be
-    found. MOT17's copies of a sequence (one for each public detector) are read once. Visibility
-    becomes an attribute. The class is the eighth field, and pedestrian where there is none
-    (MOT15), by MOT16's names or, where tools write one, by the lines of gt/labels.txt; MOT16's
-    classes that do not occur are left out.
+    found. MOT17's copies of a sequence (one for each public detector) are read once. Of rows with
+    at most nine fields the eighth is the class, by MOT16's names or, where tools write one, by the
+    lines of gt/labels.txt, and the ninth the visibility, which becomes an attribute; longer ones
+    (MOT15) have a position in the world there and are pedestrians. MOT16's classes that do not
+    occur are left out.
 
     Args:
         path: A sequence (gt/gt.txt, img1, maybe seqinfo.ini), a folder of sequences, or a folder
@@ -87,7 +88,7 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
                 raise TrovidError(
                     f"{where}: frame must lie in 1..{measures.num_frames}, but is {row[0]:.0f}"
                 )
-            label = int(row[7]) if len(row) > 7 and row[7] >= 1 else 1
+            label = int(row[7]) if _has_class(row) and row[7] >= 1 else 1
             names = names_of[done - 1]
             if label > len(names):
                 raise TrovidError(f"{where}: class must lie in 1..{len(names)}, but is {label}")
@@ -107,7 +108,7 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
             (row[2], row[3], row[2] + row[4], row[3] + row[5]),
             instance_id=int(row[1]) if row[1] >= 0 else None,
             ignore=len(row) > 6 and row[6] == 0,
-            attributes={"visibility": row[8]} if len(row) > 8 else {},
+            attributes={"visibility": row[8]} if _has_class(row) and len(row) > 8 else {},
         )
     info = {"name": "MOT Challenge", **({"split": split} if split else {})}
     return Dataset(used, entries, rows.objects(), info=info)
@@ -284,6 +285,10 @@ def _entry(folder: Path) -> tuple[VideoEntry, Video]:
         raise TrovidError(f"{folder / 'seqinfo.ini'}: a measure is out of range: {given}")
     video = Video(folder.name, *measures, rate)
     return VideoEntry(video, str(images), range(video.num_frames)), video
+
+
+def _has_class(row: Sequence[float]) -> bool:
+    return len(row) in (8, 9) and row[7] == int(row[7])
 
 
 def _class_names(folder: Path) -> tuple[str, ...]:
