@@ -77,6 +77,26 @@ def test_voc_counts_pixels_from_one_and_ignores_what_is_difficult(tmp_path):
     assert truth.counted.tolist() == [False]
 
 
+def test_voc_is_of_the_picture_that_is_called_like_it(tmp_path, caplog):
+    """Whatever a tool has left in `filename`, which may be another picture's."""
+    folder = voc_folder(tmp_path / "voc", filename="b.jpg")
+    Image.new("RGB", (96, 64)).save(folder / "JPEGImages/b.jpg")
+    assert [video.name for video in read_split(folder, None).videos] == ["a.jpg"]
+    (line,) = caplog.messages
+    assert line.endswith("`filename` is not that of the XML: a.xml says 'b.jpg', a.jpg is taken")
+    caplog.clear()
+    Image.new("RGB", (96, 64)).save(folder / "JPEGImages/a.png")
+    file = folder / "Annotations/a.xml"
+    text = file.read_text()
+    for stated, taken in (("a.png", "a.png"), ("a", "a.jpg"), (r"x\a.jpg", "a.jpg"), ("", "a.jpg")):
+        file.write_text(text.replace("b.jpg", stated))
+        assert [video.name for video in read_split(folder, None).videos] == [taken]
+    assert caplog.messages == []
+    file.with_name("other.xml").write_text(text)
+    file.unlink()
+    assert [video.name for video in read_split(folder, None).videos] == ["b.jpg"]
+
+
 def test_voc_damaged(tmp_path):
     folder = voc_folder(tmp_path / "voc", xmax="wide")
     with pytest.raises(TrovidError, match=r"a\.xml: object 0: bndbox/xmax must be a number"):

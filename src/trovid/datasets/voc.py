@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,9 +13,10 @@ from trovid.datasets.json_files import read_text
 from trovid.datasets.ranges import MOST_MEASURE
 from trovid.datasets.stills import Stills
 from trovid.datasets.xml_files import number, read_xml, root_tag, whole
-from trovid.errors import nearest
+from trovid.errors import nearest, shortened
 from trovid.video.images import SUFFIXES
 
+log = logging.getLogger("trovid")
 SPLITS = ("train", "val", "test")
 Progress = Callable[[int, int], None]
 
@@ -42,7 +44,8 @@ def read_voc(
     """The labelled pictures, each a video of one frame.
 
     Pixels are counted from 1 to the last one, so a box begins at xmin - 1, ymin - 1. What is
-    `difficult` need not be found.
+    `difficult` need not be found. An XML file is of the picture that is called like it; where there
+    is none, of that in `filename`.
 
     Args:
         path: The folder (VOCdevkit/VOC2012).
@@ -68,10 +71,18 @@ def read_voc(
     if split is not None and len(files) < len(list(folder.glob("*.xml"))):
         found = _every_class(folder)
     stills = Stills()
+    stale: list[str] = []
     for done, (file, root) in enumerate(parsed, 1):
-        _add(stills, path, file, root, {name: label for label, name in enumerate(found)}, faults)
+        picture = _picture(path, file, root)
+        if (stated := _stated(root)) and picture.stem not in (stated, Path(stated).stem):
+            stale.append(f"{file.name} says {shortened(stated)}, {picture.name} is taken")
+        labels = {name: label for label, name in enumerate(found)}
+        _add(stills, picture, file, root, labels, faults)
         if progress:
             progress(done, len(parsed))
+    if stale:
+        more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
+        log.warning("%s: `filename` is not that of the XML: %s%s", folder, stale[0], more)
     return stills.dataset(found, name="Pascal VOC")
 
 
@@ -96,7 +107,7 @@ def _every_class(folder: Path) -> list[str]:
 
 def _add(
     stills: Stills,
-    path: Path,
+    picture: Path,
     file: Path,
     root: ElementTree.Element,
     labels: dict[str, int],
@@ -130,18 +141,21 @@ def _add(
         difficult = (thing.findtext("difficult") or "0").strip() == "1"
         box = (x1 - 1, y1 - 1, x2, y2)
         stills.rows.add(stills.number, 0, labels[name], box, ignore=difficult)
-    picture = _picture(path, file, root)
     stills.add(picture, picture.name, height=height, width=width)
 
 
+def _stated(root: ElementTree.Element) -> str:
+    return Path((root.findtext("filename") or "").strip().replace("\\", "/")).name
+
+
 def _picture(path: Path, file: Path, root: ElementTree.Element) -> Path:
-    """The picture of an XML file: of the name that it states, or of its own."""
-    stated = Path((root.findtext("filename") or "").replace("\\", "/")).name
+    """The picture of an XML file: of its own name, or of the one that it states."""
+    stated = _stated(root)
     folders = (path / "JPEGImages", path / "images", file.parent, path)
-    names = [stated] if stated else []
-    names += [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
-    for folder in folders:
-        for name in names:
+    own = [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
+    names = [stated, *own] if Path(stated).stem == file.stem else [*own, stated]
+    for name in filter(None, names):
+        for folder in folders:
             if (folder / name).is_file():
                 return folder / name
     return folders[0] / (stated or f"{file.stem}.jpg")
