@@ -17,6 +17,8 @@ from tests.cli.command import trovid_command
 from tests.training.tiny import tiny_folder, tiny_recipe
 from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors
+from trovid.training.start import initial_detector
+from trovid.zoo.weights import read_card, save_weights
 
 PROC = Path("/proc")
 
@@ -46,6 +48,25 @@ def test_it_trains_and_says_so(capsys, data, tmp_path):
     assert (status, out) == (0, f"{file} is there already: delete it to train again\n")
     status, out, _ = trovid_command(capsys, *words, "--json")
     assert json.loads(out)["facts"]["seed"] == 0
+
+
+def test_the_best_weights_of_an_earlier_training_are_set_aside(capsys, data, tmp_path):
+    """However good they were: those of this training are the best that it came by."""
+    recipe = tiny_recipe(steps=2, validate_every=1)
+    detector = initial_detector(recipe, seed=0, start=None)
+    best, aside = (tmp_path / f"tiny-seed0.best{end}.safetensors" for end in ("", "-1"))
+    save_weights(best, detector, recipe, facts={"val_ap50": 1.0})
+    before = best.read_bytes()
+    words = ["train", recipe_file(tmp_path, steps=2, validate_every=1), "--data", data]
+    words += ["--out", tmp_path, "--validate", "1", "--device", "cpu"]
+    status, out, said = trovid_command(capsys, *words)
+    assert status == 0
+    assert "better" not in out
+    assert f"trovid: {best} is of an earlier training: it is {aside.name} now" in said
+    assert aside.read_bytes() == before
+    facts = read_card(best).facts
+    assert facts["step"] in (1, 2)
+    assert facts["val_ap50"] < 1
 
 
 @pytest.mark.parametrize(

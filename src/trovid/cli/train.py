@@ -54,8 +54,9 @@ def train(
 
     Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
     learning rate, seconds, validations), OUT/RECIPE-seedN.png (the curves), with validations on the
-    way OUT/RECIPE-seedN.best.safetensors and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe
-    that starts from another recipe's weights trains that one first where they are not in OUT.
+    way OUT/RECIPE-seedN.best.safetensors (that of an earlier training gets another name) and,
+    until it ends, OUT/RECIPE-seedN.checkpoint. A recipe that starts from another recipe's weights
+    trains that one first where they are not in OUT.
 
     Started by torchrun, the processes share each step's clips (DistributedDataParallel); an
     interrupted training may go on with another number of them.
@@ -181,9 +182,10 @@ def train(
             f"{facts['score_threshold']:.2f} on, which `trovid detect` takes"
         )
     best = best_file(file)
-    if best.exists() and read_card(best).facts["val_ap50"] > facts.get("val_ap50", 0):
-        told = read_card(best).facts
-        print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f} after step {told['step']}")
+    told = read_card(best).facts if best.exists() else {}
+    if told.get("val_ap50", 0) > facts.get("val_ap50", 0):
+        after = f" after step {told['step']}" if "step" in told else ""
+        print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f}{after}")
     print(f"losses: {file.with_suffix('.jsonl')}, {file.with_suffix('.png')}")
     return 0
 
