@@ -105,6 +105,7 @@ def train(
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
     from trovid.recipes import changed_recipe, load_recipe, parse_changes
+    from trovid.recipes.synthvid import CLIPS
     from trovid.training.loop import Stopped
     from trovid.training.processes import started_processes
     from trovid.training.run import best_file, train_recipe, weights_file
@@ -145,7 +146,7 @@ def train(
     try:
         with started_processes(place) as processes:
             if data is None and processes.first:
-                data = synthvid_folder(out, train=chosen.training.videos, val=100)
+                data = synthvid_folder(out, train=chosen.training.videos or CLIPS, val=100)
             processes.wait()
             train_recipe(
                 chosen,

@@ -45,8 +45,8 @@ class TrainingClips:
         digest: Another one for other data (`dataset_digest`).
 
     Raises:
-        TrovidError: If no video has a labelled frame, one cannot be read, or masks are wanted and
-            an object has none.
+        TrovidError: If no video has a labelled frame (of a mixture: none of one of its data sets),
+            one cannot be read, or masks are wanted and an object has none.
     """
 
     def __init__(
@@ -260,6 +260,9 @@ class _Mixture:
     Args:
         dataset: The mixture.
         names: The videos that are used.
+
+    Raises:
+        TrovidError: If none of a data set's is among them.
     """
 
     def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
@@ -273,13 +276,17 @@ class _Mixture:
         self._balanced = [
             list(itertools.accumulate(repeat_factors(dataset, own))) for own in self._names
         ]
-        self._weights = [
-            weight if own else 0.0 for weight, own in zip(dataset.weights, self._names, strict=True)
-        ]
+        for number, own in enumerate(self._names):
+            if not own:
+                raise TrovidError(
+                    f"data set {number + 1} of the mixture (weight {dataset.weights[number]:g}) "
+                    "has no labelled video to train on: label some, keep some out of validation, "
+                    "raise training.videos, or leave it out"
+                )
 
     def draw(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video and one of its labelled frames; see `TrainingRecipe.draw`."""
-        (number,) = rng.choices(range(len(self._weights)), self._weights)
+        (number,) = rng.choices(range(len(self._names)), self.dataset.weights)
         names, ends = self._names[number], self._ends[number]
         if draw != "frames":
             balanced = self._balanced[number]

@@ -139,6 +139,12 @@ def train_recipe(
         start = best_start(recipe)
         if start is None:
             say("no weights at hand fit: everything begins at random")
+    wanted, there = recipe.training.videos, len(found.train.videos)
+    if wanted is not None and wanted < there:
+        say(
+            f"recipe {recipe.name}: the first {wanted} of {there} training videos are used "
+            "(training.videos; null for all)"
+        )
     clips = _clips(recipe, found, out / "frames")
     if processes.first:
         processes.wait()
