@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -146,11 +147,23 @@ def test_rows_of_new_classes_are_not_taken_over():
         ("model.rpn.nms=7", "model.rpn.nms must lie in 0..1"),
         ("training.steps", "must be KEY=VALUE"),
         ("training.drops=[1", "is no YAML value"),
+        ("model.rpn=null", "model.rpn must hold keys and values, but is None"),
+        ("training.cam=null", "no key 'training.cam'"),
     ],
 )
 def test_changes_that_do_not_fit(word, message):
     with pytest.raises(TrovidError, match=message.replace("[", r"\[")):
         changed_recipe(load_recipe("own"), parse_changes([word]))
+
+
+def test_a_part_of_the_recipe_is_left_out_or_changed_as_a_whole():
+    words = ["training.camera=null", "model.roi.temporal=null", "model.rpn={nms: 0.6}"]
+    recipe = load_recipe("own")
+    changed = changed_recipe(recipe, parse_changes(words))
+    assert changed.training.camera is changed.model.roi.temporal is None
+    assert changed.model.rpn == replace(recipe.model.rpn, nms=0.6)
+    with pytest.raises(TrovidError, match=r"training\.camera is set as a whole and in part"):
+        changed_recipe(recipe, parse_changes(["training.camera.zoom=[1, 2]", words[0]]))
 
 
 def test_neither_recipe_nor_data_is_one_line(capsys):

@@ -84,8 +84,8 @@ def train(
         steps: Steps of the training, in place of the recipe's.
         batch: Clips of a step, in place of the recipe's.
         lr: Learning rate, in place of the recipe's.
-        set: Any value of the recipe (`trovid recipes show`): KEY=VALUE, such as model.rpn.nms=0.6;
-            may be given several times.
+        set: Any value of the recipe (`trovid recipes show`): KEY=VALUE, such as model.rpn.nms=0.6,
+            or a part of it, training.camera=null; may be given several times.
         out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start: a file or the name of a
