@@ -36,12 +36,12 @@ def recipe_file(folder: Path, **training) -> Path:
 
 def test_it_trains_and_says_so(capsys, data, tmp_path):
     words = ["train", recipe_file(tmp_path, steps=2), "--data", data, "--out", tmp_path / "runs"]
-    status, out, complaints = trovid_command(capsys, *words, "--validate", "1", "--device", "auto")
+    status, out, complaints = trovid_command(capsys, *words, "--validate", "20", "--device", "auto")
     assert status == 0
     assert [line for line in complaints if "a step needs about" not in line] == []
     file = tmp_path / "runs" / "tiny-seed0.safetensors"
     assert out.startswith(f"{file}: ")
-    assert "AP50 on 1 validation clips: " in out
+    assert "AP50 on 2 validation clips: " in out
     (line,) = (tmp_path / "runs" / "tiny-seed0.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == 2
     status, out, _ = trovid_command(capsys, *words)
@@ -73,6 +73,7 @@ def test_the_best_weights_of_an_earlier_training_are_set_aside(capsys, data, tmp
     ("words", "message"),
     [
         (["--workers", "-1"], "--workers must be at least 0, but is -1"),
+        (["--validate", "-3"], "--validate must be at least 0, but is -3"),
         (["--device", "gpu"], "device 'gpu' cannot be used"),
         (["--start", "a", "--backbone", "b"], "leave out --backbone or --start"),
         (["--data", "nowhere"], "nowhere"),

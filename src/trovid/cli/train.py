@@ -93,7 +93,7 @@ def train(
         backbone: Weights to begin the backbone with: the name of a published one
             (`resnet50-imagenet`: `trovid weights list`), or a state dict of torchvision's or timm's
             network (.safetensors or .pth).
-        validate: Validation clips looked at in the end.
+        validate: Validation clips looked at, at most; 0 for none.
         workers: Processes that read frames ahead of the training; by default as many as are of use.
         device: Where to train: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         tracker: Send losses and validations to TensorBoard (OUT/tensorboard), Weights & Biases or
@@ -117,6 +117,8 @@ def train(
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
     if workers is not None and workers < 0:
         raise TrovidError(f"--workers must be at least 0, but is {workers}")
+    if validate < 0:
+        raise TrovidError(f"--validate must be at least 0, but is {validate}")
     place = usable_device(device)
     if place.type == "cuda" and os.environ.get("LOCAL_RANK"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -176,7 +178,7 @@ def train(
     facts = read_card(file).facts
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
     if "val_ap50" in facts:
-        print(f"AP50 on {validate} validation clips: {100 * facts['val_ap50']:.1f}")
+        print(f"AP50 on {facts['val_clips']} validation clips: {100 * facts['val_ap50']:.1f}")
     if "score_threshold" in facts:
         print(
             f"best F1 on them: {100 * facts['val_f1']:.1f} from score "

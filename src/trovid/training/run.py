@@ -84,7 +84,7 @@ def train_recipe(
         backbone: A network's weights to begin the backbone with (`start_backbone`); where the
             recipe starts from another one, that one's.
         classes: See `training_data`.
-        validate: Validation clips looked at; 0 for none.
+        validate: Validation clips looked at, at most; 0 for none.
         workers: Processes that read frames ahead; None for as many as are of use
             (`usual_workers`). The result is the same.
         device: Where to train; "auto": on the GPU where there is one.
