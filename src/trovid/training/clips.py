@@ -168,15 +168,19 @@ class TrainingClips:
             settings.augmentation, chance, count=len(chosen), still=video.num_frames == 1
         )
         frames = in_windows(self.frames.read(video.name, chosen), windows)
-        truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+        truths = self._truths(video, known)
         return frames, [
             _in_window(truth, window) if window.share < 1 else truth
             for truth, window in zip(truths, windows, strict=False)
         ]
 
     def _labelled(self, video: Video, frame: int) -> tuple[NDArray[np.uint8], GroundTruth]:
-        (truth,) = self.dataset.ground_truth(video.name, frames=[frame])
+        (truth,) = self._truths(video, [frame])
         return self.frames.read(video.name, [frame])[0], truth
+
+    def _truths(self, video: Video, frames: Sequence[int]) -> list[GroundTruth]:
+        truths = self.dataset.ground_truth(video.name, frames=frames, masks=self.masks)
+        return [_in_frame(truth) for truth in truths]
 
     def _other(self, chance: random.Random) -> tuple[NDArray[np.uint8], GroundTruth]:
         """A labelled picture at random, one of rare classes more often."""
@@ -345,6 +349,15 @@ class _Parts:
         self.references += [first + place for place in references]
         self.reference_boxes += [boxes[place] for place in references]
         self.reference_ids += [ids[place] for place in references]
+
+
+def _in_frame(truth: GroundTruth) -> GroundTruth:
+    """The objects with boxes cut at the frame's edges; what lies outside need not be found."""
+    boxes = Window().boxes(truth.boxes, truth.image_size)
+    outside = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+    return replace(
+        truth, boxes=boxes, ignore=outside if truth.ignore is None else truth.ignore | outside
+    )
 
 
 def _in_window(truth: GroundTruth, window: Window) -> GroundTruth:
