@@ -17,6 +17,8 @@ from tests.cli.command import trovid_command
 from tests.training.tiny import tiny_folder, tiny_recipe
 from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors
+from trovid.training.start import initial_detector
+from trovid.zoo.weights import read_card, save_weights
 
 PROC = Path("/proc")
 
@@ -34,12 +36,12 @@ def recipe_file(folder: Path, **training) -> Path:
 
 def test_it_trains_and_says_so(capsys, data, tmp_path):
     words = ["train", recipe_file(tmp_path, steps=2), "--data", data, "--out", tmp_path / "runs"]
-    status, out, complaints = trovid_command(capsys, *words, "--validate", "1", "--device", "auto")
+    status, out, complaints = trovid_command(capsys, *words, "--validate", "20", "--device", "auto")
     assert status == 0
     assert [line for line in complaints if "a step needs about" not in line] == []
     file = tmp_path / "runs" / "tiny-seed0.safetensors"
     assert out.startswith(f"{file}: ")
-    assert "AP50 on 1 validation clips: " in out
+    assert "AP50 on 2 validation clips: " in out
     (line,) = (tmp_path / "runs" / "tiny-seed0.jsonl").read_text().splitlines()
     assert json.loads(line)["step"] == 2
     status, out, _ = trovid_command(capsys, *words)
@@ -48,10 +50,30 @@ def test_it_trains_and_says_so(capsys, data, tmp_path):
     assert json.loads(out)["facts"]["seed"] == 0
 
 
+def test_the_best_weights_of_an_earlier_training_are_set_aside(capsys, data, tmp_path):
+    """However good they were: those of this training are the best that it came by."""
+    recipe = tiny_recipe(steps=2, validate_every=1)
+    detector = initial_detector(recipe, seed=0, start=None)
+    best, aside = (tmp_path / f"tiny-seed0.best{end}.safetensors" for end in ("", "-1"))
+    save_weights(best, detector, recipe, facts={"val_ap50": 1.0})
+    before = best.read_bytes()
+    words = ["train", recipe_file(tmp_path, steps=2, validate_every=1), "--data", data]
+    words += ["--out", tmp_path, "--validate", "1", "--device", "cpu"]
+    status, out, said = trovid_command(capsys, *words)
+    assert status == 0
+    assert "better" not in out
+    assert f"trovid: {best} is of an earlier training: it is {aside.name} now" in said
+    assert aside.read_bytes() == before
+    facts = read_card(best).facts
+    assert facts["step"] in (1, 2)
+    assert facts["val_ap50"] < 1
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--workers", "-1"], "--workers must be at least 0, but is -1"),
+        (["--validate", "-3"], "--validate must be at least 0, but is -3"),
         (["--device", "gpu"], "device 'gpu' cannot be used"),
         (["--start", "a", "--backbone", "b"], "leave out --backbone or --start"),
         (["--data", "nowhere"], "nowhere"),

@@ -77,6 +77,14 @@ def test_each_is_drawn_as_often_as_its_weight_says(mixture, tmp_path, draw):
     assert drawn["0/street"] / 2000 == pytest.approx(0.125, abs=0.03)
 
 
+def test_a_data_set_of_which_no_video_is_left_is_refused(mixture, tmp_path):
+    dataset = read_dataset(mixture)
+    for used in ({"videos": 2}, {}):
+        left = dataset if used else dataset.subset(["0/street", "0/yard"])
+        with pytest.raises(TrovidError, match=r"data set 2 of the mixture \(weight 3\) has no lab"):
+            TrainingClips(left, FrameTransform(48, 80), cache=tmp_path / "frames", **used)
+
+
 @pytest.mark.parametrize(
     ("parts", "message"),
     [

@@ -10,7 +10,7 @@ from tests.datasets.own_folder import HEIGHT, WIDTH, own_folder, own_labels, wri
 from tests.media import encode
 from trovid.datasets.check import check_data
 from trovid.datasets.own import read_own
-from trovid.datasets.reading import read_dataset, splits_of
+from trovid.datasets.reading import learned_from, read_dataset, splits_of
 from trovid.errors import TrovidError
 from trovid.structures import Video
 
@@ -73,6 +73,19 @@ def test_a_missing_split_is_made_by_video_and_said(folder, caplog):
     assert "4 videos are for training, 1 for validation" in caplog.text
     assert len(read_dataset(folder / "labels.json").videos) == 5
     assert len(val.objects) == 6
+
+
+def test_what_a_training_learns_of_a_file_that_is_read_whole(folder, tmp_path):
+    path = folder / "labels.json"
+    whole = read_dataset(path)
+    words = "read whole: a training on it learns from 4 of these 5 videos; `trovid data split"
+    assert words in learned_from(path, whole)
+    assert learned_from(folder, read_dataset(folder)) is None
+    assert learned_from(path, whole.subset(["yard"])) is None
+    for name, told in (("val", False), ("my_test2", False), ("carnival", True), ("train", True)):
+        copy = path.rename(folder / f"{name}.json")
+        assert (learned_from(copy, whole) is not None) == told
+        copy.rename(path)
 
 
 def test_splits_that_the_file_names(tmp_path):

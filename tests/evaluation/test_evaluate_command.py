@@ -12,6 +12,7 @@ import torch
 from tests.cli.command import FullStream
 from tests.cli.tiny_model import save_tiny_model
 from tests.datasets.coco_folder import coco_folder
+from tests.datasets.own_folder import own_folder
 from tests.datasets.stills_folders import voc_folder
 from tests.external import need_package
 from trovid.cli.main import main
@@ -249,6 +250,17 @@ def test_a_model_over_videos(write_labels, tmp_path):
     head = Report.load(file).head
     assert (head["model"], head["videos"], head["frames"], head["objects"]) == ("random", 1, 3, 3)
     assert head["labelled_frames"] == 10
+
+
+def test_labels_of_a_training_that_are_measured_whole_are_said(tmp_path):
+    folder = own_folder(tmp_path / "own", ("street", "yard"))
+    model = save_tiny_model(tmp_path / "model.safetensors")
+    for data, told in ((folder / "labels.json", "is read whole"), (folder, "1 for validation")):
+        words = ("--model", model, "--data", data, "--every", 3, "--device", "cpu")
+        done = _run(*words, "--out", tmp_path / "report.json")
+        assert done.returncode == 0, done.stderr
+        (line,) = (x for x in done.stderr.splitlines() if x.startswith(f"trovid: {data}: "))
+        assert told in line
 
 
 def test_a_list_of_coco_results(labels, tmp_path, failure):

@@ -97,6 +97,16 @@ def test_a_checkpoint_of_another_training_is_refused(saved, change):
         load_checkpoint(path, detector, optimizer, seed=seed, recipe=recipe)
 
 
+def test_a_checkpoint_of_before_took_the_first_videos_of_those_that_are_all_taken_now(saved):
+    path, recipe, *own = saved
+    capped, whole = (
+        replace(recipe, training=replace(recipe.training, videos=videos))
+        for videos in (100_000, None)
+    )
+    save_checkpoint(path, *own, AT, seed=0, recipe=capped)
+    assert load_checkpoint(path, *fresh(whole), seed=0, recipe=whole) == AT
+
+
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(saved, bfloat16):
     path, recipe, detector, optimizer = saved

@@ -16,6 +16,7 @@ from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
+from trovid.recipes import CameraRecipe
 from trovid.structures import Video
 from trovid.training.clips import TrainingClips
 from trovid.video.transforms import make_transform
@@ -167,6 +168,27 @@ def test_crowds_and_ignored_objects_are_no_targets(tmp_path):
     (target,) = batch_of(clips, settings(batch=1), seed=0, step=0).targets
     assert target["boxes"].tolist() == [[1, 0, 10, 9]]
     assert target["labels"].tolist() == [0]
+
+
+@pytest.mark.parametrize("camera", [None, CameraRecipe(height=90, width=90, zoom=(0.5, 0.5))])
+def test_boxes_end_where_their_frame_does(tmp_path, camera):
+    """However much of a picture and its surroundings a camera sees; what lies outside is no target.
+
+    An evaluation compares with the labels as they are.
+    """
+    path, rows = tmp_path / "a.png", ObjectRows()
+    Image.new("RGB", (WIDTH, HEIGHT)).save(path)
+    for box in ((-40, 10, 30, 40), (70, 44, 116, 64), (WIDTH, 0, WIDTH + 50, 30)):
+        rows.add(0, 0, 0, box)
+    video = VideoEntry(Video("a", 1, HEIGHT, WIDTH), str(path), [0])
+    dataset = Dataset(["thing"], [video], rows.objects())
+    clips = TrainingClips(dataset, TRANSFORM, cache=tmp_path / "cache")
+    drawn = clips.draw(settings(batch=1, support_frames=0, camera=camera), seed=0, step=0)
+    sides = torch.tensor(drawn.boxes[0])[:, 2:] - torch.tensor(drawn.boxes[0])[:, :2]
+    scale = 1 if camera is None else 0.5
+    assert torch.allclose(sides, scale * torch.tensor([[30.0, 30], [26, 20]]))
+    (truth,) = dataset.ground_truth("a", frames=[0])
+    assert truth.boxes[0].tolist() == [-40, 10, 30, 40]
 
 
 def test_labels_are_needed(tmp_path):

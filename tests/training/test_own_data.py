@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from tests.training.tiny import tiny_recipe
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.recipes import changed_recipe, load_recipe, parse_changes
+from trovid.storage.tensor_files import read_tensors
 from trovid.structures import Detections, Video
 from trovid.training.best_start import account, best_start
 from trovid.training.data import training_data
@@ -36,8 +38,8 @@ def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
     assert status == 0
     text = "\n".join(said)
     assert "4 videos are for training, 1 for validation" in text
-    assert "begins with everyday-selsa-troi.safetensors: 100 % of the numbers" in text
-    assert "nothing begins at random" in text
+    assert "begins with everyday-selsa-troi.safetensors: 99 % of the numbers" in text
+    assert "at random: the rows of cup, star" in text
     file = tmp_path / "runs" / "own-seed0.safetensors"
     card = read_card(file)
     assert card.recipe.model.classes == ("cup", "star")
@@ -107,8 +109,6 @@ def test_what_is_taken_over_and_what_begins_at_random():
     (line,) = said
     assert "of the classes star" in line
     state, random = detector.state_dict(), plain.state_dict()
-    from trovid.storage.tensor_files import read_tensors
-
     own, _ = read_tensors(start)
     known = account(start, recipe, own, random)
     assert any(name.startswith("rpn") for name in known.random)
@@ -120,6 +120,25 @@ def test_what_is_taken_over_and_what_begins_at_random():
     )
 
 
+def test_rows_of_new_classes_are_not_taken_over():
+    start = embedded_models()["everyday-selsa-troi"]
+    own = read_card(start).recipe.model.classes
+    for classes, ends in (
+        (own[:3], "nothing begins at random"),
+        ((own[0], "emu", "gnu"), "at random: the rows of emu, gnu"),
+    ):
+        recipe = changed_recipe(load_recipe("own"), {"model.classes": list(classes)})
+        said: list[str] = []
+        state = initial_detector(recipe, seed=0, start=start, say=said.append).state_dict()
+        assert said[0].endswith(f"; {ends}")
+        assert (": 100 % of" in said[0]) == (classes == own[:3])
+        known = account(start, recipe, read_tensors(start)[0], state)
+        total = sum(v.numel() for k, v in state.items() if not k.endswith("num_batches_tracked"))
+        rows = sum(state[f"box_head.class_logits.{part}"][0].numel() for part in ("weight", "bias"))
+        new = len(classes) - len(known.classes)
+        assert round(known.share * total) == total - new * rows
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
@@ -128,11 +147,23 @@ def test_what_is_taken_over_and_what_begins_at_random():
         ("model.rpn.nms=7", "model.rpn.nms must lie in 0..1"),
         ("training.steps", "must be KEY=VALUE"),
         ("training.drops=[1", "is no YAML value"),
+        ("model.rpn=null", "model.rpn must hold keys and values, but is None"),
+        ("training.cam=null", "no key 'training.cam'"),
     ],
 )
 def test_changes_that_do_not_fit(word, message):
     with pytest.raises(TrovidError, match=message.replace("[", r"\[")):
         changed_recipe(load_recipe("own"), parse_changes([word]))
+
+
+def test_a_part_of_the_recipe_is_left_out_or_changed_as_a_whole():
+    words = ["training.camera=null", "model.roi.temporal=null", "model.rpn={nms: 0.6}"]
+    recipe = load_recipe("own")
+    changed = changed_recipe(recipe, parse_changes(words))
+    assert changed.training.camera is changed.model.roi.temporal is None
+    assert changed.model.rpn == replace(recipe.model.rpn, nms=0.6)
+    with pytest.raises(TrovidError, match=r"training\.camera is set as a whole and in part"):
+        changed_recipe(recipe, parse_changes(["training.camera.zoom=[1, 2]", words[0]]))
 
 
 def test_neither_recipe_nor_data_is_one_line(capsys):

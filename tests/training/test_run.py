@@ -183,6 +183,22 @@ def test_a_recipe_trains_the_one_that_it_starts_from(data, tmp_path, monkeypatch
     assert not start.exists()
 
 
+@pytest.mark.parametrize(("videos", "lines"), [(1, 1), (None, 0)])
+def test_videos_that_are_not_used_are_said(data, tmp_path, monkeypatch, videos, lines):
+    class Stop(Exception):
+        pass
+
+    def stop(*_, **__):
+        raise Stop
+
+    monkeypatch.setattr("trovid.training.run.train", stop)
+    recipe, said = tiny_recipe(videos=videos), []
+    with pytest.raises(Stop):
+        train_recipe(recipe, data=data, out=tmp_path, seed=0, validate=0, say=said.append)
+    told = "recipe tiny: the first 1 of 2 training videos are used (training.videos; null for all)"
+    assert said == [told] * lines
+
+
 def test_labels_of_other_classes_are_one_line(data, tmp_path):
     recipe = tiny_recipe()
     recipe = replace(recipe, model=replace(recipe.model, classes=("circle",)))

@@ -104,6 +104,17 @@ def test_a_changed_recipe_converts_again_without_a_download(server, monkeypatch)
     assert len(server.asked) == 1
 
 
+def test_another_training_converts_nothing_again(server, monkeypatch):
+    """So a training that was interrupted knows its start again."""
+    trovid.load(NAME, device="cpu")
+    before = converted_path(checkpoint()).read_bytes()
+    recipe = small_recipe("selsa")
+    changed = replace(recipe, training=replace(recipe.training, videos=None))
+    monkeypatch.setattr(published, "load_recipe", lambda name: changed)
+    trovid.load(NAME, device="cpu")
+    assert converted_path(checkpoint()).read_bytes() == before
+
+
 def test_wrong_content_and_another_layout_leave_no_model(server, original):
     server.answers[PATH] = [Answer(original[:-1] + b"x")]
     with pytest.raises(TrovidError, match="SHA-256"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from trovid.progress import Tick
     from trovid.structures import Detections, DetectOptions, VideoDetections
 
+log = logging.getLogger("trovid")
 FLAG = Parameter(negative="")
 OF_MODEL = (
     "support",
@@ -106,8 +108,9 @@ def evaluate(
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
-        data: JSON of the ground truth, whose videos lie beside it; a folder with val.json; or
-            the folder ILSVRC2015 of ImageNet VID, whose validation videos are taken.
+        data: JSON of the ground truth, whose videos lie beside it, all of them measured where it
+            names none for validation; a folder with val.json; or the folder ILSVRC2015 of ImageNet
+            VID, whose validation videos are taken.
         out: File for the figures, as JSON; replaced where it exists.
         report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
             frames with most errors as pictures, where the videos are beside the labels.
@@ -249,7 +252,7 @@ def _of_model(
     files: Files,
     json: bool,
 ) -> None:
-    from trovid.datasets.reading import read_dataset
+    from trovid.datasets.reading import learned_from, read_dataset
     from trovid.evaluation import by_video, run_dataset
     from trovid.progress import bar
     from trovid.structures import DetectOptions
@@ -258,6 +261,9 @@ def _of_model(
     wanted = DetectOptions(**options)
     with bar("reading labels", unit="videos") as tick:
         truth = read_dataset(data, progress=tick)
+    told = learned_from(data, truth) if Path(model).is_file() else None
+    if told is not None:
+        log.warning("%s", told)
     predictor = trovid.load(model, **running)
     if "tracks" in measuring:
         wanted = with_identities(measuring["tracks"], predictor, truth, wanted)

@@ -216,14 +216,13 @@ def _synthvid(wanted: Wanted) -> Result:
     from trovid.experiments.synthvid_pages import write_report
     from trovid.experiments.synthvid_report import synthvid_report
     from trovid.progress import bar
-    from trovid.recipes import load_recipe
+    from trovid.recipes.synthvid import CLIPS
     from trovid.training.provenance import commit, machine
 
     out, seeds = wanted.out, wanted.seeds
     clips, every = wanted.clips or 300, wanted.every or 3
     first_clip = 300 if wanted.first_clip is None else wanted.first_clip
-    train_videos = load_recipe("synthvid-start").training.videos
-    data = synthvid_folder(out, train=train_videos, val=100, test=clips, first_test_clip=first_clip)
+    data = synthvid_folder(out, train=CLIPS, val=100, test=clips, first_test_clip=first_clip)
     run_trainings(out, data, seeds, workers=wanted.workers, device=wanted.device)
     jobs = score_jobs(seeds, videos=clips, val_videos=40, every=every)
     with bar("running models", unit="runs") as tick:

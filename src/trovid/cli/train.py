@@ -54,8 +54,9 @@ def train(
 
     Writes OUT/RECIPE-seedN.safetensors (weights with their recipe), OUT/RECIPE-seedN.jsonl (losses,
     learning rate, seconds, validations), OUT/RECIPE-seedN.png (the curves), with validations on the
-    way OUT/RECIPE-seedN.best.safetensors and, until it ends, OUT/RECIPE-seedN.checkpoint. A recipe
-    that starts from another recipe's weights trains that one first where they are not in OUT.
+    way OUT/RECIPE-seedN.best.safetensors (that of an earlier training gets another name) and,
+    until it ends, OUT/RECIPE-seedN.checkpoint. A recipe that starts from another recipe's weights
+    trains that one first where they are not in OUT.
 
     Started by torchrun, the processes share each step's clips (DistributedDataParallel); an
     interrupted training may go on with another number of them.
@@ -83,8 +84,8 @@ def train(
         steps: Steps of the training, in place of the recipe's.
         batch: Clips of a step, in place of the recipe's.
         lr: Learning rate, in place of the recipe's.
-        set: Any value of the recipe (`trovid recipes show`): KEY=VALUE, such as model.rpn.nms=0.6;
-            may be given several times.
+        set: Any value of the recipe (`trovid recipes show`): KEY=VALUE, such as model.rpn.nms=0.6,
+            or a part of it, training.camera=null; may be given several times.
         out: Folder for weights, logs, checkpoints and resized frames.
         seed: Of initial weights, batches and sampling.
         start: Weights to begin from, in place of the recipe's own start: a file or the name of a
@@ -92,7 +93,7 @@ def train(
         backbone: Weights to begin the backbone with: the name of a published one
             (`resnet50-imagenet`: `trovid weights list`), or a state dict of torchvision's or timm's
             network (.safetensors or .pth).
-        validate: Validation clips looked at in the end.
+        validate: Validation clips looked at, at most; 0 for none.
         workers: Processes that read frames ahead of the training; by default as many as are of use.
         device: Where to train: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
         tracker: Send losses and validations to TensorBoard (OUT/tensorboard), Weights & Biases or
@@ -104,6 +105,7 @@ def train(
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
     from trovid.recipes import changed_recipe, load_recipe, parse_changes
+    from trovid.recipes.synthvid import CLIPS
     from trovid.training.loop import Stopped
     from trovid.training.processes import started_processes
     from trovid.training.run import best_file, train_recipe, weights_file
@@ -115,6 +117,8 @@ def train(
         raise TrovidError("the weights of --start hold a backbone: leave out --backbone or --start")
     if workers is not None and workers < 0:
         raise TrovidError(f"--workers must be at least 0, but is {workers}")
+    if validate < 0:
+        raise TrovidError(f"--validate must be at least 0, but is {validate}")
     place = usable_device(device)
     if place.type == "cuda" and os.environ.get("LOCAL_RANK"):
         device = f"cuda:{os.environ['LOCAL_RANK']}"
@@ -144,7 +148,7 @@ def train(
     try:
         with started_processes(place) as processes:
             if data is None and processes.first:
-                data = synthvid_folder(out, train=chosen.training.videos, val=100)
+                data = synthvid_folder(out, train=chosen.training.videos or CLIPS, val=100)
             processes.wait()
             train_recipe(
                 chosen,
@@ -174,16 +178,17 @@ def train(
     facts = read_card(file).facts
     print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
     if "val_ap50" in facts:
-        print(f"AP50 on {validate} validation clips: {100 * facts['val_ap50']:.1f}")
+        print(f"AP50 on {facts['val_clips']} validation clips: {100 * facts['val_ap50']:.1f}")
     if "score_threshold" in facts:
         print(
             f"best F1 on them: {100 * facts['val_f1']:.1f} from score "
             f"{facts['score_threshold']:.2f} on, which `trovid detect` takes"
         )
     best = best_file(file)
-    if best.exists() and read_card(best).facts["val_ap50"] > facts.get("val_ap50", 0):
-        told = read_card(best).facts
-        print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f} after step {told['step']}")
+    told = read_card(best).facts if best.exists() else {}
+    if told.get("val_ap50", 0) > facts.get("val_ap50", 0):
+        after = f" after step {told['step']}" if "step" in told else ""
+        print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f}{after}")
     print(f"losses: {file.with_suffix('.jsonl')}, {file.with_suffix('.png')}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +249,29 @@ def read_labels(path: Path, suffices: Callable[[Dataset], bool] = lambda val: Tr
         if split == "val" and suffices(splits[split]):
             break
     return joined(splits) if len(splits) > 1 else splits[split]
+
+
+def learned_from(path: Path, whole: Dataset) -> str | None:
+    """What a training on a file learns of the videos that `read_dataset` gives of it, in a line.
+
+    Args:
+        path: The file, of which a training keeps some videos back where it names none.
+        whole: Its videos.
+
+    Returns:
+        None where the file names its splits, or is called as labels of one to be measured.
+    """
+    to_measure = re.search(r"(^|[^a-z])(val|test)", path.stem.lower())
+    if path.is_dir() or splits_of(path) or to_measure:
+        return None
+    train, val = split_videos(whole)
+    if not val:
+        return None
+    return (
+        f"{path}: names no validation videos and is read whole: a training on it learns from "
+        f"{len(train)} of these {len(whole.videos)} videos; `trovid data split {path}` writes "
+        "those that it keeps back to val.json, to be given instead"
+    )
 
 
 def _read(

@@ -18,8 +18,8 @@ from trovid.experiments.synthvid_data import synthvid_folder
 from trovid.experiments.synthvid_jobs import CONTROLS, devices, run_trainings
 from trovid.inference.loading import load
 from trovid.progress import bar
-from trovid.recipes import load_recipe
 from trovid.recipes.heads import with_tracking
+from trovid.recipes.synthvid import CLIPS
 from trovid.recipes.youtube_vis import PUBLISHED_MEMORY
 from trovid.runs.predictions import read_document
 from trovid.runs.sinks.json import JsonWriter
@@ -86,8 +86,7 @@ def run_masks(out: Path, jobs: Sequence[MaskJob], *, workers: int, device: str =
 
     A file of tracks that was made with the weights that are there is not made again.
     """
-    videos = load_recipe("synthvid-start").training.videos
-    data = synthvid_folder(out, train=videos, val=100)
+    data = synthvid_folder(out, train=CLIPS, val=100)
     seeds = sorted({job.seed for job in jobs})
     run_trainings(out, data, seeds, workers=workers, device=device, models=MODELS)
     for clips in dict.fromkeys(job.clips for job in jobs):

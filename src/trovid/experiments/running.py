@@ -30,7 +30,7 @@ from trovid.experiments.synthvid_jobs import (
     run_trainings,
 )
 from trovid.progress import bar
-from trovid.recipes import load_recipe
+from trovid.recipes.synthvid import CLIPS
 from trovid.training.run import weights_file
 from trovid.zoo.weights import embedded_models, read_card
 
@@ -132,8 +132,7 @@ def train(experiment: Experiment, place: Workplace) -> None:
         return
     data = place.data
     if data is None:
-        videos = load_recipe("synthvid-start").training.videos
-        data = synthvid_folder(place.out, train=videos, val=100)
+        data = synthvid_folder(place.out, train=CLIPS, val=100)
     run_trainings(
         place.out,
         data,

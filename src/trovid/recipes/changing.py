@@ -44,7 +44,8 @@ def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 
     Args:
         recipe: The recipe.
-        changes: Value by key, such as {"model.rpn.nms": 0.6}.
+        changes: Value by key, such as {"model.rpn.nms": 0.6}; of a whole part too, such as
+            {"training.camera": None}, where it may be left out.
 
     Raises:
         TrovidError: If there is no such key, or a value does not fit; the message names both.
@@ -59,8 +60,10 @@ def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     known = flat_values(recipe)
     values: dict[str, Any] = {}
     for key, value in changes.items():
-        if key not in known:
+        if key not in known and not any(name.startswith(f"{key}.") for name in known):
             raise TrovidError(f"recipe {recipe.name} has no key {key!r}{nearest(key, known)}")
+        if any(other.startswith(f"{key}.") for other in changes):
+            raise TrovidError(f"{key} is set as a whole and in part: set one of both")
         place = values
         *parents, name = key.split(".")
         for parent in parents:

@@ -59,7 +59,7 @@ def faster_rcnn() -> Recipe:
         ),
         training=TrainingRecipe(
             start=None,
-            videos=100_000,
+            videos=None,
             steps=5000,
             batch=2,
             support_frames=2,
@@ -78,7 +78,6 @@ def faster_rcnn() -> Recipe:
             title=f"Faster R-CNN R50-FPN, {AS_PUBLISHED}",
             remarks={
                 "training.steps": "of Temporal RoI Align on a user's videos",
-                "training.videos": "all there are",
             },
         ),
     )

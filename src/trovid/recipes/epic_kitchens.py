@@ -28,7 +28,6 @@ def epic(method: str) -> Recipe:
     assert isinstance(parts, ModelRecipe)
     remarks = {
         "model.classes": "the 352 of EPIC_noun_classes.csv take this place, else those labelled",
-        "training.videos": "all there are",
     }
     if method in TABLE_7:
         remarks["published"] = f"seen kitchens; {UNSEEN[method]} in unseen ones"
@@ -37,7 +36,7 @@ def epic(method: str) -> Recipe:
         name=f"paper/epic-{method}-r101",
         published=TABLE_7.get(method),
         model=replace(parts, classes=PLACEHOLDER),
-        training=replace(base.training, own_data=True, videos=100_000),
+        training=replace(base.training, own_data=True, videos=None),
         origin=Origin(
             title=f"{TITLES[method]}, ResNet-101, EPIC-KITCHENS-55\n"
             "(Gong et al., Temporal ROI Align for Video Object Recognition, AAAI 2021, Table 7).\n"

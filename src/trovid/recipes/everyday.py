@@ -89,7 +89,7 @@ def start() -> Recipe:
         ),
         training=TrainingRecipe(
             start=None,
-            videos=100_000,
+            videos=None,
             steps=5_000,
             batch=8,
             support_frames=0,
@@ -112,7 +112,6 @@ def start() -> Recipe:
             remarks={
                 "model.backbone": "begins with ImageNet's weights (--backbone)",
                 "model.rpn.lowest_score": "36 of 100 proposals, on pictures set aside as good",
-                "training.videos": "all there are",
                 "training.steps": "8 times each of 5,000 pictures",
                 "training.backbone_rate": "5,000 pictures are few: ImageNet's features are kept",
             },

@@ -26,7 +26,7 @@ def own() -> Recipe:
             base.training,
             start=None,
             own_data=True,
-            videos=100_000,
+            videos=None,
             steps=900,
             batch=2,
             support_frames=3,
@@ -49,7 +49,6 @@ def own() -> Recipe:
             remarks={
                 "model.classes": "those of the data take this place",
                 "model.backbone": "everyday-selsa-troi's, or ImageNet's (--backbone)",
-                "training.videos": "all there are",
             },
         ),
     )
@@ -79,7 +78,7 @@ def own_small() -> Recipe:
             base.training,
             start=None,
             own_data=True,
-            videos=100_000,
+            videos=None,
             steps=1500,
             flip=0.5,
             colour_augmentation=False,
@@ -94,7 +93,6 @@ def own_small() -> Recipe:
             base=base,
             remarks={
                 "model.classes": "those of the data take this place",
-                "training.videos": "all there are",
             },
         ),
     )

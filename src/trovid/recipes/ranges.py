@@ -102,6 +102,7 @@ entry."""
 
 FACTS: dict[str, tuple[float, float]] = {
     "val_ap50": (0, 1),
+    "val_clips": (0, MOST),
     "test_ap50": (0, 1),
     "test_track_ap": (0, 1),
     "test_clips": (0, MOST),

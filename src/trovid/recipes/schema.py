@@ -256,7 +256,7 @@ class TrainingRecipe:
 
     Attributes:
         start: recipe whose weights it begins with; null: none
-        videos: the first so many
+        videos: the first so many; null: all
         batch: clips of a step
         support_frames: of a clip, beside the target frame
         support_window: frames around the target frame; null: any frames of the video
@@ -283,7 +283,7 @@ class TrainingRecipe:
     """
 
     start: str | None
-    videos: int
+    videos: int | None
     steps: int
     batch: int
     support_frames: int

@@ -31,6 +31,8 @@ CLASSES = (
     "scissors skull snowflake star sun telephone umbrella"
 )
 TEMPORAL = TemporalRecipe(top_k=4, num_heads=4, embedding="grouped", bias=True, logit_scale=1.0)
+CLIPS = 1600
+"""That are trained on."""
 
 
 def start() -> Recipe:
@@ -44,7 +46,7 @@ def start() -> Recipe:
         ),
         training=TrainingRecipe(
             start=None,
-            videos=1600,
+            videos=CLIPS,
             steps=3000,
             batch=16,
             support_frames=0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes import Recipe
 from trovid.storage.tensor_files import opened
-from trovid.zoo.class_transfer import transfer_classes
+from trovid.zoo.class_transfer import numbers_left, transfer_classes
 from trovid.zoo.published import converted_path
 from trovid.zoo.registry import checkpoints
 from trovid.zoo.weights import embedded_models, read_card
@@ -29,10 +30,11 @@ class StartAccount:
 
     Attributes:
         source: The file.
-        taken: Names of the tensors that were taken over.
+        taken: Names of the tensors that were taken over, at least in part.
         random: Names of those that begin at random.
         share: Of all numbers, those that were taken over.
         classes: Those known to both by name.
+        new_classes: Those whose rows of the last layers begin at random.
     """
 
     source: Path
@@ -40,13 +42,16 @@ class StartAccount:
     random: tuple[str, ...]
     share: float
     classes: tuple[str, ...]
+    new_classes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         known = f"; of the classes {', '.join(self.classes)}" if self.classes else ""
-        random = f"at random: {_parts(self.random)}" if self.random else "nothing begins at random"
+        rows = f"the rows of {', '.join(self.new_classes)}" if self.new_classes else ""
+        random = " and ".join(filter(None, [_parts(self.random), rows]))
         return (
-            f"begins with {self.source.name}: {100 * self.share:.0f} % of the numbers are taken "
-            f"over ({_parts(self.taken)}{known}); {random}"
+            f"begins with {self.source.name}: {math.floor(100 * self.share)} % of the numbers are "
+            f"taken over ({_parts(self.taken)}{known}); "
+            + (f"at random: {random}" if random else "nothing begins at random")
         )
 
 
@@ -61,13 +66,19 @@ def fitting(
 def account(
     source: Path, recipe: Recipe, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
 ) -> StartAccount:
-    """What the tensors of a file give to a detector of a recipe."""
-    taken, random = fitting(tensors, own)
-    numbers = sum(own[name].numel() for name in taken)
+    """What the tensors of a file, as it holds them, give to a detector of a recipe."""
+    known, wanted = read_card(source).recipe.model.classes, recipe.model.classes
+    values, state = dict(tensors), dict(own)
+    left = numbers_left(values, state, known, wanted)
+    fit, random = fitting(transfer_classes(values, state, known, wanted), own)
+    taken = [name for name in fit if left.get(name, 0) < own[name].numel()]
+    random += [name for name in fit if name not in taken]
+    numbers = sum(own[name].numel() - left.get(name, 0) for name in taken)
     total = sum(value.numel() for name, value in own.items() if not name.endswith(COUNTER))
-    known = read_card(source).recipe.model.classes
-    shared = tuple(name for name in recipe.model.classes if name in known)
-    return StartAccount(source, tuple(taken), tuple(random), numbers / max(1, total), shared)
+    shared = tuple(name for name in wanted if name in known)
+    partly = any(name in left for name in taken)
+    new = tuple(name for name in wanted if name not in known) if partly else ()
+    return StartAccount(source, tuple(taken), tuple(random), numbers / max(1, total), shared, new)
 
 
 def best_start(recipe: Recipe) -> Path | None:
@@ -87,7 +98,7 @@ def best_start(recipe: Recipe) -> Path | None:
         if not file.exists():
             continue
         try:
-            tensors = _shapes(file, own, recipe)
+            tensors = _shapes(file)
         except TrovidError:
             continue
         says = account(file, recipe, tensors, own)
@@ -96,15 +107,13 @@ def best_start(recipe: Recipe) -> Path | None:
     return max(found)[-1] if found else None
 
 
-def _shapes(file: Path, own: Mapping[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+def _shapes(file: Path) -> dict[str, Tensor]:
     """Tensors of a file's shapes without values."""
     with opened(file) as weights:
-        tensors = {
+        return {
             name: torch.empty(weights.get_slice(name).get_shape(), device="meta")
             for name in weights.keys()  # noqa: SIM118 - no mapping
         }
-    classes = read_card(file).recipe.model.classes
-    return transfer_classes(tensors, dict(own), classes, recipe.model.classes)
 
 
 def _parts(names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ STATE: dict[type[torch.optim.Optimizer], frozenset[str]] = {
 """What an optimiser keeps of each parameter."""
 NEVER_NEGATIVE = ("step", "exp_avg_sq")
 MOST_SECONDS = 10**8
+EARLIER_CAP = 100_000
+"""Of `training.videos` in the recipes that take all videos now."""
 CURE = "choose another `out` or delete it"
 
 
@@ -108,6 +110,8 @@ def load_checkpoint(
         raise TrovidError(
             f"{path} is a checkpoint of another recipe or seed (seed {head.get('seed')}): {CURE}"
         )
+    if own.training.videos == EARLIER_CAP and recipe.training.videos is None:
+        own = replace(own, training=replace(own.training, videos=None))  # its data tell which
     if own != recipe:
         found = differences(own, recipe).items()
         changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in found]

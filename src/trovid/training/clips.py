@@ -45,8 +45,8 @@ class TrainingClips:
         digest: Another one for other data (`dataset_digest`).
 
     Raises:
-        TrovidError: If no video has a labelled frame, one cannot be read, or masks are wanted and
-            an object has none.
+        TrovidError: If no video has a labelled frame (of a mixture: none of one of its data sets),
+            one cannot be read, or masks are wanted and an object has none.
     """
 
     def __init__(
@@ -168,15 +168,19 @@ class TrainingClips:
             settings.augmentation, chance, count=len(chosen), still=video.num_frames == 1
         )
         frames = in_windows(self.frames.read(video.name, chosen), windows)
-        truths = self.dataset.ground_truth(video.name, frames=known, masks=self.masks)
+        truths = self._truths(video, known)
         return frames, [
             _in_window(truth, window) if window.share < 1 else truth
             for truth, window in zip(truths, windows, strict=False)
         ]
 
     def _labelled(self, video: Video, frame: int) -> tuple[NDArray[np.uint8], GroundTruth]:
-        (truth,) = self.dataset.ground_truth(video.name, frames=[frame])
+        (truth,) = self._truths(video, [frame])
         return self.frames.read(video.name, [frame])[0], truth
+
+    def _truths(self, video: Video, frames: Sequence[int]) -> list[GroundTruth]:
+        truths = self.dataset.ground_truth(video.name, frames=frames, masks=self.masks)
+        return [_in_frame(truth) for truth in truths]
 
     def _other(self, chance: random.Random) -> tuple[NDArray[np.uint8], GroundTruth]:
         """A labelled picture at random, one of rare classes more often."""
@@ -260,6 +264,9 @@ class _Mixture:
     Args:
         dataset: The mixture.
         names: The videos that are used.
+
+    Raises:
+        TrovidError: If none of a data set's is among them.
     """
 
     def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
@@ -273,13 +280,17 @@ class _Mixture:
         self._balanced = [
             list(itertools.accumulate(repeat_factors(dataset, own))) for own in self._names
         ]
-        self._weights = [
-            weight if own else 0.0 for weight, own in zip(dataset.weights, self._names, strict=True)
-        ]
+        for number, own in enumerate(self._names):
+            if not own:
+                raise TrovidError(
+                    f"data set {number + 1} of the mixture (weight {dataset.weights[number]:g}) "
+                    "has no labelled video to train on: label some, keep some out of validation, "
+                    "raise training.videos, or leave it out"
+                )
 
     def draw(self, draw: str, rng: random.Random) -> tuple[Video, int]:
         """A video and one of its labelled frames; see `TrainingRecipe.draw`."""
-        (number,) = rng.choices(range(len(self._weights)), self._weights)
+        (number,) = rng.choices(range(len(self._names)), self.dataset.weights)
         names, ends = self._names[number], self._ends[number]
         if draw != "frames":
             balanced = self._balanced[number]
@@ -338,6 +349,15 @@ class _Parts:
         self.references += [first + place for place in references]
         self.reference_boxes += [boxes[place] for place in references]
         self.reference_ids += [ids[place] for place in references]
+
+
+def _in_frame(truth: GroundTruth) -> GroundTruth:
+    """The objects with boxes cut at the frame's edges; what lies outside need not be found."""
+    boxes = Window().boxes(truth.boxes, truth.image_size)
+    outside = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+    return replace(
+        truth, boxes=boxes, ignore=outside if truth.ignore is None else truth.ignore | outside
+    )
 
 
 def _in_window(truth: GroundTruth, window: Window) -> GroundTruth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ def train_recipe(
     What is there already is not made again; an interrupted training goes on from its checkpoint.
     The data are checked first. Losses and learning rate go to a log beside the weights
     (`TrainingLog`) and are drawn as curves; with `training.validate_every` the best weights on the
-    way stay beside the last ones.
+    way stay beside the last ones. Those of an earlier training are set aside where one begins.
 
     Args:
         recipe: The recipe.
@@ -83,7 +84,7 @@ def train_recipe(
         backbone: A network's weights to begin the backbone with (`start_backbone`); where the
             recipe starts from another one, that one's.
         classes: See `training_data`.
-        validate: Validation clips looked at; 0 for none.
+        validate: Validation clips looked at, at most; 0 for none.
         workers: Processes that read frames ahead; None for as many as are of use
             (`usual_workers`). The result is the same.
         device: Where to train; "auto": on the GPU where there is one.
@@ -138,6 +139,12 @@ def train_recipe(
         start = best_start(recipe)
         if start is None:
             say("no weights at hand fit: everything begins at random")
+    wanted, there = recipe.training.videos, len(found.train.videos)
+    if wanted is not None and wanted < there:
+        say(
+            f"recipe {recipe.name}: the first {wanted} of {there} training videos are used "
+            "(training.videos; null for all)"
+        )
     clips = _clips(recipe, found, out / "frames")
     if processes.first:
         processes.wait()
@@ -147,6 +154,8 @@ def train_recipe(
     log_file = TrainingLog(file.with_suffix(".jsonl"), tracker=opened)
     run = _Run(file, found, validate, device, log_file)
     checkpoint = file.with_suffix(".checkpoint")
+    if processes.first and not checkpoint.exists():
+        _set_aside(best_file(file), say)
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
 
         def report(progress: Progress) -> None:
@@ -221,8 +230,9 @@ class _Run:
         if found is not None:
             facts = {**facts, **_known(found.facts)}
             if self.data.recipe.training.validate_every:
-                self.log.note(self.data.recipe.training.steps, _known(found.facts))
-                self._keep_if_best(detector, found, facts)
+                step = self.data.recipe.training.steps
+                self.log.note(step, _known(found.facts))
+                self._keep_if_best(detector, found, {**facts, "step": step})
         save_weights(self.file, detector, self.data.recipe, facts=facts)
 
     def _measure(self, detector: Detector) -> Validation | None:
@@ -247,6 +257,16 @@ class _Run:
         if found.ap50 > before:
             facts = {**facts, **_known(found.facts)}
             save_weights(best, detector, self.data.recipe, facts=facts)
+
+
+def _set_aside(best: Path, say: Callable[[str], None]) -> None:
+    """Gives the best weights of an earlier training another name, so that none of this are lost."""
+    if not best.exists():
+        return
+    names = (best.with_name(f"{best.stem}-{number}{best.suffix}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    best.rename(aside)
+    say(f"{best} is of an earlier training: it is {aside.name} now")
 
 
 def _known(facts: dict[str, float]) -> dict[str, float]:

@@ -75,9 +75,10 @@ def initial_detector(
         tensors, _ = read_weights(start)
         classes = read_card(start).recipe.model.classes
         own = detector.state_dict()
-        tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
         if recipe.training.own_data:
             say(str(account(start, recipe, tensors, own)))
+        tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
+        if recipe.training.own_data:
             tensors, _ = fitting(tensors, own)
         load_state(detector, tensors, str(start), partial=True)
     if backbone is not None:

@@ -23,15 +23,17 @@ class Validation:
     Attributes:
         ap50: AP50, 0..1; NaN where no object is there to be found.
         threshold: The score that gives the best F1; None where nothing was found.
+        clips: How many clips were looked at.
     """
 
     ap50: float
     threshold: ScoreThreshold | None
+    clips: int
 
     @property
     def facts(self) -> dict[str, float]:
         """What a card says of it."""
-        found = {"val_ap50": self.ap50}
+        found = {"val_ap50": self.ap50, "val_clips": self.clips}
         if self.threshold is not None:
             found |= {"score_threshold": self.threshold.score, "val_f1": self.threshold.f1}
         return found
@@ -53,7 +55,7 @@ def validation(
         run_dataset(predictor, dataset, every=every, videos=videos, progress=progress, score=0.01)
     )
     ap50 = evaluate(found, dataset).overall.ap50
-    return Validation(ap50, best_score_threshold(pool_frames(found, dataset)))
+    return Validation(ap50, best_score_threshold(pool_frames(found, dataset)), len(found))
 
 
 def frames_apart(dataset: Dataset, videos: int) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 HEAD, MASKS = "box_head.", "mask_head.mask_logits."
+LAYERS = (f"{HEAD}class_logits.", f"{HEAD}box_deltas.", MASKS)
 
 
 def transfer_classes(
@@ -54,6 +56,33 @@ def transfer_classes(
         if len(old) == len(classes) > 1 and len(new) == len(own_classes):
             result[key] = _with_rows(old, new, shared, 1)
     return result
+
+
+def numbers_left(
+    tensors: dict[str, Tensor],
+    own: dict[str, Tensor],
+    classes: Sequence[str],
+    own_classes: Sequence[str],
+) -> dict[str, int]:
+    """How many numbers of a tensor stay the new detector's in `transfer_classes`, where any do.
+
+    Args:
+        tensors: Weights of the detector to start from; the shapes alone count.
+        own: State of the new detector; the shapes alone count.
+        classes: Classes of `tensors`.
+        own_classes: Classes of `own`.
+
+    Example:
+        >>> import torch
+        >>> old, new = ({"box_head.class_logits.bias": torch.zeros(n)} for n in (3, 4))
+        >>> numbers_left(old, new, ["cat", "dog"], ["dog", "emu", "gnu"])
+        {'box_head.class_logits.bias': 2}
+    """
+    names = [key for key in tensors if key in own and key.startswith(LAYERS)]
+    given = {key: torch.ones(tensors[key].shape, dtype=torch.bool) for key in names}
+    new = {key: torch.zeros(own[key].shape, dtype=torch.bool) for key in names}
+    found = transfer_classes(given, new, classes, own_classes)
+    return {key: int((~value).sum()) for key, value in found.items() if not value.all()}
 
 
 def _with_rows(old: Tensor, own: Tensor, pairs: list[tuple[int, int]], width: int) -> Tensor:

@@ -157,7 +157,11 @@ def _made(path: Path) -> Path:
 
 
 def _up_to_date(target: Path, checkpoint: Checkpoint) -> bool:
-    return target.exists() and read_card(target).recipe == load_recipe(checkpoint.recipe)
+    """Whether weights were converted for the recipe, of which training is no part of a model."""
+    if not target.exists():
+        return False
+    wanted = load_recipe(checkpoint.recipe)
+    return dataclasses.replace(read_card(target).recipe, training=wanted.training) == wanted
 
 
 def verify(checkpoint: Checkpoint) -> list[str]:

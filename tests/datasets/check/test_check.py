@@ -271,6 +271,17 @@ def test_what_may_be_meant_so_is_a_warning(folder, name):
     assert names(report, "warning") == {name, "no-val"}
 
 
+def test_what_becomes_of_a_box_beyond_its_frame(folder):
+    labels = own_labels()
+    beyond(labels, folder)
+    (finding,) = (
+        found
+        for found in check_data(write_labels(folder, labels)).findings
+        if found.name == "box-beyond-frame"
+    )
+    assert finding.message.endswith("training cuts it there, evaluation does not")
+
+
 def write_splits(folder: Path, **splits: dict) -> Path:
     (folder / "labels.json").unlink()
     for split, labels in splits.items():

@@ -138,7 +138,11 @@ def _boxes(dataset: Dataset, split: str, swapped: Collection[str]) -> list[Findi
         ),
         *say("box-too-large", large, "is much larger than its frame; correct it"),
         *say("box-outside", outside, "lies outside its frame; correct it or the video's size"),
-        *say("box-beyond-frame", beyond, "reaches over the edge of its frame and is cut there"),
+        *say(
+            "box-beyond-frame",
+            beyond,
+            "reaches over the edge of its frame; training cuts it there, evaluation does not",
+        ),
         *say("box-tiny", tiny, "is too small to be found"),
     ]
 
