@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.runs import run
@@ -66,6 +67,27 @@ def test_frames_of_a_stream(tmp_path):
     assert [frame.index for frame in frames] == list(range(20))
     steps = [b.time - a.time for a, b in pairwise(frames)]
     assert steps == pytest.approx([1 / 25] * 19, abs=1e-4)
+
+
+def test_pictures_keep_their_size_where_a_stream_changes_its_own(tmp_path):
+    path = encode(tmp_path / "a.ts")
+    path.write_bytes(
+        path.read_bytes() + encode(tmp_path / "b.ts", height=128, width=192).read_bytes()
+    )
+    with served(path) as address:
+        shapes = [frame.image.shape for frame in LiveStream(address)]
+    assert len(shapes) > 12
+    assert {*shapes} == {(64, 96, 3)}
+
+
+def test_a_turned_stream_is_upright(tmp_path):
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    turned = encode(tmp_path / "a.mp4", rotation=90, container_options=options)
+    with served(turned) as address:
+        stream = LiveStream(address)
+        frames = list(stream)
+    assert (stream.video.height, stream.video.width) == (96, 64)
+    assert [number(np.rot90(frame.image, -1)) for frame in frames] == list(range(12))
 
 
 def test_a_stream_that_breaks_off_keeps_its_frames_and_is_said(tmp_path):

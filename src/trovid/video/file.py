@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
@@ -28,6 +27,7 @@ from trovid.video.damage import (
     steps_with_loss,
 )
 from trovid.video.reader import Frame, VideoReader
+from trovid.video.upright import Upright
 
 VIDEO_NAME = re.compile(
     r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
@@ -94,8 +94,7 @@ class FileReader(VideoReader):
             raise TrovidError(
                 f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
             )
-        self._quarter_turns = round(first.rotation / 90) % 4
-        self._coded_size = (first.height, first.width)
+        self._upright = Upright(first)
 
     def _container(self) -> InputContainer:
         return open_container(self.path, allow_playlist=self.allow_playlist)
@@ -103,13 +102,12 @@ class FileReader(VideoReader):
     @property
     def rotation(self) -> int:
         """Degrees by which the pictures are turned counter-clockwise: 0, 90, 180 or 270."""
-        return 90 * self._quarter_turns
+        return self._upright.rotation
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of an upright frame."""
-        height, width = self._coded_size
-        return (width, height) if self._quarter_turns % 2 else (height, width)
+        return self._upright.size
 
     @cached_property
     def video(self) -> Video:
@@ -276,15 +274,10 @@ class FileReader(VideoReader):
             yield container, stream
 
     def _picture(self, index: int, frame: VideoFrame, reformatter: VideoReformatter) -> Frame:
-        """By a reformatter that is kept: to make one takes ten times as long as to use it."""
-        height, width = self._coded_size
         try:
-            rgb = reformatter.reformat(frame, format="rgb24", height=height, width=width)
-            image = rgb.to_ndarray()
+            image = self._upright.picture(frame, reformatter)
         except (FFmpegError, ValueError) as error:
             raise TrovidError(
                 f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"
             ) from error
-        if self._quarter_turns:
-            image = np.ascontiguousarray(np.rot90(image, self._quarter_turns))
         return Frame(index, self._index.times[index], image)

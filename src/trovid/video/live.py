@@ -13,7 +13,6 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
@@ -24,6 +23,7 @@ from trovid.errors import TrovidError, without_password
 from trovid.structures import Video
 from trovid.video.container import decoding
 from trovid.video.reader import Frame
+from trovid.video.upright import Upright
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?")
 ADDRESS = re.compile(r"[a-z][a-z0-9+]+://.+", re.IGNORECASE)
@@ -113,6 +113,7 @@ class LiveStream:
 
     def _receive(self) -> None:
         count, reformatter = 0, VideoReformatter()
+        upright: Upright | None = None
         try:
             with self._open() as container:
                 stream = next(iter(container.streams.video), None)
@@ -123,13 +124,13 @@ class LiveStream:
                     for frame in frames:
                         if self._closed.is_set():
                             return
-                        rgb = reformatter.reformat(frame, format="rgb24")
-                        image = np.ascontiguousarray(rgb.to_ndarray())
-                        if not count:
+                        if upright is None:
+                            upright = Upright(frame)
                             rate = float(stream.average_rate or stream.guessed_rate or 0)
                             name = stream_name(self.source)
-                            height, width = image.shape[:2]
+                            height, width = upright.size
                             self._put(Video(name, 0, height, width, rate if rate < 1000 else 0.0))
+                        image = upright.picture(frame, reformatter)
                         now = time.monotonic()
                         stamp = now if frame.time is None else frame.time
                         self._put((Frame(count, stamp, image), now))
