@@ -10,6 +10,8 @@ import pytest
 
 from tests import media, shared
 from tests.media import assert_exact, number
+from trovid.inference.session import target_frames
+from trovid.structures import DetectOptions
 from trovid.video.opening import open_video
 
 SHARED = shared.SHARED / "data"
@@ -82,6 +84,22 @@ def test_times_are_the_containers(tmp_path):
         stated = [frame.time for frame in container.decode(video=0)]
     assert [frame.time for frame in open_video(path)] == stated
     assert stated[0] == pytest.approx(4.0)
+
+
+def test_times_go_on_where_the_clock_starts_again(tmp_path):
+    parts = [encode(tmp_path / f"{n}.ts", num_frames=n).read_bytes() for n in (12, 20, 30)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    reader = open_video(path)
+    assert len(reader) == 62
+    np.testing.assert_allclose(np.diff(reader.times), 1 / 25, atol=1e-4)
+    assert reader.video.frame_rate == pytest.approx(25)
+    said = f"{path}: its clock starts again at frame 12; the times of the frames go on"
+    assert reader.problems[-1] == said
+    first = reader.times[0]
+    part = target_frames(reader, DetectOptions(start=first + 0.99, end=first + 1.99))
+    assert part == range(25, 50)
+    assert [frame.time for frame in reader.read([40, 3])] == [reader.times[40], reader.times[3]]
 
 
 def test_iterations_are_independent(tmp_path):

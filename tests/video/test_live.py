@@ -80,6 +80,19 @@ def test_pictures_keep_their_size_where_a_stream_changes_its_own(tmp_path):
     assert {*shapes} == {(64, 96, 3)}
 
 
+def test_times_go_on_where_the_clock_of_a_stream_starts_again(tmp_path):
+    path = encode(tmp_path / "a.ts", num_frames=20)
+    path.write_bytes(2 * path.read_bytes())
+    with served(path) as address:
+        stream = LiveStream(address)
+        frames = list(stream)
+    steps = [b.time - a.time for a, b in pairwise(frames)]
+    assert steps == pytest.approx([1 / 25] * 39, abs=1e-4)
+    assert stream.problems == [
+        f"{address}: its clock starts again at frame 20; the times of the frames go on"
+    ]
+
+
 def test_a_turned_stream_is_upright(tmp_path):
     options = {"movflags": "frag_keyframe+empty_moov"}
     turned = encode(tmp_path / "a.mp4", rotation=90, container_options=options)

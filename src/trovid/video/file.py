@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
+from trovid.video.clock import DEFAULT_FRAME_RATE, SteadyClock
 from trovid.video.container import Pass, decode, decoding, open_container, video_stream
 from trovid.video.damage import (
     demuxer_complains,
@@ -34,7 +35,6 @@ VIDEO_NAME = re.compile(
 )
 """Names by which files of a folder are taken for videos."""
 FRAMES_WORTH_A_SEEK = 16
-DEFAULT_FRAME_RATE = 25.0
 
 
 @dataclass
@@ -49,6 +49,7 @@ class _Index:
         careful: Whether to decode in one thread, which keeps more of a damaged file.
         marks: Indices of frames that came after something was lost, or are flagged as damaged.
         doubtful: See `VideoReader.doubtful`.
+        clock: Has given the times.
     """
 
     times: array[float] = field(default_factory=lambda: array("d"))
@@ -57,6 +58,7 @@ class _Index:
     careful: bool = False
     marks: array[int] = field(default_factory=lambda: array("q"))
     doubtful: tuple[range, ...] = ()
+    clock: SteadyClock = field(default_factory=lambda: SteadyClock(0.0))
 
 
 class _SeekMissed(Exception):
@@ -123,8 +125,16 @@ class FileReader(VideoReader):
 
     @property
     def times(self) -> Sequence[float]:
-        """Presentation time of each frame in seconds, as the container states it."""
+        """Presentation time of each frame in seconds, as the container states it.
+
+        Where its clock starts again, the times go on, and `problems` says so.
+        """
         return self._index.times
+
+    @property
+    def clock_end(self) -> float:
+        """Seconds at which the file's clock ends to start again; infinity where it does not."""
+        return self._index.clock.end
 
     @property
     def doubtful(self) -> tuple[range, ...]:
@@ -216,6 +226,8 @@ class FileReader(VideoReader):
             index.doubtful = doubtful_frames(marks, index.keys, count)
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
+        if index.clock.problem:
+            complaints.append(index.clock.problem)
         self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
         return index
 
@@ -225,7 +237,7 @@ class FileReader(VideoReader):
         return demuxer_complains(self.path, number, allow_playlist=self.allow_playlist)
 
     def _scan(self, seen: Pass, *, careful: bool) -> _Index:
-        index = _Index(careful=careful)
+        index = _Index(careful=careful, clock=SteadyClock(self._stated_rate))
         step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
         by_time = not careful
         harm = 0
@@ -240,7 +252,7 @@ class FileReader(VideoReader):
                     by_time = False
                 if by_time and frame.pts is not None:
                     index.ticks.append(frame.pts)
-                index.times.append(number * step if frame.time is None else frame.time)
+                index.times.append(number * step if frame.time is None else index.clock(frame.time))
         if not by_time:
             index.ticks = array("q")
         return index

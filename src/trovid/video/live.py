@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError, without_password
 from trovid.structures import Video
+from trovid.video.clock import SteadyClock
 from trovid.video.container import decoding
 from trovid.video.reader import Frame
 from trovid.video.upright import Upright
@@ -114,6 +115,7 @@ class LiveStream:
     def _receive(self) -> None:
         count, reformatter = 0, VideoReformatter()
         upright: Upright | None = None
+        clock = SteadyClock(0.0)
         try:
             with self._open() as container:
                 stream = next(iter(container.streams.video), None)
@@ -127,12 +129,16 @@ class LiveStream:
                         if upright is None:
                             upright = Upright(frame)
                             rate = float(stream.average_rate or stream.guessed_rate or 0)
+                            rate = rate if rate < 1000 else 0.0
+                            clock = SteadyClock(rate)
                             name = stream_name(self.source)
                             height, width = upright.size
-                            self._put(Video(name, 0, height, width, rate if rate < 1000 else 0.0))
+                            self._put(Video(name, 0, height, width, rate))
                         image = upright.picture(frame, reformatter)
                         now = time.monotonic()
-                        stamp = now if frame.time is None else frame.time
+                        stamp = now if frame.time is None else clock(frame.time)
+                        if clock.restart == count:
+                            self.problems.append(f"{self.source}: {clock.problem}")
                         self._put((Frame(count, stamp, image), now))
                         count += 1
             self._put(None if count else TrovidError(f"{self.source}: ended without a frame"))

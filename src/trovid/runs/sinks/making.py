@@ -161,7 +161,9 @@ def _video(path: Path, subject: Subject) -> Sink:
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
     sound = None
     if isinstance(subject.source, FileReader):
-        sound = Sound(subject.source.path, allow_playlist=subject.source.allow_playlist)
+        reader = subject.source
+        playlist, end = reader.allow_playlist, reader.clock_end
+        sound = Sound(reader.path, allow_playlist=playlist, clock_end=end)
     return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
 
 
