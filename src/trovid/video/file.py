@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -96,7 +97,9 @@ class FileReader(VideoReader):
             raise TrovidError(
                 f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
             )
-        self._upright = Upright(first)
+        with self._container() as container:
+            pixel_aspect = video_stream(container, path).sample_aspect_ratio
+        self._upright = Upright(first, pixel_aspect)
 
     def _container(self) -> InputContainer:
         return open_container(self.path, allow_playlist=self.allow_playlist)
@@ -110,6 +113,11 @@ class FileReader(VideoReader):
     def size(self) -> tuple[int, int]:
         """Height and width of an upright frame."""
         return self._upright.size
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of an upright frame's pixel by its height; None for square ones."""
+        return self._upright.pixel_aspect
 
     @cached_property
     def video(self) -> Video:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
+from fractions import Fraction
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -59,6 +60,7 @@ class LiveStream:
         source: The address, without who asks for it.
         problems: What was wrong with the stream, one line each.
         video: Name and measures; the number of frames is 0, as it is not known.
+        pixel_aspect: Width of a frame's pixel by its height; None for square ones.
         arrived: For frames not asked for yet when they came in (`time.monotonic`).
 
     Raises:
@@ -72,6 +74,7 @@ class LiveStream:
         self._address = address
         self.problems: list[str] = []
         self.arrived: dict[int, float] = {}
+        self.pixel_aspect: Fraction | None = None
         self._stop = stop
         self._patience = patience
         self._closed = threading.Event()
@@ -127,7 +130,8 @@ class LiveStream:
                         if self._closed.is_set():
                             return
                         if upright is None:
-                            upright = Upright(frame)
+                            upright = Upright(frame, stream.sample_aspect_ratio)
+                            self.pixel_aspect = upright.pixel_aspect
                             rate = float(stream.average_rate or stream.guessed_rate or 0)
                             rate = rate if rate < 1000 else 0.0
                             clock = SteadyClock(rate)

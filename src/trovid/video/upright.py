@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
@@ -12,11 +14,18 @@ class Upright:
 
     Args:
         first: The video's first frame, whose size and turn all pictures get.
+        pixel_aspect: Width of a coded pixel by its height; None where the video states none.
+
+    Attributes:
+        pixel_aspect: Width of a picture's pixel by its height; None for square ones.
     """
 
-    def __init__(self, first: VideoFrame) -> None:
+    def __init__(self, first: VideoFrame, pixel_aspect: Fraction | None) -> None:
         self._coded_size = (first.height, first.width)
         self._quarter_turns = round(first.rotation / 90) % 4
+        self.pixel_aspect = pixel_aspect if pixel_aspect and pixel_aspect != 1 else None
+        if self.pixel_aspect and self._quarter_turns % 2:
+            self.pixel_aspect = 1 / self.pixel_aspect
 
     @property
     def rotation(self) -> int:

@@ -159,12 +159,14 @@ def _video(path: Path, subject: Subject) -> Sink:
         height, width = panels.size(measures.height, measures.width)
         assert options.score is not None
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
-    sound = None
-    if isinstance(subject.source, FileReader):
-        reader = subject.source
+    sound, reader = None, subject.source
+    if isinstance(reader, FileReader):
         playlist, end = reader.allow_playlist, reader.clock_end
         sound = Sound(reader.path, allow_playlist=playlist, clock_end=end)
-    return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
+    aspect = reader.pixel_aspect if isinstance(reader, FileReader | LiveStream) else None
+    return VideoSink(
+        path, measures, sound=sound, panels=panels, timeline=strip, pixel_aspect=aspect
+    )
 
 
 SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
