@@ -13,6 +13,7 @@ from trovid.errors import TrovidError, without_password
 from trovid.inference.predictor import Predictor
 from trovid.inference.session import target_frames
 from trovid.progress import Parts, bar
+from trovid.runs.derived import strange_folder
 from trovid.runs.jobs import Job, find_inputs, jobs_for
 from trovid.runs.provenance import contents_digest, results_head
 from trovid.runs.resume import earlier_results
@@ -124,10 +125,13 @@ class Batch:
                 yield Result(shown[word], losses=[_loss(shown[word], error)], error=error)
         ready = []
         for job in jobs_for(list(sources), list(shown.values()), self.out, self.kinds):
-            there = job.existing()
+            there, strange = job.existing(), strange_folder(job)
             if there and not self.overwrite and not self.resume:
                 cure = "give `overwrite`, `resume` or another `out`"
                 yield Result(job.source, job, losses=[f"{there[0]}: exists; {cure}"])
+            elif strange is not None:
+                reason = "holds what no run of trovid has left; move it, or give another `out`"
+                yield Result(job.source, job, losses=[f"{strange}: {reason}"])
             else:
                 ready.append(job)
         if not ready:
