@@ -35,6 +35,8 @@ VIDEO_NAME = re.compile(
     r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
 """Names by which files of a folder are taken for videos."""
+UNFLAGGED = frozenset(("mjpeg",))
+"""Decoders that flag no frame as damaged; told to, they refuse it, so that it counts as lost."""
 FRAMES_WORTH_A_SEEK = 16
 
 
@@ -282,7 +284,7 @@ class FileReader(VideoReader):
             else:
                 stream.thread_type = "AUTO"
             if not pictures:
-                stream.codec_context.options = {"skip_loop_filter": "all", "skip_idct": "all"}
+                stream.codec_context.options |= {"skip_loop_filter": "all", "skip_idct": "all"}
             yield from decode(container, stream, seen)
 
     @contextmanager
@@ -291,6 +293,8 @@ class FileReader(VideoReader):
             self._container() as container,
             decoding(video_stream(container, self.path)) as stream,
         ):
+            if stream.codec_context.name in UNFLAGGED:
+                stream.codec_context.options |= {"err_detect": "explode"}
             yield container, stream
 
     def _picture(self, index: int, frame: VideoFrame, reformatter: VideoReformatter) -> Frame:
