@@ -127,6 +127,18 @@ def test_rotation_metadata(tmp_path, rotation):
     assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
 
 
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_mirrored_videos(tmp_path, rotation):
+    """Left and right, after the turn."""
+    plain = list(open_video(encode(tmp_path / "a.mp4", num_frames=2)))
+    path = encode(tmp_path / "b.mp4", num_frames=2, rotation=rotation, mirrored=True)
+    reader = open_video(path)
+    frames = list(reader)
+    turned = np.rot90(plain[1].image, rotation // 90)
+    np.testing.assert_array_equal(frames[1].image, turned[:, ::-1])
+    assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
+
+
 def test_wrong_index(tmp_path):
     reader = open_video(encode(tmp_path / "a.mp4", num_frames=3))
     with pytest.raises(ValueError, match=r"0\.\.2, but one asked for is 3"):

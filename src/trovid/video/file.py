@@ -112,6 +112,11 @@ class FileReader(VideoReader):
         return self._upright.rotation
 
     @property
+    def mirrored(self) -> bool:
+        """Whether the pictures are mirrored, top to bottom, before they are turned."""
+        return self._upright.mirrored
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of an upright frame."""
         return self._upright.size

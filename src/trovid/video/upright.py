@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -17,12 +19,14 @@ class Upright:
         pixel_aspect: Width of a coded pixel by its height; None where the video states none.
 
     Attributes:
+        mirrored: Whether the pictures are mirrored, top to bottom, before they are turned.
         pixel_aspect: Width of a picture's pixel by its height; None for square ones.
     """
 
     def __init__(self, first: VideoFrame, pixel_aspect: Fraction | None) -> None:
         self._coded_size = (first.height, first.width)
         self._quarter_turns = round(first.rotation / 90) % 4
+        self.mirrored = _mirrors(first)
         self.pixel_aspect = pixel_aspect if pixel_aspect and pixel_aspect != 1 else None
         if self.pixel_aspect and self._quarter_turns % 2:
             self.pixel_aspect = 1 / self.pixel_aspect
@@ -52,4 +56,18 @@ class Upright:
         height, width = self._coded_size
         rgb = reformatter.reformat(frame, format="rgb24", height=height, width=width)
         image = rgb.to_ndarray()
+        if self.mirrored:
+            image = image[::-1]
         return np.ascontiguousarray(np.rot90(image, self._quarter_turns))
+
+
+def _mirrors(frame: VideoFrame) -> bool:
+    """Whether the display matrix mirrors: `VideoFrame.rotation` tells the turn alone.
+
+    It is that of a mirroring top to bottom, followed by the turn.
+    """
+    for stated in frame.side_data:
+        if stated.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(stated))
+            return a * d < b * c
+    return False
