@@ -135,6 +135,9 @@ def test_detect_on_a_stream(tmp_path, capsys):
         status, _, complaints = run(capsys, model, address, "--out", out)
         assert status == 2
         assert "give --online" in complaints[0]
+        status, _, complaints = run(capsys, model, address, "--online", "--timeline")
+        assert status == 2
+        assert "--timeline is drawn into the video, of a source that ends" in complaints[0]
         words = [address, "--out", out, "--online", "--lookahead", "2", "--end", "0.5"]
         status, lines, complaints = run(capsys, model, *words)
     assert (status, complaints) == (0, [])

@@ -6,7 +6,6 @@ import struct
 from fractions import Fraction
 
 import numpy as np
-from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
@@ -66,8 +65,8 @@ def _mirrors(frame: VideoFrame) -> bool:
 
     It is that of a mirroring top to bottom, followed by the turn.
     """
-    for stated in frame.side_data:
-        if stated.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(stated))
-            return a * d < b * c
-    return False
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+    return a * d < b * c
