@@ -11,6 +11,7 @@ from typing import Any
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_names import labelled_name
 from trovid.errors import OptionError, TrovidError
+from trovid.inference.session import target_frames
 from trovid.runs.jobs import Job
 from trovid.runs.provenance import contents_digest
 from trovid.runs.sinks.coco import CocoSink
@@ -169,14 +170,19 @@ def _video(path: Path, subject: Subject) -> Sink:
     )
 
 
+def _sheet(path: Path, subject: Subject) -> Sink:
+    total = None
+    if isinstance(subject.source, VideoReader):
+        total = len(target_frames(subject.source, subject.options))
+    return SheetSink(path, total=total, truth=subject.truth, style=subject.pictures.style)
+
+
 SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "video": _video,
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
     "picture": lambda path, subject: PictureSink(path, panels=subject.panels),
-    "sheet": lambda path, subject: SheetSink(
-        path, truth=subject.truth, style=subject.pictures.style
-    ),
+    "sheet": _sheet,
     "parquet": _parquet,
     "youtube-vis": lambda path, subject: YouTubeVisSink(path),
     "masks": lambda path, subject: MaskPicturesSink(path),
