@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from trovid.errors import TrovidError
@@ -51,8 +52,11 @@ def strange_folder(job: Job) -> Path | None:
     An empty one is nobody's.
     """
     folder = job.files.get("masks")
-    if folder is None or not folder.is_dir() or not any(folder.iterdir()):
+    if folder is None or not folder.is_dir():
         return None
+    with suppress(OSError):
+        if not any(folder.iterdir()):
+            return None
     return None if _own_beside(folder, ENDINGS["masks"]) else folder
 
 
