@@ -45,6 +45,8 @@ def encode(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     rotation: int = 0,
+    mirrored: bool = False,
+    pixel_aspect: Fraction | None = None,
     interlaced: bool = False,
     gop: int = 12,
     sound: str | None = None,
@@ -65,6 +67,8 @@ def encode(
         options: Of the encoder.
         container_options: Of the container.
         rotation: Degrees in the display matrix.
+        mirrored: Whether the display matrix mirrors left and right after it.
+        pixel_aspect: Width of a pixel by its height; None for what the encoder says itself.
         interlaced: Whether frames are coded as two fields.
         gop: Frames from one that can be decoded alone to the next.
         sound: Audio encoder of a tone that goes with the pictures.
@@ -87,8 +91,10 @@ def encode(
             stream.codec_context.time_base = unit
             if interlaced:
                 stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct
-            if rotation:
-                stream.set_display_rotation(rotation)
+            if pixel_aspect:
+                stream.codec_context.sample_aspect_ratio = pixel_aspect
+            if rotation or mirrored:
+                stream.set_display_rotation(rotation, hflip=mirrored)
             streams.append(stream)
         tracks = [
             container.add_stream(sound, rate=SOUND_RATE, layout="stereo")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -129,6 +130,14 @@ def test_sound_and_metadata_go_unless_asked_for(tmp_path, capsys, model, every_c
         assert there.metadata["title"] == "At home"
         assert there.metadata["comment"] == "Elm Street 5"
         assert there.metadata["device"] == "Phone 7"
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path, capsys, model, every_class):
+    source = encode(tmp_path / "a.mp4", num_frames=2, pixel_aspect=Fraction(2))
+    words = ["--classes", every_class, "--model", model, "--out", tmp_path / "out"]
+    assert blur(capsys, source, *words)[0] == 0
+    with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == 2
 
 
 def test_frames_that_cannot_be_decoded_are_black(tmp_path, capsys, model, every_class):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from PIL import Image
 import trovid
 from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, images, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.media import encode
 from trovid.cli.main import main
 from trovid.runs.predictions import read_predictions
 from trovid.video.opening import open_video
@@ -92,6 +95,19 @@ def test_times_of_variable_frame_rate_are_kept(tmp_path, capsys, model):
     assert run(capsys, model, source, "--out", tmp_path / "out")[0] == 0
     with open_video(tmp_path / "out" / "uneven.mp4") as reader:
         assert [frame.time for frame in reader] == pytest.approx(times, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "words", "aspect"),
+    [(0, [], Fraction(2)), (90, [], Fraction(1, 2)), (0, ["--side-by-side"], None)],
+    ids=["plain", "turned", "panels"],
+)
+def test_pixels_that_are_not_square_stay_so(tmp_path, capsys, model, rotation, words, aspect):
+    """A quarter turn makes wide ones tall; several panels are shown as they are."""
+    path = encode(tmp_path / "a.mp4", num_frames=2, rotation=rotation, pixel_aspect=Fraction(2))
+    assert run(capsys, model, path, "--out", tmp_path / "out", *words)[0] == 0
+    with av.open(str(tmp_path / "out" / "a.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == aspect
 
 
 def test_results_never_replace_an_input_or_each_other(tmp_path, capsys, model):

@@ -105,7 +105,7 @@ def test_labels_of_every_split_are_drawn_and_what_lacks_a_video_is_said(tmp_path
     video(tmp_path / "cam.mp4", count=2)
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"videos": videos, "val": ["cam.mp4"]}))
-    words = ["--no-video", "--sheet"]
+    words = ["--sheet"]
     assert run(capsys, model, *sources, "--out", tmp_path / "plain", *words)[0] == 0
     more = ["--labels", labels, "--beside", tmp_path / "plain/a.json"]
     status, _, complaints = run(capsys, model, *sources, "--out", tmp_path / "out", *words, *more)
@@ -160,6 +160,10 @@ def test_a_part_has_the_boxes_of_the_whole(tmp_path, capsys, model):
         (["--online", "--lookahead", "-1"], "--lookahead must not be negative"),
         (["--overwrite", "--resume"], "give one of them"),
         (["--socre", "1"], "Did you mean --score?"),
+        (["--no-video", "--timeline"], "--timeline is drawn into the video, of a source that ends"),
+        (["--no-video", "--sheet", "--side-by-side"], "--side-by-side is drawn into pictures"),
+        (["--no-video", "--no-labels"], "--no-labels is drawn into pictures, and none is written"),
+        (["--no-video", "--label-size", "20"], "--label-size is drawn into pictures"),
     ],
 )
 def test_wrong_options_are_said(tmp_path, capsys, model, words, message):
@@ -169,6 +173,19 @@ def test_wrong_options_are_said(tmp_path, capsys, model, words, message):
     assert len(complaints) == 1
     assert message in complaints[0]
     assert not (tmp_path / "out" / "a.json").exists()
+
+
+def test_what_some_sources_cannot_show_is_said(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")
+    frames = folder(tmp_path / "frames")
+    pictures = [frames / f"{index}.png" for index in range(2)]
+    words = ["--out", tmp_path / "out", "--timeline"]
+    status, _, complaints = run(capsys, model, source, *pictures, *words)
+    assert status == 0
+    assert complaints == [f"trovid: {pictures[0]} (and 1 more): no file of it shows --timeline"]
+    status, _, complaints = run(capsys, model, *pictures, *words, "--overwrite")
+    assert status == 2
+    assert "--timeline is drawn into the video" in complaints[0]
 
 
 def test_results_are_not_overwritten_unasked(tmp_path, capsys, model):

@@ -65,6 +65,13 @@ def test_rotation_and_pixel_format(tmp_path, capsys):
     assert facts["streams"][0]["description"] == "96x64, yuv422p10le, 10 bit"
 
 
+def test_a_mirrored_video(tmp_path, capsys):
+    path = encode(tmp_path / "a.mp4", rotation=180, mirrored=True)
+    facts = facts_of(capsys, path)
+    assert (facts["rotation"], facts["mirrored"]) == (0, True)
+    assert "96x64, mirrored top to bottom" in trovid_command(capsys, "info", path)[1]
+
+
 def test_damage_is_told_and_is_status_1(tmp_path, capsys):
     path = encode(tmp_path / "a.mkv", num_frames=40)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])

@@ -132,6 +132,21 @@ def test_files_that_are_missing_are_made_from_what_was_found(tmp_path, model, vi
     assert (out / "a.json").read_bytes() == before
 
 
+def test_a_folder_of_masks_that_no_run_has_left_is_kept(capsys, tmp_path, model, videos):
+    own, out = tmp_path / "a-masks" / "00000.png", tmp_path
+    words = ["segment", videos[0], "--model", model, "--out", out, "--masks", "--no-video"]
+    words += ["--end", "0.1", "--overwrite", "--device", "cpu"]
+    own.parent.mkdir()
+    own.touch()
+    status, _, complaints = trovid_command(capsys, *words)
+    assert (status, own.read_bytes()) == (2, b"")
+    assert "a-masks: holds what no run of trovid has left" in complaints[0]
+    own.unlink()
+    for _ in range(2):  # into an empty folder, then into that of a run
+        assert trovid_command(capsys, *words)[0] == 0
+        assert own.stat().st_size
+
+
 @pytest.mark.parametrize("after", [1, 5])
 def test_a_resumed_run_equals_an_uninterrupted_one_identities_included(
     tmp_path, model, videos, whole, after

@@ -10,7 +10,7 @@ import trovid
 from tests.cli.tiny_model import save_tiny_model
 from tests.detectors.torchvision.networks import frame, network, predictor
 from trovid.detectors.torchvision.detector import from_torchvision
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
 from trovid.inference import Predictor
 from trovid.inference.explanation import explain
 from trovid.video.opening import open_video
@@ -54,6 +54,23 @@ def test_a_segmenter_is_explained_as_a_detector_is(tmp_path, name):
     assert found.points.shape[1:] == (len(found.support), 4, rows, columns, 2)
     torch.testing.assert_close(found.weights.sum(1), torch.ones_like(found.weights[:, 0]))
     torch.testing.assert_close(found.points[:, 0], found.points[:, 1])
+
+
+def test_boxes_may_be_whatever_makes_a_tensor(tmp_path):
+    model = trovid.load(
+        save_tiny_model(tmp_path / "tiny.safetensors", name="synthvid-selsa-troi"), device="cpu"
+    )
+    video, boxes = np.stack([frame()] * 3), [[30, 20, 140, 100]]
+    found = [
+        model.explain(video, frame=1, boxes=given, support="uniform:3")
+        for given in (torch.tensor(boxes), boxes, np.array(boxes, np.float64))
+    ]
+    for other in found[1:]:
+        assert other.points.equal(found[0].points)
+        assert other.boxes.tolist() == boxes
+    for wrong in ([30, 20, 140, 100], [[30, 20, 140]], [], [["a"] * 4]):
+        with pytest.raises(OptionError, match="`boxes` must"):
+            model.explain(video, frame=1, boxes=wrong)
 
 
 def test_a_segmenter_of_single_frames_has_nothing_to_explain(tmp_path):

@@ -74,6 +74,13 @@ def test_a_single_picture_has_a_drawn_picture(tmp_path):
     assert job.files["picture"].name == "dog-2.png"  # the input is not replaced
 
 
+def test_results_in_the_folder_of_frames_itself_replace_no_frame(tmp_path):
+    folder = frames(tmp_path / "0001")
+    touch(folder / "0001.PNG"), touch(folder / "0001-2.json")
+    (job,) = jobs_for([str(folder)], [str(folder)], folder, ["sheet", "json"])
+    assert [file.name for file in job.files.values()] == ["0001-2.png", "0001-2.json"]
+
+
 def test_addresses_are_called_by_what_they_end_with():
     assert result_stem("https://host/films/dog.mp4?download=1") == "dog"
     assert Job("https://host/dog.mp4", {}).name == "https://host/dog.mp4"

@@ -273,6 +273,21 @@ def test_frames_that_look_wrong_are_doubtful(tmp_path, name):
     assert checked >= 20
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a.avi", "1 of 24 frames are missing"), ("a.mkv", "about 1 frames are lost")],
+)
+def test_a_motion_jpeg_picture_with_noise_is_lost(tmp_path, name, said):
+    """Its decoder goes on with what it makes of most, and flags none."""
+    path = encode(tmp_path / name, num_frames=24, codec="mjpeg", pix_fmt="yuvj420p")
+    first, end = places(path)[10]
+    reader = open_video(overwritten(path, first + (end - first) * 6 // 10, end))
+    assert [number(frame.image) for frame in reader] == [*range(10), *range(11, 24)]
+    assert said in reader.problems[0]
+    assert range(9, 12) in reader.doubtful
+    assert number(reader.read([15])[0].image) == 16
+
+
 def test_a_picture_that_cannot_be_decoded_is_black(tmp_path):
     for index in range(6):
         Image.fromarray(numbered(index)).save(tmp_path / f"{index}.png")

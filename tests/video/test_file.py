@@ -10,6 +10,8 @@ import pytest
 
 from tests import media, shared
 from tests.media import assert_exact, number
+from trovid.inference.session import target_frames
+from trovid.structures import DetectOptions
 from trovid.video.opening import open_video
 
 SHARED = shared.SHARED / "data"
@@ -84,6 +86,22 @@ def test_times_are_the_containers(tmp_path):
     assert stated[0] == pytest.approx(4.0)
 
 
+def test_times_go_on_where_the_clock_starts_again(tmp_path):
+    parts = [encode(tmp_path / f"{n}.ts", num_frames=n).read_bytes() for n in (12, 20, 30)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    reader = open_video(path)
+    assert len(reader) == 62
+    np.testing.assert_allclose(np.diff(reader.times), 1 / 25, atol=1e-4)
+    assert reader.video.frame_rate == pytest.approx(25)
+    said = f"{path}: its clock starts again at frame 12; the times of the frames go on"
+    assert reader.problems[-1] == said
+    first = reader.times[0]
+    part = target_frames(reader, DetectOptions(start=first + 0.99, end=first + 1.99))
+    assert part == range(25, 50)
+    assert [frame.time for frame in reader.read([40, 3])] == [reader.times[40], reader.times[3]]
+
+
 def test_iterations_are_independent(tmp_path):
     reader = open_video(encode(tmp_path / "a.mp4"))
     pairs = [
@@ -106,6 +124,18 @@ def test_rotation_metadata(tmp_path, rotation):
     reader = open_video(encode(tmp_path / "b.mp4", num_frames=2, rotation=rotation))
     frames = list(reader)
     np.testing.assert_array_equal(frames[1].image, np.rot90(plain[1].image, rotation // 90))
+    assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+def test_mirrored_videos(tmp_path, rotation):
+    """Left and right, after the turn."""
+    plain = list(open_video(encode(tmp_path / "a.mp4", num_frames=2)))
+    path = encode(tmp_path / "b.mp4", num_frames=2, rotation=rotation, mirrored=True)
+    reader = open_video(path)
+    frames = list(reader)
+    turned = np.rot90(plain[1].image, rotation // 90)
+    np.testing.assert_array_equal(frames[1].image, turned[:, ::-1])
     assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
 
 

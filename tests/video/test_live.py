@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.runs import run
@@ -68,6 +69,40 @@ def test_frames_of_a_stream(tmp_path):
     assert steps == pytest.approx([1 / 25] * 19, abs=1e-4)
 
 
+def test_pictures_keep_their_size_where_a_stream_changes_its_own(tmp_path):
+    path = encode(tmp_path / "a.ts")
+    path.write_bytes(
+        path.read_bytes() + encode(tmp_path / "b.ts", height=128, width=192).read_bytes()
+    )
+    with served(path) as address:
+        shapes = [frame.image.shape for frame in LiveStream(address)]
+    assert len(shapes) > 12
+    assert {*shapes} == {(64, 96, 3)}
+
+
+def test_times_go_on_where_the_clock_of_a_stream_starts_again(tmp_path):
+    path = encode(tmp_path / "a.ts", num_frames=20)
+    path.write_bytes(2 * path.read_bytes())
+    with served(path) as address:
+        stream = LiveStream(address)
+        frames = list(stream)
+    steps = [b.time - a.time for a, b in pairwise(frames)]
+    assert steps == pytest.approx([1 / 25] * 39, abs=1e-4)
+    assert stream.problems == [
+        f"{address}: its clock starts again at frame 20; the times of the frames go on"
+    ]
+
+
+def test_a_turned_stream_is_upright(tmp_path):
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    turned = encode(tmp_path / "a.mp4", rotation=90, container_options=options)
+    with served(turned) as address:
+        stream = LiveStream(address)
+        frames = list(stream)
+    assert (stream.video.height, stream.video.width) == (96, 64)
+    assert [number(np.rot90(frame.image, -1)) for frame in frames] == list(range(12))
+
+
 def test_a_stream_that_breaks_off_keeps_its_frames_and_is_said(tmp_path):
     with served(encode(tmp_path / "a.ts", num_frames=20), broken=True) as address:
         stream = LiveStream(address)
@@ -100,6 +135,9 @@ def test_detect_on_a_stream(tmp_path, capsys):
         status, _, complaints = run(capsys, model, address, "--out", out)
         assert status == 2
         assert "give --online" in complaints[0]
+        status, _, complaints = run(capsys, model, address, "--online", "--timeline")
+        assert status == 2
+        assert "--timeline is drawn into the video, of a source that ends" in complaints[0]
         words = [address, "--out", out, "--online", "--lookahead", "2", "--end", "0.5"]
         status, lines, complaints = run(capsys, model, *words)
     assert (status, complaints) == (0, [])

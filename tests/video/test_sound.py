@@ -48,6 +48,22 @@ def test_sound_of_a_part_starts_with_its_pictures(tmp_path):
     assert np.abs(samples[4800:9600]).max() > 0.5
 
 
+@pytest.mark.parametrize("encoder", ["aac", "mp2"])
+def test_sound_ends_where_the_clock_starts_again_and_that_is_said(tmp_path, encoder):
+    """Be it copied or encoded anew."""
+    source = encode(tmp_path / "a.ts", num_frames=25, sound=encoder)
+    source.write_bytes(2 * source.read_bytes())
+    with open_video(source) as reader:
+        sound = Sound(source, clock_end=reader.clock_end)
+        path = tmp_path / "b.mp4"
+        with VideoWriter(path, height=64, width=96, frame_rate=25, sound=sound) as writer:
+            for frame in reader:
+                writer.write(frame.image, time=frame.time)
+    assert len(open_video(path)) == 50
+    assert len(heard(path)[1]) / SOUND_RATE == pytest.approx(1.0, abs=0.1)
+    assert "left out from" in sound.problem
+
+
 def test_without_sound_there_is_none(tmp_path):
     source = encode(tmp_path / "a.mp4")
     assert not Sound(source).present

@@ -130,8 +130,10 @@ def detect(
         coco: Write NAME.coco.json too, a list of COCO results.
         mot: Write NAME.txt too, with --track: one line a detection as MOT Challenge takes results.
         parquet: Write NAME.parquet too, one row a detection.
-        sheet: Write NAME.png too, evenly spaced frames on one picture.
-        timeline: Draw the score of each object over time under the video.
+        sheet: Write NAME.png too, evenly spaced frames on one picture (of a single picture the
+            picture, as ever).
+        timeline: Draw the score of each object over time under the video; single pictures and
+            streams have none.
         side_by_side: Show the source beside the detections in the annotated video.
         beside: JSON of an earlier run over the same videos, to be shown beside this one; may be
             given several times (from four panels on they form a grid).

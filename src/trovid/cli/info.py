@@ -81,7 +81,7 @@ def _page(facts: VideoFacts) -> str:
     rows = [
         ("container", f"{facts.container}, {facts.bytes / MEGABYTE:.1f} MB"),
         *((f"stream {s.index}", _stream(asdict(s))) for s in facts.streams),
-        ("size", f"{facts.width}x{facts.height}{_rotation(facts.rotation)}"),
+        ("size", f"{facts.width}x{facts.height}{_rotation(facts)}"),
         ("frame rate", _rate(facts)),
         ("duration", f"{facts.duration:.3f} s{_start(facts.start)}{_stated_seconds(facts)}"),
         ("frames", f"{facts.frames}{_stated_frames(facts)}"),
@@ -97,8 +97,10 @@ def _stream(stream: dict[str, Any]) -> str:
     return ", ".join(word for word in words if word) + ("  (read)" if stream["read"] else "")
 
 
-def _rotation(degrees: int) -> str:
-    return f", turned by {degrees} degrees counter-clockwise" if degrees else ""
+def _rotation(facts: VideoFacts) -> str:
+    mirrored = ", mirrored top to bottom" if facts.mirrored else ""
+    turned = f", turned by {facts.rotation} degrees counter-clockwise" if facts.rotation else ""
+    return mirrored + turned
 
 
 def _rate(facts: VideoFacts) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
 from trovid.inference.predictor import Predictor
 from trovid.nn import LevelPooler
 from trovid.ops import pack_support
@@ -80,7 +81,7 @@ def explain_frame(
     reader: VideoReader,
     *,
     frame: int,
-    boxes: Tensor,
+    boxes: Any,
     support: str = "uniform:4",
 ) -> FrameExplanation:
     """Explains all RoI positions of some proposals of a frame.
@@ -91,7 +92,7 @@ def explain_frame(
         predictor: A model whose RoI features look at support frames.
         reader: The video.
         frame: Index of the target frame.
-        boxes: Tensor[R, 4], at least one proposal, in source pixels.
+        boxes: Tensor[R, 4], at least one proposal, in source pixels; also an array or lists.
         support: Which support frames to show; the target itself is left out.
 
     Raises:
@@ -99,6 +100,7 @@ def explain_frame(
             support frame; memory is short, or the weights give values that are too large.
     """
     pool = _pool(predictor)
+    boxes = _boxes(boxes)
     _check_frame(reader, frame)
     sampling = SupportSampling.parse(support)
     indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
@@ -151,7 +153,7 @@ def explain(
     reader: VideoReader,
     *,
     frame: int,
-    box: Tensor,
+    box: Any,
     position: tuple[int, int] | None = None,
     support: str = "uniform:4",
 ) -> Explanation:
@@ -161,7 +163,7 @@ def explain(
         predictor: See `explain_frame`.
         reader: The video.
         frame: Index of the target frame.
-        box: Tensor[4], the proposal in source pixels.
+        box: Tensor[4], the proposal in source pixels; also an array or a list.
         position: Row and column in the RoI grid; None for its middle.
         support: Which support frames to show; the target itself is left out.
 
@@ -169,7 +171,9 @@ def explain(
         TrovidError: See `explain_frame`; or there is no such position.
     """
     row, column = checked_position(position, predictor)
-    whole = explain_frame(predictor, reader, frame=frame, boxes=box[None], support=support)
+    whole = explain_frame(
+        predictor, reader, frame=frame, boxes=torch.as_tensor(box)[None], support=support
+    )
     return position_of(whole, 0, row, column)
 
 
@@ -250,6 +254,19 @@ def checked_position(position: tuple[int, int] | None, predictor: Predictor) -> 
             f"the position must lie in 0..{rows - 1}, 0..{columns - 1}, but is {row}, {column}"
         )
     return row, column
+
+
+def _boxes(boxes: Any) -> Tensor:
+    """Anything of numbers as Tensor[R, 4]."""
+    try:
+        given = torch.as_tensor(boxes, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"`boxes` must be R boxes of four numbers each, but: {error}") from error
+    if given.ndim != 2 or given.shape[1] != 4 or not len(given):
+        raise OptionError(
+            f"`boxes` must have shape [R, 4] with at least one box, but got {list(given.shape)}"
+        )
+    return given
 
 
 def _check_box(box: Tensor, target: Frame) -> None:

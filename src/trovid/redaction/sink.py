@@ -156,10 +156,17 @@ class RedactionSink:
             return PictureSink(files["picture"], panels=Panels())
         sound, metadata = None, {}
         if isinstance(reader, FileReader) and redaction.keep_sound:
-            sound = Sound(reader.path, allow_playlist=reader.allow_playlist)
+            playlist, end = reader.allow_playlist, reader.clock_end
+            sound = Sound(reader.path, allow_playlist=playlist, clock_end=end)
         if isinstance(reader, FileReader) and redaction.keep_metadata:
             metadata = {k: v for k, v in reader.metadata.items() if k.lower() not in TECHNICAL}
-        return VideoSink(files["video"], self._source.video, sound=sound, metadata=metadata)
+        return VideoSink(
+            files["video"],
+            self._source.video,
+            sound=sound,
+            metadata=metadata,
+            pixel_aspect=reader.pixel_aspect if isinstance(reader, FileReader) else None,
+        )
 
     def _finish_video(self) -> None:
         assert self._video is not None

@@ -13,10 +13,11 @@ from trovid.errors import TrovidError, without_password
 from trovid.inference.predictor import Predictor
 from trovid.inference.session import target_frames
 from trovid.progress import Parts, bar
+from trovid.runs.derived import strange_folder
 from trovid.runs.jobs import Job, find_inputs, jobs_for
 from trovid.runs.provenance import contents_digest, results_head
 from trovid.runs.resume import earlier_results
-from trovid.runs.sinks.making import Pictures, Subject, make_sinks
+from trovid.runs.sinks.making import Pictures, Subject, check_drawn, make_sinks
 from trovid.runs.sinks.sink import Sink
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
@@ -108,6 +109,7 @@ class Batch:
 
         Raises:
             TrovidError: If the model cannot be loaded or the folder not be made.
+            OptionError: If nothing shows what is to be drawn.
         """
         inputs: list[str] = []
         sources: dict[str, Source] = {}
@@ -123,11 +125,16 @@ class Batch:
             except (TrovidError, OSError, MemoryError) as error:
                 yield Result(shown[word], losses=[_loss(shown[word], error)], error=error)
         ready = []
-        for job in jobs_for(list(sources), list(shown.values()), self.out, self.kinds):
-            there = job.existing()
+        jobs = jobs_for(list(sources), list(shown.values()), self.out, self.kinds)
+        check_drawn(jobs, sources, self.pictures)
+        for job in jobs:
+            there, strange = job.existing(), strange_folder(job)
             if there and not self.overwrite and not self.resume:
                 cure = "give `overwrite`, `resume` or another `out`"
                 yield Result(job.source, job, losses=[f"{there[0]}: exists; {cure}"])
+            elif strange is not None:
+                reason = "holds what no run of trovid has left; move it, or give another `out`"
+                yield Result(job.source, job, losses=[f"{strange}: {reason}"])
             else:
                 ready.append(job)
         if not ready:

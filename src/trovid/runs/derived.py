@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from trovid.errors import TrovidError
-from trovid.runs.jobs import ENDINGS
+from trovid.runs.jobs import ENDINGS, Job
 from trovid.runs.predictions import read_document
 
 OWN = re.compile(r'\s*\{\s*"head"\s*:\s*\{\s*"trovid"')
@@ -43,6 +44,20 @@ def check_one_class(path: Path) -> None:
         chosen = options.get("classes") if isinstance(options, dict) else None
         if len(chosen or head.get("class_names") or ()) != 1:
             raise TrovidError(_refusal(file, own))
+
+
+def strange_folder(job: Job) -> Path | None:
+    """The folder at the place of the job's masks that no run has written; None where there is none.
+
+    An empty one is nobody's.
+    """
+    folder = job.files.get("masks")
+    if folder is None or not folder.is_dir():
+        return None
+    with suppress(OSError):
+        if not any(folder.iterdir()):
+            return None
+    return None if _own_beside(folder, ENDINGS["masks"]) else folder
 
 
 def _own_beside(path: Path, ending: str) -> Path | None:

@@ -149,6 +149,8 @@ def jobs_for(
 ) -> list[Job]:
     """Names the results after the sources, so that none is another's or one of the inputs.
 
+    A picture in a folder of frames is an input too.
+
     Args:
         sources: What is run.
         inputs: All inputs, also those that cannot be read.
@@ -161,6 +163,8 @@ def jobs_for(
         ['clip.mp4', 'clip.json', 'clip-2.mp4', 'clip-2.json']
     """
     used = {_key(Path(word)) for word in inputs if not is_live(word)}
+    if _key(out) in used:
+        used |= {_key(file) for file in _listed(out) if file.suffix.lower() in IMAGE_SUFFIXES}
     jobs = []
     for source in sources:
         stem, wanted = result_stem(source), _kinds_of(source, kinds)

@@ -8,10 +8,10 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
+from trovid.video.clock import DEFAULT_FRAME_RATE, SteadyClock
 from trovid.video.container import Pass, decode, decoding, open_container, video_stream
 from trovid.video.damage import (
     demuxer_complains,
@@ -28,13 +29,15 @@ from trovid.video.damage import (
     steps_with_loss,
 )
 from trovid.video.reader import Frame, VideoReader
+from trovid.video.upright import Upright
 
 VIDEO_NAME = re.compile(
     r".+\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|mxf|ogv|ts|webm|wmv)", re.IGNORECASE
 )
 """Names by which files of a folder are taken for videos."""
+UNFLAGGED = frozenset(("mjpeg",))
+"""Decoders that flag no frame as damaged; told to, they refuse it, so that it counts as lost."""
 FRAMES_WORTH_A_SEEK = 16
-DEFAULT_FRAME_RATE = 25.0
 
 
 @dataclass
@@ -49,6 +52,7 @@ class _Index:
         careful: Whether to decode in one thread, which keeps more of a damaged file.
         marks: Indices of frames that came after something was lost, or are flagged as damaged.
         doubtful: See `VideoReader.doubtful`.
+        clock: Has given the times.
     """
 
     times: array[float] = field(default_factory=lambda: array("d"))
@@ -57,6 +61,7 @@ class _Index:
     careful: bool = False
     marks: array[int] = field(default_factory=lambda: array("q"))
     doubtful: tuple[range, ...] = ()
+    clock: SteadyClock = field(default_factory=lambda: SteadyClock(0.0))
 
 
 class _SeekMissed(Exception):
@@ -94,8 +99,9 @@ class FileReader(VideoReader):
             raise TrovidError(
                 f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
             )
-        self._quarter_turns = round(first.rotation / 90) % 4
-        self._coded_size = (first.height, first.width)
+        with self._container() as container:
+            pixel_aspect = video_stream(container, path).sample_aspect_ratio
+        self._upright = Upright(first, pixel_aspect)
 
     def _container(self) -> InputContainer:
         return open_container(self.path, allow_playlist=self.allow_playlist)
@@ -103,13 +109,22 @@ class FileReader(VideoReader):
     @property
     def rotation(self) -> int:
         """Degrees by which the pictures are turned counter-clockwise: 0, 90, 180 or 270."""
-        return 90 * self._quarter_turns
+        return self._upright.rotation
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the pictures are mirrored, top to bottom, before they are turned."""
+        return self._upright.mirrored
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of an upright frame."""
-        height, width = self._coded_size
-        return (width, height) if self._quarter_turns % 2 else (height, width)
+        return self._upright.size
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of an upright frame's pixel by its height; None for square ones."""
+        return self._upright.pixel_aspect
 
     @cached_property
     def video(self) -> Video:
@@ -125,8 +140,16 @@ class FileReader(VideoReader):
 
     @property
     def times(self) -> Sequence[float]:
-        """Presentation time of each frame in seconds, as the container states it."""
+        """Presentation time of each frame in seconds, as the container states it.
+
+        Where its clock starts again, the times go on, and `problems` says so.
+        """
         return self._index.times
+
+    @property
+    def clock_end(self) -> float:
+        """Seconds at which the file's clock ends to start again; infinity where it does not."""
+        return self._index.clock.end
 
     @property
     def doubtful(self) -> tuple[range, ...]:
@@ -218,6 +241,8 @@ class FileReader(VideoReader):
             index.doubtful = doubtful_frames(marks, index.keys, count)
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
+        if index.clock.problem:
+            complaints.append(index.clock.problem)
         self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
         return index
 
@@ -227,7 +252,7 @@ class FileReader(VideoReader):
         return demuxer_complains(self.path, number, allow_playlist=self.allow_playlist)
 
     def _scan(self, seen: Pass, *, careful: bool) -> _Index:
-        index = _Index(careful=careful)
+        index = _Index(careful=careful, clock=SteadyClock(self._stated_rate))
         step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
         by_time = not careful
         harm = 0
@@ -242,7 +267,7 @@ class FileReader(VideoReader):
                     by_time = False
                 if by_time and frame.pts is not None:
                     index.ticks.append(frame.pts)
-                index.times.append(number * step if frame.time is None else frame.time)
+                index.times.append(number * step if frame.time is None else index.clock(frame.time))
         if not by_time:
             index.ticks = array("q")
         return index
@@ -264,7 +289,7 @@ class FileReader(VideoReader):
             else:
                 stream.thread_type = "AUTO"
             if not pictures:
-                stream.codec_context.options = {"skip_loop_filter": "all", "skip_idct": "all"}
+                stream.codec_context.options |= {"skip_loop_filter": "all", "skip_idct": "all"}
             yield from decode(container, stream, seen)
 
     @contextmanager
@@ -273,18 +298,15 @@ class FileReader(VideoReader):
             self._container() as container,
             decoding(video_stream(container, self.path)) as stream,
         ):
+            if stream.codec_context.name in UNFLAGGED:
+                stream.codec_context.options |= {"err_detect": "explode"}
             yield container, stream
 
     def _picture(self, index: int, frame: VideoFrame, reformatter: VideoReformatter) -> Frame:
-        """By a reformatter that is kept: to make one takes ten times as long as to use it."""
-        height, width = self._coded_size
         try:
-            rgb = reformatter.reformat(frame, format="rgb24", height=height, width=width)
-            image = rgb.to_ndarray()
+            image = self._upright.picture(frame, reformatter)
         except (FFmpegError, ValueError) as error:
             raise TrovidError(
                 f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"
             ) from error
-        if self._quarter_turns:
-            image = np.ascontiguousarray(np.rot90(image, self._quarter_turns))
         return Frame(index, self._index.times[index], image)

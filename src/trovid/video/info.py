@@ -52,6 +52,7 @@ class VideoFacts:
         height: Upright height of a frame in pixels.
         width: Upright width of a frame in pixels.
         rotation: Degrees by which players turn the pictures counter-clockwise.
+        mirrored: Whether they mirror them top to bottom before they turn them.
         frame_rate: Mean frames per second that were measured; 0 where unknown.
         stated_frame_rate: What the container states; None where it states nothing.
         variable_frame_rate: Whether the time between frames varies.
@@ -72,6 +73,7 @@ class VideoFacts:
     height: int
     width: int
     rotation: int
+    mirrored: bool
     frame_rate: float
     stated_frame_rate: float | None
     variable_frame_rate: bool
@@ -112,6 +114,7 @@ def video_facts(
         height=video.height,
         width=video.width,
         rotation=0,
+        mirrored=False,
         frame_rate=video.frame_rate,
         stated_frame_rate=None,
         stated_duration=None,
@@ -134,6 +137,7 @@ def _file_facts(reader: FileReader, container: InputContainer) -> VideoFacts:
         height=video.height,
         width=video.width,
         rotation=reader.rotation,
+        mirrored=reader.mirrored,
         frame_rate=video.frame_rate,
         stated_frame_rate=rate or None,
         stated_duration=_stated_duration(container, used),

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
+from fractions import Fraction
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.video.frame import VideoFrame
@@ -22,8 +22,10 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError, without_password
 from trovid.structures import Video
+from trovid.video.clock import SteadyClock
 from trovid.video.container import decoding
 from trovid.video.reader import Frame
+from trovid.video.upright import Upright
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?")
 ADDRESS = re.compile(r"[a-z][a-z0-9+]+://.+", re.IGNORECASE)
@@ -58,6 +60,7 @@ class LiveStream:
         source: The address, without who asks for it.
         problems: What was wrong with the stream, one line each.
         video: Name and measures; the number of frames is 0, as it is not known.
+        pixel_aspect: Width of a frame's pixel by its height; None for square ones.
         arrived: For frames not asked for yet when they came in (`time.monotonic`).
 
     Raises:
@@ -71,6 +74,7 @@ class LiveStream:
         self._address = address
         self.problems: list[str] = []
         self.arrived: dict[int, float] = {}
+        self.pixel_aspect: Fraction | None = None
         self._stop = stop
         self._patience = patience
         self._closed = threading.Event()
@@ -113,6 +117,8 @@ class LiveStream:
 
     def _receive(self) -> None:
         count, reformatter = 0, VideoReformatter()
+        upright: Upright | None = None
+        clock = SteadyClock(0.0)
         try:
             with self._open() as container:
                 stream = next(iter(container.streams.video), None)
@@ -123,15 +129,20 @@ class LiveStream:
                     for frame in frames:
                         if self._closed.is_set():
                             return
-                        rgb = reformatter.reformat(frame, format="rgb24")
-                        image = np.ascontiguousarray(rgb.to_ndarray())
-                        if not count:
+                        if upright is None:
+                            upright = Upright(frame, stream.sample_aspect_ratio)
+                            self.pixel_aspect = upright.pixel_aspect
                             rate = float(stream.average_rate or stream.guessed_rate or 0)
+                            rate = rate if rate < 1000 else 0.0
+                            clock = SteadyClock(rate)
                             name = stream_name(self.source)
-                            height, width = image.shape[:2]
-                            self._put(Video(name, 0, height, width, rate if rate < 1000 else 0.0))
+                            height, width = upright.size
+                            self._put(Video(name, 0, height, width, rate))
+                        image = upright.picture(frame, reformatter)
                         now = time.monotonic()
-                        stamp = now if frame.time is None else frame.time
+                        stamp = now if frame.time is None else clock(frame.time)
+                        if clock.restart == count:
+                            self.problems.append(f"{self.source}: {clock.problem}")
                         self._put((Frame(count, stamp, image), now))
                         count += 1
             self._put(None if count else TrovidError(f"{self.source}: ended without a frame"))

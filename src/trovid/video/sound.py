@@ -29,16 +29,20 @@ class Sound:
     Args:
         path: The file.
         allow_playlist: See `FileReader`.
+        clock_end: See `FileReader`; what is heard behind it is left out.
 
     Attributes:
-        problem: One sentence where the sound cannot be read to its end, else empty.
+        problem: One sentence where the sound is not carried over to its end, else empty.
 
     Raises:
         TrovidError: If the file cannot be opened.
     """
 
-    def __init__(self, path: Path, *, allow_playlist: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, allow_playlist: bool = False, clock_end: float = math.inf
+    ) -> None:
         self.problem = ""
+        self._clock_end = clock_end
         self._container = open_container(path, allow_playlist=allow_playlist)
         self._source: AudioStream | None = None
         best = self._container.streams.best("audio")
@@ -60,6 +64,7 @@ class Sound:
         """
         assert self._source is not None, "attach needs `present`"
         self._start = start
+        self._latest = -math.inf
         copied = self._source.codec_context.codec.canonical_name in PLAYABLE_IN_MP4
         if copied:
             self._target = container.add_stream_from_template(self._source)
@@ -94,7 +99,10 @@ class Sound:
         for packet in self._container.demux(self._source):
             if packet.pts is None or packet.size == 0 or packet.time_base is None:
                 continue
-            time = float(packet.pts * packet.time_base) - self._start
+            stated = float(packet.pts * packet.time_base)
+            time = stated - self._start
+            if self._clock_ends(stated):
+                return
             if time < 0 or packet.pts <= last:
                 continue
             last = packet.pts
@@ -102,6 +110,17 @@ class Sound:
             packet.dts = packet.pts
             packet.stream = self._target
             yield time, packet
+
+    def _clock_ends(self, time: float) -> bool:
+        """Whether the clock has started again by the next sound, which has this time."""
+        again = math.isfinite(self._clock_end) and time < self._latest
+        self._latest = time
+        if again:
+            self.problem = (
+                f"its sound is left out from {self._clock_end:.2f} s on, where the clock of the "
+                "source starts again"
+            )
+        return again
 
     def _encoded(self) -> Iterator[tuple[float, Packet]]:
         resampler = AudioResampler(format="fltp", layout="stereo", rate=PLAIN_RATE)
@@ -121,6 +140,8 @@ class Sound:
             for frame in frames:
                 if not isinstance(frame, AudioFrame) or frame.time is None or not frame.time_base:
                     continue
+                if self._clock_ends(frame.time):
+                    return
                 if frame.time < self._start:
                     continue
                 frame.pts = round((frame.time - self._start) / frame.time_base)

@@ -46,6 +46,7 @@ class VideoWriter:
         sound: Goes into the file from the first frame's time on, as long as there are pictures.
             Frames need their times in the sound's source.
         metadata: The container's texts; the file has none but the encoder's name by default.
+        pixel_aspect: Width of a pixel by its height, for players; None for square pixels.
 
     Raises:
         ValueError: If a size, rate or crf is out of range.
@@ -73,6 +74,7 @@ class VideoWriter:
         threads: int = 0,
         sound: Sound | None = None,
         metadata: Mapping[str, str] | None = None,
+        pixel_aspect: Fraction | None = None,
     ) -> None:
         if min(height, width) < 1:
             raise ValueError(f"`height` and `width` must be at least 1, but got {height}x{width}")
@@ -99,6 +101,8 @@ class VideoWriter:
             )
             self._container.metadata.update(metadata or {})
             self._stream = self._add_stream(rate, crf, threads)
+            if pixel_aspect is not None:
+                self._stream.codec_context.sample_aspect_ratio = pixel_aspect
         except (FFmpegError, OSError, ValueError) as error:
             self._partial.unlink(missing_ok=True)
             raise unwritable(self.path, error) from error

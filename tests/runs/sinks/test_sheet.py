@@ -16,11 +16,12 @@ NOTHING = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=tor
 
 
 def written(path, count: int, *, width: int = 40, pictures: int = 6, **options) -> np.ndarray:
+    most = pictures if options.get("total") is None else 2 * pictures
     sheet = SheetSink(path, count=pictures, **options)
     for index in range(count):
         image = np.full((30, width, 3), (index % 250, 255 - index % 250, 200), np.uint8)
         sheet.write(Frame(index, index / 10, image), NOTHING)
-        assert len(sheet._held) <= pictures
+        assert len(sheet._held) <= most
     sheet.finish(complete=True, problems=())
     sheet.publish()
     return np.asarray(Image.open(path).convert("RGB"))
@@ -41,6 +42,20 @@ def test_a_long_one_by_evenly_spaced_frames_with_its_first(tmp_path):
     steps = np.diff(frames)
     assert steps.max() <= 2 * steps.min()
     assert frames[-1] >= 240 - steps.max()
+
+
+@pytest.mark.parametrize("count", [25, 200])
+def test_the_distances_are_equal_where_the_number_of_frames_is_known(tmp_path, count):
+    steps = np.diff(sorted(shown(written(tmp_path / "a.png", count, pictures=12, total=count))))
+    assert len(steps) == 11
+    assert steps.sum() == count - 1
+    assert steps.max() - steps.min() <= 1
+
+
+def test_fewer_frames_than_were_said_fill_the_sheet_too(tmp_path):
+    frames = sorted(shown(written(tmp_path / "a.png", 30, total=240)))
+    assert len(frames) == 6
+    assert frames[0] == 0
 
 
 def test_wide_pictures_are_made_smaller(tmp_path):

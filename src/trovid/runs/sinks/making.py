@@ -10,7 +10,8 @@ from typing import Any
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_names import labelled_name
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
+from trovid.inference.session import target_frames
 from trovid.runs.jobs import Job
 from trovid.runs.provenance import contents_digest
 from trovid.runs.sinks.coco import CocoSink
@@ -159,10 +160,21 @@ def _video(path: Path, subject: Subject) -> Sink:
         height, width = panels.size(measures.height, measures.width)
         assert options.score is not None
         strip = Timeline(width, height, start=options.start, end=end, lowest=options.score)
-    sound = None
-    if isinstance(subject.source, FileReader):
-        sound = Sound(subject.source.path, allow_playlist=subject.source.allow_playlist)
-    return VideoSink(path, measures, sound=sound, panels=panels, timeline=strip)
+    sound, reader = None, subject.source
+    if isinstance(reader, FileReader):
+        playlist, end = reader.allow_playlist, reader.clock_end
+        sound = Sound(reader.path, allow_playlist=playlist, clock_end=end)
+    aspect = reader.pixel_aspect if isinstance(reader, FileReader | LiveStream) else None
+    return VideoSink(
+        path, measures, sound=sound, panels=panels, timeline=strip, pixel_aspect=aspect
+    )
+
+
+def _sheet(path: Path, subject: Subject) -> Sink:
+    total = None
+    if isinstance(subject.source, VideoReader):
+        total = len(target_frames(subject.source, subject.options))
+    return SheetSink(path, total=total, truth=subject.truth, style=subject.pictures.style)
 
 
 SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
@@ -170,9 +182,7 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "csv": lambda path, subject: CsvSink(path),
     "coco": lambda path, subject: CocoSink(path),
     "picture": lambda path, subject: PictureSink(path, panels=subject.panels),
-    "sheet": lambda path, subject: SheetSink(
-        path, truth=subject.truth, style=subject.pictures.style
-    ),
+    "sheet": _sheet,
     "parquet": _parquet,
     "youtube-vis": lambda path, subject: YouTubeVisSink(path),
     "masks": lambda path, subject: MaskPicturesSink(path),
@@ -180,6 +190,47 @@ SINKS: dict[str, Callable[[Path, Subject], Sink]] = {
     "json": _json,
 }
 """What makes each kind of file (keys of `trovid.runs.jobs.ENDINGS`)."""
+
+
+def check_drawn(
+    jobs: Sequence[Job], sources: Mapping[str, VideoReader | LiveStream], pictures: Pictures
+) -> None:
+    """That what is to be drawn has something to be drawn into; what lacks it for some is said.
+
+    Args:
+        jobs: Inputs and files.
+        sources: The opened inputs by name.
+        pictures: How pictures are drawn.
+
+    Raises:
+        OptionError: If nothing shows one of the things asked for.
+    """
+    panels = {"video", "picture"}
+    style = pictures.style
+    asked = {
+        "timeline": (pictures.timeline, {"video"}),
+        "side_by_side": (pictures.side_by_side, panels),
+        "beside": (bool(pictures.beside), panels),
+        "labels": (pictures.labels is not None, panels | {"sheet"}),
+        "no_labels": (not style.shown, panels | {"sheet"}),
+        "label_size": (style.size is not None, panels | {"sheet"}),
+    }
+    for name, (wanted, kinds) in asked.items():
+        timeline = name == "timeline"
+        if not wanted or (pictures.window is not None and not timeline):
+            continue
+        where = "the video, of a source that ends" if timeline else "pictures"
+        without = [
+            job.source
+            for job in jobs
+            if not kinds & job.files.keys()
+            or (timeline and isinstance(sources[job.source], LiveStream))
+        ]
+        if len(without) == len(jobs) > 0:
+            raise OptionError(f"`{name}` is drawn into {where}, and none is written: leave it out")
+        if without:
+            more = f" (and {len(without) - 1} more)" if len(without) > 1 else ""
+            log.warning("%s%s: no file of it shows `%s`", without[0], more, name)
 
 
 def _say_absent(subject: Subject) -> None:

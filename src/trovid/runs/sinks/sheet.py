@@ -11,7 +11,7 @@ from PIL import Image
 
 from trovid.files import partial_name, publish, unwritable
 from trovid.structures import Detections, GroundTruth
-from trovid.structures.support_sampling import evenly_thinned
+from trovid.structures.support_sampling import evenly_spaced, evenly_thinned
 from trovid.video.opening import Frame
 from trovid.viz.canvas import USUAL_LABELS, LabelStyle
 from trovid.viz.drawing import grid
@@ -23,10 +23,13 @@ PANEL_WIDTH = 480
 
 
 class SheetSink:
-    """Keeps a few evenly spaced pictures.
+    """Keeps a few evenly spaced pictures, the first and the last among them.
+
+    Where another number of frames comes than was said, or none was said, the distances vary.
 
     Args:
         path: The PNG file.
+        total: How many frames will come; None where that is not known.
         truth: Ground truth of each frame, drawn thin.
         style: How labels of objects are written.
         count: Pictures at most.
@@ -38,6 +41,7 @@ class SheetSink:
         self,
         path: Path,
         *,
+        total: int | None = None,
         truth: Sequence[GroundTruth] | None = None,
         style: LabelStyle = USUAL_LABELS,
         count: int = PICTURES,
@@ -45,6 +49,8 @@ class SheetSink:
         self.path = path
         self.problems: list[str] = []
         self._count = count
+        self._total = total
+        self._spaced = () if total is None else evenly_spaced(total, count)
         self._panels = Panels(truth=truth, style=style)
         self._partial = partial_name(path)
         self._seen = 0
@@ -52,7 +58,7 @@ class SheetSink:
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Adds a frame, which may be left out later as others come."""
-        kept = set(evenly_thinned(self._seen + 1, self._count))
+        kept = {*evenly_thinned(self._seen + 1, self._count), *self._spaced}
         self._held = {place: panel for place, panel in self._held.items() if place in kept}
         if self._seen in kept:
             title = f"frame {frame.index}   {frame.time:.2f} s"
@@ -61,7 +67,9 @@ class SheetSink:
 
     def finish(self, *, complete: bool, problems: Sequence[str]) -> None:
         """Writes the file."""
-        titles, pictures = zip(*self._held.values(), strict=True)
+        whole = self._seen == self._total
+        chosen = self._spaced if whole else evenly_thinned(self._seen, self._count)
+        titles, pictures = zip(*(self._held[place] for place in chosen), strict=True)
         sheet = Image.fromarray(grid(pictures, titles, columns=COLUMNS))
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from trovid.structures import Detections, Video
@@ -28,6 +29,7 @@ class VideoSink:
         panels: How a picture is put together; by default the frame alone.
         timeline: Is drawn under each picture.
         metadata: The container's texts; none by default.
+        pixel_aspect: Of the source's pixels, see `VideoWriter`; several panels leave it out.
     """
 
     wants_pictures = True
@@ -41,6 +43,7 @@ class VideoSink:
         panels: Panels | None = None,
         timeline: Timeline | None = None,
         metadata: Mapping[str, str] | None = None,
+        pixel_aspect: Fraction | None = None,
     ) -> None:
         self.path = path
         self.problems: list[str] = []
@@ -49,6 +52,7 @@ class VideoSink:
         self._shown_at: float | None = None
         self._sound = sound
         height, width = self._panels.size(video.height, video.width)
+        alone = (height, width) == (video.height, video.width)
         self._writer = VideoWriter(
             path,
             height=height + (timeline.height if timeline else 0),
@@ -56,6 +60,7 @@ class VideoSink:
             frame_rate=min(max(video.frame_rate or FALLBACK_RATE, LOWEST_RATE), HIGHEST_RATE),
             sound=self._sound,
             metadata=metadata,
+            pixel_aspect=pixel_aspect if alone else None,
         )
 
     def write(self, frame: Frame, detections: Detections) -> None:
