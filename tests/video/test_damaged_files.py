@@ -288,6 +288,17 @@ def test_a_motion_jpeg_picture_with_noise_is_lost(tmp_path, name, said):
     assert number(reader.read([15])[0].image) == 16
 
 
+@pytest.mark.parametrize("right", [0, 5], ids=["all", "most"])
+def test_motion_jpeg_whose_decoder_complains_of_most_pictures_is_shown(tmp_path, right):
+    """As of cameras that write it a little wrong; `right` pictures at the start are right."""
+    path = encode(tmp_path / "a.avi", num_frames=24, codec="mjpeg", pix_fmt="yuvj420p")
+    for first, end in list(places(path))[right:]:
+        overwritten(path, first + (end - first) * 6 // 10, end)
+    reader = open_video(path)
+    assert len(list(reader)) == reader.video.num_frames >= 20
+    assert "finds errors in most pictures" in reader.problems[-1]
+
+
 def test_a_picture_that_cannot_be_decoded_is_black(tmp_path):
     for index in range(6):
         Image.fromarray(numbered(index)).save(tmp_path / f"{index}.png")

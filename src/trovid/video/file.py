@@ -94,13 +94,18 @@ class FileReader(VideoReader):
         self.allow_playlist = allow_playlist
         self.source = str(path)
         self.problems = []
+        with self._container() as container:
+            stream = video_stream(container, path)
+            pixel_aspect = stream.sample_aspect_ratio
+            self._flags_none = self._strict = stream.codec_context.name in UNFLAGGED
         first = self._first_frame(careful=False) or self._first_frame(careful=True)
+        if first is None and self._strict:
+            self._strict = False
+            first = self._first_frame(careful=False)
         if first is None:
             raise TrovidError(
                 f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
             )
-        with self._container() as container:
-            pixel_aspect = video_stream(container, path).sample_aspect_ratio
         self._upright = Upright(first, pixel_aspect)
 
     def _container(self) -> InputContainer:
@@ -227,6 +232,9 @@ class FileReader(VideoReader):
     def _index(self) -> _Index:
         seen = Pass()
         index = self._scan(seen, careful=False)
+        if self._strict and seen.lost_packets > seen.frames:
+            self._strict, seen = False, Pass()
+            index = self._scan(seen, careful=False)
         complaints = seen.complaints(index.times)
         if not complaints and missing_between(index.times) and self._demuxer_complains():
             seen.damaged = 1
@@ -241,6 +249,10 @@ class FileReader(VideoReader):
             index.doubtful = doubtful_frames(marks, index.keys, count)
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
+        if self._flags_none and not self._strict:
+            complaints.append(
+                "its decoder finds errors in most pictures; they are as it makes them"
+            )
         if index.clock.problem:
             complaints.append(index.clock.problem)
         self.problems += [f"{self.source}: {complaint}" for complaint in complaints]
@@ -298,7 +310,7 @@ class FileReader(VideoReader):
             self._container() as container,
             decoding(video_stream(container, self.path)) as stream,
         ):
-            if stream.codec_context.name in UNFLAGGED:
+            if self._strict:
                 stream.codec_context.options |= {"err_detect": "explode"}
             yield container, stream
 
