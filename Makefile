@@ -64,7 +64,7 @@ lint: $(STAMP)
 slow: $(STAMP)
 	@seed=$${TROVID_FUZZ_SEED:-$$(date +%s)}; \
 	  echo "Running the long tests, the fuzz with TROVID_FUZZ_SEED=$$seed ..."; \
-	  TROVID_FUZZ_SEED=$$seed $(BIN)/python -m pytest -q -n 2 -m slow
+	  OMP_NUM_THREADS=1 TROVID_FUZZ_SEED=$$seed $(BIN)/python -m pytest -q -n 2 -m slow
 
 weights: $(STAMP)
 	@echo "Training, evaluating and embedding SynthVID's models; call again to go on after a stop ..."

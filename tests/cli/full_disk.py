@@ -37,7 +37,9 @@ def attempt(folder: Path, kib: int, words: list[str]) -> dict[str, object]:
                 main(words)
             except SystemExit as exited:
                 status = exited.code
-        complaints = [s for s in said.getvalue().splitlines() if s.startswith("trovid: ")]
+        lines = [s for s in said.getvalue().splitlines() if s.startswith("trovid: ")]
+        unwritten = [line for line in lines if "cannot write" in line]
+        complaints = unwritten or (lines if status else [])
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path != filler]
         return {
             "kib": kib,

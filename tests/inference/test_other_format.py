@@ -45,6 +45,7 @@ def widened(path, folder) -> Dataset:
         annotation["bbox"] = [x * factor + LEFT, y * factor, w * factor, h * factor]
         annotation["area"] *= factor**2
         annotation.pop("segmentation")
+        annotation.pop("visible_segmentation", None)
     for entry in (*raw["videos"], *raw["images"]):
         entry.update(height=HEIGHT, width=WIDTH)
     for video in raw["videos"]:

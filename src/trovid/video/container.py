@@ -120,6 +120,8 @@ def open_container(path: Path, *, allow_playlist: bool = False) -> InputContaine
         raise TrovidError(f"{path}: {cause}; name a complete video file") from error
     except OSError as error:
         raise TrovidError(f"{path}: cannot be opened ({error.strerror})") from error
+    except ValueError as error:
+        raise TrovidError(f"{str(path)!r}: no file can have this name ({error})") from error
     if container.format.name in TEXT_FORMATS:
         container.close()
         raise TrovidError(f"{path}: a text file, not a video; name a video or a folder of images")

@@ -85,13 +85,13 @@ def signals(rng: random.Random, case: Path) -> None:
     begun = wait(process, case / "out") if words[0] in WRITING else wait(process, None, rng)
     with contextlib.suppress(ProcessLookupError):  # it may have ended
         os.killpg(process.pid, number)
+    expected = {0, 1} if words[:2] == ["data", "check"] else {0}
     if name == "KILL":
         process.communicate(timeout=300)
         more = ["--overwrite"] if words[0] in REPLACING else []
         process = started(f"exec {line_of([*words, *more], chosen)}", case, rng)
-        ended(process, {0}, case)
+        ended(process, expected, case)
         return
-    expected = {0, 1} if words[:2] == ["data", "check"] else {0}
     if not ignored:
         expected |= {1, 2, 128 + number}
         if not begun or name == "INT":

@@ -19,8 +19,8 @@ def name_from(folder: Path, path: Path) -> str:
     """A path as it is written in a file of labels in a folder."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
-    except ValueError:  # another drive
-        return path.resolve().as_posix()
+    except ValueError:  # another drive, or a name that no file can have
+        return path.absolute().as_posix()
 
 
 def place_of(dataset: Dataset, name: str) -> Path:
