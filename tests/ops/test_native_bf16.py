@@ -43,7 +43,7 @@ def of_both(problem: Problem, tensors: dict[str, torch.Tensor]) -> list[torch.Te
         Problem(frames=(3,), rois=(30,), channels=48),
         Problem(frames=(2, 0, 1), rois=(60, 3, 90), channels=55, heads=5, grid=(3, 5)),
         Problem(frames=(2,), rois=(40,), channels=80, heads=0, top_k=9, relu=False),
-        Problem(frames=(1,), rois=(30,), size=(5, 4), channels=64),
+        Problem(frames=(1,), rois=(30,), size=(9, 8), channels=64),
     ],
     ids=str,
 )

@@ -11,7 +11,7 @@
 
 namespace TROVID_ISA {
 
-constexpr int64_t kWorthWhole = 192;  // rows from which whole numbers pay
+constexpr int64_t kWorthPairs = kWholePairs ? 192 : 64;  // rows from which pairs pay
 constexpr int64_t kSpare = kWholePairs ? 4 : 12;  // cells that are kept beside the K best
 constexpr int64_t kSamples = 16;  // of a frame
 constexpr int64_t kTogether = 64;  // positions of one task
@@ -165,8 +165,8 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
                            const Found& found) {
   // The samples cost what some rows cost.
   if (!kHasPairs || exact.count_rows * exact.frames < 64 * kSamples) return false;
-  // Turning a cell into whole numbers costs what its products with some hundred rows save.
-  if (kWholePairs && exact.count_rows < kWorthWhole) return false;
+  // Turning a cell into pairs costs what its products with some rows save.
+  if (exact.count_rows < kWorthPairs) return false;
   const PairRows pairs(exact.rows, exact.count_rows, exact.channels, PairRows::kRounded);
   Array<float> slack(exact.positions), lost(exact.positions);
   lost_of(exact, threads, lost.data());
@@ -250,16 +250,16 @@ inline Report search(const Search& s, const Kept& kept, int64_t threads, const F
   Report report;
   if (!s.gathered) {
     if (search_prefix(s, kept, parts, threads, found, report)) return report;
-    if (run(PairRows::kExact)) return report;
+    if (s.count_rows >= kWorthPairs && run(PairRows::kExact)) return report;
   }
   if (!search_rounded(s, parts, threads, found)) run(PairRows::kNone);
   return report;
 }
 
-// Whether support maps that come as planes may stay so: bfloat16's and prefixes take rows, and how a
-// call computes must not depend on how its support came.
+// Whether support maps that come as planes may stay so: pairs of bfloat16's and prefixes take rows,
+// and how a call computes must not depend on how its support came.
 inline bool may_stay_planes(const Search& s) {
-  if (kHasPairs && !kWholePairs) return false;
+  if (kHasPairs && !kWholePairs && s.count_rows >= kWorthPairs) return false;
   const Costs costs(s);
   const auto width = static_cast<double>(widest_prefix(s.channels));
   return !costs.pays(width, costs.basis(width), costs.projecting(1));
