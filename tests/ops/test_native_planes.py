@@ -135,6 +135,17 @@ def test_values_beyond_the_kernels_range_are_left_to_the_direct_backend(isa, val
     torch.testing.assert_close(found, expected, equal_nan=True, rtol=1e-5, atol=1e-6)
 
 
+def test_boxes_beyond_the_map_see_what_is_not_finite(isa):
+    """They have no cells, so no support cell passes by while they search."""
+    problem = Problem(frames=(3,), rois=(2,), channels=16)
+    tensors = maps_of(problem)
+    tensors["boxes0"] += 1e4
+    assert_same_bits(problem, tensors)
+    tensors["support0"][1, 3, 0, 0] = float("nan")
+    found, packed = (problem.run(tensors, "native", packed=packed) for packed in (False, True))
+    torch.testing.assert_close(found, packed, equal_nan=True, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("channels", [1, 15, 16, 17, 96, 200])
 def test_norms_are_the_same_bits_from_rows_and_planes(isa, channels):
     maps = torch.randn(2, channels, 13, 23, generator=torch.Generator().manual_seed(0))

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.direct import backend as direct
+from trovid.ops.temporal_roi_align.packed import checked_norms
 from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
 from trovid.ops.temporal_roi_align.triton import backend as triton
 
@@ -108,11 +109,19 @@ def reads_planes(backend: str, *maps: object) -> bool:
 def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
     module = _MODULES[resolve_backend(backend, problem.features)]
-    return module.forward(problem, keep) or direct.forward(problem, keep)
+    if not (module is native and native.are_planes(problem.rows)):
+        problem = _with_norms(problem)
+    return module.forward(problem, keep) or direct.forward(_with_norms(problem), keep)
+
+
+def _with_norms(problem: Problem) -> Problem:
+    if problem.inverse_norms.shape == problem.rows.shape[:2]:
+        return problem
+    return problem._replace(inverse_norms=checked_norms(problem.rows))
 
 
 def run_backward(backend: str, problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
     """Gradients of everything, from the choice of the forward pass."""
-    module = _MODULES[resolve_backend(backend, problem.features)]
+    module, problem = _MODULES[resolve_backend(backend, problem.features)], _with_norms(problem)
     found = module.backward(problem, choice, grad_output)
     return found or direct.backward(problem, choice, grad_output)

@@ -43,8 +43,15 @@ def _norms_of_cells(rows: Tensor) -> Tensor:
     """The same of rows Tensor[S, P, C]: the same bits from rows and from a view of planes."""
     if not _may_be_native(rows):
         return inverse_norms(rows)
-    rows = rows.detach()
-    return _run_norms(rows) if is_plain(rows) else _norms(rows)
+    return (_run_norms if is_plain(rows) else _norms)(rows.detach())
+
+
+def checked_norms(rows: Tensor) -> Tensor:
+    """Tensor[S, P] of the support rows Tensor[S, P, C]; a ValueError where one is too long."""
+    norms = _norms_of_cells(rows)
+    if not torch.compiler.is_compiling() and not norms.is_meta and bool((norms == 0).any()):
+        check_range("support_features", rows, rows.shape[2])  # zero, or too long for a float
+    return norms
 
 
 def _run_norms(rows: Tensor) -> Tensor:
@@ -88,7 +95,7 @@ class PackedSupport:
     def from_features(
         cls, support_features: Tensor | Sequence[Tensor], planes: bool = False
     ) -> PackedSupport:
-        """See `pack_support`; where `planes` may stay so, rows are a view of the maps."""
+        """See `pack_support`; with `planes`, rows may be a view of maps, without norms."""
         if isinstance(support_features, Tensor):
             if support_features.dim() not in (4, 5):
                 raise ValueError(
@@ -119,11 +126,10 @@ class PackedSupport:
         if not maps.is_floating_point():
             raise TypeError(f"`support_features` must be floating point, but got {maps.dtype}")
         height, width = maps.shape[2:]
-        planes = planes and maps.is_contiguous()
-        rows = maps.flatten(2).transpose(1, 2) if planes else _rows_of_maps(maps)
-        norms = _norms_of_cells(rows)
-        if not torch.compiler.is_compiling() and not norms.is_meta and bool((norms == 0).any()):
-            check_range("support_features", rows, rows.shape[2])  # zero, or too long for a float
+        rows = maps.flatten(2).transpose(1, 2)
+        planes = planes and native.are_planes(rows)
+        rows = rows if planes else _rows_of_maps(maps)
+        norms = rows.new_empty(len(rows), 0) if planes else checked_norms(rows)
         return cls(rows, norms, (height, width), lengths)
 
     @staticmethod
@@ -249,8 +255,7 @@ class PackedSupport:
         """The same with rows and norms in the precision that a call computes in."""
         if self.rows.dtype == dtype and self.inverse_norms.dtype == dtype:
             return self
-        rows, norms = self.rows.to(dtype), self.inverse_norms.to(dtype)
-        return replace(self, rows=rows, inverse_norms=norms)
+        return replace(self, rows=self.rows.to(dtype), inverse_norms=self.inverse_norms.to(dtype))
 
     def detach(self) -> PackedSupport:
         """The same without a graph."""

@@ -19,7 +19,8 @@ class Problem(NamedTuple):
         rows: Tensor[S, P, C], the cells of the support maps, video after video.
         weight: Tensor[C, C/N, 3, 3] or Tensor[C, C, 3, 3]; None for the plain average.
         bias: Tensor[C] or None.
-        inverse_norms: Tensor[S, P]: 1 / length of each row, 0 for a row of zero norm.
+        inverse_norms: Tensor[S, P]: 1 / length of each row, 0 for a row of zero norm; of planes
+            (rows that are a view of maps, which only the native backend reads) Tensor[S, 0].
         rois: Tensor[R, 5]: index of the video, x1, y1, x2, y2 in image pixels.
         basis: Tensor[B, D, C], for each video directions that hold most of its rows, or None.
         prefixes: Tensor[S, P, D], the unit rows as seen in their basis, or None.

@@ -7,10 +7,6 @@
 
 namespace TROVID_ISA {
 
-// Vectors not longer than this have no direction, as in trovid.ops.temporal_roi_align.packed.
-constexpr float kSmallestNorm = 1e-12f;
-// Products of longer vectors may leave float32's range.
-constexpr float kLargestNorm = 1e18f;
 // Where a position is much shorter than the cells it combines, it is compared by its own vector,
 // not by its cells: their products would cancel.
 constexpr float kCancellation = 0.1f;
@@ -25,19 +21,6 @@ inline bool is_finite(const float* values, int64_t count) {
   }
   for (; i < count; ++i) left_over += values[i] - values[i];
   return sum(nothing) + left_over == 0;
-}
-
-// Throws OutOfRange unless all rows of the support maps are finite and of moderate length.
-inline void check_support(const float* support, const float* inverse_norms, int64_t frames,
-                          int64_t cells, int64_t channels, bool planes) {
-  for (int64_t i = 0; i < frames * cells; ++i) {
-    const float inverse = inverse_norms[i];
-    if (inverse > 1 / kLargestNorm && inverse <= 1 / kSmallestNorm) continue;
-    if (inverse != 0) throw OutOfRange();
-    const float* row = support + (planes ? i / cells * cells * channels + i % cells : i * channels);
-    for (int64_t c = 0; c < channels; ++c)
-      if (!(std::fabs(row[c * (planes ? cells : 1)]) <= 1)) throw OutOfRange();
-  }
 }
 
 inline float checked_norm(const float* vector, int64_t channels) {
@@ -175,11 +158,19 @@ class SupportCells {
       : p_(p), part_(part), maps_(p.rows + part.first_frame * p.cells * p.channels),
         gathered_(maps_, part.frames, p.channels, p.cells) {}
 
-  // The search with its support: planes where they may stay so, else rows.
+  // The search with its support: planes where they may stay so, else rows. Norms of planes are not
+  // given: they are found beforehand, or on the way where every cell passes by in float32.
   Search among(Search s) {
     s.support = maps_;
     if (!p_.planes) return s;
-    if (p_.square == 1 && may_stay_planes(s)) {
+    norms_.resize(part_.frames * p_.cells);
+    s.inverse_norms = norms_.data();
+    const bool stay = p_.square == 1 && may_stay_planes(s);
+    if (stay && s.count_rows && !may_round(s))
+      s.open_norms = norms_.data();
+    else
+      find_norms();
+    if (stay) {
       gathered_.begin();
       s.gathered = &gathered_;
       are_gathered_ = true;
@@ -210,9 +201,17 @@ class SupportCells {
   }
 
  private:
+  void find_norms() {
+    inverse_norms_of(maps_, part_.frames, p_.channels, p_.cells, true, p_.threads, norms_.data());
+    for (int64_t t = 0; t < part_.frames; ++t)
+      check_cells(maps_ + t * p_.cells * p_.channels, norms_.data() + t * p_.cells, p_.cells, 1,
+                  p_.channels, p_.cells);
+  }
+
   const trovid_problem& p_;
   const VideoPart& part_;
   const float* maps_;
+  Array<float> norms_;
   GatheredCells gathered_;
   bool are_gathered_ = false;
   Array<float> made_;
@@ -246,7 +245,7 @@ inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedC
                                     inverse_lengths.data(),
                                     bounds.data(),
                                     nullptr,
-                                    p.inverse_norms + first_row,
+                                    p.planes ? nullptr : p.inverse_norms + first_row,
                                     part.frames,
                                     p.cells,
                                     p.channels,
@@ -268,7 +267,8 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     frames += p.lengths[v];
     longest = longest > p.lengths[v] ? longest : p.lengths[v];
   }
-  check_support(p.rows, p.inverse_norms, frames, p.cells, p.channels, p.planes);
+  if (!p.planes)
+    check_cells(p.rows, p.inverse_norms, frames * p.cells, p.channels, p.channels, 1);
   const int64_t inputs = p.dense || p.num_heads == 0 ? p.channels : p.channels / p.num_heads;
   if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
   if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();

@@ -16,7 +16,7 @@ static void select_positions(const float* positions, int64_t count, const float*
                              const float* inverse_norms, int64_t frames, int64_t cells,
                              int64_t channels, int64_t top_k, int64_t threads, float* scores,
                              int32_t* indices) {
-  check_support(support, inverse_norms, frames, cells, channels, false);
+  check_cells(support, inverse_norms, frames * cells, channels, channels, 1);
   Rows rows;
   rows.count = count;
   rows.pointers.resize(count);
@@ -63,7 +63,7 @@ static void prefixes(const float* rows, const float* inverse_norms, int64_t coun
 
 static void norms(const float* maps, int64_t frames, int64_t channels, int64_t cells, bool planes,
                   int64_t threads, float* inverse) {
-  inverse_norms_of(maps, frames, channels, cells, planes, kSmallestNorm, threads, inverse);
+  inverse_norms_of(maps, frames, channels, cells, planes, threads, inverse);
 }
 
 }  // namespace TROVID_ISA

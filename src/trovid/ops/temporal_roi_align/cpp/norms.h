@@ -3,14 +3,20 @@
 
 #include <cmath>
 
+#include "kernels.h"
 #include "parallel.h"
 #include "simd.h"
 
 namespace TROVID_ISA {
 
+// Vectors not longer than this have no direction, as in trovid.ops.temporal_roi_align.packed.
+constexpr float kSmallestNorm = 1e-12f;
+// Products of longer vectors may leave float32's range.
+constexpr float kLargestNorm = 1e18f;
 // Squares are summed in so many parts, channel c in part c % kNormParts, and the parts in turn.
 constexpr int kNormParts = 16;
-constexpr int64_t kNormCells = 256;  // of one task
+constexpr int64_t kNormCells = 128;  // of one task
+constexpr int64_t kPlanesAhead = 12;  // asked for before they are read
 
 // The parts of a row's sum.
 inline void add_squares(const float* row, int64_t channels, float* parts) {
@@ -37,6 +43,7 @@ inline void add_squares(const float* planes, int64_t stride, int64_t channels, i
   float last[kWidth] = {};
   const int64_t whole = count / kWidth * kWidth;
   for (int64_t c = 0; c < channels; ++c, planes += stride) {
+    if (c + kPlanesAhead < channels) fetch(planes + kPlanesAhead * stride, count);
     float* sums = parts + c % kNormParts * kNormCells;
     for (int64_t i = 0; i < whole; i += kWidth) {
       const Vec value = load(planes + i);
@@ -49,10 +56,18 @@ inline void add_squares(const float* planes, int64_t stride, int64_t channels, i
   }
 }
 
-// maps [frames, cells, channels] or planes; 0 for a cell that is not longer than `smallest`, and not
-// a number for one that has such a value.
+// From a cell's parts, `step` apart: 0 where it has no direction, and not a number where it has such a
+// value.
+inline float inverse_norm(const float* parts, int64_t step) {
+  float sum = 0;
+  for (int part = 0; part < kNormParts; ++part) sum += parts[part * step];
+  const float norm = std::sqrt(sum);
+  return norm <= kSmallestNorm ? 0 : 1 / norm;
+}
+
+// Of maps [frames, cells, channels] or planes.
 inline void inverse_norms_of(const float* maps, int64_t frames, int64_t channels, int64_t cells,
-                             bool planes, float smallest, int64_t threads, float* to) {
+                             bool planes, int64_t threads, float* to) {
   const int64_t blocks = (cells + kNormCells - 1) / kNormCells;
   parallel(frames * blocks, threads, [&](int64_t task, int64_t) {
     const int64_t frame = task / blocks, first = task % blocks * kNormCells;
@@ -63,12 +78,22 @@ inline void inverse_norms_of(const float* maps, int64_t frames, int64_t channels
     for (int64_t i = 0; i < count; ++i) {
       float* own = parts + (planes ? i : 0);
       if (!planes) add_squares(map + (first + i) * channels, channels, own);
-      float sum = 0;
-      for (int part = 0; part < kNormParts; ++part) sum += own[part * (planes ? kNormCells : 1)];
-      const float norm = std::sqrt(sum);
-      to[frame * cells + first + i] = norm <= smallest ? 0 : 1 / norm;
+      to[frame * cells + first + i] = inverse_norm(own, planes ? kNormCells : 1);
     }
   });
+}
+
+// Throws OutOfRange unless all `count` cells, `cell` apart, of values `step` apart are finite and of
+// moderate length.
+inline void check_cells(const float* cells, const float* inverse_norms, int64_t count, int64_t cell,
+                        int64_t channels, int64_t step) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float inverse = inverse_norms[i];
+    if (inverse > 1 / kLargestNorm && inverse <= 1 / kSmallestNorm) continue;
+    if (inverse != 0) throw OutOfRange();
+    for (int64_t c = 0; c < channels; ++c)
+      if (!(std::fabs(cells[i * cell + c * step]) <= 1)) throw OutOfRange();
+  }
 }
 
 }  // namespace TROVID_ISA

@@ -4,6 +4,7 @@
 // few positions search it as it is, and only the cells that they choose are gathered as rows.
 #pragma once
 
+#include "norms.h"
 #include "pairs.h"
 #include "parallel.h"
 
@@ -26,17 +27,21 @@ inline void transpose_all(const float* from, int64_t count, int64_t rows, int64_
 constexpr int64_t kRowsAhead = 24;
 
 // `count` cells of the planes [channels, stride] from `from` on as a panel [channels][kPanel], with
-// zeros behind them.
+// zeros behind them. On the way their squares are added to `parts` [kNormParts, kPanel], or to null.
 inline void copy_panel(const float* from, int64_t stride, int64_t channels, int64_t count,
-                       float* panel) {
+                       float* panel, float* parts) {
   for (int64_t c = 0; c < channels; ++c, from += stride, panel += kPanel) {
     if (c + kRowsAhead < channels) fetch(from + kRowsAhead * stride, count);
-    if (count == kPanel) {
-      for (int j = 0; j < kPanel; j += kWidth) store(panel + j, load(from + j));
-      continue;
+    if (count < kPanel) {
+      std::memcpy(panel, from, sizeof(float) * count);
+      std::memset(panel + count, 0, sizeof(float) * (kPanel - count));
     }
-    std::memcpy(panel, from, sizeof(float) * count);
-    std::memset(panel + count, 0, sizeof(float) * (kPanel - count));
+    float* sums = parts ? parts + c % kNormParts * kPanel : nullptr;
+    for (int j = 0; j < kPanel; j += kWidth) {
+      const Vec value = load((count < kPanel ? panel : from) + j);
+      store(panel + j, value);
+      if (sums) store(sums + j, load(sums + j) + value * value);
+    }
   }
 }
 

@@ -160,13 +160,16 @@ inline void search_again(const Search& s, int64_t frame, const int32_t* position
     found.set(s, frame, positions[i], keys.data() + (by_rows ? positions[i] : i) * s.held);
 }
 
+// Whether a search by rounded maps may pay: its samples cost what some rows cost, and turning a cell
+// into pairs what its products with some rows save.
+inline bool may_round(const Search& s) {
+  return kHasPairs && s.count_rows >= kWorthPairs && s.count_rows * s.frames >= 64 * kSamples;
+}
+
 // A search by rounded maps, made exact; false, and nothing done, where it does not pay.
 inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
                            const Found& found) {
-  // The samples cost what some rows cost.
-  if (!kHasPairs || exact.count_rows * exact.frames < 64 * kSamples) return false;
-  // Turning a cell into pairs costs what its products with some rows save.
-  if (exact.count_rows < kWorthPairs) return false;
+  if (!may_round(exact)) return false;
   const PairRows pairs(exact.rows, exact.count_rows, exact.channels, PairRows::kRounded);
   Array<float> slack(exact.positions), lost(exact.positions);
   lost_of(exact, threads, lost.data());

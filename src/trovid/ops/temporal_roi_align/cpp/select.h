@@ -48,6 +48,7 @@ struct Search {
   int64_t stride = channels;     // from cell to cell
   const Remainder* remainder = nullptr;
   GatheredCells* gathered = nullptr;  // where support maps are planes
+  float* open_norms = nullptr;  // [frames, cells], where they are found while cells are searched
 
   // A cell in all channels; of planes one that was gathered.
   const float* cell(int64_t frame, int64_t index) const {
@@ -302,7 +303,13 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
       return false;
     if (others) {
       if (s.gathered) {
-        copy_panel(cells, s.cells, s.channels, count, panel);
+        alignas(64) float parts[kNormParts * kPanel] = {};
+        copy_panel(cells, s.cells, s.channels, count, panel, s.open_norms ? parts : nullptr);
+        if (s.open_norms) {
+          float* found = s.open_norms + frame * s.cells + first;
+          for (int64_t j = 0; j < count; ++j) found[j] = inverse_norm(parts + j, kPanel);
+          check_cells(cells, norms, count, 1, s.channels, s.cells);
+        }
       } else {
         transpose(cells, s.stride, count, s.channels, panel, kPanel);
         for (int64_t c = 0; count < kPanel && c < s.channels; ++c)

@@ -14,7 +14,7 @@ extern "C" {
 
 // Counts up with every change of what is declared here. Who calls compares it, and the size of a
 // trovid_problem, with what he knows.
-#define TROVID_VERSION 5
+#define TROVID_VERSION 6
 int64_t trovid_version(void);
 int64_t trovid_problem_size(void);
 
@@ -58,7 +58,7 @@ typedef struct {
   const float* rows;           // [S, P, C], cells of the support maps; or planes, [S, C, P]
   const float* weight;         // [C, C / N, 3, 3] or, dense, [C, C, 3, 3]
   const float* bias;           // [C] or null
-  const float* inverse_norms;  // [S, P], of the rows
+  const float* inverse_norms;  // [S, P], of the rows; those of planes are not read
   const float* rois;           // [R, 5]: video, x1, y1, x2, y2
   const float* basis;          // [B, directions, C] or null: see trovid_prefixes
   const float* prefixes;       // [S, P, directions] or null
