@@ -10,7 +10,7 @@ from tests import shared
 from tests.detectors.candidates import CANDIDATES
 from tests.ops.compare import assert_close
 from trovid.detectors.building import build_detector
-from trovid.nn import SimilarityAggregation
+from trovid.nn import RoIAlign, SimilarityAggregation
 from trovid.ops import pack_support, similarity_aggregation
 from trovid.recipes import load_recipe
 from trovid.structures import TrainingBatch
@@ -52,6 +52,27 @@ def test_the_sum_includes_the_current_frame_and_goes_place_by_place():
         cosines = torch.cosine_similarity(embedded[:, :, y, x], embedded[:1, :, y, x], dim=1)
         expected = cosines.softmax(0) @ everything[:, :, y, x]
         assert_close(found["c4"][0, :, y, x], expected, 1e-5)
+
+
+def test_what_a_position_takes_is_what_its_place_was_summed_from():
+    torch.manual_seed(0)
+    stage, target, maps = (
+        SimilarityAggregation(4, "c4"),
+        torch.rand(4, 5, 6),
+        torch.rand(3, 4, 5, 6),
+    )
+    boxes = torch.tensor([[20.0, 4.0, 84.0, 52.0], [-900.0, -900.0, 900.0, 900.0]])
+    pooling = RoIAlign((3, 2), aligned=True)
+    cells = pooling.cells(boxes, 1 / 16, (5, 6))
+    assert cells.tolist() == [[[2, 4], [8, 10], [14, 16]], [[0, 5], [0, 5], [24, 29]]]
+    with torch.no_grad():
+        seen = stage.sight(target, pack_support(maps), cells)
+        summed = stage({"c4": target[None]}, [pack_support(maps)])["c4"][0]
+    assert seen.cells.shape == seen.similarities.shape == (3, 2, 1, 3, 2)
+    assert (seen.cells == cells.unsqueeze(1)).all()
+    rows = torch.cat([target[None], maps]).flatten(2)[:, :, cells]  # [T + 1, C, R, h, w]
+    weighted = (seen.weights.transpose(1, 2) * rows).sum(0)
+    assert_close(weighted, summed.flatten(1)[:, cells], 1e-6)
 
 
 def test_wrong_shapes():

@@ -195,17 +195,10 @@ class DeformableRoIAlign(Extractor):
         """See `Extractor.sight`: a position's cell is where the middle of its bin has moved."""
         own = self.align(features, boxes, spatial_scale)
         scale = spatial_scale * 2.0 ** round(math.log2(support.size[0] / features.shape[-2]))
-        maps, (height, width) = support.maps(), support.size
+        maps = support.maps()
         sets, offsets = self._moved(own, maps, boxes[0], scale)
         _, weights = self._aggregated(own, maps, boxes[0], scale)
-        left, top, right, bottom = (edge.view(-1, 1, 1) for edge in (boxes[0] * scale).T)
-        rows, columns = ((torch.arange(n, device=own.device) + 0.5) / n for n in self.output_size)
-        w, h = right - left, bottom - top
-        x = left + w * (columns + self.gamma * offsets[:, :, 0])
-        y = top + h * (rows.unsqueeze(1) + self.gamma * offsets[:, :, 1])
-        shift = 0.0 if self.aligned else 0.5
-        row, column = (y + shift).long(), (x + shift).long()
-        cells = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        cells = self.cells(boxes[0], scale, support.size, self.gamma * offsets)
         cosines = torch.cosine_similarity(own[None], sets, dim=2)
         return Sight(cells.unsqueeze(2), cosines.unsqueeze(2), weights)
 
