@@ -8,7 +8,7 @@ import torch
 
 from tests import shared
 from tests.detectors.candidates import CANDIDATES
-from tests.ops.compare import assert_close
+from tests.ops.compare import DEVICES, NOT_THE_SAME_TWICE, assert_close
 from trovid.detectors.building import build_detector
 from trovid.nn import RoIAlign, SimilarityAggregation
 from trovid.ops import pack_support, similarity_aggregation
@@ -18,11 +18,12 @@ from trovid.structures import TrainingBatch
 CASE = shared.SHARED / "parity" / "fgfa" / "aggregate_gradients.npz"
 
 
-def test_the_published_sum_and_its_gradients():
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_published_sum_and_its_gradients(device):
     if not CASE.exists():
         pytest.skip(f"{CASE} is absent")
     with np.load(CASE) as arrays:
-        case = {key: torch.from_numpy(arrays[key]) for key in arrays}
+        case = {key: torch.from_numpy(arrays[key]).to(device) for key in arrays}
     names = ("current", "warped", "weight", "bias")
     leaves = [case[key].requires_grad_() for key in names]
     current, warped, weight, bias = leaves
@@ -35,6 +36,17 @@ def test_the_published_sum_and_its_gradients():
     output.backward(case["grad_output"][0])
     for name, leaf in zip(names, leaves, strict=True):
         assert_close(leaf.grad, case[f"grad_{name}"], 1e-12, name)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_gradcheck(device):
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 2, 4, 5), (3, 3, 4, 5), (3, 4, 5)
+    leaves = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).to(device).requires_grad_()
+        for shape in shapes
+    ]
+    assert torch.autograd.gradcheck(similarity_aggregation, leaves, nondet_tol=NOT_THE_SAME_TWICE)
 
 
 def test_the_sum_includes_the_current_frame_and_goes_place_by_place():

@@ -21,6 +21,11 @@ def available(name: str) -> pytest.param:
     return pytest.param(name, marks=pytest.mark.skipif(reason is not None, reason=str(reason)))
 
 
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+DEVICES = ["cpu", pytest.param("cuda", marks=NO_CUDA)]
+NOT_THE_SAME_TWICE = 1e-9
+"""Of a gradient on a GPU, whose sums are in no order; gradcheck's `nondet_tol`."""
+
 FAST = [available("direct"), available("native")]
 EVERY = [available("reference"), *FAST]
 
