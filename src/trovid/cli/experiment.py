@@ -108,7 +108,7 @@ def experiment(
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
             nothing. Of the experiments on SynthVID whose rows all come with it: table5, fig5,
-            training-free, strength, unseen, selsa.
+            training-free, strength, unseen, selsa, correspondence.
         json: Print the figures as JSON.
     """
     if no_training and (seeds, first_seed) != (None, None):

@@ -39,7 +39,15 @@ SYNTHVID_ALONE = (
     "selsa",
     "correspondence",
 )
-NO_TRAINING = ("table5", "fig5", "training-free", "strength", "unseen", "selsa")
+NO_TRAINING = (
+    "table5",
+    "fig5",
+    "training-free",
+    "strength",
+    "unseen",
+    "selsa",
+    "correspondence",
+)
 """Those whose rows all come with trovid."""
 
 
