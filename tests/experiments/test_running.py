@@ -300,7 +300,7 @@ def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
         (["table1", "--embed"], "--embed belongs to"),
         (["table1", "--backbone", "resnet101-imagenet"], "--backbone belongs to --data"),
         (["table1", "--every", "2"], "--every belongs to"),
-        (["training-free", "--data", "x"], "training-free is of SynthVID alone"),
+        (["training-free", "--data", "x"], "only there it is known which are clean: leave"),
     ],
 )
 def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):
