@@ -131,20 +131,20 @@ def _order(result: dict[str, Any]) -> list[str]:
 
 def _otherwise(result: dict[str, Any]) -> list[str]:
     """By group and training how far apart those rows are whose order is not the paper's."""
-    pairs = [tuple(pair) for pair in result["order"]["otherwise"]]
+    pairs = [(a, b) for a, b in result["order"]["otherwise"]]
     if not pairs:
         return []
     figures = {row["name"]: row["figures"] for row in result["rows"]}
     gains = [*result["gains"], *result["order"].get("gains", ())]
     known = {(gain["row"], gain["over"]): gain for gain in gains}
 
-    def cell(pair: tuple[str, ...], group: str) -> str:
+    def cell(pair: tuple[str, str], group: str) -> str:
         if pair in known:
             return gain_text(known[pair][group])
         own, other = (figures[name][group]["mean"] for name in pair)
         return f"{100 * (own - other):+.1f}"
 
-    def seed(pair: tuple[str, ...], number: int) -> str:
+    def seed(pair: tuple[str, str], number: int) -> str:
         own, other = (figures[name]["all"]["seeds"][number] for name in pair)
         return f"{100 * (own - other):+.1f}"
 
