@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
+from trovid.cli.experiment_runs import NO_TRAINING
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.experiments.clips import clips_file, written_clips
+from trovid.experiments.correspondence_report import MODELS, SELSA_MODELS
 from trovid.experiments.costs import measure_row
 from trovid.experiments.description import Clips, Row
 from trovid.experiments.results import experiment_result, order
@@ -21,6 +23,7 @@ from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
 from trovid.experiments.running import Workplace, missing_jobs, seed_with_trovid, train
 from trovid.experiments.scoring import load_detections, save_detections
 from trovid.experiments.tables import EXPERIMENTS, table1
+from trovid.experiments.training_free import FREE, reported
 from trovid.recipes import TrainingFreeRecipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
@@ -207,6 +210,14 @@ def test_no_training_is_refused_where_rows_have_to_be_trained(capsys):
     assert ["--no-training belongs to table5, fig5" in line for line in complaints] == [True]
 
 
+def test_every_experiment_without_training_has_all_its_weights(tmp_path):
+    place = Workplace(out=tmp_path, seeds=(seed_with_trovid(),), trained=False)
+    rows = {name: make().rows for name, make in EXPERIMENTS.items()}
+    rows |= {"training-free": reported(FREE).rows, "correspondence": (*MODELS, *SELSA_MODELS)}
+    for name in NO_TRAINING:
+        assert all(place.weights(row, *place.seeds).is_file() for row in rows[name])
+
+
 def test_a_finished_table_is_reported_by_the_command(capsys, place):
     words = ["--out", place.out, "--seeds", "2", "--clips", CLIPS, "--resamples", "20"]
     status, out, complaints = trovid_command(
@@ -227,6 +238,10 @@ def test_a_finished_table_is_reported_by_the_command(capsys, place):
     assert "| MS + attention | 100.0 ± 0.0 |" in page
     assert "| 80.5 |" in page
     assert "Not so: MS + attention is not above MD + attention." in page
+    assert " MS + attention over MD + attention |" in page
+    drawn = [[gain["row"], gain["over"]] for gain in result["order"]["gains"]]
+    assert drawn == result["order"]["otherwise"]
+    assert "without an interval" not in page
     assert "| MD + averaging | 8 | 2 | 3 | 1.5 | 2 |" in page
     assert sha256_of(place.weights(table1().rows[0], 0))[:16] in page
     assert (place.out / "report" / "table1.png").stat().st_size > 5000
@@ -286,7 +301,7 @@ def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
         (["table1", "--embed"], "--embed belongs to"),
         (["table1", "--backbone", "resnet101-imagenet"], "--backbone belongs to --data"),
         (["table1", "--every", "2"], "--every belongs to"),
-        (["training-free", "--data", "x"], "training-free is of SynthVID alone"),
+        (["training-free", "--data", "x"], "only there it is known which are clean: leave"),
     ],
 )
 def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):

@@ -108,7 +108,7 @@ def experiment(
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
             nothing. Of the experiments on SynthVID whose rows all come with it: table5, fig5,
-            training-free, strength, unseen, selsa.
+            training-free, strength, unseen, selsa, correspondence.
         json: Print the figures as JSON.
     """
     if no_training and (seeds, first_seed) != (None, None):
@@ -129,8 +129,8 @@ def experiment(
     if no_training and (data is not None or name not in NO_TRAINING):
         *others, last = NO_TRAINING
         raise TrovidError(f"--no-training belongs to {', '.join(others)} and {last} on SynthVID")
-    if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
-        raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if data is not None and name in SYNTHVID_ALONE:
+        raise TrovidError(f"{name} is of SynthVID alone, {SYNTHVID_ALONE[name]}: leave out --data")
     if backbone is not None and name != "everyday" and (data is None or name in DAVIS_ALONE):
         raise TrovidError("--backbone belongs to --data ILSVRC2015 and to `everyday`")
     if name in DAVIS_ALONE and data is None:

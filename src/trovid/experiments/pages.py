@@ -126,7 +126,41 @@ def _order(result: dict[str, Any]) -> list[str]:
         f"Of the {order['pairs']} pairs of rows that the paper tells apart {same} have its order."
     ]
     words += [f"Not so: {a} is not above {b}." for a, b in order["otherwise"]]
-    return [" ".join(words), ""]
+    return [" ".join(words), "", *_otherwise(result)]
+
+
+def _otherwise(result: dict[str, Any]) -> list[str]:
+    """By group and training how far apart those rows are whose order is not the paper's."""
+    pairs = [(a, b) for a, b in result["order"]["otherwise"]]
+    if not pairs:
+        return []
+    figures = {row["name"]: row["figures"] for row in result["rows"]}
+    gains = [*result["gains"], *result["order"].get("gains", ())]
+    known = {(gain["row"], gain["over"]): gain for gain in gains}
+
+    def cell(pair: tuple[str, str], group: str) -> str:
+        if pair in known:
+            return gain_text(known[pair][group])
+        own, other = (figures[name][group]["mean"] for name in pair)
+        return f"{100 * (own - other):+.1f}"
+
+    def seed(pair: tuple[str, str], number: int) -> str:
+        own, other = (figures[name]["all"]["seeds"][number] for name in pair)
+        return f"{100 * (own - other):+.1f}"
+
+    rows = [[group, *(cell(pair, group) for pair in pairs)] for group in figures[pairs[0][0]]]
+    seeds = result["seeds"] if _several(result) else []
+    rows[1:1] = [
+        [f"all, seed {name}", *(seed(pair, number) for pair in pairs)]
+        for number, name in enumerate(seeds)
+    ]
+    without = "" if known.keys() >= set(pairs) else "; without an interval where none was drawn"
+    return [
+        f"How far apart these are, by group and training, in points of AP50{without}:",
+        "",
+        *table(["objects", *(f"{row} over {over}" for row, over in pairs)], rows),
+        "",
+    ]
 
 
 def _cost(row: dict[str, Any]) -> list[str]:

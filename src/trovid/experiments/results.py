@@ -39,17 +39,19 @@ def experiment_result(
     figures: dict[str, dict[str, Any]] = {}
     gains: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
+    drawn: dict[str, dict[str, Bootstrap]] = {}
     for clips, rows in by_clips.items():
         dataset = read_dataset(place.labels(clips), split="val")
         pools = {row.name: _pools(row, clips, place, dataset) for row in rows}
         first = pools[rows[0].name][0]
         groups = {"all": first.objects.counted, **object_groups(first)}
         found = {name: _bootstrap(pools, active, resamples) for name, active in groups.items()}
+        drawn |= dict.fromkeys(pools, found)
         figures |= {
             row.name: {group: _figure(found[group], row.name) for group in groups} for row in rows
         }
         gains += [
-            {"row": row, "over": over, **{g: _gain(found[g], row, over) for g in groups}}
+            _gains(found, row, over)
             for row, over in experiment.comparisons
             if row in pools and over in pools
         ]
@@ -62,6 +64,9 @@ def experiment_result(
                 "objects": {name: int(active.sum()) for name, active in groups.items()},
             }
         )
+    means = {row.name: figures[row.name]["all"]["mean"] for row in experiment.rows}
+    ordered = order(means, experiment)
+    same_clips = [(a, b) for a, b in ordered["otherwise"] if drawn[a] is drawn[b]]
     return {
         "experiment": experiment.name,
         "title": experiment.title,
@@ -76,9 +81,7 @@ def experiment_result(
         "notes": list(experiment.notes),
         "rows": [_row(row, figures[row.name], place) for row in experiment.rows],
         "gains": gains,
-        "order": order(
-            {r.name: figures[r.name]["all"]["mean"] for r in experiment.rows}, experiment
-        ),
+        "order": ordered | {"gains": [_gains(drawn[a], a, b) for a, b in same_clips]},
     }
 
 
@@ -139,6 +142,11 @@ def _figure(result: Bootstrap, name: str) -> dict[str, Any]:
         "low": interval.low,
         "high": interval.high,
     }
+
+
+def _gains(found: Mapping[str, Bootstrap], row: str, over: str) -> dict[str, Any]:
+    """By group how much a row is above another one."""
+    return {"row": row, "over": over, **{g: _gain(own, row, over) for g, own in found.items()}}
 
 
 def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:

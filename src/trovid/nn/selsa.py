@@ -137,6 +137,19 @@ class SelsaAttention(nn.Module):
         """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
         return self.key(support), self.value(support)
 
+    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The attention that `forward` sums values by, for those who want to see it.
+
+        Args:
+            x: See `forward`.
+            keys: See `forward`.
+
+        Returns:
+            Tensor[N, R, P], of each head.
+        """
+        q, k = (t.unflatten(-1, (self.num_heads, -1)).movedim(1, 0) for t in (self.query(x), keys))
+        return (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1)
+
     def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """What each proposal gathers from the support proposals.
 
