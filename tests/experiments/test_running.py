@@ -14,7 +14,7 @@ from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.experiments.clips import clips_file, written_clips
-from trovid.experiments.costs import measure_row
+from trovid.experiments.costs import measure_row, read_cost
 from trovid.experiments.description import Clips, Row
 from trovid.experiments.results import experiment_result, order
 from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
@@ -114,6 +114,33 @@ def test_the_cost_of_a_row(tmp_path, clip):
     assert helped["memory_mb"] > alone["memory_mb"] > 0
     assert helped["gflop"] > alone["gflop"] > 0
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
+
+
+def test_seq_nms_is_in_the_time_of_its_row(tmp_path, clip):
+    weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
+    row = ROWS["single"][2]
+    measure_row(file, weights, row, clip)
+    figures = read_cost(file, row, load_recipe("synthvid-single"))
+    assert figures["frame_ms"] > figures["seq_nms_ms"] > 0
+
+
+def test_costs_that_leave_out_what_a_row_has_are_not_used(tmp_path):
+    """As those kept before aggregation and Seq-NMS were counted."""
+    experiment, place = EXPERIMENTS["table6"](), Workplace(out=tmp_path, seeds=(0,))
+    used = {}
+    for row in experiment.rows:
+        file = place.cost_file(row)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"gflop": 1.354}))
+        used[row.name] = bool(read_cost(file, row, place.family.recipe(row)))
+    assert used == {
+        "single-frame": True,
+        "single-frame + Seq-NMS": False,
+        "FGFA without flow": False,
+        "SELSA": True,
+        "SELSA + TROI": True,
+        "SELSA + TROI + Seq-NMS": False,
+    }
 
 
 CLIPS = 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests import shared
 from tests.detectors.candidates import CANDIDATES
@@ -52,6 +53,14 @@ def test_the_sum_includes_the_current_frame_and_goes_place_by_place():
         cosines = torch.cosine_similarity(embedded[:, :, y, x], embedded[:1, :, y, x], dim=1)
         expected = cosines.softmax(0) @ everything[:, :, y, x]
         assert_close(found["c4"][0, :, y, x], expected, 1e-5)
+
+
+def test_operations_are_those_of_the_embedding_and_of_the_sum():
+    stage = SimilarityAggregation(4, "c4")
+    maps = torch.rand(3, 4, 5, 6)
+    with FlopCounterMode(display=False) as counter:
+        stage.embedding(maps)
+    assert stage.operations((4, 5, 6), 2) == counter.get_total_flops() + 6 * maps.numel()
 
 
 def test_wrong_shapes():

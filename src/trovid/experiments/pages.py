@@ -68,7 +68,7 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         "A frame with its support frames encoded, a support frame, and memory above the loaded "
         "program, each row in a process of its own on one thread; operations by the equations as "
-        "written. Training after the start that all share, mean over seeds.",
+        f"written.{_sequences(rows)} Training after the start that all share, mean over seeds.",
         "",
         *table(
             ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame", "training, minutes"],
@@ -127,6 +127,12 @@ def _order(result: dict[str, Any]) -> list[str]:
     ]
     words += [f"Not so: {a} is not above {b}." for a, b in order["otherwise"]]
     return [" ".join(words), ""]
+
+
+def _sequences(rows: list[dict[str, Any]]) -> str:
+    """A sentence, where the time of Seq-NMS is in a row's."""
+    times = any(row["cost"].get("seq_nms_ms") for row in rows)
+    return " With Seq-NMS its share of a whole video is in ms a frame." if times else ""
 
 
 def _cost(row: dict[str, Any]) -> list[str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation import Bootstrap, bootstrap, match_clips, object_groups, pool_frames
 from trovid.evaluation.pool import Pool
+from trovid.experiments.costs import read_cost
 from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.running import Workplace, parts
 from trovid.experiments.scoring import load_detections
@@ -168,9 +167,5 @@ def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
         "x": row.x,
         "figures": figures,
         "trained": trained,
-        "cost": _read_json(place.cost_file(row)),
+        "cost": read_cost(place.cost_file(row), row, place.family.recipe(row)),
     }
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

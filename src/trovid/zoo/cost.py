@@ -23,10 +23,11 @@ class Cost:
     Attributes:
         parameters: Number of parameters.
         detector_gflop: Backbone, RPN and box head, 10^9 operations.
-        operator_gflop: What support frames add to RoI features by the equations as they are
-            written; for Temporal RoI Align (Eq. 2 to 8) the inner products with every cell of
-            every support map (of several levels: the finest), and the embedding of T + 1 sets.
-            Backends of trovid need fewer.
+        operator_gflop: What support frames add to RoI features or maps by the equations as they
+            are written; for Temporal RoI Align (Eq. 2 to 8) the inner products with every cell of
+            every support map (of several levels: the finest), and the embedding of T + 1 sets, of
+            which backends of trovid need fewer; for FGFA's aggregation T + 1 embedded maps,
+            cosines and sums.
     """
 
     parameters: int
@@ -67,6 +68,9 @@ def cost(recipe: Recipe, *, support_frames: int = 14) -> Cost:
             head(rois, [proposals], [support] if widths else None)
     _, channels, *size = level.shape
     operator = pool.extractor.operations(proposals, (channels, *size), support_frames)
+    if detector.aggregation is not None:
+        _, channels, *size = levels[detector.aggregation.level].shape
+        operator += detector.aggregation.operations((channels, *size), support_frames)
     return Cost(
         parameters=sum(p.numel() for p in detector.parameters()),
         detector_gflop=counter.get_total_flops() / GIGA,
