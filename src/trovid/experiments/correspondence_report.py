@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from trovid.experiments.correspondence import (
     read_followed,
 )
 from trovid.experiments.description import Clips, Experiment, Row
-from trovid.experiments.markdown import table, written
+from trovid.experiments.markdown import origin_text, table, written
 from trovid.experiments.pool import process_pool
 from trovid.experiments.running import Workplace, train
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
 
 CLIPS = Clips(first=1700, count=100, every=5)
 MODELS = (
@@ -46,6 +47,7 @@ def run_correspondence(
         resamples: Of the bootstrap over clips.
         folder: Of the report.
     """
+    began = time.monotonic()
     experiment = Experiment(name=NAME, title=TITLE, clips=CLIPS, rows=MODELS)
     if clips is not None:
         experiment = experiment.with_clips(clips)
@@ -69,7 +71,7 @@ def run_correspondence(
             for done, future in enumerate(futures, 1):
                 future.result()
                 tick(done, len(futures))
-    result = _result(experiment, place, files, resamples)
+    result = _result(experiment, place, files, resamples, began)
     page = correspondence_page(result)
     folder.mkdir(parents=True, exist_ok=True)
     written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
@@ -96,7 +98,11 @@ def _files(experiment: Experiment, place: Workplace) -> dict[Path, Job]:
 
 
 def _result(
-    experiment: Experiment, place: Workplace, files: dict[Path, Job], resamples: int
+    experiment: Experiment,
+    place: Workplace,
+    files: dict[Path, Job],
+    resamples: int,
+    began: float,
 ) -> dict[str, Any]:
     by_row: dict[str, list[dict[str, list[Followed]]]] = {}
     for file, (row, _, control) in files.items():
@@ -110,8 +116,7 @@ def _result(
         "every": experiment.clips.every,
         "seeds": list(place.seeds),
         "resamples": resamples,
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
         "accuracy": {name: _accuracy(runs, drawn) for name, runs in by_row.items()},
         "attention": {row.name: _attention(by_row[row.name], drawn) for row in experiment.rows},
     }
@@ -160,8 +165,8 @@ def correspondence_page(result: dict[str, Any]) -> str:
     lines = [
         f"# {result['title']}",
         "",
-        f"{result['clips']}, one frame in {result['every']} as target; seeds {seeds}. Commit "
-        f"{result['commit']}, {result['machine']}.",
+        f"{result['clips']}, one frame in {result['every']} as target; seeds {seeds}. "
+        f"{origin_text(result)}",
         "",
         "RoI positions whose centre lies within the object's mask, in every support frame in which "
         "the object is labelled: how often the most similar cell's centre lies within its mask "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.evaluation.track_report import AMODAL
-from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.experiments.mask_report import FULL, PUBLISHED_FULL, PUBLISHED_SINGLE, SINGLE
 
 LEAST_AP, LEAST_GAIN = 0.30, 0.03
@@ -34,7 +34,7 @@ def mask_page(result: dict[str, Any]) -> str:
         "# SynthVID: masks and identities, with and without Temporal RoI Align",
         "",
         f"MaskTrack R-CNN, training seeds {seeds}, the same schedule for both. "
-        f"Commit {result.get('commit', 'unknown')}, {result.get('machine', 'unknown')}. Mean over "
+        f"{origin_text(result)} Mean over "
         "seeds and, after ±, their standard deviation; intervals are the 95 % of a paired "
         f"bootstrap over clips ({result['resamples']} resamples), which speak of other clips, not "
         "of other trainings.",

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.files import replacing
 
 GROUPS = ("all", "clean", "deteriorated")
@@ -44,7 +44,7 @@ def experiment_page(result: dict[str, Any]) -> str:
             "schedule for all rows: intervals tell what other clips would change, not what other "
             "trainings would."
         )
-        + f" Commit {result['commit']}, {result['machine']}.",
+        + f" {origin_text(result)}",
         *(line for note in result["notes"] for line in ("", note)),
         "",
         f"AP50 in per cent (COCO, 101 points){spread}; for a group the other objects are ignored. "
@@ -68,18 +68,20 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         "A frame with its support frames encoded, a support frame, and memory above the loaded "
         "program, each row in a process of its own on one thread; operations by the equations as "
-        f"written.{_sequences(rows)} Training after the start that all share, mean over seeds.",
+        f"written.{_sequences(rows)}",
         "",
         *table(
-            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame", "training, minutes"],
+            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame"],
             [[row["name"], *_cost(row)] for row in rows],
         ),
+        "",
+        *_training(rows),
         "",
         "## Weights",
         "",
         *table(
-            ["recipe", "seed", "computed in", "commit", "SHA-256"],
-            sorted({tuple(own) for row in rows for own in _weights(row)}),
+            ["recipe", "seed", "computed in", "commit", *_noted(rows), "SHA-256"],
+            sorted({tuple(own) for row in rows for own in _weights(row, _noted(rows))}),
         ),
         "",
     ]
@@ -137,22 +139,56 @@ def _sequences(rows: list[dict[str, Any]]) -> str:
 
 def _cost(row: dict[str, Any]) -> list[str]:
     cost = row["cost"]
-    minutes = [own["minutes"] for own in row["trained"] if own["minutes"] is not None]
-    trained = f"{sum(minutes) / len(minutes):.0f}" if minutes else "-"
     if not cost:
-        return ["-", "-", "-", "-", trained]
+        return ["-"] * 4
     support = f"{cost['support_frame_ms']:.0f}" if cost["support_frames"] else "-"
     numbers = f"{cost['frame_ms']:.0f}", support, f"{cost['memory_mb']:.0f}"
-    return [*numbers, f"{cost['gflop']:.3g}", trained]
+    return [*numbers, f"{cost['gflop']:.3g}"]
 
 
-def _weights(row: dict[str, Any]) -> list[list[str]]:
+def _training(rows: list[dict[str, Any]]) -> list[str]:
+    """What each recipe's trainings cost, of which cards before told the time that passed alone."""
+    recipes = {row["recipe"]: row for row in rows}
+    return [
+        "Training after the start that all share: processor time of the process that trains (mean "
+        "over seeds) and the most memory that it held, where the cards say them; the time that "
+        "passed is the least of the seeds, since a training that shared its cores or was "
+        "interrupted takes longer. GFLOP of a step: three times its forward pass, as is customary.",
+        "",
+        *table(
+            ["recipe", "processor minutes", "minutes", "MB", "GFLOP a step"],
+            [[name, *_training_cost(row)] for name, row in recipes.items()],
+        ),
+    ]
+
+
+def _training_cost(row: dict[str, Any]) -> list[str]:
+    used, passed, memory = (
+        [own[name] for own in row["trained"] if own.get(name) is not None]
+        for name in ("processor_minutes", "minutes", "memory_mb")
+    )
+    return [
+        f"{sum(used) / len(used):.0f}" if used else "-",
+        f"{min(passed):.0f}" if passed else "-",
+        f"{max(memory):.0f}" if memory else "-",
+        f"{row['step_gflop']:.3g}" if "step_gflop" in row else "-",
+    ]
+
+
+def _noted(rows: list[dict[str, Any]]) -> list[str]:
+    """What is said of weights where any of them has it."""
+    known = [own for row in rows for own in row["trained"]]
+    return [name for name in ("finished", "machine") if any(own.get(name) for own in known)]
+
+
+def _weights(row: dict[str, Any], noted: list[str]) -> list[list[str]]:
     return [
         [
             row["recipe"],
             str(own["seed"]),
             own["precision"],
             own["commit"],
+            *((own.get(name) or "unknown").removesuffix("+00:00") for name in noted),
             f"`{own['sha256'][:16]}`",
         ]
         for own in row["trained"]

@@ -7,6 +7,7 @@ within the object, the share whose most similar cell in another frame lies on th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,10 @@ from torch import Tensor
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.lite0 import STRIDES, Lite0, lite0_file
-from trovid.experiments.markdown import table, written
+from trovid.experiments.markdown import origin_text, table, written
 from trovid.ops import most_similar_roi_align, pack_support
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 """Distances in time, in units of the sequence."""
@@ -136,7 +137,7 @@ def run_premise(
         resamples: Of the bootstrap over sequences.
         weights: The file of the ImageNet weights; None for the installed package's.
     """
-    everything = sequences(data)
+    began, everything = time.monotonic(), sequences(data)
     networks = {"ImageNet weights": Lite0(weights or lite0_file()), "random weights": Lite0(None)}
     measured: dict[str, list[dict[str, list[float]]]] = {name: [] for name in networks}
     with bar(NAME, unit="sequences") as tick:
@@ -148,8 +149,7 @@ def run_premise(
         "experiment": NAME,
         "sequences": [sequence.name for sequence in everything],
         "resamples": resamples,
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
         "accuracy": {name: _intervals(own, resamples, "") for name, own in measured.items()},
         "chance": _intervals(measured["ImageNet weights"], resamples, "chance, "),
     }
@@ -189,7 +189,7 @@ def premise_page(result: dict[str, Any]) -> str:
         "sequence and distance; EfficientNet-Lite0 at the size of the pictures. Of the cells whose "
         "centre lies on the object, the share whose most similar cell (cosine) of the support "
         "frame lies on it there: mean over sequences, with the 95 % interval over sequences "
-        f"({result['resamples']} resamples). Commit {result['commit']}, {result['machine']}.",
+        f"({result['resamples']} resamples). {origin_text(result)}",
         "",
         *table(
             ["stride, distance in sequences", *columns],

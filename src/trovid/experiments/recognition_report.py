@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.lite0 import Lite0, lite0_file
-from trovid.experiments.markdown import gain_text, table, written
+from trovid.experiments.markdown import gain_text, origin_text, table, written
 from trovid.experiments.premise import MaskedSequence, sequences
 from trovid.experiments.recognition import (
     SINGLE,
@@ -28,7 +29,7 @@ from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCE
 from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
 from trovid.experiments.recognition_training import STEPS, trained_embedding
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
 
 NAME = "recognition"
 TOP_K = range(1, 7)
@@ -117,6 +118,7 @@ def run_recognition(
     Raises:
         TrovidError: If there is no sequence to choose on, or none to report on.
     """
+    began = time.monotonic()
     everything = {sequence.name: sequence for sequence in sequences(data)}
     choosing, reporting = (sequences_of(everything, names) for names in (CHOOSING, REPORTING))
     if not choosing or not reporting:
@@ -155,8 +157,7 @@ def run_recognition(
         "resamples": resamples,
         "steps": steps,
         "seeds": list(trained),
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
     }
     page = recognition_page(result, choice)
     folder.mkdir(parents=True, exist_ok=True)
@@ -260,7 +261,7 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
         "",
         *table(["share recognised", *kinds], looked),
         "",
-        f"Commit {result['commit']}, {result['machine']}.",
+        origin_text(result),
         "",
     ]
     return "\n".join(lines)

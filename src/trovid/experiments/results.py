@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,14 +21,24 @@ from trovid.experiments.running import Workplace, parts
 from trovid.experiments.scoring import load_detections
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
+from trovid.zoo.cost import step_gflop
 from trovid.zoo.weights import read_card
+
+TRAINING_FACTS = ("minutes", "processor_minutes", "memory_mb", "finished", "machine")
+"""What a report takes over from a card; None where the card does not say it."""
 
 
 def experiment_result(
-    experiment: Experiment, place: Workplace, *, resamples: int = 1000
+    experiment: Experiment, place: Workplace, *, resamples: int = 1000, began: float | None = None
 ) -> dict[str, Any]:
     """What the report's JSON holds; figures are fractions of 1.
+
+    Args:
+        experiment: What is reported.
+        place: Where its results lie.
+        resamples: Of the bootstrap.
+        began: `time.monotonic()` when this run of the experiment began; None for now.
 
     Raises:
         TrovidError: If a row was run with other weights than those that are there.
@@ -35,6 +46,9 @@ def experiment_result(
     by_clips: dict[Clips, list[Row]] = {}
     for row in experiment.rows:
         by_clips.setdefault(experiment.clips_of(row), []).append(row)
+    began = time.monotonic() if began is None else began
+    recipes = {recipe.name: recipe for recipe in map(place.family.recipe, experiment.rows)}
+    steps = {name: step_gflop(recipe) for name, recipe in recipes.items()}
     figures: dict[str, dict[str, Any]] = {}
     gains: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
@@ -64,8 +78,7 @@ def experiment_result(
     return {
         "experiment": experiment.name,
         "title": experiment.title,
-        "commit": commit(),
-        "machine": machine(place.device),
+        **report_origin(place.device, began=began),
         "seeds": list(place.seeds),
         "trained": place.trained,
         "resamples": resamples,
@@ -73,7 +86,13 @@ def experiment_result(
         "tried": experiment.tried,
         "axis": experiment.axis,
         "notes": list(experiment.notes),
-        "rows": [_row(row, figures[row.name], place) for row in experiment.rows],
+        "rows": [
+            {
+                **_row(row, figures[row.name], place),
+                "step_gflop": steps[place.family.recipe(row).name],
+            }
+            for row in experiment.rows
+        ],
         "gains": gains,
         "order": order(
             {r.name: figures[r.name]["all"]["mean"] for r in experiment.rows}, experiment
@@ -151,7 +170,7 @@ def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
     trained = [
         {
             "seed": seed,
-            "minutes": card.facts.get("minutes"),
+            **{name: card.facts.get(name) for name in TRAINING_FACTS},
             "precision": card.facts.get("precision", "unknown"),
             "commit": card.facts.get("commit", "unknown"),
             "sha256": sha256_of(place.weights(row, seed)),
