@@ -203,16 +203,21 @@ def _plot(result: dict[str, Any], path: Path, draw: Any) -> None:
 
     names = [_wrapped(row["name"]) for row in result["rows"]]
     lines = sum(name.count("\n") + 1 for name in names) if draw is _bars else 0
-    figure, axes = plt.subplots(figsize=(9, max(5, 1 + 0.3 * lines)), layout="constrained")
-    draw(result, axes)
-    axes.grid(alpha=0.3)
+    panels = _panels(result) if draw is _curves else [""]
+    size = 9 if len(panels) == 1 else 6.5 * len(panels), max(5, 1 + 0.3 * lines)
+    figure, every = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, panel in zip(every[0], panels, strict=True):
+        draw(result, axes, panel)
+        axes.grid(alpha=0.3)
     figure.suptitle(result["title"], fontsize=11)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     plt.close(figure)
 
 
-def _bars(result: dict[str, Any], axes: Any) -> None:
+def _bars(result: dict[str, Any], axes: Any, _: str) -> None:
     rows = result["rows"]
     groups = [group for group in GROUPS if group in rows[0]["figures"]]
     for place, group in enumerate(groups):
@@ -251,10 +256,19 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(name, 40))
 
 
-def _curves(result: dict[str, Any], axes: Any) -> None:
+def _axis(row: dict[str, Any], result: dict[str, Any]) -> str:
+    return row.get("axis") or result["axis"]
+
+
+def _panels(result: dict[str, Any]) -> list[str]:
+    """What the curves go over; each has a panel."""
+    return list(dict.fromkeys(_axis(r, result) for r in result["rows"] if r["x"] is not None))
+
+
+def _curves(result: dict[str, Any], axes: Any, panel: str) -> None:
     curves: dict[str, list[dict[str, Any]]] = {}
     for row in result["rows"]:
-        if row["x"] is not None:
+        if row["x"] is not None and _axis(row, result) == panel:
             curves.setdefault(row["curve"], []).append(row)
     for name, rows in curves.items():
         places = [row["x"] for row in rows]
@@ -266,7 +280,7 @@ def _curves(result: dict[str, Any], axes: Any) -> None:
         if known:
             label = f"{name}, paper on ImageNet VID"
             axes.plot(*zip(*known, strict=True), "x:", color=line.get_color(), label=label)
-    axes.set_xlabel(result["axis"])
+    axes.set_xlabel(panel)
     mean = "mean over seeds, " if _several(result) else ""
     axes.set_ylabel(f"AP50 (%), {mean}95 % interval over videos")
     axes.legend()

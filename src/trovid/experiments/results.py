@@ -88,7 +88,7 @@ def experiment_result(
         "notes": list(experiment.notes),
         "rows": [
             {
-                **_row(row, figures[row.name], place),
+                **_row(row, figures[row.name], place, experiment),
                 "step_gflop": steps[place.family.recipe(row).name],
             }
             for row in experiment.rows
@@ -165,7 +165,9 @@ def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:
     return {"value": gain.value, "low": gain.low, "high": gain.high, "seeds": each}
 
 
-def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
+def _row(
+    row: Row, figures: dict[str, Any], place: Workplace, experiment: Experiment
+) -> dict[str, Any]:
     cards = {seed: read_card(place.weights(row, seed)) for seed in place.seeds}
     trained = [
         {
@@ -184,6 +186,7 @@ def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
         "published": row.published,
         "curve": row.curve,
         "x": row.x,
+        "axis": row.axis or experiment.axis,
         "figures": figures,
         "trained": trained,
         "cost": read_cost(place.cost_file(row), row, place.family.recipe(row)),
