@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 Name = Literal[
     "synthvid",
     "synthvid-masks",
+    "table8",
     "table1",
     "table2",
     "training-free",
@@ -30,8 +31,9 @@ Name = Literal[
     "all",
 ]
 DAVIS_ALONE = ("premise", "recognition", "blur")
-ORDER = tuple(name for name in get_args(Name)[2:-1] if name not in ("everyday", *DAVIS_ALONE))
+ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in ("everyday", *DAVIS_ALONE))
 """What "all" makes, in this order."""
+OTHER_NAMES = {"table8": "synthvid-masks"}
 SYNTHVID_ALONE = (
     "synthvid-masks",
     "training-free",
