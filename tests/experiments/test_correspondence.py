@@ -22,6 +22,7 @@ from trovid.experiments.correspondence import (
 from trovid.experiments.correspondence_report import run_correspondence
 from trovid.experiments.running import Workplace
 from trovid.inference.loading import load
+from trovid.storage.hashes import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,7 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch):
     )
     for name in ("single-troi-seed0", "selsa-troi-seed0"):
         (folder / f"synthvid-{name}.json").write_text(lines)
+        (tmp_path / f"synthvid-{name}.safetensors").write_bytes(name.encode())
     for control in ("random-weights", "colour-alone"):
         (folder / f"synthvid-single-troi-seed0-{control}.json").write_text(lines)
     result, page = run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")
@@ -111,4 +113,8 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch):
     assert "| deteriorated | 10 | 40.0 [40.0, 40.0] |" in page
     assert "| deteriorated | 60.0 [60.0, 60.0] |" in page
     assert (tmp_path / "report" / "correspondence.md").read_text() == page
+    assert (tmp_path / "report" / "correspondence.png").stat().st_size > 5000
+    weights = tmp_path / "synthvid-selsa-troi-seed0.safetensors"
+    assert result["weights"][weights.stem] == sha256_of(weights)
+    assert f"{weights.stem} `{sha256_of(weights)[:16]}`" in page
     assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)

@@ -21,10 +21,12 @@ from trovid.experiments.correspondence import (
     read_followed,
 )
 from trovid.experiments.description import Clips, Experiment, Row
-from trovid.experiments.markdown import origin_text, table, written
+from trovid.experiments.markdown import hashes_text, origin_text, table, written
+from trovid.experiments.pictures import Panel, draw_panels
 from trovid.experiments.pool import process_pool
 from trovid.experiments.running import Workplace, train
 from trovid.progress import bar
+from trovid.storage.hashes import sha256_of
 from trovid.training.provenance import report_origin
 
 CLIPS = Clips(first=1700, count=100, every=5)
@@ -39,7 +41,7 @@ TITLE = "Is the most similar cell on the same object?"
 def run_correspondence(
     place: Workplace, *, clips: int | None = None, resamples: int = 1000, folder: Path
 ) -> tuple[dict[str, Any], str]:
-    """Computes what is missing and writes correspondence.json and .md; returns both.
+    """Computes what is missing and writes correspondence.json, .md and .png; returns two of them.
 
     Args:
         place: Where and how.
@@ -76,6 +78,7 @@ def run_correspondence(
     folder.mkdir(parents=True, exist_ok=True)
     written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
     written(folder / f"{NAME}.md", page)
+    draw_correspondence(result, folder / f"{NAME}.png")
     return result, page
 
 
@@ -117,6 +120,10 @@ def _result(
         "seeds": list(place.seeds),
         "resamples": resamples,
         **report_origin(began=began),
+        "weights": {
+            file.stem: sha256_of(file)
+            for file in (place.weights(row, seed) for row in MODELS for seed in place.seeds)
+        },
         "accuracy": {name: _accuracy(runs, drawn) for name, runs in by_row.items()},
         "attention": {row.name: _attention(by_row[row.name], drawn) for row in experiment.rows},
     }
@@ -166,7 +173,7 @@ def correspondence_page(result: dict[str, Any]) -> str:
         f"# {result['title']}",
         "",
         f"{result['clips']}, one frame in {result['every']} as target; seeds {seeds}. "
-        f"{origin_text(result)}",
+        f"{origin_text(result)} {hashes_text(result)}",
         "",
         "RoI positions whose centre lies within the object's mask, in every support frame in which "
         "the object is labelled: how often the most similar cell's centre lies within its mask "
@@ -220,6 +227,25 @@ def correspondence_page(result: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def draw_correspondence(result: dict[str, Any], path: Path) -> None:
+    """Accuracy by distance, and by the state of the object in both frames."""
+    accuracy = result["accuracy"]
+    first = next(iter(accuracy.values()))
+    distances = [group for group in first if group.startswith("distance: ")]
+    states = [group for group in first if not group.startswith(("distance: ", "kind: "))]
+
+    def panel(axis: str, groups: list[str], *, joined: bool) -> Panel:
+        curves = {name: [own.get(group) for group in groups] for name, own in accuracy.items()}
+        curves["chance"] = [{"value": first[group]["chance"]} for group in groups]
+        words = [group.removeprefix("distance: ") for group in groups]
+        return Panel(axis=axis, places=words, curves=curves, joined=joined)
+
+    panels = [panel("state of the target's object", states, joined=False)]
+    if distances:
+        panels.insert(0, panel("frames to the support frame", distances, joined=True))
+    draw_panels(path, result["title"], panels, measure="most similar cells on the object")
 
 
 def _interval(own: dict[str, Any] | None, factor: float, digits: int = 1) -> str:

@@ -38,6 +38,12 @@ def origin_text(result: dict[str, Any]) -> str:
     )
 
 
+def hashes_text(result: dict[str, Any]) -> str:
+    """The SHA-256 of the weights of a report, as far as its JSON says them."""
+    known = [f"{name} `{digest[:16]}`" for name, digest in result.get("weights", {}).items()]
+    return f"Weights (SHA-256): {', '.join(known)}." if known else "Weights: hashes not kept."
+
+
 def written(path: Path, text: str) -> None:
     """Writes a file, under a temporary name first."""
     with replacing(path) as partial:
