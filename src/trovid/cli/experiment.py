@@ -50,13 +50,13 @@ def experiment(
 
     `synthvid` compares the four detectors that come with trovid; synthvid-masks compares MaskTrack
     R-CNN with and without Temporal RoI Align: masks, and identities of objects that hide each
-    other, in the manner of the paper's Table 8 (table8 is another name of it); table1 to table6
-    and fig5 are the paper's; training-free is Temporal RoI Align without any training; strength
-    goes over the strength of the deteriorations, unseen over conditions that training has not,
-    selsa over data on which SELSA may leave more to gain; correspondence asks how often the most
-    similar cell lies on the same object; all makes these one after the other. premise asks the
-    same of real frames, recognition whether damaged objects of real frames are recognised better
-    with the others, blur how much of the objects of real frames stays visible where `trovid blur` covers
+    other, in the manner of the paper's Table 8 (table8 is another name of it); table1 to table6 and
+    fig5 are the paper's; training-free is Temporal RoI Align without any training; strength goes
+    over the strength of the deteriorations, unseen over conditions that training has not, selsa
+    over data on which SELSA may leave more to gain; correspondence asks how often the most similar
+    cell lies on the same object; all makes these one after the other. premise asks the same of real
+    frames, recognition whether damaged objects of real frames are recognised better with the
+    others, blur how much of the objects of real frames stays visible where `trovid blur` covers
     them. everyday measures the everyday models on test pictures, and on sequences of DAVIS 2016
     with clean and spoilt frames, beside the training-free mode, controls and post-processing; what
     was chosen on other sequences stays in everyday-choice.json.
