@@ -33,7 +33,7 @@ Name = Literal[
 DAVIS_ALONE = ("premise", "recognition", "blur")
 ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in ("everyday", *DAVIS_ALONE))
 """What "all" makes, in this order."""
-OTHER_NAMES = {"table8": "synthvid-masks"}
+OTHER_NAMES: dict[str, Name] = {"table8": "synthvid-masks"}
 SYNTHVID_ALONE = (
     "synthvid-masks",
     "training-free",

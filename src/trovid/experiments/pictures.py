@@ -57,7 +57,7 @@ def draw_panels(path: Path, title: str, panels: Sequence[Panel], *, measure: str
     )
     for axes, panel in zip(every[0], panels, strict=True):
         words = isinstance(panel.places[0], str)
-        places = list(range(len(panel.places))) if words else list(panel.places)
+        places = [n if isinstance(x, str) else x for n, x in enumerate(panel.places)]
         aside = APART * min((b - a for a, b in itertools.pairwise(places)), default=1)
         for number, (name, figures) in enumerate(panel.curves.items()):
             shift = aside * (number - (len(panel.curves) - 1) / 2)
