@@ -22,9 +22,11 @@ from trovid.experiments.correspondence import (
     read_followed,
 )
 from trovid.experiments.correspondence_report import run_correspondence
+from trovid.experiments.description import Row
 from trovid.experiments.running import Workplace
 from trovid.experiments.selsa_attention import frame_shares, read_weighed, weigh, weigh_clips
 from trovid.inference.loading import load
+from trovid.storage.hashes import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +155,9 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch, trained):
     for name in ("selsa", "selsa-troi"):
         shares = '{"test_01700": [[0.25, 0.0], [0.5, 0.5]]}'
         (folder / f"synthvid-{name}{end}-selsa-weights.json").write_text(shares)
+    if trained:
+        for name in ("single-troi", "selsa", "selsa-troi"):
+            (tmp_path / f"synthvid-{name}-seed0.safetensors").write_bytes(name.encode())
     result, page = run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")
     assert result["accuracy"]["TROI"]["all"]["value"] == 0.65
     assert result["attention"]["TROI"]["rank"]["value"] == pytest.approx(1)
@@ -163,4 +168,8 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch, trained):
     assert "| SELSA | 0.250 [0.250, 0.250] | 0.500 [0.500, 0.500] | -1.000" in page
     assert ("; seeds 0. Commit" in page) == trained
     assert ("; the weights that come with trovid, all of one seed (0). Commit" in page) != trained
+    assert (tmp_path / "report" / "correspondence.png").stat().st_size > 5000
+    weights = place.weights(Row(name="both", recipe="selsa-troi"), 0)
+    assert result["weights"][weights.stem] == sha256_of(weights)
+    assert f"{weights.stem} `{sha256_of(weights)[:16]}`" in page
     assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)

@@ -37,6 +37,7 @@ from trovid.experiments.recognition_report import (
     reported_settings,
     run_recognition,
 )
+from trovid.storage.hashes import sha256_of
 
 
 def test_the_table_of_classes_is_whole():
@@ -201,6 +202,9 @@ def test_the_whole(tmp_path, weights, monkeypatch):
     assert [name for name in result["shares"] if name.startswith("trained")]
     assert (tmp_path / "report" / "recognition.md").read_text() == page
     (trained,) = (tmp_path / "out").glob("*.safetensors")
+    assert (tmp_path / "report" / "recognition.png").stat().st_size > 5000
+    assert result["weights"] == {file.name: sha256_of(file) for file in (weights, trained)}
+    assert "rhino" in page
     before = trained.stat().st_mtime_ns
     assert run()[0]["shares"] == result["shares"]
     assert trained.stat().st_mtime_ns == before

@@ -16,8 +16,9 @@ from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.experiments.clips import clips_file, written_clips
 from trovid.experiments.correspondence_report import MODELS, SELSA_MODELS
-from trovid.experiments.costs import measure_row
+from trovid.experiments.costs import measure_row, read_cost
 from trovid.experiments.description import Clips, Row
+from trovid.experiments.pages import experiment_page
 from trovid.experiments.results import experiment_result, order
 from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
 from trovid.experiments.running import Workplace, missing_jobs, seed_with_trovid, train
@@ -119,6 +120,33 @@ def test_the_cost_of_a_row(tmp_path, clip):
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
 
 
+def test_seq_nms_is_in_the_time_of_its_row(tmp_path, clip):
+    weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
+    row = ROWS["single"][2]
+    measure_row(file, weights, row, clip)
+    figures = read_cost(file, row, load_recipe("synthvid-single"))
+    assert figures["frame_ms"] > figures["seq_nms_ms"] > 0
+
+
+def test_costs_that_leave_out_what_a_row_has_are_not_used(tmp_path):
+    """As those kept before aggregation and Seq-NMS were counted."""
+    experiment, place = EXPERIMENTS["table6"](), Workplace(out=tmp_path, seeds=(0,))
+    used = {}
+    for row in experiment.rows:
+        file = place.cost_file(row)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"gflop": 1.354}))
+        used[row.name] = bool(read_cost(file, row, place.family.recipe(row)))
+    assert used == {
+        "single-frame": True,
+        "single-frame + Seq-NMS": False,
+        "FGFA without flow": False,
+        "SELSA": True,
+        "SELSA + TROI": True,
+        "SELSA + TROI + Seq-NMS": False,
+    }
+
+
 CLIPS = 3
 
 
@@ -137,7 +165,12 @@ def place(tmp_path_factory):
         detector = build_detector(recipe)
         for seed in place.seeds:
             weights = place.weights(row, seed)
-            save_weights(weights, detector, recipe, facts={"minutes": 2.0, "seed": seed})
+            facts = {
+                "minutes": 2.0 + 80 * seed,
+                "seed": seed,
+                "finished": "2026-01-02T03:04:05+00:00",
+            }
+            save_weights(weights, detector, recipe, facts=facts)
             folder = place.scores(row, seed, experiment.clips)
             folder.mkdir(parents=True)
             found = {
@@ -242,10 +275,36 @@ def test_a_finished_table_is_reported_by_the_command(capsys, place):
     drawn = [[gain["row"], gain["over"]] for gain in result["order"]["gains"]]
     assert drawn == result["order"]["otherwise"]
     assert "without an interval" not in page
-    assert "| MD + averaging | 8 | 2 | 3 | 1.5 | 2 |" in page
+    assert "| MD + averaging | 8 | 2 | 3 | 1.5 |" in page
+    assert "| synthvid-single | - | 2 | - | 63.5 |" in page
+    assert result["finished"] > "2026"
+    assert f"{result['finished'][:10]} " in page
+    assert "the run that made this page took" in page
+    assert "| recipe | seed | computed in | commit | finished | SHA-256 |" in page
+    assert "| 2026-01-02T03:04:05 |" in page
     assert sha256_of(place.weights(table1().rows[0], 0))[:16] in page
     assert (place.out / "report" / "table1.png").stat().st_size > 5000
     assert json.loads((place.out / "report" / "table1.json").read_text())["seeds"] == [0, 1]
+
+
+def test_a_page_of_before_is_drawn_as_it_was_and_a_new_card_says_processor_time(place):
+    result = experiment_result(table1().with_clips(CLIPS), place, resamples=2)
+    own = result["rows"][0]["trained"]
+    own[0] |= {"processor_minutes": 10.0, "memory_mb": 700, "machine": "abacus"}
+    own[1] |= {"processor_minutes": 14.0, "memory_mb": 800}
+    page = experiment_page(result)
+    assert "| synthvid-single | 12 | 2 | 800 | 63.5 |" in page
+    assert "| abacus | `" in page
+    for row in result["rows"]:
+        row.pop("step_gflop")
+        row["trained"] = [
+            {name: one[name] for name in ("seed", "minutes", "precision", "commit", "sha256")}
+            for one in row["trained"]
+        ]
+    old = {name: value for name, value in result.items() if name not in ("finished", "minutes")}
+    page = experiment_page(old)
+    assert "| recipe | seed | computed in | commit | SHA-256 |" in page
+    assert "took" not in page.split("## Cost")[0]
 
 
 def test_only_what_is_missing_is_run_and_rows_of_a_model_go_together(place):

@@ -108,6 +108,21 @@ def test_rows_of_the_same_model_and_options_share_results_and_no_others_do():
     assert Row(name="a", recipe="x", top_k=2).key != Row(name="a", recipe="x", top_k=3).key
 
 
+def test_strength_and_unseen_hold_every_method_against_single_frames():
+    for name, conditions in (("strength", 5), ("unseen", 2)):
+        held = [row for row, over in WHOLE[name].comparisons if over.startswith("single-frame,")]
+        assert len(held) == len(set(held)) == 4 * conditions
+
+
+def test_strides_have_a_panel_of_their_own():
+    rows = WHOLE["fig5"].rows
+    assert all(row.x is not None for row in rows)
+    strides = [row for row in rows if row.axis]
+    assert [row.x for row in strides] == [1, 3, 5, 7, 8]
+    nearest = next(row for row in rows if row.name == "consecutive, T = 26")
+    assert strides[0].key == nearest.key
+
+
 def test_a_try_takes_the_first_clips():
     smaller = WHOLE["strength"].with_clips(5)
     assert {smaller.clips_of(row).count for row in smaller.rows} == {5}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests import shared
 from tests.detectors.candidates import CANDIDATES
@@ -85,6 +86,14 @@ def test_what_a_position_takes_is_what_its_place_was_summed_from():
     rows = torch.cat([target[None], maps]).flatten(2)[:, :, cells]  # [T + 1, C, R, h, w]
     weighted = (seen.weights.transpose(1, 2) * rows).sum(0)
     assert_close(weighted, summed.flatten(1)[:, cells], 1e-6)
+
+
+def test_operations_are_those_of_the_embedding_and_of_the_sum():
+    stage = SimilarityAggregation(4, "c4")
+    maps = torch.rand(3, 4, 5, 6)
+    with FlopCounterMode(display=False) as counter:
+        stage.embedding(maps)
+    assert stage.operations((4, 5, 6), 2) == counter.get_total_flops() + 6 * maps.numel()
 
 
 def test_wrong_shapes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,12 +24,14 @@ from trovid.experiments.correspondence import (
     read_followed,
 )
 from trovid.experiments.description import Clips, Experiment, Row
-from trovid.experiments.markdown import table, written
+from trovid.experiments.markdown import hashes_text, origin_text, table, written
+from trovid.experiments.pictures import Panel, draw_panels
 from trovid.experiments.pool import process_pool
 from trovid.experiments.running import Workplace, train
 from trovid.experiments.selsa_attention import Weighed, read_weighed, weigh_clips
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.storage.hashes import sha256_of
+from trovid.training.provenance import report_origin
 
 CLIPS = Clips(first=1700, count=100, every=5)
 MODELS = (
@@ -44,7 +47,7 @@ TITLE = "Is the most similar cell on the same object?"
 def run_correspondence(
     place: Workplace, *, clips: int | None = None, resamples: int = 1000, folder: Path
 ) -> tuple[dict[str, Any], str]:
-    """Computes what is missing and writes correspondence.json and .md; returns both.
+    """Computes what is missing and writes correspondence.json, .md and .png; returns two of them.
 
     Args:
         place: Where and how.
@@ -52,6 +55,7 @@ def run_correspondence(
         resamples: Of the bootstrap over clips.
         folder: Of the report.
     """
+    began = time.monotonic()
     rows = tuple(dict.fromkeys((*MODELS, *SELSA_MODELS)))
     experiment = Experiment(name=NAME, title=TITLE, clips=CLIPS, rows=rows)
     if clips is not None:
@@ -76,11 +80,12 @@ def run_correspondence(
             for done, future in enumerate(futures, 1):
                 future.result()
                 tick(done, len(futures))
-    result = _result(experiment, place, files, weighed, resamples)
+    result = _result(experiment, place, files, weighed, resamples, began)
     page = correspondence_page(result)
     folder.mkdir(parents=True, exist_ok=True)
     written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
     written(folder / f"{NAME}.md", page)
+    draw_correspondence(result, folder / f"{NAME}.png")
     return result, page
 
 
@@ -117,6 +122,7 @@ def _result(
     files: dict[Path, Job],
     weighed: dict[Path, tuple[Row, int]],
     resamples: int,
+    began: float,
 ) -> dict[str, Any]:
     by_row: dict[str, list[dict[str, list[Followed]]]] = {}
     for file, (row, _, control) in files.items():
@@ -126,6 +132,7 @@ def _result(
         proposals.setdefault(row.name, []).append(read_weighed(file))
     number = len(next(iter(by_row.values()))[0])
     drawn = resample_weights(number, resamples=resamples)
+    weights = [place.weights(row, seed) for row in experiment.rows for seed in place.seeds]
     return {
         "experiment": NAME,
         "title": TITLE,
@@ -134,8 +141,8 @@ def _result(
         "seeds": list(place.seeds),
         "trained": place.trained,
         "resamples": resamples,
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
+        "weights": {file.stem: sha256_of(file) for file in weights},
         "accuracy": {name: _accuracy(runs, drawn) for name, runs in by_row.items()},
         "attention": {row.name: _attention(by_row[row.name], drawn) for row in MODELS},
         "selsa_attention": {name: _attention(runs, drawn) for name, runs in proposals.items()},
@@ -190,8 +197,8 @@ def correspondence_page(result: dict[str, Any]) -> str:
     lines = [
         f"# {result['title']}",
         "",
-        f"{result['clips']}, one frame in {result['every']} as target; {weights}. Commit "
-        f"{result['commit']}, {result['machine']}.",
+        f"{result['clips']}, one frame in {result['every']} as target; {weights}. "
+        f"{origin_text(result)} {hashes_text(result)}",
         "",
         "RoI positions whose centre lies within the object's mask, in every support frame in which "
         "the object is labelled: how often the most similar cell's centre lies within its mask "
@@ -238,6 +245,25 @@ def correspondence_page(result: dict[str, Any]) -> str:
         *_selsa(result.get("selsa_attention")),
     ]
     return "\n".join(lines)
+
+
+def draw_correspondence(result: dict[str, Any], path: Path) -> None:
+    """Accuracy by distance, and by the state of the object in both frames."""
+    accuracy = result["accuracy"]
+    first = next(iter(accuracy.values()))
+    distances = [group for group in first if group.startswith("distance: ")]
+    states = [group for group in first if not group.startswith(("distance: ", "kind: "))]
+
+    def panel(axis: str, groups: list[str], *, joined: bool) -> Panel:
+        curves = {name: [own.get(group) for group in groups] for name, own in accuracy.items()}
+        curves["chance"] = [{"value": first[group]["chance"]} for group in groups]
+        words = [group.removeprefix("distance: ") for group in groups]
+        return Panel(axis=axis, places=words, curves=curves, joined=joined)
+
+    panels = [panel("state of the target's object", states, joined=False)]
+    if distances:
+        panels.insert(0, panel("frames to the support frame", distances, joined=True))
+    draw_panels(path, result["title"], panels, measure="most similar cells on the object")
 
 
 def _preferences(attention: dict[str, dict[str, Any]]) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,30 @@ from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation import Bootstrap, bootstrap, match_clips, object_groups, pool_frames
 from trovid.evaluation.pool import Pool
+from trovid.experiments.costs import read_cost
 from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.running import Workplace, parts
 from trovid.experiments.scoring import load_detections
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
+from trovid.zoo.cost import step_gflop
 from trovid.zoo.weights import read_card
+
+TRAINING_FACTS = ("minutes", "processor_minutes", "memory_mb", "finished", "machine")
+"""What a report takes over from a card; None where the card does not say it."""
 
 
 def experiment_result(
-    experiment: Experiment, place: Workplace, *, resamples: int = 1000
+    experiment: Experiment, place: Workplace, *, resamples: int = 1000, began: float | None = None
 ) -> dict[str, Any]:
     """What the report's JSON holds; figures are fractions of 1.
+
+    Args:
+        experiment: What is reported.
+        place: Where its results lie.
+        resamples: Of the bootstrap.
+        began: `time.monotonic()` when this run of the experiment began; None for now.
 
     Raises:
         TrovidError: If a row was run with other weights than those that are there.
@@ -36,6 +46,9 @@ def experiment_result(
     by_clips: dict[Clips, list[Row]] = {}
     for row in experiment.rows:
         by_clips.setdefault(experiment.clips_of(row), []).append(row)
+    began = time.monotonic() if began is None else began
+    recipes = {recipe.name: recipe for recipe in map(place.family.recipe, experiment.rows)}
+    steps = {name: step_gflop(recipe) for name, recipe in recipes.items()}
     figures: dict[str, dict[str, Any]] = {}
     gains: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
@@ -70,8 +83,7 @@ def experiment_result(
     return {
         "experiment": experiment.name,
         "title": experiment.title,
-        "commit": commit(),
-        "machine": machine(place.device),
+        **report_origin(place.device, began=began),
         "seeds": list(place.seeds),
         "trained": place.trained,
         "resamples": resamples,
@@ -79,7 +91,13 @@ def experiment_result(
         "tried": experiment.tried,
         "axis": experiment.axis,
         "notes": list(experiment.notes),
-        "rows": [_row(row, figures[row.name], place) for row in experiment.rows],
+        "rows": [
+            {
+                **_row(row, figures[row.name], place, experiment),
+                "step_gflop": steps[place.family.recipe(row).name],
+            }
+            for row in experiment.rows
+        ],
         "gains": gains,
         "order": ordered | {"gains": [_gains(drawn[a], a, b) for a, b in same_clips]},
     }
@@ -155,12 +173,14 @@ def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:
     return {"value": gain.value, "low": gain.low, "high": gain.high, "seeds": each}
 
 
-def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
+def _row(
+    row: Row, figures: dict[str, Any], place: Workplace, experiment: Experiment
+) -> dict[str, Any]:
     cards = {seed: read_card(place.weights(row, seed)) for seed in place.seeds}
     trained = [
         {
             "seed": seed,
-            "minutes": card.facts.get("minutes"),
+            **{name: card.facts.get(name) for name in TRAINING_FACTS},
             "precision": card.facts.get("precision", "unknown"),
             "commit": card.facts.get("commit", "unknown"),
             "sha256": sha256_of(place.weights(row, seed)),
@@ -174,11 +194,8 @@ def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
         "published": row.published,
         "curve": row.curve,
         "x": row.x,
+        "axis": row.axis or experiment.axis,
         "figures": figures,
         "trained": trained,
-        "cost": _read_json(place.cost_file(row)),
+        "cost": read_cost(place.cost_file(row), row, place.family.recipe(row)),
     }
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

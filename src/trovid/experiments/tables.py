@@ -147,9 +147,17 @@ def fig5() -> Experiment:
             recipe="single-troi",
             support=f"stride:{step}x26",
             published=79.5 if step in (7, 8) else None,
+            curve="T = 26",
+            x=step,
+            axis="stride, frames from one support frame to the next",
         )
         for step in STRIDES[1:]
     ]
+    nearest = next(row for row in rows if row.support == "consecutive:26")
+    strides.insert(
+        0,
+        replace(strides[0], name="T = 26, stride 1", support=nearest.support, x=STRIDES[0]),
+    )
     return Experiment(
         name="fig5",
         title="Figure 5: support frames at inference",
@@ -273,8 +281,9 @@ def strength() -> Experiment:
         for row in METHODS
     ]
     comparisons = [
-        (f"{BOTH.name}, strength {value:g}", f"{SINGLE.name}, strength {value:g}")
+        (f"{row.name}, strength {value:g}", f"{SINGLE.name}, strength {value:g}")
         for value in strengths
+        for row in METHODS[1:]
     ]
     return Experiment(
         name="strength",

@@ -27,7 +27,7 @@ from trovid.inference.runtime.execution import (
 from trovid.inference.runtime.inference_form import for_inference
 from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
-from trovid.inference.seq_nms import along_sequences
+from trovid.inference.seq_nms import along_sequences, candidate_options
 from trovid.inference.session import Target, VideoSession
 from trovid.inference.together import detect_together
 from trovid.ops.checks import MagnitudeError
@@ -298,9 +298,7 @@ class Predictor:
             reader = source
             if not isinstance(source, VideoReader):
                 reader = open_video(source, frame_rate=frame_rate)
-            looked_at = dataclasses.replace(
-                options, seq_nms=False, track=None, selection="candidates"
-            )
+            looked_at = candidate_options(options)
             looks = self.run(reader, frames=frames, options=looked_at, support=support)
             along = along_sequences(reader, (found for _, found in looks), options)
             return (target._replace(tracker=tracker) for target in along)

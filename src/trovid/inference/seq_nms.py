@@ -99,6 +99,21 @@ def along_sequences(
     Yields:
         Each target frame with what was found in it.
     """
+    chosen = {found.frame_index: found for found in select_along(candidates, options)}
+    for frame in reader:
+        if frame.index in chosen:
+            yield Target(frame, found=chosen.pop(frame.index))
+        if not chosen:
+            return
+
+
+def candidate_options(options: DetectOptions) -> DetectOptions:
+    """How the frames are looked at whose candidates Seq-NMS takes."""
+    return replace(options, seq_nms=False, track=None, selection="candidates")
+
+
+def select_along(candidates: Iterable[Candidates], options: DetectOptions) -> list[Detections]:
+    """What Seq-NMS leaves of the candidates of a video; arguments as of `along_sequences`."""
     assert options.score is not None
     choice = replace(
         options,
@@ -108,12 +123,7 @@ def along_sequences(
         max_detections=MOST_CANDIDATES,
     )
     left = seq_nms([frame.select(choice) for frame in candidates])
-    chosen = {d.frame_index: d[d.scores > options.score][: options.max_detections] for d in left}
-    for frame in reader:
-        if frame.index in chosen:
-            yield Target(frame, found=chosen.pop(frame.index))
-        if not chosen:
-            return
+    return [found[found.scores > options.score][: options.max_detections] for found in left]
 
 
 def _sorted(frame: Detections, scores: torch.Tensor, keep: torch.Tensor) -> Detections:

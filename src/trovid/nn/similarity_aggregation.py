@@ -70,6 +70,19 @@ class SimilarityAggregation(nn.Module):
         everything = everything.to(compute_dtype(own.dtype))
         return everything, self.embedding(everything)
 
+    def operations(self, map_shape: tuple[int, int, int], support_frames: int) -> int:
+        """Floating-point operations of a target frame: T + 1 embedded maps, cosines and their sum.
+
+        Args:
+            map_shape: (C, H, W) of the level.
+            support_frames: T.
+        """
+        channels, height, width = map_shape
+        values = (support_frames + 1) * channels * height * width
+        embedded = 2 * values * channels * self.embedding.weight[0, 0].numel()
+        products, norms, sums = 2 * values, 2 * values, 2 * values
+        return embedded + products + norms + sums
+
     def extra_repr(self) -> str:
         """What `print(module)` shows."""
         return f"level={self.level!r}"
