@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_a_file_of_ones_own_adds_names(tmp_path, monkeypatch):
     (tmp_path / "birds.yaml").touch()
     own = checkpoints()["birds-r50"]
     assert (own.recipe, own.has_recipe) == (str(tmp_path / "birds.yaml"), True)
+
+
+def test_the_list_of_the_docs_is_read(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
+    file = tmp_path / "group.yaml"
+    file.write_text(page.partition("```yml\n")[2].partition("```")[0], encoding="utf-8")
+    monkeypatch.setenv("TROVID_CHECKPOINTS", str(file))
+    assert checkpoints()["birds-r50"].licence == "MIT"
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def _own() -> dict[str, Checkpoint]:
     except (OSError, UnicodeDecodeError) as error:
         raise TrovidError(f"{file} ({OWN_VARIABLE}): cannot be read ({error})") from error
     found = {}
-    for name, values in entries.items() if isinstance(entries, dict) else [("", None)]:
+    for name, values in entries.items() if isinstance(entries, dict) else [("", {})]:
         try:
             checkpoint = _checkpoint(name, values)
         except (AttributeError, TypeError, KeyError, ValueError):
