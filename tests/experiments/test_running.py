@@ -93,14 +93,13 @@ def test_rows_that_share_encoded_frames_find_what_each_finds_alone(tmp_path, cli
     assert len({tuple(scores.tolist()) for scores in found}) == len(rows)
 
 
-def test_a_long_video_is_run_row_by_row(tmp_path, clip, monkeypatch):
+def test_a_long_video_is_run_row_by_row(tmp_path, clip):
     weights = small_weights(tmp_path / "small.safetensors", "single-troi")
     models = [row_model(weights, ROWS["single-troi"][0])]
     dataset = read_coco_vid(clip)
     with dataset.open(dataset.videos[0].name) as reader:
         (together,) = run_video(models, reader, [0, 10])
-        monkeypatch.setattr("trovid.experiments.row_runs.FRAMES_AT_ONCE", 1)
-        (alone,) = run_video(models, reader, [0, 10])
+        (alone,) = run_video(models, reader, [0, 10], frames_at_once=1)
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.scores, other.scores)
 

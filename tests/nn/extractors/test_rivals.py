@@ -178,11 +178,11 @@ def test_deformable_starts_at_half_of_the_same_place():
     assert_close(found, torch.stack([own, *same]).mean(0), 1e-5)
 
 
-def test_deformable_in_parts_is_the_same(monkeypatch):
+def test_deformable_in_parts_is_the_same():
     module = built("md-attention")
     features, places, maps = problem()
     whole = module.extract(features, places, SCALE, pack_support(maps))
-    monkeypatch.setattr("trovid.nn.extractors.deformable_roi_align.SETS_AT_ONCE", 3 * 8 * 6)
+    module.sets_at_once = 3 * 8 * 6
     with torch.no_grad():
         assert_close(module.extract(features, places, SCALE, pack_support(maps)), whole, 1e-5)
 
