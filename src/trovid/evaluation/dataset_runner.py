@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_places import check_length
-from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import OptionError
 from trovid.inference.identities import video_tracker
 from trovid.inference.predictor import Predictor
@@ -121,7 +120,7 @@ def _control(
             tracker = video_tracker(predictor, reader, options, ()) if options.track else None
             for frame in reader.walk(frames):
                 encoded = [predictor.encode([frame])] * sampling.count
-                support = Support.cat(encoded) if encoded else None
+                support = encoded[0].cat(encoded) if encoded else None
                 (found,) = predictor.detect_frames([frame], [support], options)
                 yield found if tracker is None else tracker.update(found)
             return

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trovid.detectors.candidates import Candidates
-from trovid.detectors.faster_rcnn.support import Support
 from trovid.experiments.conditions import Condition
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
@@ -215,7 +214,7 @@ def look(
         own = support
         if wants and method.support == "target":
             one = predictor.encode([frame])
-            own = Support.cat([one] * sampling.count)
+            own = one.cat([one] * sampling.count)
         elif own is not None and method.support != "other":
             own = own.without(index)
         found += predictor.detect_frames([frame], [own], options)

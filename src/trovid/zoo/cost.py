@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -51,7 +52,7 @@ def cost(recipe: Recipe, *, support_frames: int = 14) -> Cost:
         -(-side // image.divisor) * image.divisor for side in (image.shorter, image.longer)
     )
     with torch.device("meta"), torch.no_grad():
-        detector = build_detector(recipe).eval()
+        detector: Any = build_detector(recipe).eval()
         proposals, head = detector.rpn.post_nms[1], detector.box_head
         pool = detector.roi_features
         with FlopCounterMode(display=False) as counter:
