@@ -21,6 +21,10 @@ class Support(Protocol):
     the target frame out.
     """
 
+    @property
+    def frame_indices(self) -> tuple[int, ...]:
+        """Index in the video of each support frame."""
+
     def __len__(self) -> int:
         """Number of support frames."""
 
