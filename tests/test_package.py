@@ -131,6 +131,59 @@ def test_imports_go_upward_only():
     assert [line for path in files for line in wrong_imports(path)] == []
 
 
+FAMILIES = {path.name for path in (SOURCE / "detectors").iterdir() if any(path.glob("*.py"))}
+INSIDE = {*FAMILIES, "Detector", "MaskTrackRCNN", "Support", "from_torchvision"}
+"""A family's modules, and what `trovid.detectors` offers of them."""
+MAY_LOOK_INSIDE = {
+    "benchmarks/video_parts.py": "times the parts of Faster R-CNN one by one",
+    "export/graphs.py": "traces the parts of detectors with proposals between tensors",
+    "inference/loading.py": "takes torchvision's modules, which one family knows",
+}
+
+
+def families_imported(path: Path) -> list[str]:
+    """What a file imports of one family of detectors, in place of their contract."""
+    text, names = path.read_text(encoding="utf-8"), []
+    for node in ast.walk(ast.parse(text)) if "detectors" in text else ():
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return [
+        name
+        for name in names
+        if name.startswith("trovid.detectors.") and name.split(".")[2] in INSIDE
+    ]
+
+
+def test_only_detectors_know_how_a_detector_works_inside():
+    files = {path.relative_to(SOURCE).as_posix(): path for path in SOURCE.rglob("*.py")}
+    found = {
+        name: families_imported(path)
+        for name, path in files.items()
+        if not name.startswith("detectors/")
+    }
+    assert {name: imported for name, imported in found.items() if imported}.keys() == (
+        MAY_LOOK_INSIDE.keys()
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("from trovid.detectors.faster_rcnn.support import Support", True),
+        ("import trovid.detectors.masktrack.detector", True),
+        ("from trovid.detectors import Detector", True),
+        ("from trovid.detectors import VideoDetector, build_detector", False),
+        ("from trovid.detectors.contract import Support", False),
+    ],
+)
+def test_a_look_inside_a_family_is_found(tmp_path, line, found):
+    path = tmp_path / "x.py"
+    path.write_text(line)
+    assert bool(families_imported(path)) == found
+
+
 def dotted(path: Path) -> str:
     parts = ["trovid", *path.relative_to(SOURCE).with_suffix("").parts]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

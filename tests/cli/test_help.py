@@ -10,6 +10,7 @@ import pytest
 from tests.cli.command import trovid_command
 from trovid.cli.help import shown_default
 from trovid.cli.main import SUMMARIES
+from trovid.cli.options import RUNNING, SELECTION
 
 
 def _commands() -> list[str]:
@@ -59,6 +60,18 @@ def test_a_description_is_one_paragraph(capsys):
         "consecutive:6, stride:8x26; by default the model's",
         "own.",
     ]
+
+
+def test_commands_that_run_a_model_say_the_same_of_its_options(capsys):
+    texts = []
+    for command in ("detect", "segment", "evaluate"):
+        _, out, _ = trovid_command(capsys, command, "--help")
+        texts.append(" ".join(" ".join(line.strip("│ ") for line in out.splitlines()).split()))
+    for name in {**vars(SELECTION), **vars(RUNNING)}:
+        option = f" --{name.replace('_', '-')} "
+        said = {text.partition(option)[2].partition(" --")[0] for text in texts}
+        assert len(said) == 1
+        assert said != {""}
 
 
 def test_places_are_named_in_the_usage(capsys):

@@ -40,6 +40,13 @@ def decoding() -> list[threading.Thread]:
 class Indices(tuple):
     """A Support that knows its frames alone."""
 
+    @property
+    def frame_indices(self) -> Indices:
+        return self
+
+    def select(self, positions) -> Indices:
+        return Indices(self[position] for position in positions)
+
     def without(self, index: int) -> Indices:
         return Indices(i for i in self if i != index)
 
@@ -148,6 +155,17 @@ def test_a_support_that_was_made_elsewhere_serves_every_frame():
     own = Indices((0, 1, 7))
     targets = VideoSession(pictures(3), encode=Encoder(), options=options, support=own)
     assert [target.support for target in targets] == [own] * 3
+
+
+@pytest.mark.parametrize("support", ["uniform:3", "consecutive:4"])
+@pytest.mark.parametrize("length", [1, 9])
+def test_frames_that_are_encoded_already_serve_as_those_that_it_encodes(support, length):
+    options = DetectOptions(support=support, target_among_support=False)
+    encoder, known = Encoder(), Indices(range(length))
+    targets = VideoSession(pictures(length), encode=encoder, options=options, encoded=known)
+    found = [(target.frame.index, target.support) for target in targets]
+    assert found == pairs(pictures(length), support=support)
+    assert encoder.calls == []
 
 
 def test_part_of_a_video_by_time_and_stride(tmp_path):

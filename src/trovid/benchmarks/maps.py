@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from math import gcd
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,7 +144,8 @@ def _of_synthvid() -> Maps:
     frames = make_clip("val", 0, num_frames=29).frames[::2]
     transform = make_transform(**asdict(card.recipe.image))
     images = transform.normalise([transform.resize(frame) for frame in frames])
-    (level,) = detector.searched_levels
+    levels: Any = detector.searched_levels
+    (level,) = levels
     maps = detector.eval().backbone(images)[level]
     middle = len(maps) // 2
     return Maps(maps[[middle]], torch.cat([maps[:middle], maps[middle + 1 :]]))

@@ -15,7 +15,7 @@ from torch import Tensor
 from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_facts
 from trovid.benchmarks.timing import interleave, timing_facts
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.ops.temporal_roi_align.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes import Recipe
 from trovid.structures.training_batch import TrainingBatch
@@ -103,7 +103,7 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
 class _Step:
     """One training step of a detector with a backend, to be called again and again."""
 
-    def __init__(self, backend: str, detector: Detector, batch: TrainingBatch, recipe: Recipe):
+    def __init__(self, backend: str, detector: VideoDetector, batch: TrainingBatch, recipe: Recipe):
         self.backend, self.detector, self.batch = backend, detector, batch
         self.settings = recipe.training
         self.optimizer = make_optimizer(detector, recipe.training)
@@ -134,7 +134,7 @@ def using_backend(name: str) -> Generator[None]:
             os.environ[BACKEND_VARIABLE] = before
 
 
-def losses_and_gradients(detector: Detector, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
+def losses_and_gradients(detector: VideoDetector, batch: TrainingBatch) -> tuple[Tensor, Tensor]:
     """The sum of the losses, and all gradients as one vector, in float32."""
     torch.manual_seed(0)
     total = torch.stack(list(detector(batch).values())).sum()

@@ -22,8 +22,7 @@ from trovid.benchmarks.video_subject import (
     subject_recipe,
     unmatched_rows,
 )
-from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.detectors.faster_rcnn.support import Support
+from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
 from trovid.inference.runtime.precision import usable_precision
@@ -180,7 +179,7 @@ def _plain_backbone(recipe: Recipe, images: torch.Tensor, *, dilated: bool) -> C
 
 
 def _agreement(
-    detector: Detector, predictor: Predictor, bank: Support, frames: list[Frame]
+    detector: VideoDetector, predictor: Predictor, bank: Support, frames: list[Frame]
 ) -> dict[str, Any]:
     """How the boxes and scores compare with those of the detector as it was built, in float32."""
     target = frames[-1]

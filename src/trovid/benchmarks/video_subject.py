@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trovid.detectors.building import build_detector
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.recipes import ModelRecipe, Recipe, load_recipe
 from trovid.video.opening import Frame
@@ -36,7 +36,7 @@ def subject_recipe(name: str, *, quick: bool = False) -> Recipe:
     )
 
 
-def random_detector(recipe: Recipe, *, seed: int = 0) -> Detector:
+def random_detector(recipe: Recipe, *, seed: int = 0) -> VideoDetector:
     """A detector of random weights whose BatchNorm has the statistics of a frame.
 
     Without these the activations of a random network of many blocks grow beyond all bounds.

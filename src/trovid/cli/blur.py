@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import trovid
-from trovid.cli.detect import OPTION
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.options import detect_options
+from trovid.cli.options import FLAG, detect_options
 from trovid.cli.running import check_videos, run_videos
 from trovid.zoo.default import DEFAULT_MODEL
 
@@ -23,8 +22,8 @@ def blur(
     fill: Literal["blur", "pixelate", "solid"] = "blur",
     fill_gaps: int = 15,
     margin: float = 0.1,
-    keep_sound: Annotated[bool, OPTION] = False,
-    keep_metadata: Annotated[bool, OPTION] = False,
+    keep_sound: Annotated[bool, FLAG] = False,
+    keep_metadata: Annotated[bool, FLAG] = False,
     score: float = 0.3,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
@@ -32,15 +31,15 @@ def blur(
     track: Literal["iou", "embedding"] | None = None,
     start: str = "0",
     end: str | None = None,
-    overwrite: Annotated[bool, OPTION] = False,
-    resume: Annotated[bool, OPTION] = False,
+    overwrite: Annotated[bool, FLAG] = False,
+    resume: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
-    allow_playlist: Annotated[bool, OPTION] = False,
+    allow_playlist: Annotated[bool, FLAG] = False,
     device: DeviceName = "auto",
     precision: Literal["float32", "bf16", "fp16"] = "float32",
-    compile: Annotated[bool, OPTION] = False,
-    deterministic: Annotated[bool, OPTION] = False,
-    json: Annotated[bool, OPTION] = False,
+    compile: Annotated[bool, FLAG] = False,
+    deterministic: Annotated[bool, FLAG] = False,
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """Cover persons, cars and other classes in videos, also where they were missed: MP4, report.
 

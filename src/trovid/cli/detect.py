@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Parameter
-
 import trovid
 from trovid.cli.detect_shard import check_alone, detect_shard
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
-from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.options import detect_options
+from trovid.cli.names import ModelName
+from trovid.cli.options import (
+    FLAG,
+    FRAMES,
+    RUNNING,
+    SELECTION,
+    FrameOptions,
+    RunningOptions,
+    SelectionOptions,
+    detect_options,
+)
 from trovid.cli.running import check_videos, introduce, run_videos, window_for
 from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
@@ -21,8 +28,6 @@ if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.inference import Predictor
     from trovid.structures import Detections
-
-OPTION = Parameter(negative="")
 
 
 def detect(
@@ -33,40 +38,31 @@ def detect(
     classes: str | None = None,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
-    nms: float | None = None,
-    class_agnostic_nms: Annotated[bool, OPTION] = False,
-    max_detections: int | None = None,
-    seq_nms: Annotated[bool, OPTION] = False,
+    selection: SelectionOptions = SELECTION,
+    seq_nms: Annotated[bool, FLAG] = False,
     track: Literal["iou", "embedding"] | None = None,
-    start: str = "0",
-    end: str | None = None,
-    stride: int = 1,
-    online: Annotated[bool, OPTION] = False,
-    lookahead: int = 0,
+    frames: FrameOptions = FRAMES,
     video: bool = True,
     csv: bool = True,
-    coco: Annotated[bool, OPTION] = False,
-    mot: Annotated[bool, OPTION] = False,
-    parquet: Annotated[bool, OPTION] = False,
-    sheet: Annotated[bool, OPTION] = False,
-    timeline: Annotated[bool, OPTION] = False,
-    side_by_side: Annotated[bool, OPTION] = False,
-    beside: Annotated[tuple[Path, ...], OPTION] = (),
+    coco: Annotated[bool, FLAG] = False,
+    mot: Annotated[bool, FLAG] = False,
+    parquet: Annotated[bool, FLAG] = False,
+    sheet: Annotated[bool, FLAG] = False,
+    timeline: Annotated[bool, FLAG] = False,
+    side_by_side: Annotated[bool, FLAG] = False,
+    beside: Annotated[tuple[Path, ...], FLAG] = (),
     labels: Path | None = None,
     label_size: int | None = None,
-    no_labels: Annotated[bool, OPTION] = False,
-    show: Annotated[bool, OPTION] = False,
-    overwrite: Annotated[bool, OPTION] = False,
-    resume: Annotated[bool, OPTION] = False,
+    no_labels: Annotated[bool, FLAG] = False,
+    show: Annotated[bool, FLAG] = False,
+    overwrite: Annotated[bool, FLAG] = False,
+    resume: Annotated[bool, FLAG] = False,
     shard: str | None = None,
     frame_rate: float = FALLBACK_RATE,
-    allow_playlist: Annotated[bool, OPTION] = False,
+    allow_playlist: Annotated[bool, FLAG] = False,
     batch: int = 1,
-    device: DeviceName = "auto",
-    precision: Literal["float32", "bf16", "fp16"] = "float32",
-    compile: Annotated[bool, OPTION] = False,
-    deterministic: Annotated[bool, OPTION] = False,
-    json: Annotated[bool, OPTION] = False,
+    running: RunningOptions = RUNNING,
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """Find objects in videos: annotated MP4, JSON and CSV.
 
@@ -110,21 +106,14 @@ def detect(
             by default the model's own.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
-        nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
-        class_agnostic_nms: Let boxes of different classes suppress each other too.
-        max_detections: Detections a frame at most; by default the model's own.
+        selection: See `SelectionOptions`.
         seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS), so that sure
             boxes lift unsure ones of the same object; a video is then gone through twice.
         track: Give the objects identities: iou, by the overlap of their boxes from frame to frame
             (so does --track alone); embedding, by how they look. They are drawn in a colour each.
             Of boxes of several classes on one object the surest is kept, and an object's class is
             the one that most of its frames speak for.
-        start: Time of the first frame: 12.5 seconds, or 1:30.
-        end: Time at which to end. Frames before START and after END still serve as support.
-        stride: Detect in every STRIDE-th frame.
-        online: Take frames as they come: only past frames serve as support.
-        lookahead: With --online: this many future frames serve too, and the results come as much
-            later.
+        frames: See `FrameOptions`.
         video: Whether to write the annotated video.
         csv: Whether to write the CSV file.
         coco: Write NAME.coco.json too, a list of COCO results.
@@ -152,18 +141,14 @@ def detect(
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
         batch: Videos that are run at once and share the batch; faster on a GPU.
-        device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
-        precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
-            it; fp16 needs a GPU.
-        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
-        deterministic: Use deterministic algorithms alone, for equal numbers in every run.
+        running: See `RunningOptions`.
         json: Print the summary as JSON.
     """
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
     from trovid.viz.canvas import LabelStyle
 
-    one_by_one = "--seq-nms" if seq_nms else "--online" if online else None
+    one_by_one = "--seq-nms" if seq_nms else "--online" if frames.online else None
     check_videos(
         "detect", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
     )
@@ -174,25 +159,16 @@ def detect(
         score=score,
         classes=classes,
         support=support,
-        nms=nms,
-        class_agnostic_nms=class_agnostic_nms,
-        max_detections=max_detections,
+        **vars(selection),
         seq_nms=seq_nms,
-        start=start,
-        end=end,
-        stride=stride,
-        online=online,
-        lookahead=lookahead,
+        **vars(frames),
         track=track,
     )
 
     def load() -> Predictor:
         predictor = trovid.load(
             model,
-            device=device,
-            precision=precision,
-            compile=compile,
-            deterministic=deterministic,
+            **vars(running),
             temporal=temporal,
         )
         if model == DEFAULT_MODEL and not predictor.notice.synthvid_alone:
@@ -202,7 +178,7 @@ def detect(
     if shard is not None:
         other = {
             "--resume": resume,
-            "--online": online,
+            "--online": frames.online,
             "--coco": coco,
             "--mot": mot,
             "--sheet": sheet,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,15 @@ from cyclopts import Parameter
 import trovid
 from trovid.allocator import keep_freed_memory
 from trovid.cli.messages import print_record
-from trovid.cli.names import DeviceName, ModelName
+from trovid.cli.names import ModelName
+from trovid.cli.options import (
+    FLAG,
+    RUNNING,
+    SELECTION,
+    RunningOptions,
+    SelectionOptions,
+    defaults_of,
+)
 from trovid.cli.protocols import protocol_names
 from trovid.cli.tracks import (
     measure_tracks,
@@ -33,22 +40,16 @@ if TYPE_CHECKING:
     from trovid.structures import Detections, DetectOptions, VideoDetections
 
 log = logging.getLogger("trovid")
-FLAG = Parameter(negative="")
 OF_MODEL = (
     "support",
     "temporal",
     "every",
     "videos",
     "score",
-    "nms",
-    "class_agnostic_nms",
-    "max_detections",
+    *vars(SELECTION),
     "batch",
     "shard",
-    "device",
-    "precision",
-    "compile",
-    "deterministic",
+    *vars(RUNNING),
 )
 """Options that have no effect on predictions that are there already."""
 
@@ -67,18 +68,13 @@ def evaluate(
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
     videos: Annotated[int | None, Parameter(help="Only the first N videos of --data.")] = None,
     score: float | None = None,
-    nms: float | None = None,
-    class_agnostic_nms: Annotated[bool, FLAG] = False,
-    max_detections: int | None = None,
+    selection: SelectionOptions = SELECTION,
     seq_nms: Annotated[bool, FLAG] = False,
     protocols: Annotated[str | None, Parameter(name=("--protocols", "--protocol"))] = None,
     resamples: int = 0,
     batch: int = 1,
     shard: str | None = None,
-    device: DeviceName = "auto",
-    precision: Literal["float32", "bf16", "fp16"] = "float32",
-    compile: Annotated[bool, FLAG] = False,
-    deterministic: Annotated[bool, FLAG] = False,
+    running: RunningOptions = RUNNING,
     json: Annotated[bool, FLAG] = False,
 ) -> None:
     """Measure predictions, or a model, against labels.
@@ -120,9 +116,7 @@ def evaluate(
         every: Run the model on every N-th labelled frame.
         videos: Only the first N videos of --data.
         score: Lowest score of the model's detections; by default 0.01, and 0.5 with --protocol mot.
-        nms: IoU above which the lower of two boxes of a class goes; by default the recipe's.
-        class_agnostic_nms: Let boxes of different classes suppress each other too.
-        max_detections: Detections a frame at most; by default the recipe's.
+        selection: See `SelectionOptions`.
         seq_nms: Suppress along sequences of boxes through the whole video (Seq-NMS); with
             PREDICTIONS among those that the file holds.
         protocols: Whose figures besides COCO's, with commas between: devkit and voc (ImageNet VID
@@ -136,13 +130,10 @@ def evaluate(
         shard: This process's part of the videos of --data, as i/n with i from 0, or auto in a Slurm
             array or under torchrun. What each finds is kept beside OUT (OUT.shards); the process
             that finds all of it there writes OUT, the same as one process alone.
-        device: Where the model runs: auto, cpu, cuda, mps.
-        precision: Of the backbone's later convolutions; fp16 needs a GPU.
-        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
-        deterministic: Use deterministic algorithms alone, for equal figures in every run.
+        running: See `RunningOptions`.
         json: Print the figures as JSON in place of the tables.
     """
-    given = locals()
+    given = {**locals(), **vars(selection), **vars(running)}
     if (predictions is None) == (model is None):
         raise TrovidError("give either a PREDICTIONS file with --labels, or --model with --data")
     tracks = track_protocol(protocols)
@@ -174,27 +165,19 @@ def evaluate(
         options = {
             "support": support,
             "score": (0.5 if tracks == "mot" else 0.01) if score is None else score,
-            "nms": nms,
-            "class_agnostic_nms": class_agnostic_nms,
-            "max_detections": max_detections,
+            **vars(selection),
             "seq_nms": seq_nms,
         }
-        running = {
-            "device": device,
-            "precision": precision,
-            "compile": compile,
-            "deterministic": deterministic,
-            "temporal": temporal,
-        }
+        loading = {**vars(running), "temporal": temporal}
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, running, options, measuring, shard, files, json)
+        _of_model(str(model), data, frames, loading, options, measuring, shard, files, json)
 
 
 def _check_without_model(given: Mapping[str, object]) -> None:
     """That nothing is asked for that only a model that is run can do."""
-    usual = inspect.signature(evaluate).parameters
+    usual = defaults_of(evaluate)
     for name in OF_MODEL:
-        if given[name] != usual[name].default:
+        if given[name] != usual[name]:
             raise TrovidError(
                 f"`{name}` goes with `model`: PREDICTIONS hold what was found, and are measured "
                 "as they are; leave it out"
@@ -245,7 +228,7 @@ def _of_model(
     model: str,
     data: Path,
     frames: dict[str, Any],
-    running: dict[str, Any],
+    loading: dict[str, Any],
     options: dict[str, Any],
     measuring: Mapping[str, Any],
     shard: str | None,
@@ -264,7 +247,7 @@ def _of_model(
     told = learned_from(data, truth) if Path(model).is_file() else None
     if told is not None:
         log.warning("%s", told)
-    predictor = trovid.load(model, **running)
+    predictor = trovid.load(model, **loading)
     if "tracks" in measuring:
         wanted = with_identities(measuring["tracks"], predictor, truth, wanted)
     found: Mapping[str, Sequence[Detections] | VideoDetections] | None

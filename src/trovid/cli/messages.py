@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from trovid.cli.options import defaults_of
 from trovid.errors import printable, without_password
 
 DEBUG_VARIABLE = "TROVID_DEBUG"
@@ -40,15 +40,7 @@ def speaking(*, quiet: bool) -> Generator[None]:
 
 def name_options_of(commands: Iterable[Callable]) -> None:
     """From now on the arguments of these commands' functions are named as flags."""
-    given = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    _options.set(
-        frozenset(
-            name
-            for command in commands
-            for name, parameter in inspect.signature(command).parameters.items()
-            if parameter.kind in given
-        )
-    )
+    _options.set(frozenset(name for command in commands for name in defaults_of(command)))
 
 
 def with_flags(message: str) -> str:

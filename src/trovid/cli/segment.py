@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import trovid
-from trovid.cli.detect import OPTION
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
-from trovid.cli.names import DeviceName, ModelName
-from trovid.cli.options import detect_options
+from trovid.cli.names import ModelName
+from trovid.cli.options import (
+    FLAG,
+    FRAMES,
+    RUNNING,
+    SELECTION,
+    FrameOptions,
+    RunningOptions,
+    SelectionOptions,
+    detect_options,
+)
 from trovid.cli.running import check_videos, run_videos, window_for
 
 
@@ -22,33 +30,24 @@ def segment(
     track: Literal["iou", "embedding"] | None = None,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
-    nms: float | None = None,
-    class_agnostic_nms: Annotated[bool, OPTION] = False,
-    max_detections: int | None = None,
-    start: str = "0",
-    end: str | None = None,
-    stride: int = 1,
-    online: Annotated[bool, OPTION] = False,
-    lookahead: int = 0,
+    selection: SelectionOptions = SELECTION,
+    frames: FrameOptions = FRAMES,
     video: bool = True,
     youtube_vis: bool = True,
-    masks: Annotated[bool, OPTION] = False,
-    csv: Annotated[bool, OPTION] = False,
-    coco: Annotated[bool, OPTION] = False,
-    mot: Annotated[bool, OPTION] = False,
+    masks: Annotated[bool, FLAG] = False,
+    csv: Annotated[bool, FLAG] = False,
+    coco: Annotated[bool, FLAG] = False,
+    mot: Annotated[bool, FLAG] = False,
     label_size: int | None = None,
-    no_labels: Annotated[bool, OPTION] = False,
-    show: Annotated[bool, OPTION] = False,
-    overwrite: Annotated[bool, OPTION] = False,
-    resume: Annotated[bool, OPTION] = False,
+    no_labels: Annotated[bool, FLAG] = False,
+    show: Annotated[bool, FLAG] = False,
+    overwrite: Annotated[bool, FLAG] = False,
+    resume: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
-    allow_playlist: Annotated[bool, OPTION] = False,
+    allow_playlist: Annotated[bool, FLAG] = False,
     batch: int = 1,
-    device: DeviceName = "auto",
-    precision: Literal["float32", "bf16", "fp16"] = "float32",
-    compile: Annotated[bool, OPTION] = False,
-    deterministic: Annotated[bool, OPTION] = False,
-    json: Annotated[bool, OPTION] = False,
+    running: RunningOptions = RUNNING,
+    json: Annotated[bool, FLAG] = False,
 ) -> int:
     """Give every object in videos a mask and an identity: overlay MP4, JSON, PNG.
 
@@ -90,15 +89,8 @@ def segment(
             by default the model's own.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
-        nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
-        class_agnostic_nms: Let boxes of different classes suppress each other too.
-        max_detections: Detections a frame at most; by default the model's own.
-        start: Time of the first frame: 12.5 seconds, or 1:30.
-        end: Time at which to end. Frames before START and after END still serve as support.
-        stride: Segment every STRIDE-th frame.
-        online: Take frames as they come: only past frames serve as support.
-        lookahead: With --online: this many future frames serve too, and the results come as much
-            later.
+        selection: See `SelectionOptions`.
+        frames: See `FrameOptions`.
         video: Whether to write the overlay video.
         youtube_vis: Whether to write the tracks in YouTube-VIS's form.
         masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them.
@@ -114,18 +106,14 @@ def segment(
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
         batch: Videos that are run at once and share the batch; faster on a GPU.
-        device: Where to run: auto (the GPU where there is one), cpu, cuda, cuda:1, mps.
-        precision: Of the backbone's later convolutions: bf16 is faster where the processor knows
-            it; fp16 needs a GPU.
-        compile: Let torch.compile make the backbone: slow at the first frame, faster then.
-        deterministic: Use deterministic algorithms alone, for equal numbers in every run.
+        running: See `RunningOptions`.
         json: Print the summary as JSON.
     """
     from trovid.runs.batch import Batch
     from trovid.runs.sinks.making import Pictures
     from trovid.viz.canvas import LabelStyle
 
-    one_by_one = "--online" if online else None
+    one_by_one = "--online" if frames.online else None
     check_videos(
         "segment", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
     )
@@ -134,14 +122,8 @@ def segment(
         score=score,
         classes=classes,
         support=support,
-        nms=nms,
-        class_agnostic_nms=class_agnostic_nms,
-        max_detections=max_detections,
-        start=start,
-        end=end,
-        stride=stride,
-        online=online,
-        lookahead=lookahead,
+        **vars(selection),
+        **vars(frames),
         masks=True,
         track=track,
     )
@@ -157,11 +139,8 @@ def segment(
     runs = Batch(
         load=lambda: trovid.load(
             model,
-            device=device,
-            precision=precision,
-            compile=compile,
-            deterministic=deterministic,
             temporal=temporal,
+            **vars(running),
         ),
         options=options,
         segment=True,

@@ -12,6 +12,7 @@ from trovid.backbones import (
     SmallBackbone,
     TimmBackbone,
 )
+from trovid.detectors.contract import VideoDetector
 from trovid.detectors.extractors import build_pooler
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.masktrack.detector import MaskTrackRCNN
@@ -33,7 +34,7 @@ from trovid.recipes import (
 )
 
 
-def build_detector(recipe: Recipe) -> Detector:
+def build_detector(recipe: Recipe) -> VideoDetector:
     """The detector of a recipe, with random weights.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 from torch import Tensor, nn
 
+from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.nn.inference_form import InferenceForm
 from trovid.structures import Detections, DetectOptions, TrainingBatch
@@ -20,8 +21,19 @@ class Support(Protocol):
     the target frame out.
     """
 
+    @property
+    def frame_indices(self) -> tuple[int, ...]:
+        """Index in the video of each support frame."""
+
     def __len__(self) -> int:
         """Number of support frames."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all its tensors in bytes."""
+
+    def select(self, positions: Sequence[int]) -> Self:
+        """Some of its frames, by their position among them."""
 
     def without(self, frame_index: int) -> Self:
         """The same without a frame of the video."""
@@ -39,11 +51,14 @@ class VideoDetector(nn.Module):
 
     Attributes:
         class_names: Names of the classes, in the order of `Detections.labels`.
+        backbone: What all its other parts read frames by. Others start it with published weights,
+            and go through it frame by frame where memory is short.
         temporal_trained: Whether the parts that read support frames were trained. Where they were
             not, a Predictor runs the detector on single frames and says so.
     """
 
     class_names: tuple[str, ...]
+    backbone: Backbone
     temporal_trained: bool = True
 
     @property
@@ -60,6 +75,20 @@ class VideoDetector(nn.Module):
     def embeds(self) -> bool:
         """Whether it has a track head; others give their box head's last layer as embeddings."""
         return False
+
+    @property
+    def dense_parts(self) -> tuple[nn.Module, ...]:
+        """The parts whose work depends on the size of frames alone, which torch.compile makes.
+
+        The work of the others depends on how many boxes there are, and their time lies in kernels
+        of their own. None by default.
+        """
+        return ()
+
+    @property
+    def export_obstacle(self) -> str | None:
+        """Why it cannot be exported with support frames; None where it can."""
+        return "models of its family cannot be exported"
 
     @abstractmethod
     def encode(

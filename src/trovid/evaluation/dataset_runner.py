@@ -1,4 +1,8 @@
-"""A model over a data set: the one way that evaluation, validation and experiments go."""
+"""A model over a data set: the one way that evaluation and validation go.
+
+Experiments whose rows share encoded frames, or whose frames are spoilt, are no single model over a
+data set: they go video by video through `Predictor.run`, where support frames are chosen as here.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,13 @@ from typing import Any, Literal, get_args
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_places import check_length
-from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import OptionError
 from trovid.inference.identities import video_tracker
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
 from trovid.structures import DetectOptions, SupportSampling, Video
 from trovid.video.glance import glance
+from trovid.video.reader import VideoReader
 
 SupportSource = Literal["clip", "other clip", "target"]
 """Where support frames come from: the video itself; the next one; or the target frame in place of
@@ -118,12 +122,7 @@ def _control(
     sampling = SupportSampling.parse(options.support)
     with dataset.open(video.name) as reader:
         if source is None:
-            tracker = video_tracker(predictor, reader, options, ()) if options.track else None
-            for frame in reader.walk(frames):
-                encoded = [predictor.encode([frame])] * sampling.count
-                support = Support.cat(encoded) if encoded else None
-                (found,) = predictor.detect_frames([frame], [support], options)
-                yield found if tracker is None else tracker.update(found)
+            yield from each_with_itself(predictor, reader, frames, options)
             return
         support = None
         if sampling.count:
@@ -131,3 +130,23 @@ def _control(
                 support = predictor.encode(other.read(sampling.indices(source.num_frames)))
         found = predictor.run(reader, frames=frames, support=support, options=options)
         yield from (detections for _, detections in found)
+
+
+def each_with_itself(
+    predictor: Predictor, reader: VideoReader, frames: Sequence[int], options: DetectOptions
+) -> Iterator[Any]:
+    """Target frames of a video, each in place of its support frames: a control.
+
+    Args:
+        predictor: The model.
+        reader: The video.
+        frames: Indices of the target frames in rising order.
+        options: Resolved.
+    """
+    count = SupportSampling.parse(str(options.support)).count
+    tracker = video_tracker(predictor, reader, options, ()) if options.track else None
+    for frame in reader.walk(frames):
+        encoded = [predictor.encode([frame])] * count
+        support = encoded[0].cat(encoded) if encoded else None
+        (found,) = predictor.detect_frames([frame], [support], options)
+        yield found if tracker is None else tracker.update(found)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trovid.detectors.candidates import Candidates
-from trovid.detectors.faster_rcnn.support import Support
+from trovid.evaluation.dataset_runner import each_with_itself
 from trovid.experiments.conditions import Condition
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
@@ -25,6 +25,7 @@ from trovid.nn.extractors.temporal_roi_align import TemporalRoIAlign
 from trovid.ops import PackedSupport, temporal_attention
 from trovid.recipes import TrainingFreeRecipe
 from trovid.structures import SupportSampling
+from trovid.video.images import ArrayReader
 from trovid.video.reader import Frame
 
 SINGLE, TEMPORAL = "everyday-single", "everyday-selsa-troi"
@@ -159,6 +160,13 @@ class LoadedSequence:
         box = self.boxes.get(index)
         return Frame(index, 0.0, condition.frame(self.frames[index], self.name, index, box))
 
+    def targets(self, condition: Condition) -> list[NDArray[np.uint8]]:
+        """All frames, those that are evaluated as they are seen in a condition."""
+        frames = list(self.frames)
+        for index in condition.targets(len(frames)):
+            frames[index] = self.seen(condition, index).image
+        return frames
+
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -194,7 +202,6 @@ def look(
         supports: What was encoded of the sequence for the method, by condition; is added to.
     """
     options = predictor.options(selection="candidates", score=LOWEST_SCORE)
-    count = len(sequence.frames)
     sampling = SupportSampling.parse(str(options.support))
     wants = predictor.running.uses_support and sampling.count > 0
     support, encoded = None, 0.0
@@ -204,20 +211,16 @@ def look(
         seen = condition if condition.stretches else Condition()
         if seen.key not in supports:
             frames = [source.seen(seen, i) for i in sampling.indices(len(source.frames))]
-            began = time.thread_time()
-            supports[seen.key] = predictor.encode(frames), time.thread_time() - began
+            began = time.process_time()
+            supports[seen.key] = predictor.encode(frames), time.process_time() - began
         support, encoded = supports[seen.key]
-    found: list[Candidates] = []
-    spent = 0.0
-    for index in condition.targets(count):
-        frame = sequence.seen(condition, index)
-        began = time.thread_time()
-        own = support
-        if wants and method.support == "target":
-            one = predictor.encode([frame])
-            own = Support.cat([one] * sampling.count)
-        elif own is not None and method.support != "other":
-            own = own.without(index)
-        found += predictor.detect_frames([frame], [own], options)
-        spent += time.thread_time() - began
+    targets = condition.targets(len(sequence.frames))
+    video = ArrayReader(sequence.targets(condition))
+    began = time.process_time()
+    if wants and method.support == "target":
+        found = list(each_with_itself(predictor, video, targets, options))
+    else:
+        given: dict[str, Any] = {"support" if method.support == "other" else "encoded": support}
+        found = [own for _, own in predictor.run(video, frames=targets, options=options, **given)]
+    spent = time.process_time() - began
     return Looked(found, spent / max(1, len(found)), encoded / max(1, sampling.count))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trovid.datasets.reading import read_dataset
 from trovid.experiments.description import Row
@@ -104,7 +103,9 @@ def run_video(
         if model[1].seq_nms or not _sampled(model):
             yield _alone(model, reader, targets)
         else:
-            yield _with_bank(model, reader, targets, bank)
+            predictor, options = model
+            runs = predictor.run(reader, frames=targets, options=options, encoded=bank)
+            yield [found for _, found in runs]
 
 
 def _held(predictor: Predictor) -> tuple[bool, int]:
@@ -126,24 +127,6 @@ def _support_frames(model: RowModel, reader: VideoReader, targets: Sequence[int]
         return set()
     number = reader.video.num_frames
     return {i for target in targets for i in sampling.indices(number, target)}
-
-
-def _with_bank(
-    model: RowModel, reader: VideoReader, targets: Sequence[int], bank: Any
-) -> list[Detections]:
-    """As `Predictor.detect`, with support frames that are encoded already."""
-    predictor, options = model
-    sampling = _sampled(model)
-    assert sampling is not None
-    places = {frame: place for place, frame in enumerate(bank.frame_indices)}
-    found: list[Detections] = []
-    for frame in reader.read(targets):
-        indices = sampling.indices(reader.video.num_frames, frame.index)
-        support = bank.select([places[i] for i in indices])
-        if not options.target_among_support:
-            support = support.without(frame.index)
-        found += predictor.detect_frames([frame], [support], options)
-    return found
 
 
 def _alone(model: RowModel, reader: VideoReader, targets: Sequence[int]) -> list[Detections]:

@@ -94,17 +94,8 @@ def export(
     outputs = output_names(detector)
     if not (detector.uses_support and detector.temporal_trained):
         graphs = {"": (SingleFrame(*model), (frame,), ["frame"], outputs)}
-    elif not detector.roi_features.extractor.exportable:
-        raise TrovidError(
-            f"{predictor.name}: models with {type(detector.roi_features.extractor).__name__} "
-            "cannot be exported: their bins move with each support frame"
-        )
-    elif len(detector.searched_levels) > 1:
-        raise TrovidError(
-            f"{predictor.name}: only models that search one level of the support frames can be "
-            f"exported, but this one searches {', '.join(detector.searched_levels)}; "
-            "recipes with `searched: last` have one"
-        )
+    elif detector.export_obstacle:
+        raise TrovidError(f"{predictor.name}: {detector.export_obstacle}")
     elif support == "frames":
         count = support_frames or SupportSampling.parse(predictor.recipe.inference.support).count
         frames = frame.expand(count, *frame.shape)

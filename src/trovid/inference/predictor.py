@@ -171,11 +171,13 @@ class Predictor:
         frame_rate: float = 0.0,
         options: DetectOptions | None = None,
         support: Support | str | None = None,
+        encoded: Support | None = None,
         **changes: Any,
     ) -> Generator[tuple[Frame, Any]]:
         """Each target frame with its detections; the arguments are those of `detect`.
 
-        `support` may also be a Support that serves every frame in place of the video's own.
+        `support` may also be a Support that serves every frame in place of the video's own;
+        `encoded` holds the video's own, all that the options choose, which are not read then.
         """
         if support is None or isinstance(support, str):
             given = None
@@ -183,7 +185,9 @@ class Predictor:
         else:
             given = support
         wanted = self.options(options, **changes)
-        session = self.session(source, wanted, frames=frames, frame_rate=frame_rate, support=given)
+        session = self.session(
+            source, wanted, frames=frames, frame_rate=frame_rate, support=given, encoded=encoded
+        )
         with closing(session):
             for target in session:
                 found = target.found
@@ -275,6 +279,7 @@ class Predictor:
         frames: Sequence[int] | None = None,
         frame_rate: float = 0.0,
         support: Support | None = None,
+        encoded: Support | None = None,
         earlier: Sequence[Detections] = (),
         together: bool = False,
     ) -> VideoSession | Generator[Target]:
@@ -288,6 +293,7 @@ class Predictor:
             frames: See `detect`.
             frame_rate: See `detect`.
             support: Serves every frame in place of the video's own.
+            encoded: See `run`.
             earlier: What an interrupted run has found in the frames before, so that the identities
                 go on. The last of them are looked at once more.
             together: Whether its frames are looked at with those of other videos.
@@ -299,7 +305,9 @@ class Predictor:
             if not isinstance(source, VideoReader):
                 reader = open_video(source, frame_rate=frame_rate)
             looked_at = candidate_options(options)
-            looks = self.run(reader, frames=frames, options=looked_at, support=support)
+            looks = self.run(
+                reader, frames=frames, options=looked_at, support=support, encoded=encoded
+            )
             along = along_sequences(reader, (found for _, found in looks), options)
             return (target._replace(tracker=tracker) for target in along)
         session = VideoSession(
@@ -308,6 +316,7 @@ class Predictor:
             options=options,
             frames=frames,
             support=support,
+            encoded=encoded,
             single_frames=not self.detector.uses_support,
             tracker=tracker,
             frame_rate=frame_rate,

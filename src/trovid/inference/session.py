@@ -64,6 +64,7 @@ class VideoSession(Iterator[Target]):
         frames: Indices of the target frames in rising order; None for those of the options' time
             and stride.
         support: Serves every target frame in place of the video's own support frames.
+        encoded: All support frames that the options choose, where they are encoded already.
         single_frames: Whether there are no support frames.
         tracker: Remembers the objects of the video; None where no identities are wanted.
         frame_rate: Frames per second of pictures, which do not know it.
@@ -80,6 +81,7 @@ class VideoSession(Iterator[Target]):
         options: DetectOptions,
         frames: Sequence[int] | None = None,
         support: Support | None = None,
+        encoded: Support | None = None,
         single_frames: bool = False,
         tracker: Tracker | None = None,
         frame_rate: float = 0.0,
@@ -94,6 +96,7 @@ class VideoSession(Iterator[Target]):
         self._lookahead = options.lookahead if options.online else None
         self._fixed = not options.online and not sampling.depends_on_target
         self._read: Callable[[list[int]], list[Frame]] = self._from_memory
+        self._given = encoded
         self._pictures: dict[int, Frame] = {}
         self._encoded: dict[int, Support] = {}
         self._indices: list[int] = []
@@ -196,6 +199,9 @@ class VideoSession(Iterator[Target]):
         return self._support.without(target)
 
     def _encoded_frames(self, indices: list[int]) -> Support:
+        if self._given is not None:
+            places = {index: place for place, index in enumerate(self._given.frame_indices)}
+            return self._given.select([places[index] for index in indices])
         if self._fixed:
             return self._encode(self._read(indices))
         for frame in self._read(sorted(set(indices) - self._encoded.keys())):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.inference.runtime.device import usable_device
 from trovid.recipes import Recipe
@@ -85,7 +85,7 @@ class Trained:
             it went on from a checkpoint that did not say them.
     """
 
-    detector: Detector
+    detector: VideoDetector
     seconds: float
     precision: str
     processor_seconds: float | None
@@ -104,7 +104,7 @@ def train(
     device: str = "auto",
     report: Callable[[Progress], None] | None = None,
     stopping: Stopping = never,
-    on_the_way: Callable[[Detector, int], None] | None = None,
+    on_the_way: Callable[[VideoDetector, int], None] | None = None,
     say: Callable[[str], None] = log.info,
     processes: Processes = ALONE,
 ) -> Trained:
@@ -226,7 +226,7 @@ def train(
     return Trained(detector.eval(), seconds, at.precision, processor_seconds())
 
 
-def _shared(detector: Detector, place: torch.device) -> nn.Module:
+def _shared(detector: VideoDetector, place: torch.device) -> nn.Module:
     kind = nn.parallel.DistributedDataParallel
     known = inspect.signature(kind).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"

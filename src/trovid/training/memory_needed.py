@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.recipes import TrainingRecipe
 from trovid.structures import TrainingBatch
 from trovid.training.checkpointing import checkpoint_backbone
@@ -59,7 +59,7 @@ class MemoryNeeded:
 
 
 def memory_needed(
-    detector: Detector,
+    detector: VideoDetector,
     clip: TrainingBatch,
     settings: TrainingRecipe,
     *,

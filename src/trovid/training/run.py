@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
@@ -223,7 +223,7 @@ class _Run:
     device: str
     log: TrainingLog
 
-    def on_the_way(self, detector: Detector, step: int) -> None:
+    def on_the_way(self, detector: VideoDetector, step: int) -> None:
         """Measures the detector, draws the curves, and keeps it where it is the best so far."""
         found = self._measure(detector)
         if found is None:
@@ -232,7 +232,7 @@ class _Run:
         draw_curves(self.log.path, self.file.with_suffix(".png"))
         self._keep_if_best(detector, found, {"step": step})
 
-    def finish(self, detector: Detector, facts: dict[str, Any]) -> None:
+    def finish(self, detector: VideoDetector, facts: dict[str, Any]) -> None:
         """Measures the trained detector and writes its weights."""
         found = self._measure(detector)
         if found is not None:
@@ -243,7 +243,7 @@ class _Run:
                 self._keep_if_best(detector, found, {**facts, "step": step})
         save_weights(self.file, detector, self.data.recipe, facts=facts)
 
-    def _measure(self, detector: Detector) -> Validation | None:
+    def _measure(self, detector: VideoDetector) -> Validation | None:
         val = self.data.val
         if val is None or not self.clips:
             return None
@@ -259,7 +259,9 @@ class _Run:
                 progress=tick,
             )
 
-    def _keep_if_best(self, detector: Detector, found: Validation, facts: dict[str, Any]) -> None:
+    def _keep_if_best(
+        self, detector: VideoDetector, found: Validation, facts: dict[str, Any]
+    ) -> None:
         best = best_file(self.file)
         before = read_card(best).facts.get("val_ap50", -1.0) if best.exists() else -1.0
         if found.ap50 > before:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from trovid.detectors.building import build_detector
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.recipes import ModelRecipe, Recipe, load_recipe
 from trovid.storage.state import check_names_and_shapes, load_state
@@ -61,7 +61,7 @@ def initial_detector(
     start: Path | None,
     backbone: Path | None = None,
     say: Callable[[str], None] = log.info,
-) -> Detector:
+) -> VideoDetector:
     """The detector of a recipe with random weights by seed, or with those of another detector.
 
     Of a detector of other classes the rows of the classes with the same name are taken. For one's

@@ -6,17 +6,16 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.inference.runtime.execution import check_compile
 from trovid.recipes import TrainingRecipe
 from trovid.training.checkpointing import checkpoint_backbone
 
 
 @contextmanager
-def training_form(detector: Detector, settings: TrainingRecipe) -> Generator[None]:
-    """While it lasts, the backbone and the RPN's head are what the recipe wants them to be.
+def training_form(detector: VideoDetector, settings: TrainingRecipe) -> Generator[None]:
+    """While it lasts, the detector's dense parts are what the recipe wants them to be.
 
     `training.compile` has them made by torch.compile, once for all sizes of frames, so that the
     result does not depend on the sizes that came first; `training.checkpointing` has the backbone's
@@ -30,24 +29,23 @@ def training_form(detector: Detector, settings: TrainingRecipe) -> Generator[Non
         TrovidError: If torch.compile does not work here, or the backbone's BatchNorm takes
             statistics of the batch and `training.checkpointing` is wanted.
     """
-    parts: tuple[nn.Module, ...] = (detector.backbone, detector.rpn.head)
     if settings.compile:
         check_compile(next(detector.parameters()).device)
-        for part in parts:
+        for part in detector.dense_parts:
             vars(part)["forward"] = torch.compile(part.forward, dynamic=True)
     if settings.checkpointing:
         checkpoint_backbone(detector.backbone)
     try:
         yield
     finally:
-        for part in parts:
+        for part in (detector.backbone, *detector.dense_parts):
             vars(part).pop("forward", None)  # the class's own again
 
 
 @contextmanager
-def plain_form(detector: Detector) -> Generator[None]:
+def plain_form(detector: VideoDetector) -> Generator[None]:
     """While it lasts, `training_form` is not there."""
-    parts = (detector.backbone, detector.rpn.head)
+    parts = (detector.backbone, *detector.dense_parts)
     kept = [vars(part).pop("forward", None) for part in parts]
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from trovid.datasets.contract import Dataset
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.evaluation import by_video, evaluate, run_dataset
 from trovid.evaluation.pool import pool_frames
 from trovid.evaluation.score_threshold import ScoreThreshold, best_score_threshold
@@ -40,7 +40,7 @@ class Validation:
 
 
 def validation(
-    detector: Detector,
+    detector: VideoDetector,
     recipe: Recipe,
     dataset: Dataset,
     *,

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.storage.tensor_files import read_tensors
 from trovid.storage.torch_checkpoints import plain_state, read_checkpoint
@@ -36,7 +36,7 @@ class BackboneAccount:
         return f"{self.source.name}: {len(self.taken)} tensors start the backbone{left}"
 
 
-def start_backbone(detector: Detector, path: Path) -> BackboneAccount:
+def start_backbone(detector: VideoDetector, path: Path) -> BackboneAccount:
     """Fills the backbone of a detector from the state dict of a classification network.
 
     What the network does not have (the reduction, a feature pyramid) stays as it is. Nothing in the

@@ -11,12 +11,10 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from trovid.detectors.faster_rcnn.conversion import convert_published
-from trovid.detectors.masktrack.conversion import RULES
-from trovid.detectors.torchvision.conversion import convert_torchvision
+from trovid.detectors.converting import convert_checkpoint
 from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
-from trovid.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
+from trovid.recipes import load_recipe, recipe_names
 from trovid.storage.tensor_files import save_tensors
 from trovid.zoo.registry import BACKBONE, Checkpoint, backbone_checkpoints, checkpoints
 from trovid.zoo.weights import embedded_models, load_weights, read_card
@@ -102,11 +100,7 @@ def convert_file(
     Raises:
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
-    chosen = load_recipe(recipe)
-    if isinstance(chosen.model, TorchvisionModelRecipe):
-        tensors, metadata = convert_torchvision(source, chosen)
-    else:
-        tensors, metadata = convert_published(source, chosen, RULES)
+    tensors, metadata = convert_checkpoint(source, load_recipe(recipe))
     own = json.loads(metadata.get("facts", "{}"))
     save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(facts or {})})})
     return target

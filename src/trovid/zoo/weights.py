@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from trovid.bounded_yaml import read_values
 from trovid.detectors.building import build_detector
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError, shortened
 from trovid.recipes import (
     Recipe,
@@ -59,7 +59,7 @@ def embedded_models() -> dict[str, Path]:
 
 def save_weights(
     path: str | Path,
-    detector: Detector,
+    detector: VideoDetector,
     recipe: Recipe,
     *,
     facts: dict[str, Any],
@@ -187,7 +187,7 @@ def _initialises(func: Any) -> bool:
 
 def load_weights(
     path: str | Path, *, temporal: TrainingFreeRecipe | None = None
-) -> tuple[Detector, ModelCard]:
+) -> tuple[VideoDetector, ModelCard]:
     """The detector of a weights file, in float32 and in eval mode, and its card.
 
     Args:

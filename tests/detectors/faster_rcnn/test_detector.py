@@ -48,6 +48,20 @@ def test_scored_boxes_have_a_row_for_each_proposal(name):
         assert (scored.class_scores.sum(1) < 1).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("synthvid-selsa-troi", None),
+        ("synthvid-single-md-attention", "models with DeformableRoIAlign cannot be exported: "),
+        ("coco-r50-fpn", "only models that search one level of the support frames can be exported"),
+    ],
+)
+def test_a_detector_says_why_it_cannot_be_exported(name, reason):
+    with torch.device("meta"):
+        obstacle = build_detector(load_recipe(name)).export_obstacle
+    assert obstacle is None if reason is None else str(obstacle).startswith(reason)
+
+
 @pytest.mark.parametrize("name", FOUR)
 def test_losses_reach_every_trained_parameter(name):
     detector = make(name).train()

@@ -8,11 +8,14 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from trovid.cli.main import main
 from trovid.datasets.synthvid import make_clip
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.inference import load
+from trovid.inference.runtime import execution
 from trovid.inference.runtime.execution import deterministic_algorithms, prepare_deterministic
 from trovid.inference.runtime.memory import memory_errors
 
@@ -37,6 +40,38 @@ def test_a_compiled_model_finds_the_same(clip):
         assert one.labels.tolist() == other.labels.tolist()
         torch.testing.assert_close(one.boxes, other.boxes, atol=1e-2, rtol=0)
         torch.testing.assert_close(one.scores, other.scores, atol=1e-4, rtol=0)
+
+
+class OfAnotherFamily(VideoDetector):
+    """A detector of other parts than those that are built in."""
+
+    uses_support = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Identity()
+        self.memory, self.matching = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    @property
+    def dense_parts(self):
+        return (self.memory,)
+
+    def encode(self, *_, **__):
+        raise NotImplementedError
+
+    def detect(self, *_, **__):
+        raise NotImplementedError
+
+    def forward(self, batch):
+        raise NotImplementedError
+
+
+def test_a_detector_says_itself_which_parts_are_compiled(monkeypatch):
+    monkeypatch.setattr(execution, "check_compile", lambda device: None)
+    detector = OfAnotherFamily()
+    execution.compile_parts(detector, torch.device("cpu"))
+    compiled = [name for name, part in detector.named_children() if part._compiled_call_impl]
+    assert compiled == ["memory"]
 
 
 def test_without_a_compiler_it_is_one_line(monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
@@ -121,6 +121,25 @@ class Detector(VideoDetector):
         """Whether support frames take any part."""
         taken_over = self.support_proposals > 0 and not self.training
         return self.searches_maps or self.box_head.uses_support or taken_over
+
+    @property
+    def dense_parts(self) -> tuple[nn.Module, ...]:
+        """See `VideoDetector.dense_parts`: the backbone and the RPN's head."""
+        return self.backbone, self.rpn.head
+
+    @property
+    def export_obstacle(self) -> str | None:
+        """See `VideoDetector.export_obstacle`."""
+        extractor, levels = self.roi_features.extractor, self.searched_levels
+        if not extractor.exportable:
+            kind = type(extractor).__name__
+            return f"models with {kind} cannot be exported: their bins move with each support frame"
+        if len(levels) > 1:
+            return (
+                "only models that search one level of the support frames can be exported, but this "
+                f"one searches {', '.join(levels)}; recipes with `searched: last` have one"
+            )
+        return None
 
     def encode(
         self,

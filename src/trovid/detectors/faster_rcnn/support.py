@@ -20,7 +20,7 @@ _LARGE_MAP = 4096
 class Support:
     """The support frames of one video as the detector needs them.
 
-    A bank is made by `Detector.encode_support`, is never changed, and belongs to whoever runs the
+    A bank is made by `Detector.encode`, is never changed, and belongs to whoever runs the
     video; the model holds none. Its size is bounded by the number of support frames.
 
     Attributes:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 import torch
 
-from trovid.detectors.faster_rcnn.detector import Detector
+from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 
 CUBLAS_VARIABLE, CUBLAS_VALUE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
-def compile_parts(detector: Detector, device: torch.device) -> None:
-    """Lets torch.compile make the backbone and the RPN's head, at their first call.
+def compile_parts(detector: VideoDetector, device: torch.device) -> None:
+    """Lets torch.compile make the detector's dense parts, at their first call.
 
     The rest depends on how many boxes there are, and its time lies in kernels of its own.
 
@@ -27,8 +27,8 @@ def compile_parts(detector: Detector, device: torch.device) -> None:
         TrovidError: If torch.compile does not work on this machine.
     """
     check_compile(device)
-    detector.backbone.compile()
-    detector.rpn.head.compile()
+    for part in detector.dense_parts:
+        part.compile()
 
 
 def check_compile(device: torch.device) -> None:
