@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
-from trovid.detectors.candidates import Candidates
+from trovid.detectors.contract import Support
 from trovid.inference.session import Target
 from trovid.structures import Detections, DetectOptions
+from trovid.tracking import Tracker
 from trovid.video.opening import VideoReader
+
+if TYPE_CHECKING:
+    from trovid.inference.predictor import Predictor
 
 LINK_IOU, SUPPRESSION_IOU = 0.5, 0.3
 CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
@@ -86,19 +90,34 @@ def seq_nms(
     ]
 
 
-def along_sequences(
-    reader: VideoReader, candidates: Iterable[Candidates], options: DetectOptions
-) -> Iterator[Target]:
+def sequence_targets(
+    predictor: Predictor,
+    reader: VideoReader,
+    options: DetectOptions,
+    *,
+    frames: Sequence[int] | None = None,
+    support: Support | None = None,
+    tracker: Tracker | None = None,
+) -> Generator[Target]:
     """Goes through a video twice: for the candidates of its target frames, then for the pictures.
 
     Args:
+        predictor: The model.
         reader: The video.
-        candidates: Of its target frames, in rising order.
         options: Resolved; `score` and `max_detections` choose among what is left.
+        frames: See `Predictor.detect`.
+        support: See `Predictor.session`.
+        tracker: See `Target`.
 
     Yields:
         Each target frame with what was found in it.
     """
+    candidates = predictor.run(
+        reader,
+        frames=frames,
+        options=replace(options, seq_nms=False, track=None, selection="candidates"),
+        support=support,
+    )
     assert options.score is not None
     choice = replace(
         options,
@@ -107,11 +126,11 @@ def along_sequences(
         class_agnostic_nms=False,
         max_detections=MOST_CANDIDATES,
     )
-    left = seq_nms([frame.select(choice) for frame in candidates])
+    left = seq_nms([found.select(choice) for _, found in candidates])
     chosen = {d.frame_index: d[d.scores > options.score][: options.max_detections] for d in left}
     for frame in reader:
         if frame.index in chosen:
-            yield Target(frame, found=chosen.pop(frame.index))
+            yield Target(frame, found=chosen.pop(frame.index), tracker=tracker)
         if not chosen:
             return
 

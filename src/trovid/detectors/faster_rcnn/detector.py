@@ -13,15 +13,15 @@ from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
-from trovid.detectors.faster_rcnn.support import Support, of_videos, packed_maps
-from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
-from trovid.nn.box_head import (
-    BoxCoder,
-    BoxHead,
-    SupportEmbedding,
-    select_rois,
-    without_small_boxes,
+from trovid.detectors.faster_rcnn.support import (
+    Support,
+    embeddings_of_videos,
+    of_videos,
+    packed_maps,
+    supports_of_videos,
 )
+from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
+from trovid.nn.box_head import BoxCoder, BoxHead, select_rois, without_small_boxes
 from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork
@@ -371,28 +371,15 @@ class Detector(VideoDetector):
             for name in self.searched_levels
         }
         kept: list[tuple[Tensor, ...]] = [() for _ in counts]
-        embeddings: list[SupportEmbedding] = [[] for _ in counts]
+        embeddings = [[] for _ in counts]
         found = kept
         if self.support_roi_features is not None and proposals is not None:
             rois = self.support_roi_features(features, proposals, image_sizes)
             kept = of_videos(proposals, counts)
-            per_video = [sum(p.shape[0] for p in video) for video in kept]
-            for keys, values in self.box_head.embed_support(rois):
-                pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
-                for embedding, pair in zip(embeddings, pairs, strict=True):
-                    embedding.append(pair)
+            embeddings = embeddings_of_videos(self.box_head.embed_support(rois), kept)
         if self.support_proposals and not self.training and proposals is not None:
             found = of_videos(self._found(features, proposals, image_sizes), counts)
-        return [
-            Support(
-                frame_indices=tuple(indices),
-                maps={name: videos[i] for name, videos in maps.items()},
-                proposals=kept[i],
-                embedding=embeddings[i],
-                found=found[i],
-            )
-            for i, indices in enumerate(frame_indices)
-        ]
+        return supports_of_videos(frame_indices, maps, kept, embeddings, found)
 
     def _found(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_sizes: Sizes
@@ -400,10 +387,8 @@ class Detector(VideoDetector):
         """What single support frames show, without other frames: see `best_boxes`."""
         _, logits, deltas = self._heads(features, proposals, image_sizes, None)
         boxes = self.box_coder.decode(deltas, torch.cat(proposals))
-        counts = [len(own) for own in proposals]
-        parts = zip(
-            boxes.split(counts), logits.softmax(-1)[:, :-1].split(counts), image_sizes, strict=True
-        )
+        counts, scores = [len(own) for own in proposals], logits.softmax(-1)[:, :-1]
+        parts = zip(boxes.split(counts), scores.split(counts), image_sizes, strict=True)
         return [best_boxes(*part, self.support_proposals) for part in parts]
 
 
