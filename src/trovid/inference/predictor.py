@@ -18,12 +18,9 @@ from trovid.inference.batching import FrameBatcher
 from trovid.inference.identities import video_tracker
 from trovid.inference.notice import Notice
 from trovid.inference.runtime.backend import check_backend
+from trovid.inference.runtime.compilation import compile_parts
+from trovid.inference.runtime.determinism import deterministic_algorithms, prepare_deterministic
 from trovid.inference.runtime.device import usable_device
-from trovid.inference.runtime.execution import (
-    compile_parts,
-    deterministic_algorithms,
-    prepare_deterministic,
-)
 from trovid.inference.runtime.inference_form import for_inference
 from trovid.inference.runtime.memory import LESS_MEMORY, MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from trovid.detectors.faster_rcnn.detector import Detector
-from trovid.inference.runtime.execution import check_compile
+from trovid.inference.runtime.compilation import check_compile
 from trovid.recipes import TrainingRecipe
 from trovid.training.checkpointing import checkpoint_backbone
 

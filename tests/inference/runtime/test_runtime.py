@@ -13,7 +13,7 @@ from trovid.cli.main import main
 from trovid.datasets.synthvid import make_clip
 from trovid.errors import TrovidError
 from trovid.inference import load
-from trovid.inference.runtime.execution import deterministic_algorithms, prepare_deterministic
+from trovid.inference.runtime.determinism import deterministic_algorithms, prepare_deterministic
 from trovid.inference.runtime.memory import memory_errors
 
 NAME = "synthvid-selsa-troi"
