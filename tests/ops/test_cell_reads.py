@@ -4,10 +4,10 @@ import torchvision
 
 from tests.ops.compare import assert_close
 from trovid.ops import pack_support
-from trovid.ops.temporal_roi_align.direct import choice
+from trovid.ops.temporal_roi_align.direct import selection
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
-from trovid.ops.temporal_roi_align.direct.choice import select
 from trovid.ops.temporal_roi_align.direct.products import row_products
+from trovid.ops.temporal_roi_align.direct.selection import select
 
 BOXES = torch.tensor(
     [
@@ -59,7 +59,7 @@ def test_both_ways_choose_alike(monkeypatch, top_k, block):
     positions = torchvision.ops.roi_align(features.unsqueeze(0), [boxes], *pooling)
     positions = positions.permute(0, 2, 3, 1).flatten(0, 2)
     if block:
-        monkeypatch.setattr(choice, "block_bytes", lambda device: block)
+        monkeypatch.setattr(selection, "block_bytes", lambda device: block)
     read = read_cells(features, boxes, *pooling)
     expected = select(positions, *rows, [len(positions)], top_k)
     actual = select(positions, *rows, [len(positions)], top_k, [read])

@@ -7,7 +7,7 @@ import torchvision
 from tests.ops.compare import EVERY, FAST, Problem, assert_close
 from trovid.ops import pack_support, temporal_roi_align
 from trovid.ops.temporal_roi_align.direct import backend as direct
-from trovid.ops.temporal_roi_align.direct import choice
+from trovid.ops.temporal_roi_align.direct import selection
 
 HALF = (torch.bfloat16, torch.float16)
 
@@ -46,7 +46,7 @@ def test_small_blocks_give_the_same(monkeypatch):
     with torch.no_grad():
         whole = problem.run(tensors, "direct")
     monkeypatch.setattr(direct, "WORKSPACE_BYTES", 1)
-    monkeypatch.setattr(choice, "block_bytes", lambda device: 1)
+    monkeypatch.setattr(selection, "block_bytes", lambda device: 1)
     with torch.no_grad():
         assert_close(problem.run(tensors, "direct"), whole, 1e-6)
     problem.check()
