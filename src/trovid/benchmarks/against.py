@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from trovid.benchmarks.formatting import format_seconds
-from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave, timing_facts
+from trovid.benchmarks.machine import machine_record
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import TrovidError
 
 HERE, THERE = "here", "there"
@@ -128,8 +128,8 @@ def run_against(
             "case": job.name,
             "against": str(python),
             "threads": threads,
-            "machine": machine_facts(),
-            **timing_facts(timings),
+            "machine": machine_record(),
+            **timing_records(timings),
             "ratio": timings[HERE].minimum / timings[THERE].minimum,
             "unequal": unequal,
             "passed": unequal <= UNEQUAL,

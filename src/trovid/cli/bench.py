@@ -112,7 +112,7 @@ def operator(
         if maps != "random":
             raise TrovidError("--against compares on random maps: leave --maps out")
         jobs = {
-            case.name: {"kind": "operator", "size": case.size.facts(), "backward": case.backward}
+            case.name: {"kind": "operator", "size": case.size.values(), "backward": case.backward}
             for case in chosen
             if case.kind == "time" and not case.packed
         }
