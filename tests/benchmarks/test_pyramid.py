@@ -45,12 +45,12 @@ def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
 
 
 def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypatch):
-    other = pyramid._extractor
+    other = pyramid.TemporalRoIAlign
 
-    def exact_alone(search):
-        return other("exact")
+    def exact_alone(*words, **named):
+        return other(*words, **{**named, "search": "exact"})
 
-    monkeypatch.setattr(pyramid, "_extractor", exact_alone)
+    monkeypatch.setattr(pyramid, "TemporalRoIAlign", exact_alone)
     assert run(tmp_path, *WORDS) == 1
     (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
     assert record["agreement"]["p2"]["passed"]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.cli.command import trovid_command
-from tests.cli.runs import images
+from tests.cli.runs import HEIGHT, WIDTH, images, video
+from tests.cli.tiny_model import save_tiny_model
 from trovid.datasets.synthvid import write_split
 from trovid.video.opening import VideoWriter, open_video
 
@@ -98,6 +100,51 @@ def test_what_cannot_be_explained_is_said(tmp_path, capsys, clip, words, message
     assert (status, said, len(complaints)) == (2, "", 1)
     assert message in complaints[0]
     assert list(tmp_path.iterdir()) == []
+
+
+VARIANTS = {
+    "synthvid-single-md-attention": 1,
+    "synthvid-single-md-average": 1,
+    "synthvid-single-ms-average": 4,
+    "synthvid-single-non-local": 4,
+    "synthvid-single-non-local-top-k": 4,
+    "synthvid-selsa-troi": 4,
+    "synthvid-fgfa": 1,
+    "synthvid-single": 4,  # training-free
+}
+"""By the name of its recipe how many places of a support frame a variant shows."""
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_gives_a_picture_and_a_page(tmp_path, capsys, name):
+    size = {"shorter": HEIGHT * 4 // 3, "longer": WIDTH * 4 // 3}  # whole cells, without padding
+    model = save_tiny_model(tmp_path / "tiny.safetensors", name=name, **size)
+    words = ["explain", video(tmp_path / "a.mp4"), "--model", model, "--frame", "2"]
+    words += ["--score", "0.02", "--support", "3", "--device", "cpu", "--json"]
+    if name == "synthvid-single":
+        words += ["--temporal", "training-free"]
+    out = tmp_path / "why.png"
+    status, said, complaints = trovid_command(capsys, *words, "--out", out)
+    assert (status, complaints) == (0, [])
+    record = json.loads(said)
+    support = record["support"]
+    assert [own["frame"] for own in support] == [0, 4]
+    assert record["weight"] + sum(own["weight"] for own in support) == pytest.approx(1)
+    assert all(-1.001 <= own["cosine"] <= 1.001 for own in support)
+    if name == "synthvid-fgfa":
+        (x1, y1, x2, y2), (x, y) = record["cell"], support[0]["point"]
+        assert support[1]["point"] == [x, y]
+        assert abs((x1 + x2) / 2 - x) + abs((y1 + y2) / 2 - y) < 12  # a cell, its stride of 16
+    with Image.open(out) as picture:
+        assert min(picture.size) > 400
+    page = out.with_suffix(".html").read_text()
+    data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.DOTALL)[1])
+    points = np.array([own["points"] for own in data["detections"]])
+    assert points.shape == (len(points), 2, VARIANTS[name], *data["grid"], 2)
+    assert points.min() >= 0
+    assert (points.max((0, 1, 2, 3, 4)) <= data["size"]).all()
+    weights = np.array([own["weights"] for own in data["detections"]])
+    np.testing.assert_allclose(weights.sum(1), 1, atol=1e-3)
 
 
 def test_a_video_of_one_frame(tmp_path, capsys):

@@ -56,6 +56,9 @@ def test_the_cost_counts_what_is_known():
     single = cost(load_recipe("paper/single-r50"))
     assert single.operator_gflop == 0
     assert 220 < single.detector_gflop < needs.detector_gflop < 260
+    fgfa, plain = (cost(load_recipe(f"synthvid-{name}")) for name in ("fgfa", "single"))
+    assert fgfa.detector_gflop == plain.detector_gflop
+    assert fgfa.operator_gflop > plain.operator_gflop == 0
     few = cost(load_recipe("paper/selsa-troi-r50"), support_frames=7)
     assert few.detector_gflop < needs.detector_gflop
 

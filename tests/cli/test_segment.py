@@ -122,6 +122,19 @@ def check_pictures(folder, frames):
         assert (picture == shown).all()
 
 
+def test_a_segmenter_of_single_frames_looks_at_others_without_training(capsys, tmp_path, videos):
+    model = save_tiny_model(tmp_path / "single.safetensors", name="synthvid-masktrack")
+    words = ["segment", videos[1], "--model", model, "--no-video", *OPTIONS]
+    for name, temporal in (("alone", ()), ("free", ("--temporal", "training-free"))):
+        status, _, complaints = trovid_command(capsys, *words, "--out", tmp_path / name, *temporal)
+        assert status == 0, complaints
+    head, _ = read_frames(tmp_path / "free" / "b.json")
+    assert head["model"] == "single (training-free)"
+    alone, free = (results(tmp_path / name, "b") for name in ("alone", "free"))
+    assert any(not a.boxes.equal(b.boxes) for a, b in zip(alone, free, strict=True))
+    assert all(len(frame.masks) == 4 for frame in free)
+
+
 def test_files_that_are_missing_are_made_from_what_was_found(tmp_path, model, videos, whole):
     out = batch(model, tmp_path / "out", videos[:1])
     (out / "a.youtube-vis.json").unlink()

@@ -62,6 +62,13 @@ def test_a_crowd_swallows_what_lies_within_and_an_ignored_object_one_detection(
         assert (pool.counts["objects"], pool.counts["ignored_objects"]) == (1, 2)
 
 
+def test_evaluations_of_one_pool_do_not_disturb_each_other(random_case):
+    pool = pool_frames(*random_case(3))
+    before = coco_ap(pool)
+    assert coco_ap(pool, active=np.arange(len(pool.objects)) % 2 == 0) != before
+    assert coco_ap(pool) == before
+
+
 def test_active_objects_are_one_entry_each(random_case):
     pool = pool_frames(*random_case(4))
     with pytest.raises(ValueError, match="one entry an object"):

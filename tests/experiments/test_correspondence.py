@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +22,11 @@ from trovid.experiments.correspondence import (
     read_followed,
 )
 from trovid.experiments.correspondence_report import run_correspondence
+from trovid.experiments.description import Row
 from trovid.experiments.running import Workplace
+from trovid.experiments.selsa_attention import frame_shares, read_weighed, weigh, weigh_clips
 from trovid.inference.loading import load
+from trovid.storage.hashes import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -92,23 +97,79 @@ def test_clips_are_followed_into_a_file(tmp_path, clip):
     assert all(0 <= r.hits <= r.near <= r.positions for own in found[None].values() for r in own)
 
 
-def test_the_report_of_finished_runs(tmp_path, monkeypatch):
-    place = Workplace(out=tmp_path, seeds=(0,), workers=1)
+@pytest.mark.parametrize("name", ["selsa", "selsa-troi"])
+def test_selsa_gives_the_support_frames_shares_that_add_up(tmp_path, clip, name):
+    weights = small_weights(tmp_path / "small.safetensors", name)
+    predictor = load(weights, device="cpu")
+    dataset = read_coco_vid(clip)
+    video = dataset.videos[0].name
+    with dataset.open(video) as reader:
+        (frame,) = reader.read([0])
+    (truth,) = dataset.ground_truth(video, frames=[0])
+    records = list(weigh(predictor, [frame] * 4, [truth] * 4, every=4))
+    assert len(records) == 3 * len(truth)
+    assert [r.weight for r in records] == pytest.approx([1 / 3] * len(records))
+    assert {r.support_strength for r in records} <= set(truth.attributes["strength"].tolist())
+
+
+def test_the_support_frames_of_clips_are_weighed_into_a_file(tmp_path, clip):
+    weights = small_weights(tmp_path / "small.safetensors", "selsa")
+    weigh_clips(tmp_path / "weighed.json", weights, clip, every=24)
+    found = read_weighed(tmp_path / "weighed.json")
+    assert list(found) == [video.name for video in read_coco_vid(clip).videos]
+    assert all(0 < r.weight < 1 for own in found.values() for r in own)
+
+
+def test_a_frame_of_one_proposal_more_gets_a_larger_share(tmp_path):
+    weights = small_weights(tmp_path / "small.safetensors", "selsa")
+    detector = load(weights, device="cpu").running
+    images = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    box = torch.tensor([[10.0, 10, 60, 50]])
+    with torch.inference_mode():
+        support = detector.encode(images)
+        shares = frame_shares(detector, images[1:2], box, support, (64, 96))
+        doubled = [(torch.cat([k, k[-1:]]), torch.cat([v, v[-1:]])) for k, v in support.embedding]
+        proposals = (*support.proposals[:2], torch.cat([support.proposals[2], box]))
+        more = replace(support, embedding=doubled, proposals=proposals)
+        after = frame_shares(detector, images[1:2], box, more, (64, 96))
+    assert shares.shape == (1, 3)
+    assert float(shares.sum()) == pytest.approx(1)
+    assert float(after[0, 2]) > float(shares[0, 2])
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_the_report_of_finished_runs(tmp_path, monkeypatch, trained):
+    place = Workplace(out=tmp_path, seeds=(0,), workers=1, trained=trained)
     monkeypatch.setattr("trovid.experiments.correspondence_report.train", lambda *_: None)
+    end = "-seed0" if trained else ""
     folder = tmp_path / "scores" / "test-1700+1" / "correspondence"
     folder.mkdir(parents=True)
     lines = (
         '{"test_01700": [["none", 3, 10, 9, 0.1, 0.2, 0.0, 10, 0.2], '
         '["noise", 3, 10, 4, 0.1, 0.1, 0.5, 6, 0.2]]}'
     )
-    for name in ("single-troi-seed0", "selsa-troi-seed0"):
-        (folder / f"synthvid-{name}.json").write_text(lines)
+    for name in ("single-troi", "selsa-troi"):
+        (folder / f"synthvid-{name}{end}.json").write_text(lines)
     for control in ("random-weights", "colour-alone"):
-        (folder / f"synthvid-single-troi-seed0-{control}.json").write_text(lines)
+        (folder / f"synthvid-single-troi{end}-{control}.json").write_text(lines)
+    for name in ("selsa", "selsa-troi"):
+        shares = '{"test_01700": [[0.25, 0.0], [0.5, 0.5]]}'
+        (folder / f"synthvid-{name}{end}-selsa-weights.json").write_text(shares)
+    if trained:
+        for name in ("single-troi", "selsa", "selsa-troi"):
+            (tmp_path / f"synthvid-{name}-seed0.safetensors").write_bytes(name.encode())
     result, page = run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")
     assert result["accuracy"]["TROI"]["all"]["value"] == 0.65
     assert result["attention"]["TROI"]["rank"]["value"] == pytest.approx(1)
     assert "| deteriorated | 10 | 40.0 [40.0, 40.0] |" in page
     assert "| deteriorated | 60.0 [60.0, 60.0] |" in page
     assert (tmp_path / "report" / "correspondence.md").read_text() == page
+    assert result["selsa_attention"]["SELSA"]["deteriorated"]["value"] == 0.5
+    assert "| SELSA | 0.250 [0.250, 0.250] | 0.500 [0.500, 0.500] | -1.000" in page
+    assert ("; seeds 0. Commit" in page) == trained
+    assert ("; the weights that come with trovid, all of one seed (0). Commit" in page) != trained
+    assert (tmp_path / "report" / "correspondence.png").stat().st_size > 5000
+    weights = place.weights(Row(name="both", recipe="selsa-troi"), 0)
+    assert result["weights"][weights.stem] == sha256_of(weights)
+    assert f"{weights.stem} `{sha256_of(weights)[:16]}`" in page
     assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)

@@ -128,6 +128,7 @@ def test_the_page(made, tmp_path):
     assert (tmp_path / "masks.md").read_text() == page
     assert "amodal" in page
     assert "single frames at least 30 AP: not met" in page
+    assert "33.5 / 57.0 / 36.6 (+3.2 AP)" in page
     assert "at least +3, interval without 0: met" in page
     assert "fewer identity switches, interval without 0: met" in page
     assert "| 0.0 ± 0.0 |" in page
@@ -203,6 +204,17 @@ def test_embedded_weights_say_what_was_measured(made, tmp_path):
 
 
 @pytest.mark.slow
+def test_table8_is_another_name_of_it(capsys, monkeypatch):
+    wanted = []
+    monkeypatch.setattr(
+        "trovid.cli.experiment.results",
+        lambda own: wanted.append(own.name) or {own.name: ({"made": own.name}, "")},
+    )
+    status, out, _ = trovid_command(capsys, "experiment", "table8", "--json")
+    assert (status, wanted) == (0, ["synthvid-masks"])
+    assert json.loads(out) == {"made": "synthvid-masks"}
+
+
 def test_the_command_with_weights_that_are_there(capsys, tmp_path):
     for split in ("train", "val"):
         write_split(tmp_path / "data", split=split, videos=1, size=96)

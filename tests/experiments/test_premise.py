@@ -14,6 +14,7 @@ from tests.cli.command import trovid_command
 from trovid.errors import TrovidError
 from trovid.experiments.lite0 import Lite0, in_order
 from trovid.experiments.premise import accuracy, object_cells, pairs, run_premise, sequences
+from trovid.storage.hashes import sha256_of
 
 
 def make(folder, name="square", frames=9):
@@ -83,6 +84,9 @@ def test_the_whole_with_weights_of_the_same_network(tmp_path):
     assert result["chance"]["8, 0.5"]["value"] == pytest.approx(25 / 96, abs=0.1)
     assert json.loads((tmp_path / "report" / "premise.json").read_text()) == result
     assert (tmp_path / "report" / "premise.md").read_text() == page
+    assert (tmp_path / "report" / "premise.png").stat().st_size > 5000
+    assert result["weights"] == {"lite0.pth": sha256_of(file)}
+    assert f"{sha256_of(file)[:16]}" in page
 
 
 def test_order_and_shapes_decide():

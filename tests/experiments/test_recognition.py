@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,11 +28,16 @@ from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damaged, dam
 from trovid.experiments.recognition_report import (
     TOP_K,
     UNTRAINED,
+    Choice,
+    _intervals,
     average,
     choose,
+    folds_of,
+    recognition_page,
     reported_settings,
     run_recognition,
 )
+from trovid.storage.hashes import sha256_of
 
 
 def test_the_table_of_classes_is_whole():
@@ -101,6 +107,31 @@ def test_a_setting_that_costs_clean_frames_is_not_chosen():
     assert any(name.endswith("the target searched in itself") for name in names)
 
 
+def test_near_duplicates_are_drawn_as_one():
+    """Of two videos that show the same, drawn as one, the second tells nothing more."""
+    values = {"drift-chicane": 0.2, "drift-turn": 0.2, "goat": 0.9}
+    shares = {
+        name: {CLEAN: {SINGLE: value}, "jpeg 5": {SINGLE: value}} for name, value in values.items()
+    }
+    own = _intervals(shares, 500)[SINGLE][CLEAN]
+    assert own["value"] == pytest.approx(1.3 / 3)
+    assert (own["low"], own["high"]) == pytest.approx((0.2, 0.9))
+    assert folds_of(values) == ["drift-chicane", "drift-chicane", "goat"]
+
+
+def test_the_committed_page_is_what_its_figures_give():
+    file = Path(__file__).parents[2] / "docs/results/recognition/recognition.json"
+    result = json.loads(file.read_text(encoding="utf-8"))
+    damages, mean, attention = (result["chosen"][name] for name in ("damages", "mean", "attention"))
+    choice = Choice(tuple(damages), Setting(**mean), Setting(**attention))
+    page = recognition_page(result, choice)
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == page
+    assert "drift-turn and drift-chicane; motocross-jump and motocross-bumps" in page
+    assert "Near duplicates are drawn as one: 15 of them." in recognition_page(
+        result | {"folds": 15}, choice
+    )
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     timm = pytest.importorskip("timm", reason="the optional package timm is not installed")
@@ -164,12 +195,16 @@ def test_the_whole(tmp_path, weights, monkeypatch):
 
     result, page = run()
     assert (result["choosing"], result["reporting"]) == (["bus", "dog"], ["bear", "goat"])
+    assert result["folds"] == 2
     single = result["shares"][SINGLE]
     assert all(own["low"] <= own["value"] <= own["high"] for own in single.values())
     assert all(own["gain"] == 0 for own in single.values())
     assert [name for name in result["shares"] if name.startswith("trained")]
     assert (tmp_path / "report" / "recognition.md").read_text() == page
     (trained,) = (tmp_path / "out").glob("*.safetensors")
+    assert (tmp_path / "report" / "recognition.png").stat().st_size > 5000
+    assert result["weights"] == {file.name: sha256_of(file) for file in (weights, trained)}
+    assert "rhino" in page
     before = trained.stat().st_mtime_ns
     assert run()[0]["shares"] == result["shares"]
     assert trained.stat().st_mtime_ns == before

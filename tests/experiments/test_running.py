@@ -9,18 +9,22 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
+from trovid.cli.experiment_runs import NO_TRAINING
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.experiments.clips import clips_file, written_clips
-from trovid.experiments.costs import measure_row
+from trovid.experiments.correspondence_report import MODELS, SELSA_MODELS
+from trovid.experiments.costs import measure_row, read_cost
 from trovid.experiments.description import Clips, Row
+from trovid.experiments.pages import experiment_page
 from trovid.experiments.results import experiment_result, order
 from trovid.experiments.row_runs import RowsJob, row_model, run_rows, run_video
 from trovid.experiments.running import Workplace, missing_jobs, seed_with_trovid, train
 from trovid.experiments.scoring import load_detections, save_detections
 from trovid.experiments.tables import EXPERIMENTS, table1
+from trovid.experiments.training_free import FREE, reported
 from trovid.recipes import TrainingFreeRecipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
@@ -89,14 +93,13 @@ def test_rows_that_share_encoded_frames_find_what_each_finds_alone(tmp_path, cli
     assert len({tuple(scores.tolist()) for scores in found}) == len(rows)
 
 
-def test_a_long_video_is_run_row_by_row(tmp_path, clip, monkeypatch):
+def test_a_long_video_is_run_row_by_row(tmp_path, clip):
     weights = small_weights(tmp_path / "small.safetensors", "single-troi")
     models = [row_model(weights, ROWS["single-troi"][0])]
     dataset = read_coco_vid(clip)
     with dataset.open(dataset.videos[0].name) as reader:
         (together,) = run_video(models, reader, [0, 10])
-        monkeypatch.setattr("trovid.experiments.row_runs.FRAMES_AT_ONCE", 1)
-        (alone,) = run_video(models, reader, [0, 10])
+        (alone,) = run_video(models, reader, [0, 10], frames_at_once=1)
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.scores, other.scores)
 
@@ -114,6 +117,33 @@ def test_the_cost_of_a_row(tmp_path, clip):
     assert helped["memory_mb"] > alone["memory_mb"] > 0
     assert helped["gflop"] > alone["gflop"] > 0
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
+
+
+def test_seq_nms_is_in_the_time_of_its_row(tmp_path, clip):
+    weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
+    row = ROWS["single"][2]
+    measure_row(file, weights, row, clip)
+    figures = read_cost(file, row, load_recipe("synthvid-single"))
+    assert figures["frame_ms"] > figures["seq_nms_ms"] > 0
+
+
+def test_costs_that_leave_out_what_a_row_has_are_not_used(tmp_path):
+    """As those kept before aggregation and Seq-NMS were counted."""
+    experiment, place = EXPERIMENTS["table6"](), Workplace(out=tmp_path, seeds=(0,))
+    used = {}
+    for row in experiment.rows:
+        file = place.cost_file(row)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"gflop": 1.354}))
+        used[row.name] = bool(read_cost(file, row, place.family.recipe(row)))
+    assert used == {
+        "single-frame": True,
+        "single-frame + Seq-NMS": False,
+        "FGFA without flow": False,
+        "SELSA": True,
+        "SELSA + TROI": True,
+        "SELSA + TROI + Seq-NMS": False,
+    }
 
 
 CLIPS = 3
@@ -134,7 +164,12 @@ def place(tmp_path_factory):
         detector = build_detector(recipe)
         for seed in place.seeds:
             weights = place.weights(row, seed)
-            save_weights(weights, detector, recipe, facts={"minutes": 2.0, "seed": seed})
+            facts = {
+                "minutes": 2.0 + 80 * seed,
+                "seed": seed,
+                "finished": "2026-01-02T03:04:05+00:00",
+            }
+            save_weights(weights, detector, recipe, facts=facts)
             folder = place.scores(row, seed, experiment.clips)
             folder.mkdir(parents=True)
             found = {
@@ -207,6 +242,14 @@ def test_no_training_is_refused_where_rows_have_to_be_trained(capsys):
     assert ["--no-training belongs to table5, fig5" in line for line in complaints] == [True]
 
 
+def test_every_experiment_without_training_has_all_its_weights(tmp_path):
+    place = Workplace(out=tmp_path, seeds=(seed_with_trovid(),), trained=False)
+    rows = {name: make().rows for name, make in EXPERIMENTS.items()}
+    rows |= {"training-free": reported(FREE).rows, "correspondence": (*MODELS, *SELSA_MODELS)}
+    for name in NO_TRAINING:
+        assert all(place.weights(row, *place.seeds).is_file() for row in rows[name])
+
+
 def test_a_finished_table_is_reported_by_the_command(capsys, place):
     words = ["--out", place.out, "--seeds", "2", "--clips", CLIPS, "--resamples", "20"]
     status, out, complaints = trovid_command(
@@ -227,10 +270,40 @@ def test_a_finished_table_is_reported_by_the_command(capsys, place):
     assert "| MS + attention | 100.0 ± 0.0 |" in page
     assert "| 80.5 |" in page
     assert "Not so: MS + attention is not above MD + attention." in page
-    assert "| MD + averaging | 8 | 2 | 3 | 1.5 | 2 |" in page
+    assert " MS + attention over MD + attention |" in page
+    drawn = [[gain["row"], gain["over"]] for gain in result["order"]["gains"]]
+    assert drawn == result["order"]["otherwise"]
+    assert "without an interval" not in page
+    assert "| MD + averaging | 8 | 2 | 3 | 1.5 |" in page
+    assert "| synthvid-single | - | 2 | - | 63.5 |" in page
+    assert result["finished"] > "2026"
+    assert f"{result['finished'][:10]} " in page
+    assert "the run that made this page took" in page
+    assert "| recipe | seed | computed in | commit | finished | SHA-256 |" in page
+    assert "| 2026-01-02T03:04:05 |" in page
     assert sha256_of(place.weights(table1().rows[0], 0))[:16] in page
     assert (place.out / "report" / "table1.png").stat().st_size > 5000
     assert json.loads((place.out / "report" / "table1.json").read_text())["seeds"] == [0, 1]
+
+
+def test_a_page_of_before_is_drawn_as_it_was_and_a_new_card_says_processor_time(place):
+    result = experiment_result(table1().with_clips(CLIPS), place, resamples=2)
+    own = result["rows"][0]["trained"]
+    own[0] |= {"processor_minutes": 10.0, "memory_mb": 700, "machine": "abacus"}
+    own[1] |= {"processor_minutes": 14.0, "memory_mb": 800}
+    page = experiment_page(result)
+    assert "| synthvid-single | 12 | 2 | 800 | 63.5 |" in page
+    assert "| abacus | `" in page
+    for row in result["rows"]:
+        row.pop("step_gflop")
+        row["trained"] = [
+            {name: one[name] for name in ("seed", "minutes", "precision", "commit", "sha256")}
+            for one in row["trained"]
+        ]
+    old = {name: value for name, value in result.items() if name not in ("finished", "minutes")}
+    page = experiment_page(old)
+    assert "| recipe | seed | computed in | commit | SHA-256 |" in page
+    assert "took" not in page.split("## Cost")[0]
 
 
 def test_only_what_is_missing_is_run_and_rows_of_a_model_go_together(place):
@@ -286,7 +359,7 @@ def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
         (["table1", "--embed"], "--embed belongs to"),
         (["table1", "--backbone", "resnet101-imagenet"], "--backbone belongs to --data"),
         (["table1", "--every", "2"], "--every belongs to"),
-        (["training-free", "--data", "x"], "training-free is of SynthVID alone"),
+        (["training-free", "--data", "x"], "only there it is known which are clean: leave"),
     ],
 )
 def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):

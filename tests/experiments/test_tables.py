@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
+from pathlib import Path
 
 import pytest
 
 from trovid.cli.experiment_runs import ORDER
+from trovid.experiments.correspondence_report import correspondence_page
 from trovid.experiments.description import IMAGENET_VID, SYNTHVID, Row
+from trovid.experiments.pages import _order, experiment_page
 from trovid.experiments.tables import EXPERIMENTS
 from trovid.experiments.training_free import (
     CLEAN_LOSS,
@@ -21,6 +25,7 @@ from trovid.experiments.training_free import (
 from trovid.recipes import TrainingFreeRecipe
 
 WHOLE = {**{name: make() for name, make in EXPERIMENTS.items()}, "training-free": reported(FREE)}
+ROOT = Path(__file__).parents[2]
 OF_SYNTHVID = ("strength", "training-free", "unseen", "selsa")
 
 
@@ -40,6 +45,44 @@ def test_rows_have_recipes_and_comparisons_have_rows(name):
 def test_the_command_knows_every_experiment():
     assert set(ORDER) == {*WHOLE, "correspondence"}
     assert ORDER.index("table1") < ORDER.index("table2") < ORDER.index("training-free")
+
+
+@pytest.mark.parametrize("name", ["table5", "unseen", "fig5", "strength", "selsa", "training-free"])
+def test_a_committed_page_is_what_its_figures_and_the_notes_give(name):
+    file = ROOT / "docs/results/paper" / f"{name}.json"
+    result = json.loads(file.read_text(encoding="utf-8"))
+    assert result["notes"] == list(WHOLE[name].notes)
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == experiment_page(result)
+
+
+def test_the_committed_page_of_correspondence_is_what_its_figures_give():
+    file = ROOT / "docs/results/paper/correspondence.json"
+    page = correspondence_page(json.loads(file.read_text(encoding="utf-8")))
+    assert file.with_suffix(".md").read_text(encoding="utf-8") == page
+
+
+def test_rows_in_another_order_than_the_papers_are_shown_by_group_and_training():
+    figures = {
+        "a": {"all": {"mean": 0.5, "seeds": [0.4, 0.6]}, "clean": {"mean": 0.9}},
+        "b": {"all": {"mean": 0.6, "seeds": [0.6, 0.6]}, "clean": {"mean": 0.8}},
+    }
+    result = {
+        "rows": [{"name": name, "figures": own} for name, own in figures.items()],
+        "seeds": [1, 2],
+        "gains": [],
+        "order": {"pairs": 1, "otherwise": [["a", "b"]]},
+    }
+    lines = _order(result)
+    assert "| objects | a over b |" in lines
+    assert lines[-5:-1] == [
+        "| all | -10.0 |",
+        "| all, seed 1 | -20.0 |",
+        "| all, seed 2 | +0.0 |",
+        "| clean | +10.0 |",
+    ]
+    interval = {"value": -0.1, "low": -0.2, "high": 0.05}
+    result["order"]["gains"] = [{"row": "a", "over": "b", "all": interval, "clean": interval}]
+    assert "| all | -10.0 [-20.0, +5.0] |" in _order(result)
 
 
 def test_no_clip_is_one_that_was_looked_at_before():
@@ -63,6 +106,21 @@ def test_rows_of_the_same_model_and_options_share_results_and_no_others_do():
         assert keys.setdefault((row.recipe, row.key), row.options()) == row.options()
     assert Row(name="a", recipe="x").key == Row(name="b", recipe="x", published=1.0).key
     assert Row(name="a", recipe="x", top_k=2).key != Row(name="a", recipe="x", top_k=3).key
+
+
+def test_strength_and_unseen_hold_every_method_against_single_frames():
+    for name, conditions in (("strength", 5), ("unseen", 2)):
+        held = [row for row, over in WHOLE[name].comparisons if over.startswith("single-frame,")]
+        assert len(held) == len(set(held)) == 4 * conditions
+
+
+def test_strides_have_a_panel_of_their_own():
+    rows = WHOLE["fig5"].rows
+    assert all(row.x is not None for row in rows)
+    strides = [row for row in rows if row.axis]
+    assert [row.x for row in strides] == [1, 3, 5, 7, 8]
+    nearest = next(row for row in rows if row.name == "consecutive, T = 26")
+    assert strides[0].key == nearest.key
 
 
 def test_a_try_takes_the_first_clips():

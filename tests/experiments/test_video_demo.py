@@ -80,15 +80,11 @@ def pictures(tmp_path):
     return place
 
 
-def test_the_page_of_everyday_things(tmp_path, capsys, monkeypatch, pictures):
-    monkeypatch.setattr(photographs, "FRAMES", 3)
-    monkeypatch.setattr(photographs, "photographs_folder", lambda: pictures)
-    monkeypatch.setattr(command, "EVERYDAY", ("absent", "absent"))
-    assert command.everyday_page(tmp_path / "page", show_progress=False) is None
+def test_the_page_of_everyday_things(tmp_path, pictures):
+    options = {"show_progress": False, "photographs": pictures, "frames": 3}
+    assert command.everyday_page(tmp_path / "page", models=("absent",) * 2, **options) is None
     model = str(save_tiny_model(tmp_path / "tiny.safetensors"))
-    monkeypatch.setattr(command, "EVERYDAY", (model, model))
-    monkeypatch.setattr("trovid.zoo.weights.embedded_models", lambda: {model: model})
-    page = command.everyday_page(tmp_path / "page", show_progress=False)
+    page = command.everyday_page(tmp_path / "page", models=(model, model), **options)
     text = page.read_text()
     for name in ("astronaut", "chelsea", "motorcycle_left"):
         assert f"src='{name}.mp4'" in text
@@ -97,7 +93,6 @@ def test_the_page_of_everyday_things(tmp_path, capsys, monkeypatch, pictures):
 
 
 def test_without_the_photographs_a_line_says_so(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "EVERYDAY", ("synthvid-single", "synthvid-selsa-troi"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert command.everyday_page(tmp_path / "page", show_progress=False) is None
     assert "pip install scikit-image" in capsys.readouterr().err

@@ -119,17 +119,19 @@ def test_the_commands_say_it_in_a_line_and_not_when_quiet(data, tmp_path, capsys
     assert command(capsys, *explain, "--quiet") == (0, "", "")
 
 
-def test_a_model_taken_without_being_named_says_what_it_knows(data, tmp_path, capsys, monkeypatch):
-    path = str(save_tiny_model(tmp_path / "everyday.safetensors"))
-    monkeypatch.setattr("trovid.cli.detect.DEFAULT_MODEL", path)
+def test_a_model_taken_without_being_named_says_what_it_knows(data, tmp_path, capsys):
     detect = ["detect", data / "street.mp4", "--no-video", "--no-csv", "--overwrite", "--device"]
-    detect += ["cpu", "--out", tmp_path / "out"]
-    _, _, err = command(capsys, *detect, "--model", path)
+    detect += ["cpu", "--out", tmp_path / "out", "--end", "0.05"]
+    _, _, err = command(capsys, *detect)
     said = [line for line in err.splitlines() if line.startswith("trovid: ")]
     assert len(said) == 1
-    for part in ("everyday knows aeroplane, anchor, ", "other classes: --model coco-*", "train"):
+    for part in (
+        "everyday-selsa-troi knows aeroplane, bicycle, ",
+        "other classes: --model coco-*",
+        "train",
+    ):
         assert part in said[0]
-    assert command(capsys, *detect, "--model", path, "--quiet")[2] == ""
+    assert command(capsys, *detect, "--quiet")[2] == ""
     assert "knows" not in command(capsys, *detect, "--model", data / "tiny.safetensors")[2].replace(
         SAID, ""
     )

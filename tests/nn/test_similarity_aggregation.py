@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from tests import shared
 from tests.detectors.candidates import CANDIDATES
-from tests.ops.compare import assert_close
+from tests.ops.compare import DEVICES, NOT_THE_SAME_TWICE, assert_close
 from trovid.detectors.building import build_detector
-from trovid.nn import SimilarityAggregation
+from trovid.nn import RoIAlign, SimilarityAggregation
 from trovid.ops import pack_support, similarity_aggregation
 from trovid.recipes import load_recipe
 from trovid.structures import TrainingBatch
@@ -18,11 +19,12 @@ from trovid.structures import TrainingBatch
 CASE = shared.SHARED / "parity" / "fgfa" / "aggregate_gradients.npz"
 
 
-def test_the_published_sum_and_its_gradients():
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_published_sum_and_its_gradients(device):
     if not CASE.exists():
         pytest.skip(f"{CASE} is absent")
     with np.load(CASE) as arrays:
-        case = {key: torch.from_numpy(arrays[key]) for key in arrays}
+        case = {key: torch.from_numpy(arrays[key]).to(device) for key in arrays}
     names = ("current", "warped", "weight", "bias")
     leaves = [case[key].requires_grad_() for key in names]
     current, warped, weight, bias = leaves
@@ -35,6 +37,17 @@ def test_the_published_sum_and_its_gradients():
     output.backward(case["grad_output"][0])
     for name, leaf in zip(names, leaves, strict=True):
         assert_close(leaf.grad, case[f"grad_{name}"], 1e-12, name)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_gradcheck(device):
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 2, 4, 5), (3, 3, 4, 5), (3, 4, 5)
+    leaves = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).to(device).requires_grad_()
+        for shape in shapes
+    ]
+    assert torch.autograd.gradcheck(similarity_aggregation, leaves, nondet_tol=NOT_THE_SAME_TWICE)
 
 
 def test_the_sum_includes_the_current_frame_and_goes_place_by_place():
@@ -52,6 +65,35 @@ def test_the_sum_includes_the_current_frame_and_goes_place_by_place():
         cosines = torch.cosine_similarity(embedded[:, :, y, x], embedded[:1, :, y, x], dim=1)
         expected = cosines.softmax(0) @ everything[:, :, y, x]
         assert_close(found["c4"][0, :, y, x], expected, 1e-5)
+
+
+def test_what_a_position_takes_is_what_its_place_was_summed_from():
+    torch.manual_seed(0)
+    stage, target, maps = (
+        SimilarityAggregation(4, "c4"),
+        torch.rand(4, 5, 6),
+        torch.rand(3, 4, 5, 6),
+    )
+    boxes = torch.tensor([[20.0, 4.0, 84.0, 52.0], [-900.0, -900.0, 900.0, 900.0]])
+    pooling = RoIAlign((3, 2), aligned=True)
+    cells = pooling.cells(boxes, 1 / 16, (5, 6))
+    assert cells.tolist() == [[[2, 4], [8, 10], [14, 16]], [[0, 5], [0, 5], [24, 29]]]
+    with torch.no_grad():
+        seen = stage.sight(target, pack_support(maps), cells)
+        summed = stage({"c4": target[None]}, [pack_support(maps)])["c4"][0]
+    assert seen.cells.shape == seen.similarities.shape == (3, 2, 1, 3, 2)
+    assert (seen.cells == cells.unsqueeze(1)).all()
+    rows = torch.cat([target[None], maps]).flatten(2)[:, :, cells]  # [T + 1, C, R, h, w]
+    weighted = (seen.weights.transpose(1, 2) * rows).sum(0)
+    assert_close(weighted, summed.flatten(1)[:, cells], 1e-6)
+
+
+def test_operations_are_those_of_the_embedding_and_of_the_sum():
+    stage = SimilarityAggregation(4, "c4")
+    maps = torch.rand(3, 4, 5, 6)
+    with FlopCounterMode(display=False) as counter:
+        stage.embedding(maps)
+    assert stage.operations((4, 5, 6), 2) == counter.get_total_flops() + 6 * maps.numel()
 
 
 def test_wrong_shapes():

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.ops import roi_align
 
 from trovid.ops import backends, pack_support, temporal_roi_align
+from trovid.ops.temporal_roi_align import problem as whole
 from trovid.ops.temporal_roi_align.packed import compute_dtype
 from trovid.ops.temporal_roi_align.reference import normalize
 
@@ -20,6 +21,11 @@ def available(name: str) -> pytest.param:
     reason = backends()[name]
     return pytest.param(name, marks=pytest.mark.skipif(reason is not None, reason=str(reason)))
 
+
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+DEVICES = ["cpu", pytest.param("cuda", marks=NO_CUDA)]
+NOT_THE_SAME_TWICE = 1e-9
+"""Of a gradient on a GPU, whose sums are in no order; gradcheck's `nondet_tol`."""
 
 FAST = [available("direct"), available("native")]
 EVERY = [available("reference"), *FAST]
@@ -160,6 +166,35 @@ class Problem:
             bias=tensors.get("bias"),
             search=self.search,
             backend=backend,
+        )
+
+    def described(self, tensors: dict[str, Tensor]) -> whole.Problem:
+        """The problem as a backend receives it."""
+        videos = range(len(self.frames))
+        boxes = [tensors[f"boxes{i}"].float() for i in videos]
+        rois = torch.cat([F.pad(b, (1, 0), value=i) for i, b in enumerate(boxes)])
+        weight, bias = tensors.get("weight"), tensors.get("bias")
+        packed = pack_support([tensors[f"support{i}"].detach().float() for i in videos])
+        return whole.Problem(
+            features=tensors["features"].detach().float(),
+            rows=packed.rows,
+            weight=None if weight is None else weight.detach().float(),
+            bias=None if bias is None else bias.detach().float(),
+            inverse_norms=packed.inverse_norms,
+            basis=None,
+            prefixes=None,
+            rois=rois,
+            lengths=packed.lengths,
+            output_size=self.grid,
+            spatial_scale=1 / 8,
+            sampling_ratio=2,
+            aligned=True,
+            top_k=self.top_k,
+            num_heads=self.heads,
+            logit_scale=1.0,
+            map_width=1,
+            square=1,
+            squares=1,
         )
 
     def ties(self, tensors: dict[str, Tensor]) -> Tensor:

@@ -10,8 +10,6 @@ import torch
 import torchvision
 
 from tests.ops.compare import Problem, assert_close
-from trovid.ops import pack_support
-from trovid.ops.temporal_roi_align import problem as whole
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.triton import backend as triton
 from trovid.ops.temporal_roi_align.triton import select as selection
@@ -74,36 +72,6 @@ def test_positions_alone_equal_the_equations(problem, monkeypatch):
     problem.check("triton")
 
 
-def described(problem: Problem, tensors: dict[str, torch.Tensor]) -> whole.Problem:
-    """The test's problem as a backend receives it."""
-    videos = range(len(problem.frames))
-    boxes = [tensors[f"boxes{i}"].float() for i in videos]
-    rois = torch.cat([torch.nn.functional.pad(b, (1, 0), value=i) for i, b in enumerate(boxes)])
-    weight, bias = tensors.get("weight"), tensors.get("bias")
-    packed = pack_support([tensors[f"support{i}"].detach().float() for i in videos])
-    return whole.Problem(
-        features=tensors["features"].detach().float(),
-        rows=packed.rows,
-        weight=None if weight is None else weight.detach().float(),
-        bias=None if bias is None else bias.detach().float(),
-        inverse_norms=packed.inverse_norms,
-        basis=None,
-        prefixes=None,
-        rois=rois,
-        lengths=packed.lengths,
-        output_size=problem.grid,
-        spatial_scale=1 / 8,
-        sampling_ratio=2,
-        aligned=True,
-        top_k=problem.top_k,
-        num_heads=problem.heads,
-        logit_scale=1.0,
-        map_width=1,
-        square=1,
-        squares=1,
-    )
-
-
 @pytest.mark.parametrize("k", [3, slow(1), slow(8)])
 def test_equal_similarities_go_to_the_lowest_cell(k, form):
     problem = Problem(frames=(2,), rois=(3,), heads=0, top_k=k, **SMALL)
@@ -114,7 +82,7 @@ def test_equal_similarities_go_to_the_lowest_cell(k, form):
         tensors["support0"][0, :, 2] = tensors["support0"][0, :, 0] * 2
         tensors["support0"][1] = 1.0
         tensors["features"][..., :2] = 0.0
-    case = described(problem, tensors)
+    case = problem.described(tensors)
     _, choice = triton.forward(case, True)
     pooled = torchvision.ops.roi_align(case.features, case.rois, *case.pooling)
     _, points, scores = reference.most_similar_roi_align(pooled, tensors["support0"].detach(), k)
@@ -171,14 +139,12 @@ def test_products_of_half_are_exact():
 
 
 def test_half_precision_maps_take_the_exact_products(monkeypatch):
-    used = []
-    monkeypatch.setattr(selection, "_combining_pays", lambda *_: True)
-    monkeypatch.setattr(
-        selection, "exact_products", lambda *a: used.append(a[0].dtype) or exact_products(*a)
-    )
-    for dtype in (torch.float32, torch.float16):
-        Problem(frames=(1,), rois=(1,), dtype=dtype, **SMALL).check("triton")
-    assert used == [torch.float16] * 2
+    choose_form("combined", monkeypatch)
+    Problem(frames=(1,), rois=(1,), dtype=torch.float16, **SMALL).check("triton")
+    exact, rows = torch.rand(2, 12, 5), torch.rand(1, 3, 5)
+    half = exact.half().float(), rows.half().float()
+    assert selection.exact_half(*half) == torch.float16
+    assert selection.exact_half(half[0], rows) is selection.exact_half(exact, half[1]) is None
 
 
 @pytest.mark.parametrize("what", ["both", *map(slow, ("target", "support", "one support frame"))])

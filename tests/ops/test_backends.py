@@ -12,7 +12,6 @@ from trovid.ops import (
 )
 from trovid.ops.temporal_roi_align.backends import _say_what_is_lost, resolve_backend
 from trovid.ops.temporal_roi_align.cpp import library
-from trovid.ops.temporal_roi_align.direct import backend as direct
 
 FEATURES, SUPPORT = torch.ones(2, 8, 5, 6), torch.ones(2, 3, 8, 5, 6)
 BOXES = [torch.tensor([[0.0, 0.0, 30.0, 30.0]])] * 2
@@ -93,42 +92,55 @@ def test_checks_of_the_two_halves():
 
 
 def test_the_environment_variable_replaces_auto(monkeypatch):
-    used = []
-    forward = direct.forward
-    monkeypatch.setattr(direct, "forward", lambda *a: used.append("direct") or forward(*a))
+    generator = torch.Generator().manual_seed(0)
+    problem = {
+        "features": torch.randn(2, 8, 5, 6, generator=generator),
+        "support": torch.randn(2, 3, 8, 5, 6, generator=generator),
+    }
+    direct, reference = (call(**problem, backend=name) for name in ("direct", "reference"))
+    assert not torch.equal(direct, reference)  # they round otherwise
     monkeypatch.setenv("TROVID_BACKEND", "direct")
-    call()
-    assert used == ["direct"]
+    assert resolve_backend("auto", FEATURES) == "direct"
+    assert torch.equal(call(**problem), direct)
     monkeypatch.setenv("TROVID_BACKEND", "reference")
-    call()
-    assert used == ["direct"]
-    call(backend="direct")
-    assert used == ["direct"] * 2
+    assert resolve_backend("auto", FEATURES) == "reference"
+    assert torch.equal(call(**problem), reference)
+    assert torch.equal(call(**problem, backend="direct"), direct)
     monkeypatch.setenv("TROVID_BACKEND", "fast")
     with pytest.raises(ValueError, match="TROVID_BACKEND must be one of"):
         call()
 
 
-def test_auto_takes_native_where_it_can(monkeypatch):
-    single, double = torch.ones(1), torch.ones(1, dtype=torch.float64)
-    assert resolve_backend("auto", double) == "direct"
-    monkeypatch.setattr(library, "load", lambda: "it was not built")
-    assert trovid.ops.backends()["native"] == "it was not built"
+@pytest.fixture
+def not_built(tmp_path, monkeypatch):
+    """An installation whose library was not built."""
+    monkeypatch.setattr(library, "FOLDER", tmp_path)
+    for remembered in (library.load, _say_what_is_lost):
+        remembered.cache_clear()
+    yield
+    for remembered in (library.load, _say_what_is_lost):
+        remembered.cache_clear()
+
+
+def test_in_double_precision_auto_is_direct():
+    assert resolve_backend("auto", torch.ones(1, dtype=torch.float64)) == "direct"
+
+
+@pytest.mark.usefixtures("not_built")
+def test_auto_is_direct_where_native_was_not_built():
+    single = torch.ones(1)
+    assert trovid.ops.backends()["native"].startswith("it was not built")
     assert resolve_backend("auto", single) == "direct"
     with pytest.raises(RuntimeError, match="'native' is not available: it was not built"):
         resolve_backend("native", single)
 
 
-def test_what_is_lost_without_native_is_said_once_a_process(monkeypatch, caplog):
-    monkeypatch.setattr(library, "load", lambda: "it was not built")
-    _say_what_is_lost.cache_clear()
-    try:
-        for _ in range(3):
-            call()
-    finally:
-        _say_what_is_lost.cache_clear()
+@pytest.mark.usefixtures("not_built")
+def test_what_is_lost_without_native_is_said_once_a_process(caplog):
+    for _ in range(3):
+        call()
     (said,) = (record.getMessage() for record in caplog.records)
-    assert "several times slower (it was not built)" in said
+    assert "several times slower (it was not built: install a C++ compiler" in said
 
 
 @pytest.mark.skipif(trovid.ops.backends()["native"] is not None, reason="no native library")

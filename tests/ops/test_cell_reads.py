@@ -4,7 +4,6 @@ import torchvision
 
 from tests.ops.compare import assert_close
 from trovid.ops import pack_support
-from trovid.ops.temporal_roi_align.direct import selection
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
 from trovid.ops.temporal_roi_align.direct.products import row_products
 from trovid.ops.temporal_roi_align.direct.selection import select
@@ -49,7 +48,7 @@ def test_none_where_it_would_not_pay():
 
 @pytest.mark.parametrize("block", [None, 1, 700])
 @pytest.mark.parametrize("top_k", [1, 4, 40])
-def test_both_ways_choose_alike(monkeypatch, top_k, block):
+def test_both_ways_choose_alike(top_k, block):
     torch.manual_seed(0)
     features = torch.randn(6, 9, 11, dtype=torch.float64)
     support = pack_support(torch.randn(2, 6, 7, 8, dtype=torch.float64))
@@ -58,11 +57,9 @@ def test_both_ways_choose_alike(monkeypatch, top_k, block):
     boxes = BOXES.double()
     positions = torchvision.ops.roi_align(features.unsqueeze(0), [boxes], *pooling)
     positions = positions.permute(0, 2, 3, 1).flatten(0, 2)
-    if block:
-        monkeypatch.setattr(selection, "block_bytes", lambda device: block)
     read = read_cells(features, boxes, *pooling)
-    expected = select(positions, *rows, [len(positions)], top_k)
-    actual = select(positions, *rows, [len(positions)], top_k, [read])
+    expected = select(positions, *rows, [len(positions)], top_k, block=block)
+    actual = select(positions, *rows, [len(positions)], top_k, [read], block=block)
     assert_close(actual[0], expected[0], 1e-12)
     assert torch.equal(actual[1], expected[1])
 

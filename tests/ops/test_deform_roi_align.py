@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 from tests import shared
-from tests.ops.compare import assert_close
+from tests.ops.compare import DEVICES, NOT_THE_SAME_TWICE, assert_close
 from tests.ops.test_roi_align import BOXES, problem
 from trovid.ops import deform_roi_align
 from trovid.ops.deform_roi_align import deform_roi_align_reference
@@ -44,9 +44,10 @@ def test_without_offsets_and_mask_it_is_roi_align(kind, sampling_ratio, aligned)
     assert_close(ours.grad, theirs.grad, 1e-5, "gradient")
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("sampling_ratio", [2, -1])
 @pytest.mark.parametrize("aligned", [False, True])
-def test_outputs_and_gradients_are_those_of_the_equation(aligned, sampling_ratio):
+def test_outputs_and_gradients_are_those_of_the_equation(aligned, sampling_ratio, device):
     boxes = torch.tensor(
         [[0, 20, 30, 90, 60], [1, -30, -40, 20, 30], [1, 60, 50, 60, 70], [0, 100, 70, 190, 120]],
         dtype=torch.float64,
@@ -54,41 +55,43 @@ def test_outputs_and_gradients_are_those_of_the_equation(aligned, sampling_ratio
     offsets, mask = moves(len(boxes), (3, 2), scale=3)
     features = torch.randn(2, 4, 12, 16, dtype=torch.float64)
     found = []
-    for function in (deform_roi_align, deform_roi_align_reference):
-        leaves = [t.clone().requires_grad_() for t in (features, boxes, offsets, mask)]
+    for function, at in ((deform_roi_align, device), (deform_roi_align_reference, "cpu")):
+        leaves = [t.to(at, copy=True).requires_grad_() for t in (features, boxes, offsets, mask)]
         output = function(
             leaves[0], leaves[1], (3, 2), leaves[2], leaves[3], 1 / 8, sampling_ratio, aligned
         )
         direction = torch.randn(
             output.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
         )
-        output.backward(direction)
-        found.append([output, *(leaf.grad for leaf in leaves)])
+        output.backward(direction.to(at))
+        found.append([output.cpu(), *(leaf.grad.cpu() for leaf in leaves)])
     names = ("output", "features", "boxes", "offsets", "mask")
     for name, actual, expected in zip(names, *found, strict=True):
         assert_close(actual, expected, 1e-12, name)
     assert all(gradient.abs().sum() > 0 for gradient in found[0][1:])
 
 
-def test_gradcheck():
-    features = torch.randn(1, 2, 6, 7, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("device", DEVICES)
+def test_gradcheck(device):
+    features = torch.randn(1, 2, 6, 7, dtype=torch.float64)
     boxes = torch.tensor([[0, 9.3, 6.1, 39.7, 33.9], [0, -11.2, 17.7, 20.3, 60.4]]).double()
     offsets, mask = moves(2, (2, 3))
-    leaves = features, boxes.requires_grad_(), offsets.requires_grad_(), mask.requires_grad_()
+    leaves = [t.to(device).requires_grad_() for t in (features, boxes, offsets, mask)]
 
     def pooled(features, boxes, offsets, mask):
         return deform_roi_align(features, boxes, (2, 3), offsets, mask, 1 / 8, 2)
 
-    assert torch.autograd.gradcheck(pooled, leaves)
+    assert torch.autograd.gradcheck(pooled, leaves, nondet_tol=NOT_THE_SAME_TWICE)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", ["inside", "border"])
-def test_the_published_formula(name):
+def test_the_published_formula(name, device):
     path = SHARED / f"{name}.npz"
     if not path.exists():
         pytest.skip(f"{path} is absent")
     with np.load(path) as arrays:
-        case = {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays}
+        case = {key: torch.from_numpy(np.asarray(arrays[key])).to(device) for key in arrays}
     leaves = [case[key].requires_grad_() for key in ("features", "offset", "mask")]
     settings = float(case["spatial_scale"]), int(case["sampling_ratio"]), True
     output = deform_roi_align(

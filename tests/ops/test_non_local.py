@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.ops.compare import assert_close
+from tests.ops.compare import DEVICES, NOT_THE_SAME_TWICE, assert_close
 from trovid.ops import non_local
 from trovid.ops.non_local import best_keys, non_local_reference
 
@@ -16,24 +16,28 @@ def tensors(positions=13, keys=57, width=6, dtype=torch.float32):
     return [torch.randn(s, generator=generator, dtype=torch.float64).to(dtype) for s in shapes]
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("top_k", [None, 1, 4, 57])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_outputs_and_gradients_are_those_of_the_equation(dtype, top_k):
+def test_outputs_and_gradients_are_those_of_the_equation(dtype, top_k, device):
     found = []
-    for function in (non_local, non_local_reference):
-        leaves = [tensor.requires_grad_() for tensor in tensors(dtype=dtype)]
+    for function, at in ((non_local, device), (non_local_reference, "cpu")):
+        leaves = [tensor.to(at).requires_grad_() for tensor in tensors(dtype=dtype)]
         output = function(*leaves, top_k=top_k)
         output.square().sum().backward()
-        found.append([output, *(leaf.grad for leaf in leaves)])
+        found.append([output.cpu(), *(leaf.grad.cpu() for leaf in leaves)])
     for name, actual, expected in zip(("output", "q", "k", "v"), *found, strict=True):
         if not (top_k == 1 and name in "qk"):  # one weight is 1 whatever the logit
             assert_close(actual, expected, 1e-5 if dtype == torch.float32 else 1e-11, name)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("top_k", [None, 3])
-def test_gradcheck(top_k):
-    leaves = [tensor.requires_grad_() for tensor in tensors(4, 9, 3, torch.float64)]
-    assert torch.autograd.gradcheck(lambda *t: non_local(*t, top_k=top_k), leaves)
+def test_gradcheck(top_k, device):
+    leaves = [tensor.to(device).requires_grad_() for tensor in tensors(4, 9, 3, torch.float64)]
+    assert torch.autograd.gradcheck(
+        lambda *t: non_local(*t, top_k=top_k), leaves, nondet_tol=NOT_THE_SAME_TWICE
+    )
 
 
 def test_the_search_in_parts_is_the_search_at_once():

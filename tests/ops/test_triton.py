@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.ops.compare import Problem, assert_close
+from tests.ops.compare import NO_CUDA, Problem, assert_close
 from tests.programs import run_program
 from trovid.ops import temporal_roi_align
 from trovid.ops.temporal_roi_align.triton import backend as triton
@@ -102,7 +102,7 @@ def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path,
     assert compiled.metadata.shared <= 96 * 1024
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@NO_CUDA
 @pytest.mark.parametrize(
     "problem",
     [

@@ -39,10 +39,10 @@ def frame(index: int, count: int, *, rich: bool = False) -> Detections:
     )
 
 
-def write(path, videos, *, head=HEAD):
+def write(path, videos, *, head=HEAD, **options):
     from trovid.runs.parquet.writing import ParquetWriter
 
-    writer = ParquetWriter(path, head=head)
+    writer = ParquetWriter(path, head=head, **options)
     for video, frames in videos:
         writer.begin_video(video, f"{video.name}.mp4")
         for own in frames:
@@ -123,10 +123,13 @@ def test_a_folder_of_files(tmp_path):
         read_predictions(tmp_path)
 
 
-def test_many_frames_make_several_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("trovid.runs.parquet.writing.ROWS_AT_ONCE", 4)
+def test_many_frames_make_several_row_groups(tmp_path):
+    import pyarrow.parquet
+
     frames = [frame(i, i % 3) for i in range(9)]
-    path = write(tmp_path / "a.parquet", [(VIDEO, frames), (Video("b", 9, 40, 50), frames)])
+    videos = [(VIDEO, frames), (Video("b", 9, 40, 50), frames)]
+    path = write(tmp_path / "a.parquet", videos, rows_at_once=4)
+    assert pyarrow.parquet.ParquetFile(path).num_row_groups == 6
     _, found = read_frames(path)
     assert_same(found["a"], frames)
     assert_same(found["b"], frames)

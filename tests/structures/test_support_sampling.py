@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trovid.errors import TrovidError
+from trovid.structures import DetectOptions
 from trovid.structures.support_sampling import SupportSampling
 
 
@@ -31,10 +32,31 @@ def test_stride_counts_in_steps():
     assert SupportSampling.parse("stride:8x3").indices(100, 50) == [42, 58, 66]
 
 
+def test_a_bare_number_is_spread_over_the_video():
+    assert SupportSampling.parse("4") == SupportSampling.parse("uniform:4")
+    assert DetectOptions(support="4") == DetectOptions(support="uniform:4")
+
+
+@pytest.mark.parametrize("text", ["uniform:14", "consecutive:6", "stride:8x26"])
+def test_it_is_written_as_it_is_read(text):
+    assert str(SupportSampling.parse(text)) == text
+
+
 @pytest.mark.parametrize(
     "text",
-    ["uniform", "uniform:x", "often:3", "stride:8", "stride:0x3", "stride:-4x3", "uniform:-1"],
+    [
+        "",
+        "-4",
+        "4:",
+        "uniform",
+        "uniform:x",
+        "often:3",
+        "stride:8",
+        "stride:0x3",
+        "stride:-4x3",
+        "uniform:-1",
+    ],
 )
 def test_what_is_not_understood_is_said(text):
-    with pytest.raises(TrovidError, match="uniform:14, consecutive:6 or stride:8x26"):
+    with pytest.raises(TrovidError, match=r"uniform:14 \(or 14\), consecutive:6 or stride:8x26"):
         SupportSampling.parse(text)

@@ -19,7 +19,7 @@ from trovid.training.optimizer import make_optimizer
 from trovid.training.start import initial_detector
 from trovid.training.step import training_step
 
-AT = Position(step=3, seconds=1.5, precision="bfloat16")
+AT = Position(step=3, seconds=1.5, precision="bfloat16", processor_seconds=2.5)
 
 
 def fresh(recipe, seed=0):
@@ -113,11 +113,12 @@ def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(saved, bfloat
     recipe = replace(recipe, training=replace(recipe.training, bfloat16=bfloat16))
     tensors, metadata = read_tensors(path)
     head = json.loads(metadata["head"])
-    del head["precision"]
+    del head["precision"], head["processor_seconds"]
     head["recipe"] = recipe_values(recipe)
     save_tensors(path, tensors, {"head": json.dumps(head)})
     at = load_checkpoint(path, detector, optimizer, seed=0, recipe=recipe)
     assert at.precision == ("bfloat16" if bfloat16 else "float32")
+    assert at.processor_seconds is None
 
 
 @pytest.mark.parametrize("name", ["data", "start", "backbone"])
@@ -153,6 +154,7 @@ def without(beginning):
         (lambda t, h: h.update(seconds=-1), "its seconds must lie in 0"),
         (lambda t, h: h.update(seconds=float("nan")), "its seconds must lie in 0"),
         (lambda t, h: h.update(seconds=None), "but are None"),
+        (lambda t, h: h.update(processor_seconds=-1), "its seconds must lie in 0"),
         (lambda t, h: h.update(precision="fp8"), "its precision is 'fp8'"),
         (lambda t, h: h.update(origin=[]), "its origin is none"),
         (lambda t, h: h.pop("recipe"), "must hold keys and values"),

@@ -14,8 +14,11 @@ from trovid.training.provenance import commit, machine, provenance
 
 
 def test_seed_time_machine_and_versions():
-    facts = provenance(seed=3, seconds=90, device="cpu")
+    facts = provenance(seed=3, seconds=90, device="cpu", processor_seconds=60)
     assert (facts["seed"], facts["minutes"], facts["torch"]) == (3, 1.5, torch.__version__)
+    assert facts["processor_minutes"] == 1
+    assert 50 < facts["memory_mb"] < 10**6
+    assert "processor_minutes" not in provenance(seed=3, seconds=90, device="cpu")
     assert datetime.now(UTC) >= datetime.fromisoformat(facts["finished"])
     assert facts["machine"] == machine("cpu")
     assert facts["machine"].endswith(f"{torch.get_num_threads()} threads")

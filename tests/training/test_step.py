@@ -90,11 +90,11 @@ def test_a_loss_that_is_not_finite_ends_the_training_and_changes_nothing(parts):
     assert torch.equal(before, detector.rpn.head.cls_logits.weight)
 
 
-def test_short_memory_says_what_lowers_the_need(parts, monkeypatch):
+def test_short_memory_says_what_lowers_the_need(parts):
     def short(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(parts[0], "forward", short)
+    parts[0].register_forward_pre_hook(short)
     with pytest.raises(TrovidError, match=r"out of memory: a smaller training.batch"):
         training_step(*parts)
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import re
 import resource
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
 import torch
 
+import trovid
+from tests.browser import Browser
+from tests.cli.tiny_model import save_tiny_model
+from tests.detectors.torchvision.networks import frame as street
 from trovid.inference.explanation import FrameExplanation
 from trovid.video.opening import Frame
 from trovid.viz.explanation_page import save_explanation_page
 
-CHROMIUM = shutil.which("chromium")
 LIMITED = resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+in_a_browser = pytest.mark.skipif(
+    LIMITED, reason="Chromium asks for more address space than is allowed"
+)
 
 
 def frame(index: int) -> Frame:
@@ -62,41 +66,97 @@ def test_the_page_holds_all_numbers_and_needs_nothing_else(page):
             torch.testing.assert_close(torch.tensor(own[name]), values[number], rtol=0, atol=0.051)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-@pytest.mark.skipif(LIMITED, reason="Chromium asks for more address space than is allowed")
-def test_a_browser_shows_it_and_the_keyboard_moves_over_the_positions(page, tmp_path):
+@in_a_browser
+def test_keys_the_mouse_and_a_finger_move_over_the_positions(page, tmp_path):
     explanation, path = page
-    moves = """
-    <script>
-      const press = (key) => target.svg.dispatchEvent(new KeyboardEvent("keydown", { key }));
-      ["ArrowUp", "ArrowUp", "ArrowRight"].forEach(press);
-      const choice = byId("detection");
-      choice.value = "1"; choice.dispatchEvent(new Event("change"));
-      const head = byId("head");
-      head.value = "1"; head.dispatchEvent(new Event("change"));
-    </script>
-    """
-    text = path.read_text()
-    driven = tmp_path / "driven.html"
-    driven.write_text(text.replace("</body>", f"{moves}</body>"))
-    dom = {}
-    for name, file in (("before", path), ("after", driven)):
-        done = subprocess.run(
-            [
-                *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-                f"--user-data-dir={tmp_path / 'profile'}",
-                file.as_uri(),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
+    with Browser(path, tmp_path / "profile") as browser:
+        assert said(browser).startswith("cat </script> 0.9, row 2 of 3, column 3 of 5; ")
+        check_shown(browser, explanation, 0, 1, 2)
+        browser.press("Tab", "Tab", "Tab")
+        assert browser.value("document.activeElement === target.svg")
+        role, label = (
+            browser.value(f"document.activeElement.getAttribute('{name}')")
+            for name in ("role", "aria-label")
         )
-        assert done.returncode == 0, done.stderr
-        dom[name] = done.stdout
-    middle = explanation.weights[0, :, :, 1, 2].mean(1)
-    assert f"target frame 4: weight {float(middle[0]):.2f}" in dom["before"]
-    assert "row 2 of 3, column 3 of 5" in dom["before"]
-    moved = explanation.weights[1, :, 1, 0, 3]
-    cosine = explanation.similarities[1, 2, 0, 0, 3]
-    assert "dog 0.5, row 1 of 3, column 4 of 5" in dom["after"]
-    assert f"frame 9: weight {float(moved[3]):.2f}, cosine {float(cosine):.2f}" in dom["after"]
+        assert (role, label) == ("application", "target frame 4, positions of the RoI grid")
+        browser.press("ArrowUp", "ArrowUp", "ArrowRight")
+        check_shown(browser, explanation, 0, 0, 3)
+        browser.hover(*place(browser, explanation, 0, 2, 1))
+        check_shown(browser, explanation, 0, 2, 1)
+        browser.hover(*place(browser, explanation, 0, 3, 1))  # below the box
+        check_shown(browser, explanation, 0, 2, 1)
+        browser.tap(*place(browser, explanation, 0, 1, 4))
+        check_shown(browser, explanation, 0, 1, 4)
+        for name, value in (("detection", 1), ("head", 1)):
+            browser.value(
+                f"byId('{name}').value = {value}, byId('{name}').dispatchEvent(new Event('change'))"
+            )
+        check_shown(browser, explanation, 1, 1, 4, group=1)
+        first, *others = explanation.weights[1, :, 1, 1, 4].tolist()
+        ranked = sorted(zip(others, (1, 6, 9), strict=True), reverse=True)
+        heaviest = [f"frame {index} {weight:.2f}" for weight, index in ranked]
+        spoken = ", ".join([f"target {first:.2f}", *heaviest])
+        assert said(browser) == f"dog 0.5, row 2 of 3, column 5 of 5; weights: {spoken}"
+
+
+@in_a_browser
+def test_the_page_of_a_model(tmp_path):
+    model = trovid.load(save_tiny_model(tmp_path / "tiny.safetensors"), device="cpu")
+    pictures = np.stack([street()] * 4)
+    boxes = [[30, 20, 140, 100], [60, 50, 120, 110]]
+    explanation = model.explain(pictures, frame=2, boxes=boxes, support="3")
+    path = tmp_path / "why.html"
+    save_explanation_page(explanation, path, names=["one", "two"], title="street")
+    with Browser(path, tmp_path / "profile") as browser:
+        browser.hover(*place(browser, explanation, 0, 6, 0))
+        check_shown(browser, explanation, 0, 6, 0)
+        browser.press("Tab", "Tab", "Tab", "ArrowUp")
+        check_shown(browser, explanation, 0, 5, 0)
+        browser.tap(*place(browser, explanation, 0, 0, 6))
+        check_shown(browser, explanation, 0, 0, 6)
+
+
+def said(browser: Browser) -> str:
+    """What a screen reader is told of the position."""
+    return browser.value("byId('position').textContent")
+
+
+def place(browser: Browser, explanation: FrameExplanation, detection: int, row: int, column: int):
+    """Where the middle of a position of the grid lies in the window."""
+    left, top, width, height = browser.value(
+        "target.svg.scrollIntoView(),"
+        "(r => [r.left, r.top, r.width, r.height])(target.svg.getBoundingClientRect())"
+    )
+    rows, columns = explanation.weights.shape[-2:]
+    x1, y1, x2, y2 = explanation.boxes[detection].tolist()
+    tall, wide, _ = explanation.target.image.shape
+    x = x1 + (column + 0.5) * (x2 - x1) / columns
+    y = y1 + (row + 0.5) * (y2 - y1) / rows
+    return left + x / wide * width, top + y / tall * height
+
+
+def check_shown(browser, explanation, detection, row, column, group=None):
+    """That captions, bars and points are those of a position."""
+    rows, columns = explanation.weights.shape[-2:]
+    assert f"row {row + 1} of {rows}, column {column + 1} of {columns}" in said(browser)
+    weights = explanation.weights[detection, :, :, row, column]
+    weights = (weights.mean(1) if group is None else weights[:, group]).tolist()
+    shown = browser.value(
+        "panels.map(p => [p.caption.textContent, parseFloat(p.bar.style.width),"
+        "[...p.overlay.querySelectorAll('.point:not(.further)')].map(c => "
+        "[+c.getAttribute('cx'), +c.getAttribute('cy')])])"
+    )
+    frames = [explanation.target, *explanation.support]
+    for number, (caption, bar, points) in enumerate(shown):
+        assert re.search(r"frame (\d+): weight", caption)[1] == str(frames[number].index)
+        assert float(re.search(r"weight ([\d.]+)", caption)[1]) == pytest.approx(
+            weights[number], abs=0.0051
+        )
+        assert bar == pytest.approx(100 * weights[number], abs=0.06)
+        if number:
+            best = detection, number - 1, 0, row, column
+            cosine = float(explanation.similarities[best])
+            assert float(re.search(r"cosine ([-\d.]+)", caption)[1]) == pytest.approx(
+                cosine, abs=0.0056
+            )
+            assert points == [pytest.approx(explanation.points[best].tolist(), abs=0.051)]

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from tests.datasets.imagenet_folder import write_imagenet
 from tests.zoo.file_server import Answer, serve
+from tests.zoo.own_checkpoints import list_checkpoints
 from tests.zoo.published_files import small_recipe
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
@@ -184,17 +185,15 @@ def mirror(tmp_path, monkeypatch):
     torch.save(resnet18(), tmp_path / "made.pth")
     content = (tmp_path / "made.pth").read_bytes()
     digest = hashlib.sha256(content).hexdigest()[:8]
-    listed = {
-        "r18": replace(backbone_checkpoints()["resnet18-imagenet"], name="r18", sha256=digest)
-    }
-    monkeypatch.setattr("trovid.zoo.published.backbone_checkpoints", lambda: listed)
+    listed = replace(backbone_checkpoints()["resnet18-imagenet"], name="r18", sha256=digest)
+    list_checkpoints(tmp_path, monkeypatch, listed)
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("TROVID_OFFLINE", raising=False)
     with serve() as server:
         monkeypatch.setenv("TROVID_MIRROR", server.address)
-        server.answers["/models/" + listed["r18"].file_name] = [Answer(content)]
-        yield listed["r18"]
+        server.answers["/models/" + listed.file_name] = [Answer(content)]
+        yield listed
 
 
 def test_train_takes_a_backbone_by_name(mirror, tmp_path):
@@ -217,7 +216,9 @@ def test_train_takes_a_backbone_by_name(mirror, tmp_path):
 def test_what_cannot_be_used_is_one_line(mirror, tmp_path, capsys):
     words = ["train", "paper/selsa-r50", "--out", tmp_path, "--data", tmp_path]
     assert run(*words, "--backbone", "r81") == 2
-    assert "no backbone 'r81': give a file or one of r18" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no backbone 'r81': give a file or one of resnet18-imagenet" in said
+    assert said.endswith(", r18\n")
     assert run(*words, "--backbone", "r18", "--start", "x.safetensors") == 2
     assert "leave out --backbone or --start" in capsys.readouterr().err
     assert run("weights", "convert", "resnet50-imagenet") == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,9 +16,11 @@ import pytest
 import trovid
 from tests.shared import SHARED
 from tests.zoo.file_server import Answer, serve
+from tests.zoo.own_checkpoints import list_checkpoints
 from tests.zoo.published_files import save_published, small_recipe
 from trovid.cli.main import main
 from trovid.errors import TrovidError
+from trovid.recipes import Recipe, load_recipe, recipe_values
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.zoo import published
 from trovid.zoo.published import converted_path, download_path, model_file
@@ -38,8 +41,8 @@ def original(tmp_path_factory) -> bytes:
 
 @pytest.fixture
 def server(original, tmp_path, monkeypatch):
-    """A mirror that has the checkpoint, and a registry and a cache that know nothing else."""
-    recipe = small_recipe("selsa")
+    """A mirror that has the checkpoint, which a file lists, and an empty cache."""
+    write_recipe(tmp_path, small_recipe("selsa"))
     checkpoint = Checkpoint(
         name=NAME,
         address=f"https://publisher.example{PATH}",
@@ -47,14 +50,10 @@ def server(original, tmp_path, monkeypatch):
         bytes=len(original),
         licence="Apache-2.0",
         layout="mmtracking",
-        recipe="mmtracking/small",
+        recipe="small.yaml",
         figure=Figure(data="a test", metric="AP50", value=50.0),
     )
-    listed = {NAME: checkpoint}
-    monkeypatch.setattr("trovid.zoo.registry.checkpoints", lambda: listed)
-    monkeypatch.setattr(published, "checkpoints", lambda: listed)
-    monkeypatch.setattr(published, "recipe_names", lambda: ["mmtracking/small"])
-    monkeypatch.setattr(published, "load_recipe", lambda name: recipe)
+    list_checkpoints(tmp_path, monkeypatch, checkpoint)
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TROVID_OFFLINE", raising=False)
     with serve() as running:
@@ -63,8 +62,14 @@ def server(original, tmp_path, monkeypatch):
         yield running
 
 
+def write_recipe(folder: Path, recipe: Recipe) -> Path:
+    file = folder / "small.yaml"
+    file.write_text(json.dumps(recipe_values(recipe)))
+    return file
+
+
 def checkpoint() -> Checkpoint:
-    return published.checkpoints()[NAME]
+    return checkpoints()[NAME]
 
 
 def run(capsys, *words: str) -> tuple[int, str, str]:
@@ -95,38 +100,37 @@ def test_a_name_becomes_a_model_downloaded_and_converted_once(server, tmp_path):
     }
 
 
-def test_a_changed_recipe_converts_again_without_a_download(server, monkeypatch):
+def test_a_changed_recipe_converts_again_without_a_download(server, tmp_path):
     trovid.load(NAME, device="cpu")
     recipe = small_recipe("selsa")
     changed = replace(recipe, inference=replace(recipe.inference, nms=0.4))
-    monkeypatch.setattr(published, "load_recipe", lambda name: changed)
+    write_recipe(tmp_path, changed)
     assert trovid.load(NAME, device="cpu").recipe.inference.nms == 0.4
     assert len(server.asked) == 1
 
 
-def test_another_training_converts_nothing_again(server, monkeypatch):
+def test_another_training_converts_nothing_again(server, tmp_path):
     """So a training that was interrupted knows its start again."""
     trovid.load(NAME, device="cpu")
     before = converted_path(checkpoint()).read_bytes()
     recipe = small_recipe("selsa")
     changed = replace(recipe, training=replace(recipe.training, videos=None))
-    monkeypatch.setattr(published, "load_recipe", lambda name: changed)
+    write_recipe(tmp_path, changed)
     trovid.load(NAME, device="cpu")
     assert converted_path(checkpoint()).read_bytes() == before
 
 
-def test_wrong_content_and_another_layout_leave_no_model(server, original):
+def test_wrong_content_and_another_layout_leave_no_model(server, original, tmp_path):
     server.answers[PATH] = [Answer(original[:-1] + b"x")]
     with pytest.raises(TrovidError, match="SHA-256"):
         trovid.load(NAME, device="cpu")
     assert not download_path(checkpoint()).exists()
     server.answers[PATH] = [Answer(original)]
-    other = small_recipe("selsa-troi")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(published, "load_recipe", lambda name: other)
-        with pytest.raises(TrovidError, match=r"missing|classes"):
-            trovid.load(NAME, device="cpu")
+    write_recipe(tmp_path, small_recipe("selsa-troi"))
+    with pytest.raises(TrovidError, match=r"missing|classes"):
+        trovid.load(NAME, device="cpu")
     assert not converted_path(checkpoint()).exists()
+    write_recipe(tmp_path, small_recipe("selsa"))
     assert trovid.load(NAME, device="cpu").name == NAME
 
 
@@ -142,11 +146,17 @@ def test_offline_and_a_file_placed_by_hand(server, original, monkeypatch):
     assert server.asked == []
 
 
-def test_weights_without_a_recipe_can_be_downloaded_only(server, monkeypatch):
-    monkeypatch.setattr(published, "recipe_names", list)
-    with pytest.raises(TrovidError, match=r"no recipe mmtracking/small yet; .*weights download"):
+def test_weights_without_a_recipe_can_be_downloaded_only(server, tmp_path):
+    (tmp_path / "small.yaml").unlink()
+    with pytest.raises(TrovidError, match=r"no recipe small\.yaml yet; .*weights download"):
         trovid.load(NAME, device="cpu")
     assert server.asked == []
+
+
+def row(capsys) -> str:
+    """What the list says of where the checkpoint is."""
+    lines = run(capsys, "list")[1].splitlines()
+    return next(line for line in lines if line.startswith(NAME)).split()[-1]
 
 
 def test_the_commands(server, capsys, tmp_path):
@@ -155,9 +165,9 @@ def test_the_commands(server, capsys, tmp_path):
     status, out, err = run(capsys, "download", NAME)
     assert (status, out.strip()) == (0, str(download_path(checkpoint())))
     assert f"{NAME}: " in err
-    assert run(capsys, "list")[1].splitlines()[1].split()[-1] == "downloaded"
+    assert row(capsys) == "downloaded"
     assert run(capsys, "convert", NAME)[1].strip() == str(converted_path(checkpoint()))
-    assert run(capsys, "list")[1].splitlines()[1].split()[-1] == "converted"
+    assert row(capsys) == "converted"
     lines = run(capsys, "verify")[1].splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         str(download_path(checkpoint())),
@@ -186,10 +196,10 @@ def test_verify_finds_changed_tensors(server):
 
 
 @pytest.mark.skipif(not CASE.exists(), reason="the published code's case is not here")
-def test_a_file_of_the_published_code_is_converted_by_the_command(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(published, "load_recipe", lambda name: small_recipe("selsa"))
+def test_a_file_of_the_published_code_is_converted_by_the_command(tmp_path, capsys):
+    recipe = write_recipe(tmp_path, small_recipe("selsa"))
     target = tmp_path / "case.safetensors"
-    words = ["convert", str(CASE), "--recipe", "mmtracking/small", "--out", str(target)]
+    words = ["convert", str(CASE), "--recipe", str(recipe), "--out", str(target)]
     assert run(capsys, *words)[:2] == (0, f"{target}\n")
     assert load_weights(target)[1].facts["source"] == "weights.pth"
     assert run(capsys, "convert", str(CASE))[0] == 2
@@ -209,20 +219,12 @@ def test_two_processes_convert_without_disturbing_each_other(server, original, t
     server.answers[PATH] = [Answer(original, delay=1.0)]
     code = """
 import sys
-from tests.zoo.published_files import small_recipe
-from trovid.zoo import published
-from trovid.zoo.registry import Checkpoint
-recipe = small_recipe("selsa")
-published.recipe_names = lambda: ["mmtracking/small"]
-published.load_recipe = lambda name: recipe
-checkpoint = Checkpoint(sys.argv[1], sys.argv[2], sys.argv[3], None, "-", "mmtracking",
-                        "mmtracking/small", None)
-print(published.load_weights(published.published_weights(checkpoint))[1].recipe.name)
+import trovid
+print(trovid.load(sys.argv[1], device="cpu").recipe.name)
 """
-    words = [NAME, checkpoint().address, checkpoint().sha256]
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", code, *words],
+            [sys.executable, "-c", code, NAME],
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
@@ -236,6 +238,6 @@ print(published.load_weights(published.published_weights(checkpoint))[1].recipe.
 
 @pytest.mark.parametrize("name", [n for n in checkpoints() if n.startswith("selsa")])
 def test_the_recipes_of_the_published_detectors_are_here(name):
-    recipe = published.load_recipe(checkpoints()[name].recipe)
+    recipe = load_recipe(checkpoints()[name].recipe)
     assert len(recipe.model.classes) == 30
     assert (recipe.model.roi.temporal is not None) == ("troi" in name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.shared import SHARED
+from trovid.errors import TrovidError
 from trovid.zoo.published import cache_folder, converted_path, download_path
-from trovid.zoo.registry import checkpoints
+from trovid.zoo.registry import backbone_checkpoints, checkpoints
 
 LIST = SHARED / "paper" / "weights.md"
 
@@ -48,3 +50,60 @@ def test_the_cache_follows_the_platform(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder().name == "trovid"
     assert not cache_folder().exists()
+
+
+OWN = """
+birds-r50: {address: "https://files.example/b.pth", sha256: 0f3a9c1e, bytes: null, licence: MIT,
+  layout: mmtracking, recipe: birds.yaml, figure: {data: birds, metric: AP50, value: 61.2}}
+birds-net: {address: "https://files.example/n.pth", sha256: "1025", bytes: 7, licence: MIT,
+  layout: torchvision-backbone, recipe: resnet50, figure: null}
+"""
+
+
+def test_a_file_of_ones_own_adds_names(tmp_path, monkeypatch):
+    before = list(checkpoints()), list(backbone_checkpoints())
+    file = tmp_path / "group.yaml"
+    file.write_text(OWN)
+    monkeypatch.setenv("TROVID_CHECKPOINTS", str(file))
+    assert [*before[0], "birds-r50"] == list(checkpoints())
+    assert [*before[1], "birds-net"] == list(backbone_checkpoints())
+    own = checkpoints()["birds-r50"]
+    assert (own.recipe, own.has_recipe, str(own.figure)) == (
+        "birds.yaml",
+        False,
+        "AP50 61.2 (birds)",
+    )
+    (tmp_path / "birds.yaml").touch()
+    own = checkpoints()["birds-r50"]
+    assert (own.recipe, own.has_recipe) == (str(tmp_path / "birds.yaml"), True)
+
+
+def test_the_list_of_the_docs_is_read(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "weights.md").read_text(encoding="utf-8")
+    file = tmp_path / "group.yaml"
+    file.write_text(page.partition("```yml\n")[2].partition("```")[0], encoding="utf-8")
+    monkeypatch.setenv("TROVID_CHECKPOINTS", str(file))
+    assert checkpoints()["birds-r50"].licence == "MIT"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("sha256: 0f3a9c1e", "sha256: 10252965"),
+        ("licence: MIT,", ""),
+        ("birds-r50", "../b"),
+        ("layout: mmtracking", "layout: onnx"),
+        (OWN, "- a"),
+        (OWN, "a: 1"),
+        (OWN, "a: ["),
+    ],
+)
+def test_a_list_that_is_not_whole_is_one_line(tmp_path, monkeypatch, change):
+    file = tmp_path / "group.yaml"
+    monkeypatch.setenv("TROVID_CHECKPOINTS", str(file))
+    with pytest.raises(TrovidError, match=r"group\.yaml .TROVID_CHECKPOINTS.: cannot be read"):
+        checkpoints()
+    file.write_text(OWN.replace(*change, 1))
+    with pytest.raises(TrovidError, match=r"group\.yaml.*(must be a plain name|not YAML)") as error:
+        checkpoints()
+    assert "\n" not in str(error.value)

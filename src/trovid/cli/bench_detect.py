@@ -47,7 +47,7 @@ def detect(
         video: A video file or a folder of images.
         model: Name of a model, or a weights file.
         single: The single-frame rival; by default the model itself without support frames.
-        support: Support frames: uniform:14, ...; by default the model's own.
+        support: Support frames: uniform:14 (or 14), ...; by default the model's own.
         end: Time at which to end; by default the video's end.
         threads: torch's.
         rounds: At most so many timed runs of each.

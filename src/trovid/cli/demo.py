@@ -117,28 +117,44 @@ def _own_video(video: str, out: Path, model: str, single: str | None, *, json: b
         print(f"        {path}")
 
 
-def everyday_page(folder: Path, *, show_progress: bool) -> Path | None:
+def everyday_page(
+    folder: Path,
+    *,
+    show_progress: bool,
+    models: tuple[str, str] = EVERYDAY,
+    photographs: Path | None = None,
+    frames: int | None = None,
+) -> Path | None:
     """The page made with the model of everyday things; None where there is none to show.
 
     Args:
         folder: Where it goes.
         show_progress: Whether bars are shown.
+        models: The single-frame model and the other one, by embedded name or file.
+        photographs: Folder of the photographs; None for scikit-image's.
+        frames: Of each clip; None for those of a whole pan.
     """
     from trovid.errors import TrovidError
-    from trovid.experiments.photographs import photographs_folder, write_clips, write_page
+    from trovid.experiments.photographs import (
+        FRAMES,
+        photographs_folder,
+        write_clips,
+        write_page,
+    )
     from trovid.experiments.video_demo import compare_on_video, load_pair
     from trovid.zoo.weights import embedded_models
 
-    if not {*EVERYDAY} <= embedded_models().keys():
+    embedded = embedded_models()
+    if not all(name in embedded or Path(name).is_file() for name in models):
         return None
-    single, temporal = EVERYDAY
+    single, temporal = models
     try:
-        photographs = photographs_folder()
+        photographs = photographs or photographs_folder()
     except TrovidError as error:
         say(str(error))
         return None
     pair = load_pair(temporal, single)
-    clips = write_clips(folder / "clips", photographs)
+    clips = write_clips(folder / "clips", photographs, frames or FRAMES)
     made = [
         compare_on_video(str(clip), folder, pair, show_progress=show_progress) for clip in clips
     ]

@@ -106,8 +106,8 @@ def detect(
         score: Lowest score that is kept; by default the one that was best in the model's own
             validation where its card says it (models trained on one's own data), else 0.5.
         classes: Names of the classes to keep, with commas between them.
-        support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
-            default the model's own.
+        support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
+            by default the model's own.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.

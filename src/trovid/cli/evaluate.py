@@ -114,7 +114,7 @@ def evaluate(
         out: File for the figures, as JSON; replaced where it exists.
         report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
             frames with most errors as pictures, where the videos are beside the labels.
-        support: Support frames of the model, such as uniform:14; by default its recipe's.
+        support: Support frames of the model, such as uniform:14 (or 14); by default its recipe's.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         every: Run the model on every N-th labelled frame.

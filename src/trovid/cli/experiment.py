@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from trovid.cli.experiment_runs import (
     DAVIS_ALONE,
     NO_TRAINING,
+    OTHER_NAMES,
     SYNTHVID_ALONE,
     Name,
     Wanted,
@@ -49,17 +50,18 @@ def experiment(
 
     `synthvid` compares the four detectors that come with trovid; synthvid-masks compares MaskTrack
     R-CNN with and without Temporal RoI Align: masks, and identities of objects that hide each
-    other; table1 to table6 and fig5 are the
-    paper's; training-free is Temporal RoI Align without any training; strength goes over the
-    strength of the deteriorations, unseen over conditions that training has not, selsa over data
-    on which SELSA may leave more to gain; correspondence asks how often the most similar cell lies
-    on the same object; all makes these one after the other. premise asks the same of real
+    other, in the manner of the paper's Table 8 (table8 is another name of it); table1 to table6 and
+    fig5 are the paper's; training-free is Temporal RoI Align without any training; strength goes
+    over the strength of the deteriorations, unseen over conditions that training has not, selsa
+    over data on which SELSA may leave more to gain; correspondence asks how often the most similar
+    cell lies on the same object; all makes these one after the other. premise asks the same of real
     frames, recognition whether damaged objects of real frames are recognised better with the
     others, blur how much of the objects of real frames stays visible where `trovid blur` covers
     them. everyday measures the everyday models on test pictures, and on sequences of DAVIS 2016
     with clean and spoilt frames, beside the training-free mode, controls and post-processing; what
     was chosen on other sequences stays in everyday-choice.json.
-    Every report has the paper's figures beside its own, intervals, costs, and the weights' hashes.
+    Every report has intervals; those of tables have the paper's figures beside their own, costs,
+    and the weights' hashes, which the others but blur have too.
 
     Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
     command can be stopped and called again, and tables share what they have in common. On 2 cores
@@ -108,9 +110,10 @@ def experiment(
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
             nothing. Of the experiments on SynthVID whose rows all come with it: table5, fig5,
-            training-free, strength, unseen, selsa.
+            training-free, strength, unseen, selsa, correspondence.
         json: Print the figures as JSON.
     """
+    name = OTHER_NAMES.get(name, name)
     if no_training and (seeds, first_seed) != (None, None):
         raise TrovidError(
             "--no-training runs the weights that come with trovid, of their one seed: leave out "
@@ -129,8 +132,8 @@ def experiment(
     if no_training and (data is not None or name not in NO_TRAINING):
         *others, last = NO_TRAINING
         raise TrovidError(f"--no-training belongs to {', '.join(others)} and {last} on SynthVID")
-    if data is not None and name in ("synthvid", *SYNTHVID_ALONE):
-        raise TrovidError(f"{name} is of SynthVID alone: leave out --data")
+    if data is not None and name in SYNTHVID_ALONE:
+        raise TrovidError(f"{name} is of SynthVID alone, {SYNTHVID_ALONE[name]}: leave out --data")
     if backbone is not None and name != "everyday" and (data is None or name in DAVIS_ALONE):
         raise TrovidError("--backbone belongs to --data ILSVRC2015 and to `everyday`")
     if name in DAVIS_ALONE and data is None:

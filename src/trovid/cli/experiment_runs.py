@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal, get_args
 Name = Literal[
     "synthvid",
     "synthvid-masks",
+    "table8",
     "table1",
     "table2",
     "training-free",
@@ -29,17 +31,29 @@ Name = Literal[
     "all",
 ]
 DAVIS_ALONE = ("premise", "recognition", "blur")
-ORDER = tuple(name for name in get_args(Name)[2:-1] if name not in ("everyday", *DAVIS_ALONE))
+ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in ("everyday", *DAVIS_ALONE))
 """What "all" makes, in this order."""
-SYNTHVID_ALONE = (
-    "synthvid-masks",
+OTHER_NAMES: dict[str, Name] = {"table8": "synthvid-masks"}
+SYNTHVID_ALONE = {
+    "synthvid": "its detectors and their controls are made for these clips",
+    "synthvid-masks": "other videos here have neither its masks nor its objects that hide another",
+    "training-free": "its setting is chosen by what clean objects lose, and only there it is known "
+    "which are clean",
+    "strength": "only there the strength of deteriorations can be set",
+    "unseen": "only there backgrounds and sizes can be set",
+    "selsa": "only there backgrounds, strengths and twins can be set",
+    "correspondence": "it needs masks, and the strength of each object's deterioration",
+}
+"""Experiments without --data, and why."""
+NO_TRAINING = (
+    "table5",
+    "fig5",
     "training-free",
     "strength",
     "unseen",
     "selsa",
     "correspondence",
 )
-NO_TRAINING = ("table5", "fig5", "training-free", "strength", "unseen", "selsa")
 """Those whose rows all come with trovid."""
 
 
@@ -98,7 +112,7 @@ def results(wanted: Wanted) -> dict[str, Result]:
         backbone=None if wanted.backbone is None else backbone_file(wanted.backbone),
         trained=not wanted.no_training,
     )
-    left = SYNTHVID_ALONE if wanted.data is not None else ()
+    left = tuple(SYNTHVID_ALONE) if wanted.data is not None else ()
     whole = [one for one in ORDER if one not in left]
     names = whole if wanted.name == "all" else [wanted.name]
     return {name: _table(name, place, wanted) for name in names}
@@ -111,6 +125,7 @@ def _table(name: str, place: Any, wanted: Wanted) -> Result:
     from trovid.experiments.tables import EXPERIMENTS
     from trovid.experiments.training_free import choose
 
+    began = time.monotonic()
     clips, resamples, folder = wanted.clips, wanted.resamples, wanted.folder
     if name == "correspondence":
         from trovid.experiments.correspondence_report import run_correspondence
@@ -123,7 +138,7 @@ def _table(name: str, place: Any, wanted: Wanted) -> Result:
     if clips is not None:
         experiment = experiment.with_clips(clips)
     run_experiment(experiment, place)
-    result = experiment_result(experiment, place, resamples=resamples)
+    result = experiment_result(experiment, place, resamples=resamples, began=began)
     page = write_experiment(result, folder)
     return {"report": str(folder), **result}, page
 
@@ -188,15 +203,14 @@ def _masks(wanted: Wanted) -> Result:
     from trovid.experiments.mask_pages import write_mask_report
     from trovid.experiments.mask_report import mask_report
     from trovid.experiments.mask_runs import CLASSES, mask_jobs, run_masks
-    from trovid.training.provenance import commit, machine
+    from trovid.training.provenance import report_origin
 
-    out = wanted.out
+    began, out = time.monotonic(), wanted.out
     first = CLASSES.first if wanted.first_clip is None else wanted.first_clip
     jobs = mask_jobs(wanted.seeds, first=first, count=wanted.clips or CLASSES.count)
     run_masks(out, jobs, workers=wanted.workers, device=wanted.device)
     result = {
-        "commit": commit(),
-        "machine": machine(wanted.device),
+        **report_origin(wanted.device, began=began),
         **mask_report(out, jobs, resamples=wanted.resamples),
     }
     markdown = write_mask_report(result, wanted.folder)
@@ -217,8 +231,9 @@ def _synthvid(wanted: Wanted) -> Result:
     from trovid.experiments.synthvid_report import synthvid_report
     from trovid.progress import bar
     from trovid.recipes.synthvid import CLIPS
-    from trovid.training.provenance import commit, machine
+    from trovid.training.provenance import report_origin
 
+    began = time.monotonic()
     out, seeds = wanted.out, wanted.seeds
     clips, every = wanted.clips or 300, wanted.every or 3
     first_clip = 300 if wanted.first_clip is None else wanted.first_clip
@@ -229,8 +244,7 @@ def _synthvid(wanted: Wanted) -> Result:
         run_scores(out, data, jobs, workers=wanted.workers, progress=tick)
     result = synthvid_report(out, data, jobs, resamples=wanted.resamples)
     result = {
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
         "every": every,
         "trainings": training_records(out, seeds),
         **result,

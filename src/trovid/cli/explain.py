@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -36,6 +36,7 @@ def explain(
     position: str | None = None,
     support: str = "uniform:4",
     model: ModelName = DEFAULT_MODEL,
+    temporal: Literal["training-free"] | None = None,
     out: Path | None = None,
     overwrite: Annotated[bool, FLAG] = False,
     frame_rate: float = FALLBACK_RATE,
@@ -69,8 +70,11 @@ def explain(
         classes: Names of the classes that the object may have, with commas between them.
         score: Lowest score of the object.
         position: Row and column in the RoI grid, from 0; by default its middle.
-        support: Support frames to show; the target frame itself is left out.
-        model: Name of a model with Temporal RoI Align, or a weights file.
+        support: Support frames to show: uniform:4 (or 4), consecutive:6, stride:8x26; the target
+            frame itself is left out.
+        model: Name of a model that looks at support frames, or a weights file.
+        temporal: training-free: Temporal RoI Align without trained weights, for a model of single
+            frames (or in place of the model's own).
         out: The PNG file; by default VIDEO-explained.png in the current folder. The page lies
             beside it.
         overwrite: Replace the files where they exist.
@@ -101,7 +105,7 @@ def explain(
         if file.exists() and not overwrite:
             raise TrovidError(f"{file}: exists; give --overwrite or another --out")
 
-    predictor = trovid.load(model, device=device)
+    predictor = trovid.load(model, device=device, temporal=temporal)
     with open_video(video, frame_rate=frame_rate, allow_playlist=allow_playlist) as reader:
         index = _index(reader, frame, time)
         number = 0

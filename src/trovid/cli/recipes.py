@@ -34,9 +34,9 @@ def list_(*, json: Annotated[bool, Parameter(negative="")] = False) -> None:
     """List the recipes: parameters, operations of a target frame, published figure.
 
     GFLOP are those of a target frame at the recipe's own size with a filled bank of 14 support
-    frames: backbone, RPN and box head, and beside it Temporal RoI Align by the equations as they
-    are written (trovid's backends need fewer). "published" is what others state: mAP at IoU 0.5,
-    per cent, ImageNet VID val.
+    frames: backbone, RPN and box head, and beside it what support frames add by the equations as
+    they are written: Temporal RoI Align (trovid's backends need fewer), its rivals, FGFA's
+    aggregation. "published" is what others state: mAP at IoU 0.5, per cent, ImageNet VID val.
 
     Examples:
         trovid recipes

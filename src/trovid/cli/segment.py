@@ -21,6 +21,7 @@ def segment(
     classes: str | None = None,
     track: Literal["iou", "embedding"] | None = None,
     support: str | None = None,
+    temporal: Literal["training-free"] | None = None,
     nms: float | None = None,
     class_agnostic_nms: Annotated[bool, OPTION] = False,
     max_detections: int | None = None,
@@ -85,8 +86,10 @@ def segment(
             embedding, by how they look; by default embedding where the model has a track head.
             Of boxes of several classes on one object the surest is kept, and an object's class is
             the one that most of its frames speak for.
-        support: Frames that support each other: uniform:14, consecutive:6, stride:8x26; by
-            default the model's own.
+        support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
+            by default the model's own.
+        temporal: training-free: Temporal RoI Align without trained weights, for a model of single
+            frames (or in place of the model's own).
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
         class_agnostic_nms: Let boxes of different classes suppress each other too.
         max_detections: Detections a frame at most; by default the model's own.
@@ -158,6 +161,7 @@ def segment(
             precision=precision,
             compile=compile,
             deterministic=deterministic,
+            temporal=temporal,
         ),
         options=options,
         segment=True,

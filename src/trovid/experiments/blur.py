@@ -8,6 +8,7 @@ defaults of `Redaction`: nothing is chosen here.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.evaluation.exposure import VISIBLE_SHARE, Exposure, frame_exposure
 from trovid.experiments.davis_sequences import CLASSES, FOLDS, REPORTING
-from trovid.experiments.markdown import table, written
+from trovid.experiments.markdown import origin_text, table, written
 from trovid.experiments.premise import MaskedSequence, sequences
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
@@ -30,7 +31,7 @@ from trovid.redaction.filled import FilledBoxes, filled_trajectories
 from trovid.redaction.found import FoundObjects
 from trovid.redaction.options import Redaction
 from trovid.redaction.redacting import LOWEST_SCORE
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
 from trovid.video.opening import open_video
 
 NAME = "blur"
@@ -101,7 +102,7 @@ def run_blur(
     Raises:
         TrovidError: If no sequence is there, or a model knows none of the classes.
     """
-    redaction = redaction or Redaction()
+    began, redaction = time.monotonic(), redaction or Redaction()
     wanted = [own for own in sequences(data) if own.name in names and own.name in CLASSES]
     if not wanted:
         raise TrovidError(f"{data}: holds none of the sequences {', '.join(names[:5])}, ...")
@@ -129,8 +130,7 @@ def run_blur(
         "margin": redaction.margin,
         "fill_gaps": redaction.fill_gaps,
         "resamples": resamples,
-        "commit": commit(),
-        "machine": machine(device),
+        **report_origin(device, began=began),
         "figures": exposure_figures(measured, folds, resamples=resamples),
         "by_sequence": {
             name: {own.name: sums.counts for own, sums in zip(wanted, rows, strict=True)}
@@ -205,8 +205,7 @@ def blur_page(result: dict[str, Any]) -> str:
         f"for the classes of the object alone, at score {result['score']:g} or more; covered by "
         f'{result["by"]} with {result["margin"]:.0%} beyond. "{FILLED}": up to '
         f"{result['fill_gaps']} frames on each side of a sighting. In per cent, with the 95 % "
-        f"interval over sequences ({result['resamples']} resamples). Commit {result['commit']}, "
-        f"{result['machine']}.",
+        f"interval over sequences ({result['resamples']} resamples). {origin_text(result)}",
         "",
         *table(
             ["method", *FIGURES.values()],

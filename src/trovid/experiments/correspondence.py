@@ -7,9 +7,9 @@ centre lies within its mask are followed into every support frame in which it is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -226,8 +226,25 @@ def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[
     return {name: own for name, own in found.items() if own["positions"].any()}
 
 
-def preferences(clips: dict[str, list[Followed]]) -> dict[str, NDArray[np.float64]]:
+class Preferring(Protocol):
+    """What is asked of a record of one object in one support frame."""
+
+    @property
+    def weight(self) -> float:
+        """What the attention gives the support frame."""
+
+    @property
+    def support_strength(self) -> float:
+        """Strength of the object's deterioration there; 0: clean."""
+
+
+def preferences(
+    clips: Mapping[str, Sequence[Preferring]],
+) -> dict[str, NDArray[np.float64]]:
     """Which support frames the attention prefers, by clip (NaN where a clip cannot tell).
+
+    Args:
+        clips: The records of each clip.
 
     Returns:
         "clean" and "deteriorated": mean weight of support frames in which the object is so, and

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from trovid.allocator import highest_memory, memory_in_use
 from trovid.datasets.reading import read_dataset
+from trovid.detectors.candidates import Candidates
 from trovid.experiments.description import Row
 from trovid.experiments.row_runs import row_model
 from trovid.files import replacing
-from trovid.recipes import Recipe
-from trovid.structures import SupportSampling
+from trovid.inference.seq_nms import candidate_options, select_along
+from trovid.recipes import ModelRecipe, Recipe
+from trovid.structures import DetectOptions, SupportSampling
 from trovid.zoo.cost import cost
 
 TARGETS = 8
 """Target frames that are timed; one more comes before them."""
+SEQUENCE_RUNS = 3
+"""How often Seq-NMS is timed over the first video."""
 
 
 def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "cpu") -> None:
@@ -39,13 +44,21 @@ def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "
         began = time.perf_counter()
         support = predictor.encode(frames)
         encoding = (time.perf_counter() - began) / len(frames)
+    looked_at = candidate_options(options) if options.seq_nms else options
     seconds = []
     for frame in targets:
         began = time.perf_counter()
-        predictor.detect_frames([frame], [support], options)
+        predictor.detect_frames([frame], [support], looked_at)
         seconds.append(time.perf_counter() - began)
+    sequences = 0.0
+    if options.seq_nms:
+        with dataset.open(video.name) as reader:
+            candidates = list(predictor.detect(reader, options=looked_at))
+        sequences = _sequence_seconds(candidates, options)
     figures = {
-        "frame_ms": 1000 * statistics.median(seconds[1:] or seconds),
+        "counts": counted(row, predictor.recipe),
+        "frame_ms": 1000 * (statistics.median(seconds[1:] or seconds) + sequences),
+        "seq_nms_ms": 1000 * sequences,
         "support_frame_ms": 1000 * encoding,
         "support_frames": len(frames),
         "memory_mb": (highest_memory() - before) / 2**20,
@@ -54,6 +67,31 @@ def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as partial:
         partial.write_text(json.dumps(figures) + "\n", encoding="utf-8")
+
+
+def counted(row: Row, recipe: Recipe) -> list[str]:
+    """What the cost of a row has in it that not every row has."""
+    parts = recipe.model
+    aggregates = isinstance(parts, ModelRecipe) and parts.aggregation is not None
+    return ["aggregation"] * aggregates + ["Seq-NMS"] * row.seq_nms
+
+
+def read_cost(file: Path, row: Row, recipe: Recipe) -> dict[str, Any]:
+    """The kept figures of a row; empty where there are none that count all that they should."""
+    if not file.exists():
+        return {}
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    return figures if figures.get("counts", []) == counted(row, recipe) else {}
+
+
+def _sequence_seconds(candidates: Sequence[Candidates], options: DetectOptions) -> float:
+    """What Seq-NMS takes a frame of a video."""
+    seconds = []
+    for _ in range(SEQUENCE_RUNS):
+        began = time.perf_counter()
+        select_along(candidates, options)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds) / len(candidates)
 
 
 def _operations(recipe: Recipe, support_frames: int) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Row:
         published: The paper's figure.
         curve: Name of the curve that it is a point of.
         x: Where on the curve.
+        axis: What x is, where it is not what the experiment's others are; has a panel of its own.
         clips: Which clips, where they are not the experiment's.
     """
 
@@ -71,6 +72,7 @@ class Row:
     published: float | None = None
     curve: str = ""
     x: float | None = None
+    axis: str | None = None
     clips: Clips | None = None
 
     def options(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.experiments.everyday import PRECISION, SHOWN
-from trovid.experiments.markdown import gain_text, table, written
+from trovid.experiments.markdown import gain_text, origin_text, table, written
 from trovid.files import replacing
 
 NAME = "everyday"
@@ -28,7 +28,7 @@ def write_everyday(result: dict[str, Any], folder: Path, *, name: str = NAME) ->
 def everyday_page(result: dict[str, Any]) -> str:
     """The report as a page of tables, in per cent."""
     lines = ["# Everyday things in pictures and in real videos", ""]
-    lines += [f"Commit {result['commit']}, {result['machine']}.", ""]
+    lines += [origin_text(result), ""]
     if "stills" in result:
         lines += _stills(result["stills"])
     if "davis" in result:

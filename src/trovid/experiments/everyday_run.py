@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from trovid.experiments.markdown import written
 from trovid.inference.loading import load
 from trovid.progress import bar
 from trovid.recipes import load_recipe
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
 from trovid.training.run import train_recipe, weights_file
 
 SET_ASIDE = 500
@@ -96,11 +97,12 @@ def _known(value: float) -> float | None:
 def _clip(place: EverydayPlace, *, resamples: int, folder: Path) -> tuple[dict[str, Any], str]:
     """A second look: one video, with what was chosen on the sequences; everyday-clip.*."""
     assert place.clip is not None
+    began = time.monotonic()
     file = folder / CHOICE
     if not file.exists():
         raise TrovidError(f"{file} is not there: run `everyday` on DAVIS 2016 first")
     found = report(place, read_choice(file), resamples=resamples, names=[place.clip.name])
-    result = {"commit": commit(), "machine": machine(), "seed": place.seed, "davis": found}
+    result = {**report_origin(began=began), "seed": place.seed, "davis": found}
     return result, write_everyday(result, folder, name="everyday-clip")
 
 
@@ -133,16 +135,18 @@ def run_everyday(
         raise TrovidError(
             "give the folder of DAVIS 2016 (`data`), that of the pictures (`stills`), or both"
         )
+    began = time.monotonic()
     if stills is not None:
         trained(place, stills, backbone)
     if place.clip is not None:
         return _clip(place, resamples=resamples, folder=folder)
-    result: dict[str, Any] = {"commit": commit(), "machine": machine(), "seed": place.seed}
+    result: dict[str, Any] = {"seed": place.seed}
     if stills is not None:
         result["stills"] = measured_stills(place, stills)
     if davis:
         choice = choose(place, folder=folder)
         result["davis"] = report(place, choice, resamples=resamples)
+    result = {**report_origin(began=began), **result}
     page = write_everyday(result, folder)
     if embed:
         files = embed_everyday(place.out, result, seed=place.seed)

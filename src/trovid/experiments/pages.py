@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.files import replacing
 
 GROUPS = ("all", "clean", "deteriorated")
@@ -44,7 +44,7 @@ def experiment_page(result: dict[str, Any]) -> str:
             "schedule for all rows: intervals tell what other clips would change, not what other "
             "trainings would."
         )
-        + f" Commit {result['commit']}, {result['machine']}.",
+        + f" {origin_text(result)}",
         *(line for note in result["notes"] for line in ("", note)),
         "",
         f"AP50 in per cent (COCO, 101 points){spread}; for a group the other objects are ignored. "
@@ -68,18 +68,20 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         "A frame with its support frames encoded, a support frame, and memory above the loaded "
         "program, each row in a process of its own on one thread; operations by the equations as "
-        "written. Training after the start that all share, mean over seeds.",
+        f"written.{_sequences(rows)}",
         "",
         *table(
-            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame", "training, minutes"],
+            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame"],
             [[row["name"], *_cost(row)] for row in rows],
         ),
+        "",
+        *_training(rows),
         "",
         "## Weights",
         "",
         *table(
-            ["recipe", "seed", "computed in", "commit", "SHA-256"],
-            sorted({tuple(own) for row in rows for own in _weights(row)}),
+            ["recipe", "seed", "computed in", "commit", *_noted(rows), "SHA-256"],
+            sorted({tuple(own) for row in rows for own in _weights(row, _noted(rows))}),
         ),
         "",
     ]
@@ -126,27 +128,101 @@ def _order(result: dict[str, Any]) -> list[str]:
         f"Of the {order['pairs']} pairs of rows that the paper tells apart {same} have its order."
     ]
     words += [f"Not so: {a} is not above {b}." for a, b in order["otherwise"]]
-    return [" ".join(words), ""]
+    return [" ".join(words), "", *_otherwise(result)]
+
+
+def _otherwise(result: dict[str, Any]) -> list[str]:
+    """By group and training how far apart those rows are whose order is not the paper's."""
+    pairs = [(a, b) for a, b in result["order"]["otherwise"]]
+    if not pairs:
+        return []
+    figures = {row["name"]: row["figures"] for row in result["rows"]}
+    gains = [*result["gains"], *result["order"].get("gains", ())]
+    known = {(gain["row"], gain["over"]): gain for gain in gains}
+
+    def cell(pair: tuple[str, str], group: str) -> str:
+        if pair in known:
+            return gain_text(known[pair][group])
+        own, other = (figures[name][group]["mean"] for name in pair)
+        return f"{100 * (own - other):+.1f}"
+
+    def seed(pair: tuple[str, str], number: int) -> str:
+        own, other = (figures[name]["all"]["seeds"][number] for name in pair)
+        return f"{100 * (own - other):+.1f}"
+
+    rows = [[group, *(cell(pair, group) for pair in pairs)] for group in figures[pairs[0][0]]]
+    seeds = result["seeds"] if _several(result) else []
+    rows[1:1] = [
+        [f"all, seed {name}", *(seed(pair, number) for pair in pairs)]
+        for number, name in enumerate(seeds)
+    ]
+    without = "" if known.keys() >= set(pairs) else "; without an interval where none was drawn"
+    return [
+        f"How far apart these are, by group and training, in points of AP50{without}:",
+        "",
+        *table(["objects", *(f"{row} over {over}" for row, over in pairs)], rows),
+        "",
+    ]
+
+
+def _sequences(rows: list[dict[str, Any]]) -> str:
+    """A sentence, where the time of Seq-NMS is in a row's."""
+    times = any(row["cost"].get("seq_nms_ms") for row in rows)
+    return " With Seq-NMS its share of a whole video is in ms a frame." if times else ""
 
 
 def _cost(row: dict[str, Any]) -> list[str]:
     cost = row["cost"]
-    minutes = [own["minutes"] for own in row["trained"] if own["minutes"] is not None]
-    trained = f"{sum(minutes) / len(minutes):.0f}" if minutes else "-"
     if not cost:
-        return ["-", "-", "-", "-", trained]
+        return ["-"] * 4
     support = f"{cost['support_frame_ms']:.0f}" if cost["support_frames"] else "-"
     numbers = f"{cost['frame_ms']:.0f}", support, f"{cost['memory_mb']:.0f}"
-    return [*numbers, f"{cost['gflop']:.3g}", trained]
+    return [*numbers, f"{cost['gflop']:.3g}"]
 
 
-def _weights(row: dict[str, Any]) -> list[list[str]]:
+def _training(rows: list[dict[str, Any]]) -> list[str]:
+    """What each recipe's trainings cost, of which cards before told the time that passed alone."""
+    recipes = {row["recipe"]: row for row in rows}
+    return [
+        "Training after the start that all share: processor time of the process that trains (mean "
+        "over seeds) and the most memory that it held, where the cards say them; the time that "
+        "passed is the least of the seeds, since a training that shared its cores or was "
+        "interrupted takes longer. GFLOP of a step: three times its forward pass, as is customary.",
+        "",
+        *table(
+            ["recipe", "processor minutes", "minutes", "MB", "GFLOP a step"],
+            [[name, *_training_cost(row)] for name, row in recipes.items()],
+        ),
+    ]
+
+
+def _training_cost(row: dict[str, Any]) -> list[str]:
+    used, passed, memory = (
+        [own[name] for own in row["trained"] if own.get(name) is not None]
+        for name in ("processor_minutes", "minutes", "memory_mb")
+    )
+    return [
+        f"{sum(used) / len(used):.0f}" if used else "-",
+        f"{min(passed):.0f}" if passed else "-",
+        f"{max(memory):.0f}" if memory else "-",
+        f"{row['step_gflop']:.3g}" if "step_gflop" in row else "-",
+    ]
+
+
+def _noted(rows: list[dict[str, Any]]) -> list[str]:
+    """What is said of weights where any of them has it."""
+    known = [own for row in rows for own in row["trained"]]
+    return [name for name in ("finished", "machine") if any(own.get(name) for own in known)]
+
+
+def _weights(row: dict[str, Any], noted: list[str]) -> list[list[str]]:
     return [
         [
             row["recipe"],
             str(own["seed"]),
             own["precision"],
             own["commit"],
+            *((own.get(name) or "unknown").removesuffix("+00:00") for name in noted),
             f"`{own['sha256'][:16]}`",
         ]
         for own in row["trained"]
@@ -161,16 +237,21 @@ def _plot(result: dict[str, Any], path: Path, draw: Any) -> None:
 
     names = [_wrapped(row["name"]) for row in result["rows"]]
     lines = sum(name.count("\n") + 1 for name in names) if draw is _bars else 0
-    figure, axes = plt.subplots(figsize=(9, max(5, 1 + 0.3 * lines)), layout="constrained")
-    draw(result, axes)
-    axes.grid(alpha=0.3)
+    panels = _panels(result) if draw is _curves else [""]
+    size = 9 if len(panels) == 1 else 6.5 * len(panels), max(5, 1 + 0.3 * lines)
+    figure, every = plt.subplots(
+        1, len(panels), figsize=size, sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, panel in zip(every[0], panels, strict=True):
+        draw(result, axes, panel)
+        axes.grid(alpha=0.3)
     figure.suptitle(result["title"], fontsize=11)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=110, format="png")
     plt.close(figure)
 
 
-def _bars(result: dict[str, Any], axes: Any) -> None:
+def _bars(result: dict[str, Any], axes: Any, _: str) -> None:
     rows = result["rows"]
     groups = [group for group in GROUPS if group in rows[0]["figures"]]
     for place, group in enumerate(groups):
@@ -209,10 +290,19 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.wrap(name, 40))
 
 
-def _curves(result: dict[str, Any], axes: Any) -> None:
+def _axis(row: dict[str, Any], result: dict[str, Any]) -> str:
+    return row.get("axis") or result["axis"]
+
+
+def _panels(result: dict[str, Any]) -> list[str]:
+    """What the curves go over; each has a panel."""
+    return list(dict.fromkeys(_axis(r, result) for r in result["rows"] if r["x"] is not None))
+
+
+def _curves(result: dict[str, Any], axes: Any, panel: str) -> None:
     curves: dict[str, list[dict[str, Any]]] = {}
     for row in result["rows"]:
-        if row["x"] is not None:
+        if row["x"] is not None and _axis(row, result) == panel:
             curves.setdefault(row["curve"], []).append(row)
     for name, rows in curves.items():
         places = [row["x"] for row in rows]
@@ -224,7 +314,7 @@ def _curves(result: dict[str, Any], axes: Any) -> None:
         if known:
             label = f"{name}, paper on ImageNet VID"
             axes.plot(*zip(*known, strict=True), "x:", color=line.get_color(), label=label)
-    axes.set_xlabel(result["axis"])
+    axes.set_xlabel(panel)
     mean = "mean over seeds, " if _several(result) else ""
     axes.set_ylabel(f"AP50 (%), {mean}95 % interval over videos")
     axes.legend()

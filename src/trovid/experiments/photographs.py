@@ -41,12 +41,13 @@ def photographs_folder() -> Path:
     )
 
 
-def write_clips(folder: Path, photographs: Path) -> list[Path]:
+def write_clips(folder: Path, photographs: Path, frames: int = FRAMES) -> list[Path]:
     """One MP4 a photograph, panned and zoomed; some frames are out of focus, some are dark.
 
     Args:
         folder: Where they go.
         photographs: Folder of PHOTOGRAPHS.
+        frames: Of each clip.
 
     Raises:
         TrovidError: If one cannot be written.
@@ -56,24 +57,25 @@ def write_clips(folder: Path, photographs: Path) -> list[Path]:
     for name in PHOTOGRAPHS:
         path = folder / f"{Path(name).stem}.mp4"
         with VideoWriter(path, height=HEIGHT, width=WIDTH, frame_rate=RATE) as writer:
-            for image in pan(Image.open(photographs / name).convert("RGB")):
+            for image in pan(Image.open(photographs / name).convert("RGB"), frames):
                 writer.write(image)
         clips.append(path)
     return clips
 
 
-def pan(photograph: Image.Image) -> Iterator[np.ndarray]:
+def pan(photograph: Image.Image, frames: int = FRAMES) -> Iterator[np.ndarray]:
     """The frames of a clip: uint8 [HEIGHT, WIDTH, 3].
 
     The window goes once from the upper left to the lower right, nearer in the middle.
 
     Args:
         photograph: RGB, of any size.
+        frames: How many.
     """
     ratio = WIDTH / HEIGHT
     widest = min(photograph.width, photograph.height * ratio)
-    for index in range(FRAMES):
-        turn = index / (FRAMES - 1)
+    for index in range(frames):
+        turn = index / (frames - 1)
         width = widest * (FAR + (NEAR - FAR) * np.sin(np.pi * turn))
         height = width / ratio
         left = turn * (photograph.width - width)

@@ -7,6 +7,7 @@ within the object, the share whose most similar cell in another frame lies on th
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ from torch import Tensor
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.lite0 import STRIDES, Lite0, lite0_file
-from trovid.experiments.markdown import table, written
+from trovid.experiments.markdown import hashes_text, origin_text, table, written
+from trovid.experiments.pictures import Panel, draw_panels
 from trovid.ops import most_similar_roi_align, pack_support
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.storage.hashes import sha256_of
+from trovid.training.provenance import report_origin
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
 """Distances in time, in units of the sequence."""
@@ -136,8 +139,9 @@ def run_premise(
         resamples: Of the bootstrap over sequences.
         weights: The file of the ImageNet weights; None for the installed package's.
     """
-    everything = sequences(data)
-    networks = {"ImageNet weights": Lite0(weights or lite0_file()), "random weights": Lite0(None)}
+    began, everything = time.monotonic(), sequences(data)
+    file = weights or lite0_file()
+    networks = {"ImageNet weights": Lite0(file), "random weights": Lite0(None)}
     measured: dict[str, list[dict[str, list[float]]]] = {name: [] for name in networks}
     with bar(NAME, unit="sequences") as tick:
         for done, sequence in enumerate(everything, 1):
@@ -148,8 +152,8 @@ def run_premise(
         "experiment": NAME,
         "sequences": [sequence.name for sequence in everything],
         "resamples": resamples,
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
+        "weights": {file.name: sha256_of(file)},
         "accuracy": {name: _intervals(own, resamples, "") for name, own in measured.items()},
         "chance": _intervals(measured["ImageNet weights"], resamples, "chance, "),
     }
@@ -157,6 +161,7 @@ def run_premise(
     folder.mkdir(parents=True, exist_ok=True)
     written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
     written(folder / f"{NAME}.md", page)
+    draw_premise(result, folder / f"{NAME}.png")
     return result, page
 
 
@@ -189,7 +194,8 @@ def premise_page(result: dict[str, Any]) -> str:
         "sequence and distance; EfficientNet-Lite0 at the size of the pictures. Of the cells whose "
         "centre lies on the object, the share whose most similar cell (cosine) of the support "
         "frame lies on it there: mean over sequences, with the 95 % interval over sequences "
-        f"({result['resamples']} resamples). Commit {result['commit']}, {result['machine']}.",
+        f"({result['resamples']} resamples). {origin_text(result)} "
+        f"{hashes_text(result)}",
         "",
         *table(
             ["stride, distance in sequences", *columns],
@@ -198,6 +204,24 @@ def premise_page(result: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def draw_premise(result: dict[str, Any], path: Path) -> None:
+    """Accuracy by distance, a panel for each stride."""
+    columns = {**result["accuracy"], "chance": result["chance"]}
+    panels = [
+        Panel(
+            axis=f"stride {stride}: distance, share of the sequence",
+            places=SHARES,
+            curves={
+                name: [own.get(f"{stride}, {share:g}") for share in SHARES]
+                for name, own in columns.items()
+            },
+        )
+        for stride in STRIDES
+    ]
+    title = "DAVIS 2016: is the most similar cell on the same object?"
+    draw_panels(path, title, panels, measure="most similar cells on the object")
 
 
 def _text(own: Mapping[str, float] | None) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import numpy as np
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.davis_sequences import FOLDS
 from trovid.experiments.lite0 import Lite0, lite0_file
-from trovid.experiments.markdown import gain_text, table, written
+from trovid.experiments.markdown import gain_text, hashes_text, origin_text, table, written
+from trovid.experiments.pictures import Panel, draw_panels
 from trovid.experiments.premise import MaskedSequence, sequences
 from trovid.experiments.recognition import (
     SINGLE,
@@ -26,9 +29,10 @@ from trovid.experiments.recognition import (
 )
 from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCES, sequences_of
 from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
-from trovid.experiments.recognition_training import STEPS, trained_embedding
+from trovid.experiments.recognition_training import STEPS, embedding_file, trained_embedding
 from trovid.progress import bar
-from trovid.training.provenance import commit, machine
+from trovid.storage.hashes import sha256_of
+from trovid.training.provenance import report_origin
 
 NAME = "recognition"
 TOP_K = range(1, 7)
@@ -117,6 +121,7 @@ def run_recognition(
     Raises:
         TrovidError: If there is no sequence to choose on, or none to report on.
     """
+    began = time.monotonic()
     everything = {sequence.name: sequence for sequence in sequences(data)}
     choosing, reporting = (sequences_of(everything, names) for names in (CHOOSING, REPORTING))
     if not choosing or not reporting:
@@ -124,14 +129,16 @@ def run_recognition(
             f"{data} needs sequences to choose on ({', '.join(CHOOSING)}) and to report on "
             f"({', '.join(REPORTING)})"
         )
-    network = Lite0(weights or lite0_file())
+    network_file = weights or lite0_file()
+    network = Lite0(network_file)
     looked = _shares(network, everything, choosing, [CLEAN, *damages()], UNTRAINED, {})
     choice = choose(looked)
-    trained = {}
+    trained, files = {}, list[Path]()
     if stills is not None:
         pictures = read_dataset(stills)
         out.mkdir(parents=True, exist_ok=True)
         top_k = choice.attention.top_k
+        files = [embedding_file(out, seed=seed, top_k=top_k, steps=steps) for seed in seeds]
         trained = {
             seed: trained_embedding(
                 network, pictures, seed=seed, top_k=top_k, folder=out, steps=steps
@@ -144,6 +151,7 @@ def run_recognition(
         "experiment": NAME,
         "choosing": choosing,
         "reporting": reporting,
+        "folds": len(set(folds_of(reporting))),
         "groups": {name: SEQUENCES[name] for name in (*choosing, *reporting)},
         "chosen": {"damages": choice.damages}
         | {"mean": asdict(choice.mean), "attention": asdict(choice.attention)},
@@ -155,13 +163,14 @@ def run_recognition(
         "resamples": resamples,
         "steps": steps,
         "seeds": list(trained),
-        "commit": commit(),
-        "machine": machine(),
+        **report_origin(began=began),
+        "weights": {file.name: sha256_of(file) for file in (network_file, *files)},
     }
     page = recognition_page(result, choice)
     folder.mkdir(parents=True, exist_ok=True)
     written(folder / f"{NAME}.json", json.dumps(result, indent=1) + "\n")
     written(folder / f"{NAME}.md", page)
+    draw_recognition(result, choice, folder / f"{NAME}.png")
     return result, page
 
 
@@ -189,9 +198,17 @@ def _stranger(name: str, others: Sequence[str]) -> str:
     return (unlike or [name])[0]
 
 
+def folds_of(names: Iterable[str]) -> list[str]:
+    """Of each sequence the one that it is drawn together with: near duplicates count as one."""
+    return [FOLDS.get(name, name) for name in names]
+
+
 def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, float]]]:
     """By setting and damage: the share, its interval, and the gain over the single frame."""
-    drawn = resample_weights(len(shares), resamples=resamples) / len(shares)
+    folds = folds_of(shares)
+    _, places = np.unique(folds, return_inverse=True)
+    drawn = resample_weights(len(set(folds)), resamples=resamples)[:, places].astype(float)
+    drawn /= drawn.sum(1, keepdims=True)
     first = next(iter(shares.values()))
 
     def column(damage: str, name: str) -> np.ndarray:
@@ -218,6 +235,16 @@ def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, 
     return found
 
 
+def _near_duplicates(result: dict[str, Any]) -> str:
+    if "folds" in result:
+        return f"Near duplicates are drawn as one: {result['folds']} of them."
+    twins = [f"{a} and {b}" for a, b in FOLDS.items() if {a, b} <= set(result["reporting"])]
+    return (
+        f"In this run near duplicates ({'; '.join(twins)}) were drawn as independent sequences, "
+        "so that intervals are somewhat too narrow."
+    )
+
+
 def recognition_page(result: dict[str, Any], choice: Choice) -> str:
     """The report as a page."""
     kinds = [CLEAN, *choice.damages]
@@ -239,12 +266,14 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
         "stride 16 of EfficientNet-Lite0 with ImageNet weights, its own last stages and classifier "
         "as the head. The share of boxes whose first class belongs to the sequence's group "
         "(`experiments/recognition_classes.py`), mean over sequences; intervals are of a paired "
-        f"bootstrap over sequences ({result['resamples']} resamples).",
+        f"bootstrap over sequences ({result['resamples']} resamples). {_near_duplicates(result)}",
         "",
         f"Strengths (single-frame share nearest to half of the clean one) and settings (best under "
         f"these, clean at most {CLEAN_LOSS:g} below the single frame) were chosen on "
         f"{len(result['choosing'])} sequences and are reported here on {len(result['reporting'])} "
         "others: " + ", ".join(result["reporting"]) + ". An earlier trial had seen most of them. "
+        "ImageNet has no class for people, and none for a rhinoceros: their sequences (rhino among "
+        "them) are left out. "
         f"Chosen: {choice.mean.name}; {choice.attention.name}.",
         "",
         *table(
@@ -260,7 +289,33 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
         "",
         *table(["share recognised", *kinds], looked),
         "",
-        f"Commit {result['commit']}, {result['machine']}.",
+        f"{origin_text(result)} {hashes_text(result)}",
         "",
     ]
     return "\n".join(lines)
+
+
+def draw_recognition(result: dict[str, Any], choice: Choice, path: Path) -> None:
+    """The shares over K of both chosen kinds and of what was trained, damaged and clean."""
+    shares = result["shares"]
+    kinds = {
+        own.name.partition(", K")[0]: [replace(own, top_k=k).name for k in TOP_K]
+        for own in (choice.mean, choice.attention)
+    }
+    for seed in result["seeds"]:
+        names = [Setting("trained", top_k=k, seed=seed).name for k in TOP_K]
+        kinds[f"trained, seed {seed}"] = names
+    panels = [
+        Panel(
+            axis=f"K ({words})",
+            places=TOP_K,
+            curves={SINGLE: [shares[SINGLE][damage]] * len(TOP_K)}
+            | {
+                kind: [shares[name][damage] if name in shares else None for name in names]
+                for kind, names in kinds.items()
+            },
+        )
+        for damage, words in (("damaged", "all damaged"), (CLEAN, "clean"))
+    ]
+    title = "DAVIS 2016: are damaged objects recognised with the other frames?"
+    draw_panels(path, title, panels, measure="boxes recognised")

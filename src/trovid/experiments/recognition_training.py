@@ -57,7 +57,7 @@ def trained_embedding(
     extractor = TemporalRoIAlign(
         GRID, 1 / STRIDE, 2, channels=channels, top_k=top_k, num_heads=HEADS
     )
-    file = folder / f"recognition-k{top_k}-seed{seed}-{steps}.safetensors"
+    file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
     if file.exists():
         extractor.load_state_dict(read_tensors(file)[0])
         return extractor.eval()
@@ -80,6 +80,11 @@ def trained_embedding(
             tick(step + 1, steps, f"loss {loss.item():.3f}")
     save_tensors(file, extractor.state_dict(), {"seed": str(seed), "steps": str(steps)})
     return extractor.eval()
+
+
+def embedding_file(folder: Path, *, seed: int, top_k: int, steps: int) -> Path:
+    """Where `trained_embedding` leaves what it trained."""
+    return folder / f"recognition-k{top_k}-seed{seed}-{steps}.safetensors"
 
 
 def _objects(stills: Dataset) -> list[tuple[str, Tensor, tuple[int, ...]]]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +15,30 @@ from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation import Bootstrap, bootstrap, match_clips, object_groups, pool_frames
 from trovid.evaluation.pool import Pool
+from trovid.experiments.costs import read_cost
 from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.running import Workplace, parts
 from trovid.experiments.scoring import load_detections
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
-from trovid.training.provenance import commit, machine
+from trovid.training.provenance import report_origin
+from trovid.zoo.cost import step_gflop
 from trovid.zoo.weights import read_card
+
+TRAINING_FACTS = ("minutes", "processor_minutes", "memory_mb", "finished", "machine")
+"""What a report takes over from a card; None where the card does not say it."""
 
 
 def experiment_result(
-    experiment: Experiment, place: Workplace, *, resamples: int = 1000
+    experiment: Experiment, place: Workplace, *, resamples: int = 1000, began: float | None = None
 ) -> dict[str, Any]:
     """What the report's JSON holds; figures are fractions of 1.
+
+    Args:
+        experiment: What is reported.
+        place: Where its results lie.
+        resamples: Of the bootstrap.
+        began: `time.monotonic()` when this run of the experiment began; None for now.
 
     Raises:
         TrovidError: If a row was run with other weights than those that are there.
@@ -36,20 +46,25 @@ def experiment_result(
     by_clips: dict[Clips, list[Row]] = {}
     for row in experiment.rows:
         by_clips.setdefault(experiment.clips_of(row), []).append(row)
+    began = time.monotonic() if began is None else began
+    recipes = {recipe.name: recipe for recipe in map(place.family.recipe, experiment.rows)}
+    steps = {name: step_gflop(recipe) for name, recipe in recipes.items()}
     figures: dict[str, dict[str, Any]] = {}
     gains: list[dict[str, Any]] = []
     data: list[dict[str, Any]] = []
+    drawn: dict[str, dict[str, Bootstrap]] = {}
     for clips, rows in by_clips.items():
         dataset = read_dataset(place.labels(clips), split="val")
         pools = {row.name: _pools(row, clips, place, dataset) for row in rows}
         first = pools[rows[0].name][0]
         groups = {"all": first.objects.counted, **object_groups(first)}
         found = {name: _bootstrap(pools, active, resamples) for name, active in groups.items()}
+        drawn |= dict.fromkeys(pools, found)
         figures |= {
             row.name: {group: _figure(found[group], row.name) for group in groups} for row in rows
         }
         gains += [
-            {"row": row, "over": over, **{g: _gain(found[g], row, over) for g in groups}}
+            _gains(found, row, over)
             for row, over in experiment.comparisons
             if row in pools and over in pools
         ]
@@ -62,11 +77,13 @@ def experiment_result(
                 "objects": {name: int(active.sum()) for name, active in groups.items()},
             }
         )
+    means = {row.name: figures[row.name]["all"]["mean"] for row in experiment.rows}
+    ordered = order(means, experiment)
+    same_clips = [(a, b) for a, b in ordered["otherwise"] if drawn[a] is drawn[b]]
     return {
         "experiment": experiment.name,
         "title": experiment.title,
-        "commit": commit(),
-        "machine": machine(place.device),
+        **report_origin(place.device, began=began),
         "seeds": list(place.seeds),
         "trained": place.trained,
         "resamples": resamples,
@@ -74,11 +91,15 @@ def experiment_result(
         "tried": experiment.tried,
         "axis": experiment.axis,
         "notes": list(experiment.notes),
-        "rows": [_row(row, figures[row.name], place) for row in experiment.rows],
+        "rows": [
+            {
+                **_row(row, figures[row.name], place, experiment),
+                "step_gflop": steps[place.family.recipe(row).name],
+            }
+            for row in experiment.rows
+        ],
         "gains": gains,
-        "order": order(
-            {r.name: figures[r.name]["all"]["mean"] for r in experiment.rows}, experiment
-        ),
+        "order": ordered | {"gains": [_gains(drawn[a], a, b) for a, b in same_clips]},
     }
 
 
@@ -141,18 +162,25 @@ def _figure(result: Bootstrap, name: str) -> dict[str, Any]:
     }
 
 
+def _gains(found: Mapping[str, Bootstrap], row: str, over: str) -> dict[str, Any]:
+    """By group how much a row is above another one."""
+    return {"row": row, "over": over, **{g: _gain(own, row, over) for g, own in found.items()}}
+
+
 def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:
     gain = result.gain(row, over)
     each = (result.seeds[row] - result.seeds[over]).tolist()
     return {"value": gain.value, "low": gain.low, "high": gain.high, "seeds": each}
 
 
-def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
+def _row(
+    row: Row, figures: dict[str, Any], place: Workplace, experiment: Experiment
+) -> dict[str, Any]:
     cards = {seed: read_card(place.weights(row, seed)) for seed in place.seeds}
     trained = [
         {
             "seed": seed,
-            "minutes": card.facts.get("minutes"),
+            **{name: card.facts.get(name) for name in TRAINING_FACTS},
             "precision": card.facts.get("precision", "unknown"),
             "commit": card.facts.get("commit", "unknown"),
             "sha256": sha256_of(place.weights(row, seed)),
@@ -166,11 +194,8 @@ def _row(row: Row, figures: dict[str, Any], place: Workplace) -> dict[str, Any]:
         "published": row.published,
         "curve": row.curve,
         "x": row.x,
+        "axis": row.axis or experiment.axis,
         "figures": figures,
         "trained": trained,
-        "cost": _read_json(place.cost_file(row)),
+        "cost": read_cost(place.cost_file(row), row, place.family.recipe(row)),
     }
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

@@ -79,7 +79,11 @@ def row_model(weights: Path, row: Row, device: str = "cpu") -> RowModel:
 
 
 def run_video(
-    models: Sequence[RowModel], reader: VideoReader, targets: Sequence[int]
+    models: Sequence[RowModel],
+    reader: VideoReader,
+    targets: Sequence[int],
+    *,
+    frames_at_once: int = FRAMES_AT_ONCE,
 ) -> Iterator[list[Detections]]:
     """For each model what it finds in the target frames of a video.
 
@@ -87,10 +91,11 @@ def run_video(
         models: Rows of one model: what depends on support frames alone is the same for all.
         reader: The video.
         targets: Indices of the target frames in rising order.
+        frames_at_once: With more support frames than these each model runs by itself.
     """
     wanted = {i for model in models for i in _support_frames(model, reader, targets)}
     pixels = reader.video.height * reader.video.width * len(wanted)
-    if not wanted or len(wanted) > FRAMES_AT_ONCE or pixels > PIXELS_AT_ONCE:
+    if not wanted or len(wanted) > frames_at_once or pixels > PIXELS_AT_ONCE:
         yield from (_alone(model, reader, targets) for model in models)
         return
     encoder = max((predictor for predictor, _ in models), key=_held)

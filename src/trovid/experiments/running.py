@@ -12,7 +12,7 @@ from typing import Any
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.experiments.clips import written_clips
-from trovid.experiments.costs import measure_row
+from trovid.experiments.costs import measure_row, read_cost
 from trovid.experiments.description import (
     IMAGENET_VID,
     SYNTHVID,
@@ -196,7 +196,8 @@ def missing_jobs(experiment: Experiment, place: Workplace) -> list[RowsJob]:
 def measure(experiment: Experiment, place: Workplace) -> None:
     """Measures what each row costs, one after the other, each in a process of its own."""
     rows = {place.cost_file(row): row for row in experiment.rows}
-    missing = [(file, row) for file, row in rows.items() if not file.exists()]
+    recipe = place.family.recipe
+    missing = [(file, row) for file, row in rows.items() if not read_cost(file, row, recipe(row))]
     if not missing:
         return
     with process_pool(1, fresh=True) as pool, bar("costs", unit="rows") as tick:

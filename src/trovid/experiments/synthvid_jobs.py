@@ -14,6 +14,7 @@ from trovid.experiments.pool import process_pool, stopping
 from trovid.experiments.scoring import save_scores
 from trovid.progress import bar
 from trovid.recipes import load_recipe
+from trovid.storage.hashes import sha256_of
 from trovid.training.run import weights_file
 from trovid.zoo.weights import read_card
 
@@ -132,13 +133,15 @@ def missing_models(
 
 
 def training_records(out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """Model, seed, precision and commit of each training, as its weights' card says."""
+    """Model, seed, and what its weights' card and hash say of each training."""
     records = []
     for seed in seeds:
         for model in MODELS:
-            facts = read_card(weights_file(out, model, seed)).facts
-            own = {name: facts.get(name, "unknown") for name in ("precision", "commit")}
-            records.append({"model": model, "seed": seed, **own})
+            file = weights_file(out, model, seed)
+            facts = read_card(file).facts
+            names = ("precision", "commit", "finished", "machine")
+            own = {name: facts.get(name, "unknown") for name in names}
+            records.append({"model": model, "seed": seed, **own, "sha256": sha256_of(file)})
     return records
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trovid.experiments.markdown import figure_text, gain_text, table, written
+from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.files import replacing
 
 MAIN_GROUPS = ("all", "clean", "deteriorated")
@@ -44,7 +44,7 @@ def report_markdown(result: dict[str, Any]) -> str:
         f"{result['clips']} clips from clip {data.get('first', 0)} on, frames 0, "
         f"{result['every']}, {2 * result['every']}, ... of each, {result['frames']} frames, "
         f"{objects['all']} objects ({objects['clean']} clean, {objects['deteriorated']} "
-        f"deteriorated). Training seeds {seeds}. Commit {result['commit']}, {result['machine']}.",
+        f"deteriorated). Training seeds {seeds}. {origin_text(result)}",
         "",
         _choice_of_clips(data.get("first", 0)),
         "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,10 +87,11 @@ def explain_frame(
 ) -> FrameExplanation:
     """Explains all RoI positions of some proposals of a frame.
 
-    Of a feature pyramid that level is explained which a proposal is pooled from.
+    Of a feature pyramid that level is explained which a proposal is pooled from; where whole maps
+    are aggregated, the place of the map that a position lies on.
 
     Args:
-        predictor: A model whose RoI features look at support frames.
+        predictor: A model whose RoI features or maps look at support frames.
         reader: The video.
         frame: Index of the target frame.
         boxes: Tensor[R, 4], at least one proposal, in source pixels; also an array or lists.
@@ -99,7 +101,7 @@ def explain_frame(
         TrovidError: If the model does not look at support frames; there is no such frame, box or
             support frame; memory is short, or the weights give values that are too large.
     """
-    pool = _pool(predictor)
+    pool, aggregation = _pool(predictor), predictor.detector.aggregation
     boxes = _boxes(boxes)
     _check_frame(reader, frame)
     sampling = SupportSampling.parse(support)
@@ -125,22 +127,28 @@ def explain_frame(
         scales = pool.scales(features, [size])
         numbers = pool.levels([rois], scales)[0].tolist()
         levels = [pool.featmap_names[number] for number in numbers]
+        searches = pool.extractor.searches_support
+        searched_levels = [
+            pool.searched_level(level) if searches else aggregation.level for level in levels
+        ]
         seen, places = [], []
-        for roi, number, level in zip(rois, numbers, levels, strict=True):
-            searched = pool.searched_level(level)
+        for roi, number, searched in zip(rois, numbers, searched_levels, strict=True):
             maps = support_features[searched]
-            sight = pool.extractor.sight(
-                features[level], [roi[None]], scales[number], pack_support(maps)
-            )
+            stride = 2.0 ** round(math.log2(size[0] / maps.shape[-2]))
+            if searches:
+                own = features[pool.featmap_names[number]]
+                sight = pool.extractor.sight(own, [roi[None]], scales[number], pack_support(maps))
+            else:
+                middles = pool.extractor.cells(roi[None], 1 / stride, maps.shape[-2:])
+                sight = aggregation.sight(features[searched][0], pack_support(maps), middles)
             cells, width = sight.cells[:, 0], maps.shape[-1]
-            stride = 1 / scales[pool.featmap_names.index(searched)]
             places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
             seen.append(sight)
     return FrameExplanation(
         target=target,
         boxes=boxes.cpu(),
         levels=tuple(levels),
-        searched_levels=tuple(map(pool.searched_level, levels)),
+        searched_levels=tuple(searched_levels),
         support=frames,
         points=torch.stack(places).cpu(),
         similarities=torch.stack([sight.similarities[:, 0] for sight in seen]).cpu(),
@@ -233,10 +241,10 @@ def _check_frame(reader: VideoReader, frame: int) -> None:
 
 def _pool(predictor: Predictor) -> LevelPooler:
     pool = predictor.detector.roi_features
-    if not pool.extractor.searches_support:
+    if not pool.extractor.searches_support and predictor.detector.aggregation is None:
         raise TrovidError(
             f"{predictor.name} has no Temporal RoI Align: nothing to explain; "
-            "choose another model (`trovid models`), such as synthvid-selsa-troi"
+            'choose another model (`trovid models`), or load it with `temporal` "training-free"'
         )
     return pool
 

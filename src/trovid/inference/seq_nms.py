@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
+from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import Support
 from trovid.inference.session import Target
 from trovid.structures import Detections, DetectOptions
@@ -112,12 +113,25 @@ def sequence_targets(
     Yields:
         Each target frame with what was found in it.
     """
-    candidates = predictor.run(
-        reader,
-        frames=frames,
-        options=replace(options, seq_nms=False, track=None, selection="candidates"),
-        support=support,
+    looks = predictor.run(
+        reader, frames=frames, options=candidate_options(options), support=support
     )
+    found = select_along((candidates for _, candidates in looks), options)
+    chosen = {own.frame_index: own for own in found}
+    for frame in reader:
+        if frame.index in chosen:
+            yield Target(frame, found=chosen.pop(frame.index), tracker=tracker)
+        if not chosen:
+            return
+
+
+def candidate_options(options: DetectOptions) -> DetectOptions:
+    """How the frames are looked at whose candidates Seq-NMS takes."""
+    return replace(options, seq_nms=False, track=None, selection="candidates")
+
+
+def select_along(candidates: Iterable[Candidates], options: DetectOptions) -> list[Detections]:
+    """What Seq-NMS leaves of the candidates of a video; arguments as of `sequence_targets`."""
     assert options.score is not None
     choice = replace(
         options,
@@ -126,13 +140,8 @@ def sequence_targets(
         class_agnostic_nms=False,
         max_detections=MOST_CANDIDATES,
     )
-    left = seq_nms([found.select(choice) for _, found in candidates])
-    chosen = {d.frame_index: d[d.scores > options.score][: options.max_detections] for d in left}
-    for frame in reader:
-        if frame.index in chosen:
-            yield Target(frame, found=chosen.pop(frame.index), tracker=tracker)
-        if not chosen:
-            return
+    left = seq_nms([frame.select(choice) for frame in candidates])
+    return [found[found.scores > options.score][: options.max_detections] for found in left]
 
 
 def _sorted(frame: Detections, scores: torch.Tensor, keep: torch.Tensor) -> Detections:

@@ -219,6 +219,8 @@ class ProposalNetwork(nn.Module):
         scores: Tensor,
         image_sizes: Sequence[tuple[int, int]],
         per_level: Sequence[int],
+        *,
+        first_look: int = FIRST_LOOK,
     ) -> list[Tensor]:
         """The best boxes of each image after suppression, as torchvision chooses them.
 
@@ -230,13 +232,14 @@ class ProposalNetwork(nn.Module):
             scores: Tensor[B, A], logits.
             image_sizes: Height and width that boxes are clipped to.
             per_level: Boxes of each level; they sum to A.
+            first_look: How many times the wanted number of boxes is looked at first.
 
         Returns:
             For each image Tensor[R_i, 4], best first.
         """
         mode = 0 if self.training else 1
         looked_at, wanted = self.pre_nms[mode], self.post_nms[mode]
-        few = FIRST_LOOK * wanted
+        few = first_look * wanted
         if (
             len(per_level) == 1
             and few < min(looked_at, per_level[0])

@@ -68,13 +68,15 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Ten
     return found[0].movedim(-3, -2).flatten(-2)
 
 
-def attend_by_onednn(queries: Tensor, keys: Tensor, values: Tensor, num_heads: int) -> Tensor:
+def attend_by_onednn(
+    queries: Tensor, keys: Tensor, values: Tensor, num_heads: int, *, scores_at_once: int = SCORES
+) -> Tensor:
     """As `attend`, in float32 and with at least one key; no gradient."""
     split = keys.unflatten(1, (num_heads, -1)).movedim(1, 0).contiguous()
     transposed = values.t().contiguous().unflatten(0, (num_heads, -1))
     gathered = torch.empty_like(queries)
     heads = queries.unflatten(1, (num_heads, -1)), gathered.unflatten(1, (num_heads, -1))
-    step = max(1, SCORES // len(keys))
+    step = max(1, scores_at_once // len(keys))
     for head in range(num_heads):
         for first in range(0, len(queries), step):
             rows, result = (part[first : first + step, head] for part in heads)
@@ -136,6 +138,19 @@ class SelsaAttention(nn.Module):
     def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
         """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
         return self.key(support), self.value(support)
+
+    def weights(self, x: Tensor, keys: Tensor) -> Tensor:
+        """The attention that `forward` sums values by, for those who want to see it.
+
+        Args:
+            x: See `forward`.
+            keys: See `forward`.
+
+        Returns:
+            Tensor[N, R, P], of each head.
+        """
+        q, k = (t.unflatten(-1, (self.num_heads, -1)).movedim(1, 0) for t in (self.query(x), keys))
+        return (q * q.shape[-1] ** -0.5 @ k.mT).softmax(-1)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """What each proposal gathers from the support proposals.

@@ -40,6 +40,11 @@ def similarity_aggregation(maps: Tensor, embedded: Tensor, current: Tensor) -> T
             f"`embedded` and `current` must have shapes {wanted} and {wanted[1:]}, but got "
             f"{list(embedded.shape)} and {list(current.shape)}"
         )
+    weights = similarities(embedded, current).softmax(0)
+    return (weights.unsqueeze(1) * maps).sum(0)
+
+
+def similarities(embedded: Tensor, current: Tensor) -> Tensor:
+    """The cosines Tensor[T, H, W] that `similarity_aggregation` weighs by; see there."""
     norms = embedded.norm(dim=1) * current.norm(dim=0)
-    cosines = (embedded * current).sum(1) / norms
-    return (cosines.softmax(0).unsqueeze(1) * maps).sum(0)
+    return (embedded * current).sum(1) / norms

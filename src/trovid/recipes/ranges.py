@@ -110,6 +110,8 @@ FACTS: dict[str, tuple[float, float]] = {
     "val_f1": (0, 1),
     "seed": (-(2**63), 2**64),
     "minutes": (0, MOST),
+    "processor_minutes": (0, MOST),
+    "memory_mb": (0, MOST),
     "published.value": (0, 100),
 }
 """The same for what trovid reads of a card beside its recipe; of a mapping, of each value."""

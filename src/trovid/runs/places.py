@@ -39,13 +39,15 @@ class Place:
 
     Args:
         root: Its path or address.
+        patience: Seconds after which a line says that a store is still being asked.
 
     Raises:
         TrovidError: If there is no driver for the address.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, *, patience: float = PATIENCE) -> None:
         self.root = str(root)
+        self._patience = patience
         self._store: Any = None
         if is_store(root):
             import fsspec
@@ -112,7 +114,7 @@ class Place:
     @contextmanager
     def _asking(self, name: str, done: str, cure: str = "") -> Generator[None]:
         """While it lasts a store is asked: its errors become ours, a long wait is said."""
-        patience = LONG_PATIENCE if done in ("fetched", "written") else PATIENCE
+        patience = LONG_PATIENCE if done in ("fetched", "written") else self._patience
         word = f"{name}: not {done} after {patience:g} s, still trying"
         timer = threading.Timer(patience, log.warning, (word,))
         timer.daemon = True

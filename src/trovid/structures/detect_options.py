@@ -20,7 +20,8 @@ class DetectOptions:
     One object goes from the command line or from Python through every layer.
 
     Attributes:
-        support: "uniform:14", "consecutive:6", "stride:8x26"; None for the recipe's.
+        support: "uniform:14", "consecutive:6", "stride:8x26"; "14" is "uniform:14"; None for the
+            recipe's.
         target_among_support: Whether a target frame that is a support frame stays among them and
             every target frame is also its own last support frame (published code; the paper leaves
             it out); None for the recipe's.
@@ -110,7 +111,7 @@ class DetectOptions:
                 f"`selection` must be 'detections' or 'candidates', but is {self.selection!r}"
             )
         if self.support is not None:
-            SupportSampling.parse(self.support)
+            object.__setattr__(self, "support", str(SupportSampling.parse(self.support)))
 
     def resolved(self, inference: InferenceRecipe) -> Self:
         """The same with the recipe's values where there is None."""

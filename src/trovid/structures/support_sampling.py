@@ -27,10 +27,14 @@ class SupportSampling:
     def parse(cls, text: str) -> SupportSampling:
         """Reads "uniform:14", "consecutive:6" or "stride:8x26" (every 8th frame, 26 of them).
 
+        A bare number is that of "uniform".
+
         Raises:
             TrovidError: If the text is of no such form.
         """
         kind, _, numbers = text.partition(":")
+        if not numbers and text.isdecimal():
+            kind, numbers = "uniform", text
         try:
             if kind in ("uniform", "consecutive"):
                 return cls(kind, _count(numbers))
@@ -42,8 +46,13 @@ class SupportSampling:
             pass
         raise TrovidError(
             f"support frames {text!r} are not understood: "
-            "write uniform:14, consecutive:6 or stride:8x26"
+            "write uniform:14 (or 14), consecutive:6 or stride:8x26"
         )
+
+    def __str__(self) -> str:
+        """What `parse` reads."""
+        step = f"{self.step}x" if self.kind == "stride" else ""
+        return f"{self.kind}:{step}{self.count}"
 
     @property
     def depends_on_target(self) -> bool:

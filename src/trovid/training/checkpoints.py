@@ -37,11 +37,13 @@ class Position:
         step: Steps done.
         seconds: Time used.
         precision: "bfloat16" or "float32", kept to the end.
+        processor_seconds: Of this process; None where an earlier version did not count them.
     """
 
     step: int
     seconds: float
     precision: str
+    processor_seconds: float | None = None
 
 
 def save_checkpoint(
@@ -156,16 +158,20 @@ def _position(path: Path, head: Mapping[str, Any], recipe: Recipe) -> Position:
     step, seconds, last = head.get("step"), head.get("seconds"), recipe.training.steps
     if not isinstance(step, int) or isinstance(step, bool) or not 1 <= step <= last:
         raise _broken(path, f"its step must lie in 1..{last}, but is {str(step)[:40]}")
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not 0 <= seconds <= MOST_SECONDS:
-        raise _broken(
-            path, f"its seconds must lie in 0..{MOST_SECONDS}, but are {str(seconds)[:40]}"
-        )
+    used = head.get("processor_seconds")
+    known = _seconds(path, seconds), None if used is None else _seconds(path, used)
     usual = "bfloat16" if recipe.training.bfloat16 else "float32"  # as checkpoints without it did
     precision = head.get("precision", usual)
     if precision not in ("bfloat16", "float32"):
         raise _broken(path, f"its precision is {str(precision)[:40]!r}")
-    return Position(step, float(seconds), precision)
+    return Position(step, known[0], precision, processor_seconds=known[1])
+
+
+def _seconds(path: Path, value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= MOST_SECONDS:
+        raise _broken(path, f"its seconds must lie in 0..{MOST_SECONDS}, but are {str(value)[:40]}")
+    return float(value)
 
 
 def _check_model(path: Path, values: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:

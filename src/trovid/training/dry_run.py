@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from trovid.allocator import highest_memory
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.inference.runtime.device import usable_device
@@ -24,6 +23,7 @@ from trovid.training.clips import TrainingClips
 from trovid.training.data import trains_masks
 from trovid.training.loop import train
 from trovid.training.processes import ALONE, Processes
+from trovid.training.provenance import count_memory_anew, peak_memory
 from trovid.video.transforms import make_transform
 
 log = logging.getLogger("trovid")
@@ -84,7 +84,7 @@ def dry_run(
     """
     place = usable_device(device)
     if place.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(place)
+        count_memory_anew(place)
     chance = "clip" if processes.count > 1 else recipe.training.random
     one = replace(recipe, training=replace(recipe.training, steps=1, start=None, random=chance))
     told: dict[str, float] = {}
@@ -108,7 +108,9 @@ def dry_run(
             processes=processes,
         )
         seconds = time.monotonic() - began
-    peak = processes.mean(torch.tensor(float(_peak(place)), device=place, dtype=torch.float32))
+    peak = processes.mean(
+        torch.tensor(float(peak_memory(place)), device=place, dtype=torch.float32)
+    )
     return DryRun(processes.count, seconds, int(peak.item() * processes.count), told)
 
 
@@ -136,9 +138,3 @@ def _made_up(recipe: Recipe, folder: Path) -> Dataset:
         video = Video(name, count, height, width)
         entries.append(VideoEntry(video, str(folder / name), range(count)))
     return Dataset(recipe.model.classes, entries, rows.objects(), box_layout="xyxy")
-
-
-def _peak(place: torch.device) -> int:
-    if place.type == "cuda":
-        return torch.cuda.max_memory_allocated(place)
-    return highest_memory()

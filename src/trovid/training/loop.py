@@ -81,11 +81,14 @@ class Trained:
         detector: In eval mode.
         seconds: That the training took in all.
         precision: "bfloat16" or "float32": in which the convolutions and products were computed.
+        processor_seconds: Of this process in all, without those that read frames ahead; None where
+            it went on from a checkpoint that did not say them.
     """
 
     detector: Detector
     seconds: float
     precision: str
+    processor_seconds: float | None
 
 
 def train(
@@ -158,8 +161,14 @@ def train(
         at = load_checkpoint(checkpoint, detector, optimizer, **own)
         say(f"goes on after step {at.step} of {settings.steps}, which {checkpoint} holds")
     else:
-        at = Position(step=0, seconds=0.0, precision=training_precision(settings, place))
+        at = Position(0, 0.0, training_precision(settings, place), processor_seconds=0.0)
     began = time.monotonic() - at.seconds
+    began_processor = time.process_time()
+
+    def processor_seconds() -> float | None:
+        before = at.processor_seconds
+        return None if before is None else before + time.process_time() - began_processor
+
     saved = time.monotonic()
     steps = range(at.step, settings.steps)
     drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers, share=share)
@@ -198,7 +207,7 @@ def train(
             overdue = time.monotonic() - saved > SECONDS_UNSAVED
             if (step + 1) % save_every == 0 or done or stopped or overdue:
                 saved = time.monotonic()
-                now = Position(step + 1, seconds, at.precision)
+                now = Position(step + 1, seconds, at.precision, processor_seconds())
                 if processes.first:
                     save_checkpoint(checkpoint, detector, optimizer, now, **own)
             if stopped:
@@ -213,7 +222,8 @@ def train(
                         on_the_way(detector, step + 1)
                     detector.train()
                 processes.wait()
-    return Trained(detector.eval(), time.monotonic() - began, at.precision)
+    seconds = time.monotonic() - began
+    return Trained(detector.eval(), seconds, at.precision, processor_seconds())
 
 
 def _shared(detector: Detector, place: torch.device) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,67 @@ from typing import Any
 import torch
 import torchvision
 
+from trovid.allocator import highest_memory, memory_in_use
 
-def provenance(*, seed: int, seconds: float, device: str) -> dict[str, Any]:
-    """Seed, commit, time, machine and versions of a training that has just ended."""
+
+def provenance(
+    *, seed: int, seconds: float, device: str, processor_seconds: float | None = None
+) -> dict[str, Any]:
+    """Seed, commit, time, memory, machine and versions of a training that has just ended.
+
+    Args:
+        seed: Of the training.
+        seconds: That it took.
+        device: Where it ran.
+        processor_seconds: That its process used; None where that is not known.
+    """
+    used = {} if processor_seconds is None else {"processor_minutes": processor_seconds / 60}
     return {
         "seed": seed,
         "commit": commit(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "finished": now(),
         "minutes": round(seconds / 60, 1),
+        **{name: round(minutes, 1) for name, minutes in used.items()},
+        "memory_mb": round(peak_memory(torch.device(device)) / 2**20),
         "machine": machine(device),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
     }
+
+
+def report_origin(device: str = "cpu", *, began: float) -> dict[str, Any]:
+    """Commit, machine, time and duration of a report that has just been computed.
+
+    Args:
+        device: Where it was computed.
+        began: `time.monotonic()` when this run of it began.
+    """
+    return {
+        "commit": commit(),
+        "machine": machine(device),
+        "finished": now(),
+        "minutes": round((time.monotonic() - began) / 60, 1),
+    }
+
+
+def now() -> str:
+    """The time in UTC, as reports and cards say it."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def count_memory_anew(place: torch.device) -> None:
+    """From here on `peak_memory` counts anew."""
+    if place.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(place)
+    else:
+        memory_in_use()
+
+
+def peak_memory(place: torch.device) -> int:
+    """The most bytes in use: on a GPU of its own memory, else of this process."""
+    if place.type == "cuda":
+        return torch.cuda.max_memory_allocated(place)
+    return highest_memory()
 
 
 def machine(device: str = "cpu") -> str:

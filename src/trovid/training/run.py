@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
@@ -24,7 +26,7 @@ from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
 from trovid.training.processes import ALONE, Processes
-from trovid.training.provenance import provenance
+from trovid.training.provenance import count_memory_anew, provenance
 from trovid.training.start import initial_detector
 from trovid.training.trackers import open_tracker
 from trovid.training.validation import Validation, frames_apart, validation
@@ -154,6 +156,7 @@ def train_recipe(
     log_file = TrainingLog(file.with_suffix(".jsonl"), tracker=opened)
     run = _Run(file, found, validate, device, log_file)
     checkpoint = file.with_suffix(".checkpoint")
+    count_memory_anew(torch.device(device))
     if processes.first and not checkpoint.exists():
         _set_aside(best_file(file), say)
     with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
@@ -181,7 +184,12 @@ def train_recipe(
     if not processes.first:
         processes.wait()
         return file
-    facts = provenance(seed=seed, seconds=trained.seconds, device=device)
+    facts = provenance(
+        seed=seed,
+        seconds=trained.seconds,
+        device=device,
+        processor_seconds=trained.processor_seconds,
+    )
     facts["precision"] = trained.precision
     facts["data"] = clips.dataset.info
     if recipe.training.own_data and start is not None:

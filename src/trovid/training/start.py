@@ -11,7 +11,7 @@ import torch
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.errors import TrovidError
-from trovid.recipes import ModelRecipe, Recipe, load_recipe, recipe_names
+from trovid.recipes import ModelRecipe, Recipe, load_recipe
 from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.training.best_start import account, fitting
 from trovid.zoo.backbone_start import start_backbone
@@ -46,7 +46,7 @@ def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> N
                 f"{root.name} is a {own}: leave out `backbone`, or name one of its kind"
             )
     of_model = checkpoints().get(start or "")
-    if of_model is not None and of_model.recipe in recipe_names():
+    if of_model is not None and of_model.has_recipe:
         other = load_recipe(of_model.recipe)
         with torch.device("meta"):
             theirs, own_state = (build_detector(r).state_dict() for r in (other, recipe))

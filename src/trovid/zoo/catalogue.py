@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trovid.errors import TrovidError, nearest, printable, shortened
-from trovid.recipes import load_recipe, recipe_names
+from trovid.recipes import load_recipe
 from trovid.zoo.published import place_of
 from trovid.zoo.registry import Checkpoint, checkpoints
 from trovid.zoo.weights import embedded_models, read_card
@@ -77,7 +77,7 @@ def _of_file(path: Path, place: str) -> CatalogueEntry:
 
 def _of_checkpoint(checkpoint: Checkpoint) -> CatalogueEntry:
     place, file = place_of(checkpoint)
-    known = checkpoint.recipe in recipe_names()
+    known = checkpoint.has_recipe
     return CatalogueEntry(
         name=checkpoint.name,
         classes=load_recipe(checkpoint.recipe).model.classes if known else (),

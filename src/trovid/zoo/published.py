@@ -18,7 +18,7 @@ from trovid.errors import TrovidError, nearest
 from trovid.progress import bar
 from trovid.recipes import TorchvisionModelRecipe, load_recipe, recipe_names
 from trovid.storage.tensor_files import save_tensors
-from trovid.zoo.registry import Checkpoint, backbone_checkpoints, checkpoints
+from trovid.zoo.registry import BACKBONE, Checkpoint, backbone_checkpoints, checkpoints
 from trovid.zoo.weights import embedded_models, load_weights, read_card
 
 CACHE_VARIABLE = "TROVID_CACHE"
@@ -122,12 +122,12 @@ def published_weights(checkpoint: Checkpoint) -> Path:
     """
     from trovid.zoo.download import check_hash
 
-    if checkpoint.layout == "torchvision-backbone":
+    if checkpoint.layout == BACKBONE:
         raise TrovidError(
             f"{checkpoint.name} is a backbone and needs no conversion: "
             f"trovid train RECIPE --backbone {checkpoint.name}"
         )
-    if checkpoint.recipe not in recipe_names():
+    if not checkpoint.has_recipe:
         raise TrovidError(
             f"{checkpoint.name} cannot be converted: there is no recipe {checkpoint.recipe} yet; "
             f"`trovid weights download {checkpoint.name}` fetches the published file"

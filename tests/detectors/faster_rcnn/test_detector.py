@@ -144,7 +144,7 @@ def test_two_videos_in_a_batch_do_not_see_each_other(name):
 
 
 @pytest.mark.parametrize("cluster", [1, 40], ids=["apart", "clustered"])
-def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster, monkeypatch):
+def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster):
     rpn = make("synthvid-single").rpn
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(2, 1600 // cluster, 2, generator=generator) * 400
@@ -153,8 +153,7 @@ def test_a_first_look_at_the_best_boxes_finds_the_same_proposals(cluster, monkey
     scores = torch.randn(2, 1600, generator=generator)
     sizes = [(480, 480), (300, 480)]
     first = rpn.filter_proposals(boxes, scores, sizes, [1600])
-    monkeypatch.setattr("trovid.nn.rpn.FIRST_LOOK", 1000)
-    whole = rpn.filter_proposals(boxes, scores, sizes, [1600])
+    whole = rpn.filter_proposals(boxes, scores, sizes, [1600], first_look=1000)
     for one, other in zip(first, whole, strict=True):
         assert torch.equal(one, other)
 

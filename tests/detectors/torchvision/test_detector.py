@@ -27,6 +27,7 @@ from tests.detectors.torchvision.networks import (
     small_recipe,
 )
 from tests.zoo.file_server import Answer, serve
+from tests.zoo.own_checkpoints import list_checkpoints
 from trovid.detectors.building import build_detector
 from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.detectors.torchvision.detector import COCO_UNUSED, from_torchvision
@@ -230,15 +231,15 @@ def coco(coco_file, tmp_path, monkeypatch):
     """The file on a mirror, and a registry that expects it."""
     name, path = "coco-mobilenet-v3-320-fpn", coco_file
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    listed = {name: replace(checkpoints()[name], sha256=digest[:8])}
-    monkeypatch.setattr("trovid.zoo.published.checkpoints", lambda: listed)
+    listed = replace(checkpoints()[name], sha256=digest[:8])
+    list_checkpoints(tmp_path, monkeypatch, listed)
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("TROVID_OFFLINE", raising=False)
     with serve() as server:
         monkeypatch.setenv("TROVID_MIRROR", server.address)
-        server.answers["/models/" + listed[name].file_name] = [Answer(path.read_bytes())]
-        yield listed[name], server, path
+        server.answers["/models/" + listed.file_name] = [Answer(path.read_bytes())]
+        yield listed, server, path
 
 
 def test_a_name_becomes_a_detector_of_80_classes(coco, caplog):

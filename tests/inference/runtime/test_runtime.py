@@ -137,12 +137,12 @@ def test_other_errors_stay_what_they_are():
         work()
 
 
-def test_a_frame_that_memory_cannot_hold_is_one_line(monkeypatch, clip):
+def test_a_frame_that_memory_cannot_hold_is_one_line(clip):
     model = load(NAME, device="cpu")
 
     def short(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(model.running, "detect", short)
+    model.running.backbone.register_forward_pre_hook(short)
     with pytest.raises(TrovidError, match="out of memory: fewer support frames need less"):
         list(model.detect(clip, **OPTIONS))

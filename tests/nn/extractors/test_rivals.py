@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.nn.test_level_pooler import boxes, levels
-from tests.ops.compare import assert_close
+from tests.ops.compare import DEVICES, assert_close
 from trovid.nn import DeformableRoIAlign, NonLocalRoIAlign, TrainingFreeRoIAlign
 from trovid.nn.extractors.training_free import ATTENTIONS, frame_weights
 from trovid.ops import pack_support
@@ -31,19 +31,19 @@ BUILD = {
 }
 
 
-def built(name):
+def built(name, **place):
     """The extractor with all weights random, so that none is at its start."""
     torch.manual_seed(0)
     module = BUILD[name]()
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    return module
+    return module.to(**place)
 
 
-def problem(count=4):
-    maps = levels(["c4"], batch=2, frames=3, seed=1)["c4"]
-    places = [part[:count] for part in boxes(count)]
-    return levels(["c4"])["c4"], places, maps
+def problem(count=4, **place):
+    maps = levels(["c4"], batch=2, frames=3, seed=1)["c4"].to(**place)
+    places = [part[:count].to(**place) for part in boxes(count)]
+    return levels(["c4"])["c4"].to(**place), places, maps
 
 
 def written_out(module, features, places, maps):
@@ -83,10 +83,12 @@ def written_out(module, features, places, maps):
     return (weights.unsqueeze(3) * everything).sum(0).flatten(1, 2)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", BUILD)
-def test_two_videos_one_without_support_frames_are_the_equations(name):
-    module = built(name)
-    features, places, maps = problem()
+def test_two_videos_one_without_support_frames_are_the_equations(name, device):
+    precise = torch.float32 if device == "cpu" else torch.float64  # there float32 may be TF32
+    module = built(name, device=device, dtype=precise)
+    features, places, maps = problem(device=device, dtype=precise)
     support = pack_support([maps[0], maps[1, :0]])
     with torch.no_grad():
         found = module.extract(features, places, SCALE, support)
@@ -102,13 +104,12 @@ def test_two_videos_one_without_support_frames_are_the_equations(name):
         assert_close(traced, expected, 2e-5)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", ["md-average", "md-attention", "non-local", "non-local-top-k"])
-def test_gradients_are_those_of_the_equations(name):
-    module = built(name).double()
-    features, places, maps = (
-        [part.double() for part in own] if isinstance(own, list) else own.double()
-        for own in problem(3)
-    )
+def test_gradients_are_those_of_the_equations(name, device):
+    place = {"device": device, "dtype": torch.float64}
+    module = built(name, **place)
+    features, places, maps = problem(3, **place)
     found = []
     for function in (
         lambda f, m: module.extract(f, places[:1], SCALE, pack_support(m)),
@@ -177,11 +178,11 @@ def test_deformable_starts_at_half_of_the_same_place():
     assert_close(found, torch.stack([own, *same]).mean(0), 1e-5)
 
 
-def test_deformable_in_parts_is_the_same(monkeypatch):
+def test_deformable_in_parts_is_the_same():
     module = built("md-attention")
     features, places, maps = problem()
     whole = module.extract(features, places, SCALE, pack_support(maps))
-    monkeypatch.setattr("trovid.nn.extractors.deformable_roi_align.SETS_AT_ONCE", 3 * 8 * 6)
+    module.sets_at_once = 3 * 8 * 6
     with torch.no_grad():
         assert_close(module.extract(features, places, SCALE, pack_support(maps)), whole, 1e-5)
 

@@ -7,32 +7,41 @@ import sys
 
 import pytest
 
+from tests.ops.compare import DEVICES
+
 CODE = """
 import resource, sys, torch
 from trovid.nn import DeformableRoIAlign, NonLocalRoIAlign
 from trovid.ops import pack_support
-kind, backward = sys.argv[1], sys.argv[2] == "True"
+kind, backward, device = sys.argv[1], sys.argv[2] == "True", sys.argv[3]
 torch.manual_seed(0)
+def peak():
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
 if kind == "deformable":
     module = DeformableRoIAlign(7, channels=512, hidden=64)
 else:
     module = NonLocalRoIAlign(7, channels=512, top_k=None if kind == "all" else 4)
 torch.nn.init.normal_(module.output.weight, std=0.01) if kind != "deformable" else None
-features = torch.rand(1, 512, 38, 63, requires_grad=backward)
-support = torch.rand(14, 512, 38, 63, requires_grad=backward)
-corner = torch.rand(300, 2) * 400
-boxes = [torch.cat([corner, corner + 40 + torch.rand(300, 2) * 160], 1)]
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+module = module.to(device)
+features, support = (
+    torch.rand(n, 512, 38, 63, device=device, requires_grad=backward) for n in (1, 14)
+)
+corner = torch.rand(300, 2, device=device) * 400
+boxes = [torch.cat([corner, corner + 40 + torch.rand(300, 2, device=device) * 160], 1)]
+before = peak()
 with torch.set_grad_enabled(backward):
     found = module.extract(features, boxes, 1 / 16, pack_support(support))
     if backward:
         found.sum().backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+print((peak() - before) / 2**30)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss")
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("kind", "backward", "gigabytes"),
     [
@@ -43,9 +52,9 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
         ("deformable", False, 1.0),
     ],
 )
-def test_memory_at_the_papers_size(kind, backward, gigabytes):
+def test_memory_at_the_papers_size(kind, backward, gigabytes, device):
     done = subprocess.run(
-        [sys.executable, "-c", CODE, kind, str(backward)],
+        [sys.executable, "-c", CODE, kind, str(backward), device],
         capture_output=True,
         text=True,
         check=True,

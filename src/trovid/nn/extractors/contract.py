@@ -123,6 +123,30 @@ class Extractor(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not search support frames")
 
+    def cells(
+        self,
+        boxes: Tensor,
+        spatial_scale: float,
+        size: tuple[int, int],
+        moved: Tensor | None = None,
+    ) -> Tensor:
+        """The cells Tensor[..., R, h, w] of a map, as y * W + x, that the bins' middles lie on.
+
+        Args:
+            boxes: Tensor[R, 4] in image pixels.
+            spatial_scale: Map pixels per image pixel.
+            size: (H, W) of the map.
+            moved: Tensor[..., R, 2, h, w], (dx, dy) of each bin in sides of its box.
+        """
+        left, top, right, bottom = (edge.view(-1, 1, 1) for edge in (boxes * spatial_scale).T)
+        rows, columns = ((torch.arange(n, device=boxes.device) + 0.5) / n for n in self.output_size)
+        dx, dy = (0.0, 0.0) if moved is None else moved.unbind(-3)
+        shift = 0.0 if self.aligned else 0.5
+        x = left + (right - left) * (columns + dx) + shift
+        y = top + (bottom - top) * (rows.unsqueeze(1) + dy) + shift
+        x, y = (at.long().clamp(0, n - 1) for at, n in zip((x, y), reversed(size), strict=True))
+        return y * size[1] + x
+
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
         """Floating-point operations of what support frames add, by the equations as written.
 

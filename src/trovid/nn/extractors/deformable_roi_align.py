@@ -16,7 +16,6 @@ from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.packed import compute_dtype
 
 SETS_AT_ONCE = 2**26
-"""Numbers of the T sets of RoI features that are held at once where no gradient is kept."""
 
 
 class Offsets(nn.Module):
@@ -80,6 +79,8 @@ class DeformableRoIAlign(Extractor):
         logit_scale: Factor of the attention's logits.
         hidden: Width of the layers that predict offsets and mask.
         gamma: Scale of the offsets.
+        sets_at_once: Numbers of the T sets of RoI features that are held at once where no gradient
+            is kept.
     """
 
     searches_support = True
@@ -99,6 +100,7 @@ class DeformableRoIAlign(Extractor):
         logit_scale: float = 1.0,
         hidden: int = 1024,
         gamma: float = 0.1,
+        sets_at_once: int = SETS_AT_ONCE,
     ) -> None:
         super().__init__()
         self.output_size = check_size(output_size)
@@ -108,6 +110,7 @@ class DeformableRoIAlign(Extractor):
         self.num_heads = num_heads
         self.logit_scale = logit_scale
         self.gamma = gamma
+        self.sets_at_once = sets_at_once
         bins = math.prod(self.output_size)
         self.offsets = Offsets(channels * bins, bins, hidden)
         self.embedding = attention_embedding(channels, num_heads, embedding, bias, logit_scale)
@@ -133,7 +136,7 @@ class DeformableRoIAlign(Extractor):
             maps = support.videos([video]).maps()
             step = len(own)
             if not torch.is_grad_enabled():
-                step = SETS_AT_ONCE // (frames * math.prod(own.shape[1:]))
+                step = self.sets_at_once // (frames * math.prod(own.shape[1:]))
             pairs = zip(own.split(max(step, 1)), boxes[video].split(max(step, 1)), strict=True)
             parts += [self._aggregated(some, maps, places, scale)[0] for some, places in pairs]
         return torch.cat(parts)
@@ -195,17 +198,10 @@ class DeformableRoIAlign(Extractor):
         """See `Extractor.sight`: a position's cell is where the middle of its bin has moved."""
         own = self.align(features, boxes, spatial_scale)
         scale = spatial_scale * 2.0 ** round(math.log2(support.size[0] / features.shape[-2]))
-        maps, (height, width) = support.maps(), support.size
+        maps = support.maps()
         sets, offsets = self._moved(own, maps, boxes[0], scale)
         _, weights = self._aggregated(own, maps, boxes[0], scale)
-        left, top, right, bottom = (edge.view(-1, 1, 1) for edge in (boxes[0] * scale).T)
-        rows, columns = ((torch.arange(n, device=own.device) + 0.5) / n for n in self.output_size)
-        w, h = right - left, bottom - top
-        x = left + w * (columns + self.gamma * offsets[:, :, 0])
-        y = top + h * (rows.unsqueeze(1) + self.gamma * offsets[:, :, 1])
-        shift = 0.0 if self.aligned else 0.5
-        row, column = (y + shift).long(), (x + shift).long()
-        cells = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        cells = self.cells(boxes[0], scale, support.size, self.gamma * offsets)
         cosines = torch.cosine_similarity(own[None], sets, dim=2)
         return Sight(cells.unsqueeze(2), cosines.unsqueeze(2), weights)
 

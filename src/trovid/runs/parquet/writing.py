@@ -30,13 +30,17 @@ class ParquetWriter:
     Args:
         path: The file.
         head: Model, class names, options, versions.
+        rows_at_once: About how many rows a row group has.
 
     Raises:
         TrovidError: If pyarrow is missing, or the file cannot be written, here or in a method.
     """
 
-    def __init__(self, path: Path, *, head: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, *, head: Mapping[str, Any], rows_at_once: int = ROWS_AT_ONCE
+    ) -> None:
         self.path = path
+        self._rows_at_once = rows_at_once
         self._head = {"trovid": __version__, **head}
         self._partial = partial_name(path)
         self._videos: list[dict[str, Any]] = []
@@ -71,7 +75,7 @@ class ParquetWriter:
         """Adds a frame to the video that was begun."""
         self._waiting.append(detections)
         self._rows += max(len(detections), 1)
-        if self._rows >= ROWS_AT_ONCE:
+        if self._rows >= self._rows_at_once:
             self._flush()
 
     def write_table(self, table: pyarrow.Table) -> None:

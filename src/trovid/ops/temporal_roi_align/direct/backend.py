@@ -56,8 +56,17 @@ def unavailable() -> str | None:
     return None
 
 
-def forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None]:
-    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the selection behind them."""
+def forward(
+    problem: Problem, keep: bool, *, workspace: int = WORKSPACE_BYTES, block: int | None = None
+) -> tuple[Tensor, Selection | None]:
+    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the selection behind them.
+
+    Args:
+        problem: What is asked.
+        keep: Whether the selection is.
+        workspace: Bytes of temporaries that grow with RoIs times frames.
+        block: See `select`.
+    """
     roi_features = torchvision.ops.roi_align(problem.features, problem.rois, *problem.pooling)
     output = roi_features.clone()
     area = problem.output_size[0] * problem.output_size[1]
@@ -75,11 +84,10 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None]:
                 read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
                 for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
             ]
-        chosen = select(
-            sets.flatten(0, 2), rows, row_norms, counts, problem.top_k, reads, problem.search
-        )
+        support = rows, row_norms, counts, problem.top_k, reads, problem.search
+        chosen = select(sets.flatten(0, 2), *support, block)
         cosines, cells = (t.unflatten(1, (-1, area)) for t in chosen)
-        step = max(1, WORKSPACE_BYTES // (_COPIES * (frames + 1) * sets[0].nbytes))
+        step = max(1, workspace // (_COPIES * (frames + 1) * sets[0].nbytes))
         for low in range(0, len(sets), step):
             some = slice(low, low + step)
             similar = weighted_rows(

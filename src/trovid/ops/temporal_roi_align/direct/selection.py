@@ -32,6 +32,7 @@ def select(
     top_k: int,
     reads: Sequence[CellReads | None] | None = None,
     search: tuple[int, int, int] = (1, 1, 1),
+    block: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Eq. 2: cosines and indices of the K most similar cells; no gradient.
 
@@ -46,10 +47,12 @@ def select(
             cells, which are fewer; but not where a value is infinite or NaN, which a product of
             its own passes on to everything that it reaches.
         search: Width of a map, side of its largest squares (1: exact search), how many are kept.
+        block: Bytes of a block of products; None for `block_bytes`.
 
     Returns:
         scores Tensor[T, M, K], best first, and indices Tensor[T, M, K] into the S * P rows.
     """
+    block = block or block_bytes(positions.device)
     with torch.no_grad():
         frames, cells = len(rows) // len(counts), rows.shape[1]
         scores = positions.new_empty(frames, len(positions), top_k)
@@ -69,11 +72,11 @@ def select(
                 if coarse:
                     found = by_squares(units, one[0] * one[1].unsqueeze(1), top_k, search)
                 elif prefixes and _all_finite(one[0]):
-                    found = _by_prefixes(units, prefixes, *one)
+                    found = _by_prefixes(units, prefixes, *one, block)
                 elif read is None or not _all_finite(one[0]):
-                    found = _by_positions(positions[own], norms[own], *one)
+                    found = _by_positions(positions[own], norms[own], *one, block)
                 else:
-                    found = _by_cells(read, norms[own], *one)
+                    found = _by_cells(read, norms[own], *one, block)
                 scores[frame - first_frame, own] = found[0]
                 indices[frame - first_frame, own] = found[1] + frame * cells
             start, first_frame = start + count, first_frame + frames
@@ -85,12 +88,12 @@ def _all_finite(values: Tensor) -> bool:
 
 
 def _by_prefixes(
-    units: Tensor, prefixes: Prefixes, rows: Tensor, row_norms: Tensor, top_k: int
+    units: Tensor, prefixes: Prefixes, rows: Tensor, row_norms: Tensor, top_k: int, block: int
 ) -> tuple[Tensor, Tensor]:
     """Every position by its most promising rows, and where these do not prove it by all."""
     unit_rows = rows * row_norms.unsqueeze(1)
     parts = []
-    step = max(64, 4 * block_bytes(rows.device) // (len(rows) * rows.element_size()))
+    step = max(64, 4 * block // (len(rows) * rows.element_size()))
     for some in units.split(step):
         scores, indices, proven = prefixes.search(some, unit_rows, top_k)
         left = (~proven).nonzero().squeeze(1)
@@ -101,14 +104,14 @@ def _by_prefixes(
 
 
 def _by_positions(
-    positions: Tensor, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+    positions: Tensor, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int, block: int
 ) -> tuple[Tensor, Tensor]:
     """Every position with every row of one support map, some positions at a time."""
     few = len(positions) < rows.shape[1]
     unit_positions = positions * norms.unsqueeze(1)
     unit_rows = rows if few else rows * row_norms.unsqueeze(1)
     parts = []
-    step = max(64, 4 * block_bytes(rows.device) // (len(rows) * rows.element_size()))
+    step = max(64, 4 * block // (len(rows) * rows.element_size()))
     for some in unit_positions.split(step):
         cosines = row_products(some, unit_rows)
         parts.append(top_k_of_rows(cosines.mul_(row_norms) if few else cosines, top_k))
@@ -116,7 +119,7 @@ def _by_positions(
 
 
 def _by_cells(
-    read: CellReads, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+    read: CellReads, norms: Tensor, rows: Tensor, row_norms: Tensor, top_k: int, block: int
 ) -> tuple[Tensor, Tensor]:
     """Every cell that is read with every row, then a weighted sum of cells for each position.
 
@@ -126,10 +129,10 @@ def _by_cells(
     weights = read.weights * norms[read.position]
     unit_rows = rows * row_norms.unsqueeze(1)
     size = rows.element_size()
-    width = max(top_k, 8 * block_bytes(rows.device) // (len(read.rows) * size))
+    width = max(top_k, 8 * block // (len(read.rows) * size))
     starts = list(range(0, max(1, len(rows) - top_k + 1), width))
     ends = [*starts[1:], len(rows)]
-    step = max(64, block_bytes(rows.device) // (max(map(int.__sub__, ends, starts)) * size))
+    step = max(64, block // (max(map(int.__sub__, ends, starts)) * size))
     blocks = []
     for low, high in zip(starts, ends, strict=True):
         products = row_products(read.rows, unit_rows[low:high])

@@ -114,7 +114,7 @@ def _taps(problem: Problem, rois: Tensor) -> _Taps:
 def _ranked(left: Tensor, taps: _Taps, rows: Tensor, row_norms: Tensor, top_k: int) -> Tensor:
     """Keys of the best cells for combinations of the rows of `left`, Tensor[L, C]."""
     frames, cells, channels = rows.shape
-    half = _exact_half(left, rows)
+    half = exact_half(left, rows)
     if half is not None:
         left = left.to(half)
     keys = new_keys(frames, len(taps.counts), top_k, left.device)
@@ -129,7 +129,7 @@ def _ranked(left: Tensor, taps: _Taps, rows: Tensor, row_norms: Tensor, top_k: i
     return keys
 
 
-def _exact_half(left: Tensor, rows: Tensor) -> torch.dtype | None:
+def exact_half(left: Tensor, rows: Tensor) -> torch.dtype | None:
     """The half-precision format, if any, that holds every value of both exactly."""
     # Triton's interpreter, on the CPU, multiplies bfloat16 as if it were integers.
     formats = (torch.bfloat16, torch.float16) if left.is_cuda else (torch.float16,)

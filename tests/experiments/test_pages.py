@@ -1,0 +1,27 @@
+"""A table's report: what is drawn."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from trovid.experiments.pages import write_experiment
+
+
+def row(name: str, x: float, **other) -> dict:
+    figure = {"mean": 0.5, "spread": None, "seeds": [0.5], "low": 0.4, "high": 0.6}
+    training = {"seed": 0, "minutes": 2, "precision": "float32", "commit": "a", "sha256": "b"}
+    own = {"name": name, "recipe": "r", "published": None, "curve": name, "x": x}
+    return {**own, "figures": {"all": figure}, "trained": [training], "cost": {}, **other}
+
+
+def test_rows_over_another_axis_have_a_panel_of_their_own(tmp_path):
+    result = {
+        **{"experiment": "one", "title": "t", "commit": "c", "machine": "m", "seeds": [0]},
+        **{"trained": True, "resamples": 2, "data": [], "tried": False, "axis": "T", "notes": []},
+        **{"rows": [row("a", 1)], "gains": [], "order": {"pairs": 0, "otherwise": []}},
+    }
+    write_experiment(result, tmp_path)
+    strides = row("b", 3, axis="stride")
+    write_experiment({**result, "experiment": "two", "rows": [row("a", 1), strides]}, tmp_path)
+    one, two = (Image.open(tmp_path / f"{name}.png").width for name in ("one", "two"))
+    assert two > 1.3 * one
