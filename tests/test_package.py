@@ -123,6 +123,12 @@ def test_every_room_is_known():
     assert names - {"__init__", "__main__"} == set(ROOMS)
 
 
+def test_files_bear_plain_nouns():
+    refused = {"choice", "dispatch", "execution", "facts", "numbers", "outputs", "plan", "words"}
+    files = [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    assert not [path for path in files if path.stem.removeprefix("test_") in refused]
+
+
 def test_imports_go_upward_only():
     files = [
         path for path in sorted(SOURCE.rglob("*.py")) if path.parent != SOURCE or path.stem in ROOMS

@@ -60,7 +60,7 @@ def test_a_wrong_result_is_found(results, inputs, name, wrong):
 
 def test_another_number_of_points_is_found(inputs):
     def top_3(inputs, size):
-        return trovid_with("direct")(inputs, OperatorSize(**{**size.facts(), "top_k": 3}))
+        return trovid_with("direct")(inputs, OperatorSize(**{**size.values(), "top_k": 3}))
 
     assert not verdict(forward_backward(top_3, inputs, SIZE), inputs).passed
 

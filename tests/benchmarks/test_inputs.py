@@ -12,7 +12,7 @@ def test_seeded_and_alike_in_all_forms():
     for name in ("features", "support", "boxes", "grad_output"):
         assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(getattr(first, name), getattr(other, name))
-    average = make_inputs(OperatorSize(**{**SIZE.facts(), "form": "average"}))
+    average = make_inputs(OperatorSize(**{**SIZE.values(), "form": "average"}))
     assert average.weight is None
     assert torch.equal(first.boxes, average.boxes)
     assert torch.equal(first.support, average.support)

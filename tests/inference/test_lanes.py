@@ -10,8 +10,7 @@ import pytest
 import torch
 
 import trovid
-from trovid.inference.lanes import in_lanes
-from trovid.inference.session import Target
+from trovid.inference.session import Target, in_lanes
 from trovid.video.opening import Frame
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)

@@ -5,8 +5,8 @@ import torchvision
 from tests.ops.compare import assert_close
 from trovid.ops import pack_support
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
-from trovid.ops.temporal_roi_align.direct.choice import select
 from trovid.ops.temporal_roi_align.direct.products import row_products
+from trovid.ops.temporal_roi_align.direct.selection import select
 
 BOXES = torch.tensor(
     [

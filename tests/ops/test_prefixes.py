@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trovid.ops.temporal_roi_align.direct import prefixes
-from trovid.ops.temporal_roi_align.direct.choice import select
+from trovid.ops.temporal_roi_align.direct.selection import select
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 
 FEW = 150

@@ -48,6 +48,6 @@ def test_some_frames_of_the_first_clips_are_measured(dataset, videos, every, fra
             progress=lambda *words, told=told: told.append(words),
         )
         assert figure.ap50 == pytest.approx(wanted, abs=0.01)
-        assert figure.facts["val_clips"] == videos
+        assert figure.figures["val_clips"] == videos
         assert told[-1][:2] == (videos, videos)
         assert next(seen, None) is None

@@ -10,7 +10,7 @@ import pytest
 
 from tests import media, shared
 from tests.media import assert_exact, number
-from trovid.inference.session import target_frames
+from trovid.inference.target_frames import target_frames
 from trovid.structures import DetectOptions
 from trovid.video.opening import open_video
 

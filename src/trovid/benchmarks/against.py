@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave, timing_facts
-from trovid.benchmarks.words import seconds_word
+from trovid.benchmarks.formatting import format_seconds
+from trovid.benchmarks.machine import machine_record
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import TrovidError
 
 HERE, THERE = "here", "there"
@@ -128,8 +128,8 @@ def run_against(
             "case": job.name,
             "against": str(python),
             "threads": threads,
-            "machine": machine_facts(),
-            **timing_facts(timings),
+            "machine": machine_record(),
+            **timing_records(timings),
             "ratio": timings[HERE].minimum / timings[THERE].minimum,
             "unequal": unequal,
             "passed": unequal <= UNEQUAL,
@@ -152,8 +152,8 @@ def against_rows(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Times of the fastest runs, how many times as long it takes here, values that differ."""
     return [
         [
-            seconds_word(record["minimum"][HERE]),
-            seconds_word(record["minimum"][THERE]),
+            format_seconds(record["minimum"][HERE]),
+            format_seconds(record["minimum"][THERE]),
             f"{record['ratio']:.2f}",
             f"{record['spread'][HERE]:.0%}, {record['spread'][THERE]:.0%}",
             f"{record['unequal']:.2%}" + ("" if record["passed"] else " WRONG"),

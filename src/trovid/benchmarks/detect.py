@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from trovid.benchmarks.machine import machine_facts
+from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.timing import Timing, interleave
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
@@ -95,7 +95,7 @@ def run_detect(video: str, settings: DetectSettings) -> dict[str, Any]:
         "threads": settings.threads,
         "device": "cpu",
         "operator": resolve_backend("auto", torch.empty(0)),
-        "machine": machine_facts(),
+        "machine": machine_record(),
         "support_frames": SupportSampling.parse(options[temporal.name][1].support or "").count,
         "frames": frames,
         "size": agreement[temporal.name].pop("size"),

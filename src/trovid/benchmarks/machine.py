@@ -21,9 +21,9 @@ from trovid.training.provenance import commit, machine
 INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd")
 
 
-def machine_facts(device: str = "cpu") -> dict[str, Any]:
+def machine_record(device: str = "cpu") -> dict[str, Any]:
     """The machine, the versions, the commit and the date, ready for JSON."""
-    facts: dict[str, Any] = {
+    record: dict[str, Any] = {
         "processor": machine().partition(",")[0],
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -38,9 +38,9 @@ def machine_facts(device: str = "cpu") -> dict[str, Any]:
     }
     if device.startswith("cuda"):
         major, minor = torch.cuda.get_device_capability(device)
-        facts["gpu"] = f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
-        facts["cuda"] = torch.version.cuda
-    return facts
+        record["gpu"] = f"{torch.cuda.get_device_name(device)}, sm_{major}{minor}"
+        record["cuda"] = torch.version.cuda
+    return record
 
 
 def instruction_sets() -> list[str]:

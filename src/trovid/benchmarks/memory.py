@@ -67,7 +67,7 @@ def memory_of(
     """
     job = {
         "contender": contender,
-        "size": size.facts(),
+        "size": size.values(),
         "backward": backward,
         "backend": backend,
         "threads": threads,

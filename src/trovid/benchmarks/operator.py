@@ -24,11 +24,11 @@ from trovid.benchmarks.contenders import (
 )
 from trovid.benchmarks.flops import equation_flops, factored_flops
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, make_inputs
-from trovid.benchmarks.machine import machine_facts, product_speeds
+from trovid.benchmarks.machine import machine_record, product_speeds
 from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
 from trovid.benchmarks.operator_cases import Case
-from trovid.benchmarks.timing import interleave, timing_facts
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
@@ -79,7 +79,7 @@ def run_operator(
         "benchmark": "operator",
         **asdict(settings),
         "isa": os.environ.get(ISA_VARIABLE, ""),
-        "machine": machine_facts(settings.device),
+        "machine": machine_record(settings.device),
         "products_gflops": product_speeds(
             settings.device, DTYPES[settings.dtype], seconds=min(1.0, settings.seconds / 40)
         ),
@@ -93,7 +93,7 @@ def run_operator(
             "kind": case.kind,
             "backward": case.backward,
             "packed": case.packed,
-            "size": case.size.facts(),
+            "size": case.size.values(),
             **head,
         }
         yield record | measure(case, settings)
@@ -124,7 +124,7 @@ def _time(case: Case, settings: Settings) -> dict[str, Any]:
         budget=settings.seconds,
     )
     return {
-        **timing_facts(timings),
+        **timing_records(timings),
         "speedup": timings[RIVAL].minimum / timings[TROVID].minimum,
         "speedup_of_medians": timings[RIVAL].median / timings[TROVID].median,
         "equation_flops": equation_flops(size),

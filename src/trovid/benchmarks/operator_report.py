@@ -7,9 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trovid.benchmarks.contenders import RIVAL, TROVID
+from trovid.benchmarks.formatting import (
+    format_bytes,
+    format_machine,
+    format_seconds,
+    markdown_table,
+)
 from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
 from trovid.benchmarks.records import Record
-from trovid.benchmarks.words import bytes_word, machine_words, markdown_table, seconds_word
 from trovid.files import replacing
 
 TIME_HEAD = ("case", "backend", "rival", "trovid", "faster", "spread", "error", "ties", "compared")
@@ -32,7 +37,7 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
             continue
         agreement = record["agreement"]
         times = [
-            f"{seconds_word(record['minimum'][name])} ({seconds_word(record['median'][name])})"
+            f"{format_seconds(record['minimum'][name])} ({format_seconds(record['median'][name])})"
             for name in (RIVAL, TROVID)
         ]
         spread = " / ".join(f"{record['spread'][name]:.0%}" for name in (RIVAL, TROVID))
@@ -72,7 +77,7 @@ def memory_rows(records: Sequence[Record]) -> list[list[str]]:
         [
             record["case"],
             backend_words(record),
-            *(bytes_word(record["extra_bytes"][name]) for name in (RIVAL, TROVID)),
+            *(format_bytes(record["extra_bytes"][name]) for name in (RIVAL, TROVID)),
             f"1/{1 / max(record['share'], 1e-9):.1f}",
         ]
         for record in records
@@ -139,7 +144,7 @@ def report_markdown(records: Sequence[Record]) -> str:
     """The page."""
     paper = [record for record in records if factor_of(record["case"]) is None]
     scaling = [record for record in records if factor_of(record["case"])]
-    machines = dict.fromkeys(machine_words(record["machine"]) for record in records)
+    machines = dict.fromkeys(format_machine(record["machine"]) for record in records)
     lines = [
         "# The operator against the equations as commonly written",
         "",

@@ -48,6 +48,6 @@ class OperatorSize:
         """Channels that one channel of the embedding reads."""
         return self.channels // self.heads if self.form == "grouped" else self.channels
 
-    def facts(self) -> dict[str, Any]:
-        """Ready for JSON; `OperatorSize(**facts)` is the same size again."""
+    def values(self) -> dict[str, Any]:
+        """Ready for JSON; `OperatorSize(**values)` is the same size again."""
         return asdict(self)

@@ -16,9 +16,9 @@ from trovid import ops
 from trovid.benchmarks.agreement import TOLERANCE, compare, near_ties
 from trovid.benchmarks.contenders import run_rival
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, clustered_boxes
-from trovid.benchmarks.machine import machine_facts
+from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
-from trovid.benchmarks.timing import interleave, timing_facts
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import TrovidError
 from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign
 from trovid.nn.extractors.contract import Extractor
@@ -130,8 +130,8 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
             name: list(maps.features.shape[2:]) for name, maps in zip(NAMES, made, strict=True)
         },
         "operator": resolve_backend("auto", torch.empty(0)),
-        "machine": machine_facts(),
-        **timing_facts(timings),
+        "machine": machine_record(),
+        **timing_records(timings),
         "ratio": timings[TEMPORAL].minimum / timings[BACKBONE].minimum,
         "ratio_coarse": timings[COARSE].minimum / timings[BACKBONE].minimum,
         "agreement": agreement,

@@ -38,7 +38,7 @@ class Timing:
         return (max(self.seconds) - self.minimum) / self.median
 
 
-def timing_facts(timings: Mapping[str, Timing]) -> dict[str, dict[str, Any]]:
+def timing_records(timings: Mapping[str, Timing]) -> dict[str, dict[str, Any]]:
     """What a record says of the times of its contenders, ready for JSON, in seconds."""
     return {
         "seconds": {name: list(timing.seconds) for name, timing in timings.items()},

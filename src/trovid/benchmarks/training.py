@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trovid.allocator import keep_freed_memory
-from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave, timing_facts
+from trovid.benchmarks.machine import machine_record
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.detectors.contract import VideoDetector
 from trovid.ops.temporal_roi_align.backends import BACKEND_VARIABLE, resolve_backend
 from trovid.recipes import Recipe
@@ -92,8 +92,8 @@ def run_training(recipe: Recipe, settings: TrainingSettings) -> dict[str, Any]:
         "computed_by": computed_by,
         "precision": runs[settings.backends[0]].precision,
         "memory": "kept" if keep_freed_memory() else "system",
-        "machine": machine_facts(),
-        **timing_facts(timings),
+        "machine": machine_record(),
+        **timing_records(timings),
         "agreement": {
             name: agreement(results[name], results[first]) for name in settings.backends[1:]
         },

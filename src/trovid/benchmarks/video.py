@@ -12,8 +12,8 @@ import torchvision
 from torch import nn
 
 from trovid.allocator import keep_freed_memory
-from trovid.benchmarks.machine import machine_facts
-from trovid.benchmarks.timing import interleave, timing_facts
+from trovid.benchmarks.machine import machine_record
+from trovid.benchmarks.timing import interleave, timing_records
 from trovid.benchmarks.video_memory import clip_in_own_process
 from trovid.benchmarks.video_parts import seconds_by_part
 from trovid.benchmarks.video_subject import (
@@ -91,7 +91,7 @@ def run_video(
             "operator": resolve_backend(settings.backend, torch.empty(0)),
             "device": "cpu",
             "memory": "kept" if keep_freed_memory() else "system",
-            "machine": machine_facts(),
+            "machine": machine_record(),
             "image": [recipe.image.shorter, recipe.image.longer],
             "support_frames": SupportSampling.parse(recipe.inference.support).count,
             **_measure(recipe, settings),
@@ -147,7 +147,7 @@ def _measure(recipe: Recipe, settings: VideoSettings) -> dict[str, Any]:
     timings = interleave(contenders, rounds=settings.rounds, budget=settings.seconds)
     backbone = timings[BACKBONE].minimum
     return {
-        **timing_facts(timings),
+        **timing_records(timings),
         "ratio": {name: timing.minimum / backbone for name, timing in timings.items()},
         "bank_bytes": next(iter(banks.values())).nbytes,
         "parts": {

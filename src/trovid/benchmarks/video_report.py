@@ -6,9 +6,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from trovid.benchmarks.formatting import (
+    format_bytes,
+    format_machine,
+    format_seconds,
+    markdown_table,
+)
 from trovid.benchmarks.records import Record
 from trovid.benchmarks.video_parts import PARTS
-from trovid.benchmarks.words import bytes_word, machine_words, markdown_table, seconds_word
 from trovid.files import replacing
 
 TIME_HEAD = ("recipe", "what", "fastest", "spread", "ratio")
@@ -23,7 +28,7 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
         [
             record["case"],
             name,
-            seconds_word(record["minimum"][name]),
+            format_seconds(record["minimum"][name]),
             f"{record['spread'][name]:.0%}",
             f"{record['ratio'][name]:.2f}",
         ]
@@ -35,7 +40,7 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
 def part_rows(records: Sequence[Record]) -> list[list[str]]:
     """Time by part."""
     return [
-        [record["case"], name, *(seconds_word(parts[part]) for part in PARTS)]
+        [record["case"], name, *(format_seconds(parts[part]) for part in PARTS)]
         for record in records
         for name, parts in record["parts"].items()
     ]
@@ -48,8 +53,8 @@ def clip_rows(records: Sequence[Record]) -> list[list[str]]:
             record["case"],
             precision,
             str(record["clip"]),
-            seconds_word(clip["seconds"]),
-            bytes_word(clip["peak_bytes"]),
+            format_seconds(clip["seconds"]),
+            format_bytes(clip["peak_bytes"]),
         ]
         for record in records
         for precision, clip in record["clips"].items()
@@ -97,8 +102,8 @@ def write_video_report(records: Sequence[Record], folder: Path) -> None:
         height, width = record["image"]
         lines.append(
             f"- {record['case']}: {height}x{width}, {record['support_frames']} support frames, "
-            f"operator backend {record['operator']}, bank {bytes_word(record['bank_bytes'])}; "
-            f"{machine_words(record['machine'])}"
+            f"operator backend {record['operator']}, bank {format_bytes(record['bank_bytes'])}; "
+            f"{format_machine(record['machine'])}"
         )
     for title, head, rows_of in TABLES:
         rows = rows_of(records)

@@ -93,6 +93,7 @@ def operator(
     from rich.console import Console
 
     from trovid.benchmarks import operator_report as report
+    from trovid.benchmarks.formatting import format_machine, terminal_table
     from trovid.benchmarks.operator import (
         Settings,
         estimate,
@@ -103,7 +104,6 @@ def operator(
     )
     from trovid.benchmarks.operator_cases import all_cases, chosen_cases, quick_cases
     from trovid.benchmarks.records import add_records
-    from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device=device)
@@ -112,7 +112,7 @@ def operator(
         if maps != "random":
             raise TrovidError("--against compares on random maps: leave --maps out")
         jobs = {
-            case.name: {"kind": "operator", "size": case.size.facts(), "backward": case.backward}
+            case.name: {"kind": "operator", "size": case.size.values(), "backward": case.backward}
             for case in chosen
             if case.kind == "time" and not case.packed
         }
@@ -139,7 +139,7 @@ def operator(
     ):
         if rows:
             console.print(terminal_table(f"{title}, {label}", *report.brief(head, rows)))
-    console.print(machine_words(records[0]["machine"]))
+    console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     wrong = [record["case"] for record in records if not passed(record)]
     if wrong:
@@ -196,9 +196,9 @@ def video(
     from rich.console import Console
 
     from trovid.benchmarks import video_report
+    from trovid.benchmarks.formatting import format_machine, terminal_table
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.video import RECIPES, VideoSettings, run_video
-    from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device="cpu")
@@ -230,7 +230,7 @@ def video(
             rows = [row[1:] for row in rows_of([record])]
             if rows:
                 console.print(terminal_table(title, head[1:], rows))
-    console.print(machine_words(records[0]["machine"]))
+    console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     if folder is not None:
         video_report.write_video_report(records, folder)
@@ -278,9 +278,9 @@ def training(
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from rich.console import Console
 
+    from trovid.benchmarks.formatting import format_machine, terminal_table
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.training import HEAD, TrainingSettings, run_training, training_rows
-    from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.recipes import load_recipe
 
     _check(threads=threads, rounds=rounds, device="cpu")
@@ -297,7 +297,7 @@ def training(
     path = out / (f"quick-{TRAINING_FILE}" if quick else TRAINING_FILE)
     add_records(path, [record])
     console.print(terminal_table("Training steps", HEAD, training_rows([record])))
-    console.print(machine_words(record["machine"]))
+    console.print(format_machine(record["machine"]))
     console.print(f"records: {path}")
     passed = all(a["passed"] for a in record["agreement"].values())
     return _ended(0 if passed else 1, [record], path, json)
@@ -347,8 +347,8 @@ def _against(
     from rich.console import Console
 
     from trovid.benchmarks.against import HEAD, Job, against_rows, run_against
+    from trovid.benchmarks.formatting import format_machine, terminal_table
     from trovid.benchmarks.records import add_records
-    from trovid.benchmarks.words import machine_words, terminal_table
     from trovid.progress import bar
 
     path, records = out / AGAINST_FILE, []
@@ -367,7 +367,7 @@ def _against(
     console.print(
         terminal_table(f"Fastest runs here and with {python}", HEAD, against_rows(records))
     )
-    console.print(machine_words(records[0]["machine"]))
+    console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     return _ended(0 if all(record["passed"] for record in records) else 1, records, path, json)
 

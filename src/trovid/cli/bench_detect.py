@@ -61,8 +61,8 @@ def detect(
     from rich.console import Console
 
     from trovid.benchmarks.detect import DetectSettings, run_detect
+    from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.records import add_records
-    from trovid.benchmarks.words import machine_words
     from trovid.structures.times import seconds as seconds_of
 
     last = None if end is None else seconds_of(end)
@@ -86,7 +86,7 @@ def detect(
         f"first frame alone takes {record['start_seconds']:.1f} s",
         highlight=False,
     )
-    console.print(machine_words(record["machine"]), highlight=False)
+    console.print(format_machine(record["machine"]), highlight=False)
     console.print(f"records: {path}")
     if not passed:
         console.print("WRONG RESULT: see `agreement` in the records")
@@ -94,17 +94,17 @@ def detect(
 
 
 def _tables(record: dict[str, Any]) -> list[Table]:
-    from trovid.benchmarks.words import seconds_word, terminal_table
+    from trovid.benchmarks.formatting import format_seconds, terminal_table
 
     whole = [
-        [name, f"{speed:.1f}", seconds_word(min(record["seconds"][name])), f"{spread:.0%}"]
+        [name, f"{speed:.1f}", format_seconds(min(record["seconds"][name])), f"{spread:.0%}"]
         for (name, speed), spread in zip(
             record["frames_per_second"].items(), record["spread"].values(), strict=True
         )
     ]
     names = list(next(iter(record["parts"].values())))
     parts = [
-        [name, *(seconds_word(own[part]) for part in names), seconds_word(sum(own.values()))]
+        [name, *(format_seconds(own[part]) for part in names), format_seconds(sum(own.values()))]
         for name, own in record["parts"].items()
     ]
     return [

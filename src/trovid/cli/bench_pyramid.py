@@ -53,9 +53,9 @@ def pyramid(
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from rich.console import Console
 
+    from trovid.benchmarks.formatting import format_machine, format_seconds, terminal_table
     from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
     from trovid.benchmarks.records import add_records
-    from trovid.benchmarks.words import machine_words, seconds_word, terminal_table
 
     record = run_pyramid(PyramidSettings(*size, rois, frames, maps, threads, rounds, seconds))
     path = out / PYRAMID_FILE
@@ -67,7 +67,7 @@ def pyramid(
         return status
     console = Console()
     rows = [
-        [name, seconds_word(own), f"{own / record['minimum'][BACKBONE]:.2f}"]
+        [name, format_seconds(own), f"{own / record['minimum'][BACKBONE]:.2f}"]
         for name, own in record["minimum"].items()
     ]
     head = ("", "fastest run", "plain backbones")
@@ -84,7 +84,7 @@ def pyramid(
             f"coarse to fine, {name}: {own['coarse_cells_found']:.0%} of the exact search's cells, "
             f"mean cosine {own['coarse_cosine']:.3f} instead of {own['cosine']:.3f}"
         )
-    console.print(machine_words(record["machine"]))
+    console.print(format_machine(record["machine"]))
     console.print(f"records: {path}")
     if status:
         console.print("WRONG RESULT: see `agreement` in the records")

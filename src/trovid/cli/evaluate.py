@@ -207,12 +207,12 @@ def _of_file(
 
     check_not_derived(predictions)
     if "tracks" in measuring:
-        everything, truth, facts = read_tracks(measuring["tracks"], predictions, labels)
-        _print_report(everything, truth, facts, measuring, predictions, files, json)
+        everything, truth, report_head = read_tracks(measuring["tracks"], predictions, labels)
+        _print_report(everything, truth, report_head, measuring, predictions, files, json)
         return
     head, found = read_predictions(predictions, labels=labels)
     truth = read_labels(labels, lambda val: all(name in val for name in found))
-    facts = {
+    report_head = {
         "model": head.get("model"),
         "predictions": predictions.name,
         "labels": labels.name,
@@ -220,8 +220,8 @@ def _of_file(
     if seq_nms:
         _, frames = read_frames(predictions)
         found = {name: suppress_along_sequences(own) for name, own in frames.items()}
-        facts["seq_nms"] = True
-    _print_report(found, truth, facts, measuring, predictions, files, json)
+        report_head["seq_nms"] = True
+    _print_report(found, truth, report_head, measuring, predictions, files, json)
 
 
 def _of_model(
@@ -260,7 +260,7 @@ def _of_model(
     if found is None:
         return
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
-    facts = {
+    report_head = {
         "model": predictor.name,
         "labels": data.name,
         "support": predictor.recipe.inference.support,
@@ -268,7 +268,7 @@ def _of_model(
         "precision": predictor.precision,
         **chosen,
     }
-    _print_report(found, truth, facts, measuring, data, files, json)
+    _print_report(found, truth, report_head, measuring, data, files, json)
 
 
 def _of_shards(
@@ -298,7 +298,7 @@ def _of_shards(
 def _print_report(
     found: Mapping[str, Any],
     truth: Dataset,
-    facts: Mapping[str, object],
+    report_head: Mapping[str, object],
     measuring: Mapping[str, Any],
     source: Path,
     files: Files,
@@ -309,9 +309,9 @@ def _print_report(
 
     try:
         if "tracks" in measuring:
-            report = measure_tracks(measuring["tracks"], found, truth, facts)
+            report = measure_tracks(measuring["tracks"], found, truth, report_head)
         else:
-            report = measure(found, truth, head=facts, **measuring)
+            report = measure(found, truth, head=report_head, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
     if files.out is not None:

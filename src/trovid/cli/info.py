@@ -14,7 +14,7 @@ from trovid.cli.messages import complain, print_record
 from trovid.errors import TrovidError, printable, without_password
 
 if TYPE_CHECKING:
-    from trovid.video.info import VideoFacts
+    from trovid.video.info import VideoInfo
 
 MEGABYTE = 1e6
 
@@ -46,49 +46,49 @@ def info(
     """
     from trovid.runs.jobs import find_inputs
     from trovid.video.fetched import is_web_address
-    from trovid.video.info import video_facts
+    from trovid.video.info import video_info
     from trovid.video.live import is_live
 
     if not videos:
         raise TrovidError("info: name at least one video file or folder of images")
     check_frame_rate(frame_rate)
-    found: list[VideoFacts] = []
+    found: list[VideoInfo] = []
     failures: list[dict[str, str]] = []
     for word in map(str, videos):
         try:
             for source in find_inputs(word):
                 if is_live(source) and not is_web_address(source):
                     raise TrovidError(f"{source}: a stream has no end; name a file")
-                facts = video_facts(source, frame_rate=frame_rate, allow_playlist=allow_playlist)
-                found.append(facts)
+                info = video_info(source, frame_rate=frame_rate, allow_playlist=allow_playlist)
+                found.append(info)
                 if not json:
-                    print(_page(facts))
+                    print(_page(info))
         except BrokenPipeError:
             raise
         except (TrovidError, OSError) as error:
             reason = str(error) if isinstance(error, TrovidError) else f"{word}: {error.strerror}"
             complain(reason)
             failures.append({"source": without_password(word), "error": without_password(reason)})
-    damaged = any(facts.problems for facts in found)
+    damaged = any(info.problems for info in found)
     status = NOTHING_DONE if not found else DONE_WITH_LOSSES if failures or damaged else DONE
     if json:
-        record = {"status": status, "videos": [asdict(facts) for facts in found]}
+        record = {"status": status, "videos": [asdict(info) for info in found]}
         print_record(record | {"failures": failures})
     return status
 
 
-def _page(facts: VideoFacts) -> str:
+def _page(info: VideoInfo) -> str:
     rows = [
-        ("container", f"{facts.container}, {facts.bytes / MEGABYTE:.1f} MB"),
-        *((f"stream {s.index}", _stream(asdict(s))) for s in facts.streams),
-        ("size", f"{facts.width}x{facts.height}{_rotation(facts)}"),
-        ("frame rate", _rate(facts)),
-        ("duration", f"{facts.duration:.3f} s{_start(facts.start)}{_stated_seconds(facts)}"),
-        ("frames", f"{facts.frames}{_stated_frames(facts)}"),
-        *(("damage", problem) for problem in facts.problems or ("none",)),
+        ("container", f"{info.container}, {info.bytes / MEGABYTE:.1f} MB"),
+        *((f"stream {s.index}", _stream(asdict(s))) for s in info.streams),
+        ("size", f"{info.width}x{info.height}{_rotation(info)}"),
+        ("frame rate", _rate(info)),
+        ("duration", f"{info.duration:.3f} s{_start(info.start)}{_stated_seconds(info)}"),
+        ("frames", f"{info.frames}{_stated_frames(info)}"),
+        *(("damage", problem) for problem in info.problems or ("none",)),
     ]
     width = max(len(name) for name, _ in rows)
-    lines = [facts.source, *(f"  {name.ljust(width)}  {text}" for name, text in rows)]
+    lines = [info.source, *(f"  {name.ljust(width)}  {text}" for name, text in rows)]
     return "\n".join(map(printable, lines))
 
 
@@ -97,20 +97,20 @@ def _stream(stream: dict[str, Any]) -> str:
     return ", ".join(word for word in words if word) + ("  (read)" if stream["read"] else "")
 
 
-def _rotation(facts: VideoFacts) -> str:
-    mirrored = ", mirrored top to bottom" if facts.mirrored else ""
-    turned = f", turned by {facts.rotation} degrees counter-clockwise" if facts.rotation else ""
+def _rotation(info: VideoInfo) -> str:
+    mirrored = ", mirrored top to bottom" if info.mirrored else ""
+    turned = f", turned by {info.rotation} degrees counter-clockwise" if info.rotation else ""
     return mirrored + turned
 
 
-def _rate(facts: VideoFacts) -> str:
-    if not facts.frame_rate:
+def _rate(info: VideoInfo) -> str:
+    if not info.frame_rate:
         return "unknown"
-    if not facts.variable_frame_rate:
-        return f"{facts.frame_rate:.3f}, constant"
+    if not info.variable_frame_rate:
+        return f"{info.frame_rate:.3f}, constant"
     return (
-        f"{facts.frame_rate:.3f} on average, variable: "
-        f"{facts.shortest_step:.4f} to {facts.longest_step:.4f} s between frames"
+        f"{info.frame_rate:.3f} on average, variable: "
+        f"{info.shortest_step:.4f} to {info.longest_step:.4f} s between frames"
     )
 
 
@@ -118,12 +118,12 @@ def _start(seconds: float) -> str:
     return f" from {seconds:.3f} s on" if seconds else ""
 
 
-def _stated_seconds(facts: VideoFacts) -> str:
-    stated = facts.stated_duration
+def _stated_seconds(info: VideoInfo) -> str:
+    stated = info.stated_duration
     return "" if stated is None else f" (the container states {stated:.3f} s)"
 
 
-def _stated_frames(facts: VideoFacts) -> str:
-    if facts.stated_frames is None:
+def _stated_frames(info: VideoInfo) -> str:
+    if info.stated_frames is None:
         return " decode"
-    return f" decode (the container states {facts.stated_frames})"
+    return f" decode (the container states {info.stated_frames})"

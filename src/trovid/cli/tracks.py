@@ -44,23 +44,23 @@ def read_tracks(
     from trovid.runs.derived import check_one_class
     from trovid.runs.predictions import read_frames
 
-    facts: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
+    sources: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
     if predictions.is_dir() or predictions.suffix.lower() == ".txt":
         if protocol != "mot":
             raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
         check_one_class(predictions)
         truth = read_labels(labels, lambda val: results_within(predictions, val))
-        return read_mot_results(predictions, truth), truth, facts
+        return read_mot_results(predictions, truth), truth, sources
     if predictions.suffix.lower() == ".zip" or _is_list(predictions):
         if protocol != "youtube-vis":
             raise TrovidError(
                 f"{predictions}: this list of tracks goes with --protocol youtube-vis"
             )
         truth = read_labels(labels)
-        return read_youtube_vis_results(predictions, truth), truth, facts
+        return read_youtube_vis_results(predictions, truth), truth, sources
     head, found = read_frames(predictions)
     truth = read_labels(labels, lambda val: all(name in val for name in found))
-    return found, truth, {"model": head.get("model"), **facts}
+    return found, truth, {"model": head.get("model"), **sources}
 
 
 def with_identities(
@@ -79,7 +79,7 @@ def with_identities(
 
 
 def measure_tracks(
-    protocol: str, found: Mapping[str, Any], truth: Dataset, facts: Mapping[str, object]
+    protocol: str, found: Mapping[str, Any], truth: Dataset, head: Mapping[str, object]
 ) -> TrackReport:
     """The figures; of boxes where the labels have no masks, of one class where they know but one.
 
@@ -91,9 +91,9 @@ def measure_tracks(
 
     agnostic = truth.class_names == (CLASS,)
     if protocol == "mot":
-        return evaluate_mot(found, truth, class_agnostic=agnostic, head=facts)
+        return evaluate_mot(found, truth, class_agnostic=agnostic, head=head)
     masks = truth.objects.masks is not None
-    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=facts)
+    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=head)
 
 
 def print_tracks(report: TrackReport) -> None:

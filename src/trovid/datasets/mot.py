@@ -262,19 +262,19 @@ def _sequences(path: Path) -> list[Path]:
 
 
 def _entry(folder: Path) -> tuple[VideoEntry, Video]:
-    facts: Mapping[str, str] = {}
+    entries: Mapping[str, str] = {}
     if (folder / "seqinfo.ini").is_file():
         parser = configparser.ConfigParser(interpolation=None)
         try:
             parser.read(folder / "seqinfo.ini", encoding="utf-8")
-            facts = dict(parser["Sequence"])
+            entries = dict(parser["Sequence"])
         except (configparser.Error, KeyError, UnicodeDecodeError) as error:
             reason = str(error).replace("\n", " ")
             raise TrovidError(f"{folder / 'seqinfo.ini'}: cannot be read: {reason}") from error
-    images = folder / re.sub(r"[^\w.-]", "", facts.get("imdir", "img1"))
+    images = folder / re.sub(r"[^\w.-]", "", entries.get("imdir", "img1"))
     try:
-        measures = [int(facts[name]) for name in ("seqlength", "imheight", "imwidth")]
-        rate = float(facts.get("framerate", 0))
+        measures = [int(entries[name]) for name in ("seqlength", "imheight", "imwidth")]
+        rate = float(entries.get("framerate", 0))
     except KeyError:
         files = images_in(images)
         measures, rate = [len(files), *read_size(files[0])], 0.0

@@ -174,7 +174,7 @@ def evaluate(
     groups |= {name: own for name, own in coco.size_groups(pool).items() if own.active.any()}
     found = coco_figures(pool, {"all": coco.Group(pool.objects.counted), **groups})
     overall = found.pop("all")
-    facts = {
+    settings = {
         "trovid": __version__,
         "protocol": PROTOCOL,
         "strength_thirds": {kind: list(edges) for kind, edges in pool.strength_edges.items()},
@@ -189,7 +189,7 @@ def evaluate(
     matches = matches_at_half(pool)
     score = best_score(pool, matches)
     return Report(
-        head={**facts, **pool.counts, **(head or {})},
+        head={**settings, **pool.counts, **(head or {})},
         overall=overall.overall,
         per_class=overall.per_class,
         groups={name: own.overall for name, own in found.items()},

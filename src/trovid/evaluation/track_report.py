@@ -166,7 +166,7 @@ def evaluate_vis(
         own = {name: asdict(similarity(found[name], true[name])) for name in true}
         every = {key: float(np.nanmean([r[key] for r in own.values()])) for key in _SIMILARITY}
         similarities = {"all": every, **own}
-    facts = {
+    settings = {
         "protocol": VIS if masks else VIS.replace("tracks,", "tracks of boxes,"),
         **({"masks": AMODAL} if amodal else {}),
         "videos": len(true),
@@ -174,7 +174,7 @@ def evaluate_vis(
         "tracks": sum(map(len, found.values())),
     }
     return TrackReport(
-        _head(facts, head),
+        _head(settings, head),
         asdict(overall),
         {n: asdict(f) for n, f in zip(classes, per_class, strict=True)},
         visible=visible,
@@ -209,7 +209,7 @@ def evaluate_mot(
         len({f.frame_index for f in predictions[name]} & {*dataset.labelled_frames(name).tolist()})
         for name in videos
     )
-    facts = {
+    settings = {
         "protocol": f"{MOT}, IoU of {'masks' if masks else 'boxes'}",
         "videos": len(videos),
         "frames": frames,
@@ -219,7 +219,7 @@ def evaluate_mot(
         return asdict(tracking_figures(reduce(add, parts)))
 
     return TrackReport(
-        _head(facts, head),
+        _head(settings, head),
         figures([part for own in counts.values() for part in own.values()]),
         {name: figures(list(own.values())) for name, own in counts.items() if name and own},
         {
@@ -229,10 +229,10 @@ def evaluate_mot(
     )
 
 
-def _head(facts: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
+def _head(settings: Mapping[str, Any], more: Mapping[str, Any] | None) -> dict[str, Any]:
     from trovid import __version__
 
-    return {"trovid": __version__, **facts, **(more or {})}
+    return {"trovid": __version__, **settings, **(more or {})}
 
 
 def _plain(row: Row) -> dict[str, float | None]:

@@ -201,20 +201,20 @@ def choose(
     )
     assert best.temporal is not None
     choice = Choice(strengths, best.temporal, tracks)
-    facts = {**asdict(choice), "single-frame": single, "training-free": seen, "on": own.names}
+    document = {**asdict(choice), "single-frame": single, "training-free": seen, "on": own.names}
     folder.mkdir(parents=True, exist_ok=True)
-    written(file, json.dumps(facts, indent=1) + "\n")
+    written(file, json.dumps(document, indent=1) + "\n")
     return choice
 
 
 def read_choice(file: Path) -> Choice:
     """What `choose` wrote."""
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        document = json.loads(file.read_text(encoding="utf-8"))
         return Choice(
-            {kind: float(facts["strengths"][kind]) for kind in GRID},
-            TrainingFreeRecipe(**facts["free"]),
-            TrackSettings(**facts["tracks"]),
+            {kind: float(document["strengths"][kind]) for kind in GRID},
+            TrainingFreeRecipe(**document["free"]),
+            TrackSettings(**document["tracks"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrovidError(f"{file} is no choice of settings: delete it ({error})") from error

@@ -115,7 +115,7 @@ def _masks(out: Path, jobs: Sequence[MaskJob], resamples: int) -> dict[str, Any]
         "visible AP": bootstrap_tracks(seen, names, number, resamples=resamples),
     }
     return {
-        **_facts(dataset, jobs[0], names),
+        **_provenance(dataset, jobs[0], names),
         "models": _models(figures, results),
         "gains": _gains(results),
     }
@@ -143,7 +143,7 @@ def _identities(out: Path, jobs: Sequence[MaskJob], resamples: int) -> dict[str,
         "IDF1": bootstrap_counts(counts, _idf1, ["id_tp", "id_fp", "id_fn"], **wanted),
     }
     return {
-        **_facts(dataset, jobs[0], names),
+        **_provenance(dataset, jobs[0], names),
         "models": _models(figures, results),
         "gains": _gains(results),
     }
@@ -172,7 +172,7 @@ def _read(out: Path, job: MaskJob) -> Predictions:
     return read_frames(job.file(out))[1]
 
 
-def _facts(dataset: Dataset, job: MaskJob, names: Sequence[str]) -> dict[str, Any]:
+def _provenance(dataset: Dataset, job: MaskJob, names: Sequence[str]) -> dict[str, Any]:
     frames = sum(len(dataset.labelled_frames(n)[:: job.clips.every]) for n in names)
     return {
         "data": dataset.info,

@@ -87,11 +87,11 @@ def choose(
     score(everything, place)
     result = experiment_result(everything, place, resamples=resamples)
     write_experiment(result, folder)
-    facts = {
+    document = {
         "chosen": asdict(chosen),
         "rule": f"clean AP50 at most {CLEAN_LOSS} below single-frame",
     }
-    written(folder / "training-free-choice.json", json.dumps(facts, indent=1) + "\n")
+    written(folder / "training-free-choice.json", json.dumps(document, indent=1) + "\n")
     return reported(chosen)
 
 

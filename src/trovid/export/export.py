@@ -111,7 +111,7 @@ def export(
             "": (graph, (frame, *bank), ["frame", *names], outputs),
             "-encode": (encoder, (frame,), ["frame"], names),
         }
-    facts = {
+    metadata = {
         "trovid": __version__,
         "model": predictor.name,
         "class_names": json.dumps(predictor.class_names),
@@ -130,7 +130,7 @@ def export(
     files = []
     for suffix, (module, inputs, names, outputs) in graphs.items():
         path = target(suffix)
-        _write(path, module.eval(), inputs, names, outputs, format, facts)
+        _write(path, module.eval(), inputs, names, outputs, format, metadata)
         files.append(path)
     return files
 
@@ -142,7 +142,7 @@ def _write(
     names: list[str],
     outputs: list[str],
     format: Format,
-    facts: dict[str, str],
+    metadata: dict[str, str],
 ) -> None:
     with _quiet(), torch.no_grad():
         program = torch.export.export(
@@ -150,7 +150,7 @@ def _write(
         )
         if format == "torch-export":
             written = io.BytesIO()  # torch's own writer does not say why it fails
-            torch.export.save(program, written, extra_files={"trovid.json": json.dumps(facts)})
+            torch.export.save(program, written, extra_files={"trovid.json": json.dumps(metadata)})
             with replacing(path) as partial:
                 partial.write_bytes(written.getbuffer())
             return
@@ -158,7 +158,7 @@ def _write(
             program, input_names=names, output_names=outputs, dynamo=True, verbose=False
         )
         assert translated is not None
-        translated.model.metadata_props.update(facts)
+        translated.model.metadata_props.update(metadata)
         with replacing(path) as partial:
             translated.save(partial)
 

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,20 +16,16 @@ from trovid.detectors.contract import Support, VideoDetector
 from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
 from trovid.inference.identities import video_tracker
-from trovid.inference.lanes import MOST_LANES, in_lanes
 from trovid.inference.notice import Notice
 from trovid.inference.runtime.backend import check_backend
+from trovid.inference.runtime.compilation import compile_parts
+from trovid.inference.runtime.determinism import deterministic_algorithms, prepare_deterministic
 from trovid.inference.runtime.device import usable_device
-from trovid.inference.runtime.execution import (
-    compile_parts,
-    deterministic_algorithms,
-    prepare_deterministic,
-)
 from trovid.inference.runtime.inference_form import for_inference
-from trovid.inference.runtime.memory import MEMORY_ERRORS, is_short_memory
+from trovid.inference.runtime.memory import LESS_MEMORY, MEMORY_ERRORS, is_short_memory
 from trovid.inference.runtime.precision import usable_precision
-from trovid.inference.seq_nms import along_sequences, candidate_options
-from trovid.inference.session import Target, VideoSession
+from trovid.inference.seq_nms import sequence_targets
+from trovid.inference.session import MOST_LANES, Target, VideoSession, in_lanes
 from trovid.inference.together import detect_together
 from trovid.ops.checks import MagnitudeError
 from trovid.recipes import Recipe, TorchvisionModelRecipe
@@ -46,12 +43,7 @@ PIXELS_AT_A_TIME = {"cpu": 320_000, "gpu": 2**23}
 On a CPU no more than its caches hold: 14 frames of 288x512 take EfficientNet-Lite0 28 ms each by
 twos and 48 ms by sevens (Zen 3, 2 threads). On a GPU a bound on memory.
 """
-
 USUAL_SCORE = 0.5
-LESS_MEMORY = (
-    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
-    "of smaller image size; `device` cpu uses the computer's own memory"
-)
 log = logging.getLogger("trovid")
 
 
@@ -179,20 +171,16 @@ class Predictor:
         `support` may also be a Support that serves every frame in place of the video's own;
         `encoded` holds the video's own, all that the options choose, which are not read then.
         """
-        if support is None or isinstance(support, str):
-            given = None
-            changes |= {"support": support} if support else {}
-        else:
-            given = support
+        given = None if isinstance(support, str) else support
+        if isinstance(support, str) and support:
+            changes["support"] = support
         wanted = self.options(options, **changes)
         session = self.session(
             source, wanted, frames=frames, frame_rate=frame_rate, support=given, encoded=encoded
         )
         with closing(session):
             for target in session:
-                found = target.found
-                if found is None:
-                    (found,) = self.detect_frames([target.frame], [target.support], wanted)
+                found = target.looked_at(partial(self._found, wanted)).found
                 yield target.frame, target.identified(found)
 
     def segment(
@@ -299,36 +287,25 @@ class Predictor:
             together: Whether its frames are looked at with those of other videos.
         """
         self.notice.say(source)
-        tracker = video_tracker(self, source, options, earlier) if options.track else None
+        given: Any = {"frames": frames, "support": support, "encoded": encoded}
+        given["tracker"] = video_tracker(self, source, options, earlier) if options.track else None
         if options.seq_nms:
-            reader = source
             if not isinstance(source, VideoReader):
-                reader = open_video(source, frame_rate=frame_rate)
-            looked_at = candidate_options(options)
-            looks = self.run(
-                reader, frames=frames, options=looked_at, support=support, encoded=encoded
-            )
-            along = along_sequences(reader, (found for _, found in looks), options)
-            return (target._replace(tracker=tracker) for target in along)
+                source = open_video(source, frame_rate=frame_rate)
+            return sequence_targets(self, source, options, **given)
         session = VideoSession(
             source,
             encode=self.encode,
             options=options,
-            frames=frames,
-            support=support,
-            encoded=encoded,
             single_frames=not self.detector.uses_support,
-            tracker=tracker,
             frame_rate=frame_rate,
+            **given,
         )
         lanes = 1 if options.online or together else self._lanes()
-        if lanes == 1:
-            return session
+        return session if lanes == 1 else in_lanes(session, partial(self._found, options), lanes)
 
-        def look(target: Target) -> Any:
-            return self.detect_frames([target.frame], [target.support], options)[0]
-
-        return in_lanes(session, look, lanes)
+    def _found(self, options: DetectOptions, target: Target) -> Any:
+        return self.detect_frames([target.frame], [target.support], options)[0]
 
     def _lanes(self) -> int:
         """How many frames are looked at side by side."""
@@ -341,8 +318,8 @@ class Predictor:
         """What RoI positions found in support frames, as arrays; see `explain_frame`."""
         from trovid.inference.explanation import explain_frame
 
-        reader = source if isinstance(source, VideoReader) else open_video(source)
-        return explain_frame(self, reader, **wanted)
+        is_open = isinstance(source, VideoReader)
+        return explain_frame(self, source if is_open else open_video(source), **wanted)
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
         """Looks at the frames of several sessions together, with resolved options."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
 from trovid.detectors.candidates import Candidates
+from trovid.detectors.contract import Support
 from trovid.inference.session import Target
 from trovid.structures import Detections, DetectOptions
+from trovid.tracking import Tracker
 from trovid.video.opening import VideoReader
+
+if TYPE_CHECKING:
+    from trovid.inference.predictor import Predictor
 
 LINK_IOU, SUPPRESSION_IOU = 0.5, 0.3
 CANDIDATE_SCORE, MOST_CANDIDATES = 0.01, 300
@@ -86,23 +91,42 @@ def seq_nms(
     ]
 
 
-def along_sequences(
-    reader: VideoReader, candidates: Iterable[Candidates], options: DetectOptions
-) -> Iterator[Target]:
+def sequence_targets(
+    predictor: Predictor,
+    reader: VideoReader,
+    options: DetectOptions,
+    *,
+    frames: Sequence[int] | None = None,
+    support: Support | None = None,
+    encoded: Support | None = None,
+    tracker: Tracker | None = None,
+) -> Generator[Target]:
     """Goes through a video twice: for the candidates of its target frames, then for the pictures.
 
     Args:
+        predictor: The model.
         reader: The video.
-        candidates: Of its target frames, in rising order.
         options: Resolved; `score` and `max_detections` choose among what is left.
+        frames: See `Predictor.detect`.
+        support: See `Predictor.session`.
+        encoded: See `Predictor.run`.
+        tracker: See `Target`.
 
     Yields:
         Each target frame with what was found in it.
     """
-    chosen = {found.frame_index: found for found in select_along(candidates, options)}
+    looks = predictor.run(
+        reader,
+        frames=frames,
+        options=candidate_options(options),
+        support=support,
+        encoded=encoded,
+    )
+    found = select_along((candidates for _, candidates in looks), options)
+    chosen = {own.frame_index: own for own in found}
     for frame in reader:
         if frame.index in chosen:
-            yield Target(frame, found=chosen.pop(frame.index))
+            yield Target(frame, found=chosen.pop(frame.index), tracker=tracker)
         if not chosen:
             return
 
@@ -113,7 +137,7 @@ def candidate_options(options: DetectOptions) -> DetectOptions:
 
 
 def select_along(candidates: Iterable[Candidates], options: DetectOptions) -> list[Detections]:
-    """What Seq-NMS leaves of the candidates of a video; arguments as of `along_sequences`."""
+    """What Seq-NMS leaves of the candidates of a video; arguments as of `sequence_targets`."""
     assert options.score is not None
     choice = replace(
         options,

@@ -91,6 +91,16 @@ class LevelPooler(nn.Module):
             return name
         return self.featmap_names[-1] if self.searched == "last" else self.searched
 
+    def joined(
+        self, maps: Sequence[Mapping[str, PackedSupport]] | None
+    ) -> dict[str, PackedSupport] | None:
+        """The searched levels of each image's support maps; None where nothing is searched."""
+        if maps is None or not self.searched_levels:
+            return None
+        return {
+            name: PackedSupport.batch([own[name] for own in maps]) for name in self.searched_levels
+        }
+
     def forward(
         self,
         x: Mapping[str, Tensor],

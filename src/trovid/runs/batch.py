@@ -11,7 +11,7 @@ from typing import Any
 
 from trovid.errors import TrovidError, without_password
 from trovid.inference.predictor import Predictor
-from trovid.inference.session import target_frames
+from trovid.inference.target_frames import target_frames
 from trovid.progress import Parts, bar
 from trovid.runs.derived import strange_folder
 from trovid.runs.jobs import Job, find_inputs, jobs_for

@@ -12,7 +12,7 @@ import numpy as np
 from trovid.errors import TrovidError
 from trovid.inference.batching import Turn
 from trovid.inference.predictor import Predictor
-from trovid.inference.session import target_frames
+from trovid.inference.target_frames import target_frames
 from trovid.progress import Tick
 from trovid.runs.behind import Behind
 from trovid.runs.sinks.json import rounded

@@ -65,13 +65,13 @@ class TrainingLog:
         }
         self._append(line)
 
-    def note(self, step: int, facts: Mapping[str, float]) -> None:
+    def note(self, step: int, figures: Mapping[str, float]) -> None:
         """A line of its own: a validation after so many steps.
 
         Raises:
             TrovidError: If the file cannot be written.
         """
-        self._append({"step": step, **facts})
+        self._append({"step": step, **figures})
 
     def _append(self, line: Mapping[str, Any]) -> None:
         try:

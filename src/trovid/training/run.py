@@ -228,7 +228,7 @@ class _Run:
         found = self._measure(detector)
         if found is None:
             return
-        self.log.note(step, _known(found.facts))
+        self.log.note(step, _known(found.figures))
         draw_curves(self.log.path, self.file.with_suffix(".png"))
         self._keep_if_best(detector, found, {"step": step})
 
@@ -236,10 +236,10 @@ class _Run:
         """Measures the trained detector and writes its weights."""
         found = self._measure(detector)
         if found is not None:
-            facts = {**facts, **_known(found.facts)}
+            facts = {**facts, **_known(found.figures)}
             if self.data.recipe.training.validate_every:
                 step = self.data.recipe.training.steps
-                self.log.note(step, _known(found.facts))
+                self.log.note(step, _known(found.figures))
                 self._keep_if_best(detector, found, {**facts, "step": step})
         save_weights(self.file, detector, self.data.recipe, facts=facts)
 
@@ -265,7 +265,7 @@ class _Run:
         best = best_file(self.file)
         before = read_card(best).facts.get("val_ap50", -1.0) if best.exists() else -1.0
         if found.ap50 > before:
-            facts = {**facts, **_known(found.facts)}
+            facts = {**facts, **_known(found.figures)}
             save_weights(best, detector, self.data.recipe, facts=facts)
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from trovid.detectors.contract import VideoDetector
-from trovid.inference.runtime.execution import check_compile
+from trovid.inference.runtime.compilation import check_compile
 from trovid.recipes import TrainingRecipe
 from trovid.training.checkpointing import checkpoint_backbone
 

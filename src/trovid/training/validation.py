@@ -31,7 +31,7 @@ class Validation:
     clips: int
 
     @property
-    def facts(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """What a card says of it."""
         found = {"val_ap50": self.ap50, "val_clips": self.clips}
         if self.threshold is not None:

@@ -22,7 +22,7 @@ EVEN_STEPS = 0.01
 
 
 @dataclass(frozen=True)
-class StreamFacts:
+class StreamInfo:
     """One stream of a container.
 
     Attributes:
@@ -41,7 +41,7 @@ class StreamFacts:
 
 
 @dataclass(frozen=True)
-class VideoFacts:
+class VideoInfo:
     """A video as its container states it and as it really decodes.
 
     Attributes:
@@ -69,7 +69,7 @@ class VideoFacts:
     source: str
     container: str
     bytes: int
-    streams: tuple[StreamFacts, ...]
+    streams: tuple[StreamInfo, ...]
     height: int
     width: int
     rotation: int
@@ -87,9 +87,9 @@ class VideoFacts:
     problems: tuple[str, ...]
 
 
-def video_facts(
+def video_info(
     path: str | Path, *, frame_rate: float = 0.0, allow_playlist: bool = False
-) -> VideoFacts:
+) -> VideoInfo:
     """Opens a file or folder of images and decodes it once.
 
     Args:
@@ -103,10 +103,10 @@ def video_facts(
     reader = open_video(path, frame_rate=frame_rate, allow_playlist=allow_playlist)
     if isinstance(reader, FileReader):
         with open_container(reader.path, allow_playlist=allow_playlist) as container:
-            return _file_facts(reader, container)
+            return _file_info(reader, container)
     assert isinstance(reader, ImageReader)
     video = reader.video
-    return VideoFacts(
+    return VideoInfo(
         source=str(path),
         container="folder of images" if Path(path).is_dir() else "image",
         bytes=sum(image.stat().st_size for image in reader.paths),
@@ -125,11 +125,11 @@ def video_facts(
     )
 
 
-def _file_facts(reader: FileReader, container: InputContainer) -> VideoFacts:
+def _file_info(reader: FileReader, container: InputContainer) -> VideoInfo:
     video = reader.video
     used = video_stream(container, reader.path)
     rate = float(used.average_rate or 0)
-    return VideoFacts(
+    return VideoInfo(
         source=reader.source,
         container=container.format.name,
         bytes=reader.path.stat().st_size,
@@ -170,12 +170,12 @@ def _stated_duration(container: InputContainer, stream: VideoStream) -> float | 
     return None if container.duration is None else container.duration / 1e6
 
 
-def _stream(stream: Stream, read: bool) -> StreamFacts:
+def _stream(stream: Stream, read: bool) -> StreamInfo:
     context = stream.codec_context
     if context is None:
-        return StreamFacts(stream.index, stream.type, "no decoder", "", read)
+        return StreamInfo(stream.index, stream.type, "no decoder", "", read)
     profile = f" ({context.profile})" if context.profile else ""
-    return StreamFacts(
+    return StreamInfo(
         stream.index, stream.type, f"{context.name}{profile}", _description(stream), read
     )
 

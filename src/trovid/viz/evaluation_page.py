@@ -42,7 +42,7 @@ Picture = tuple[WorstFrame, np.ndarray]
 
 def report_markdown(report: Report, *, title: str = "Evaluation") -> str:
     """The head and all tables."""
-    head = "\n".join(f"- {key}: {value}" for key, value in _facts(report))
+    head = "\n".join(f"- {key}: {value}" for key, value in _provenance(report))
     tables = "\n".join(table.markdown() for table in report_tables(report))
     worst = ""
     if report.worst_frames:
@@ -65,8 +65,8 @@ def report_page(
         pictures: The worst frames, each uint8 [H, W, 3] with everything drawn.
         title: Of the page.
     """
-    facts = "".join(
-        f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _facts(report)
+    provenance = "".join(
+        f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _provenance(report)
     )
     tables = "".join(map(_table, report_tables(report)))
     parts = [f"<h1>{escape(title)}</h1>", tables]
@@ -79,7 +79,7 @@ def report_page(
     if figures:
         about = f"at score {report.best_score:.3f}" if report.best_score is not None else ""
         parts.append(f"<h2>Frames with most errors {about}</h2><div class=frames>{figures}</div>")
-    parts.append(f"<h2>How it was made</h2><dl>{facts}</dl>")
+    parts.append(f"<h2>How it was made</h2><dl>{provenance}</dl>")
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
@@ -88,7 +88,7 @@ def report_page(
     )
 
 
-def _facts(report: Report) -> list[tuple[str, str]]:
+def _provenance(report: Report) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), _words(value)) for key, value in report.head.items()]
 
 

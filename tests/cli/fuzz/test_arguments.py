@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.fuzz.commands import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 from tests.cli.fuzz.trials import (
     CASES,
     FAST_CASES,
@@ -18,7 +19,6 @@ from tests.cli.fuzz.trials import (
     run_here,
     trial,
 )
-from tests.cli.fuzz.words import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 from trovid.cli.main import SUMMARIES
 
 OPTIONS = (

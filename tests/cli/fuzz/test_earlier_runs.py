@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli.fuzz.commands import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 from tests.cli.fuzz.trials import (
     CASES,
     FAST_CASES,
@@ -22,7 +23,6 @@ from tests.cli.fuzz.trials import (
     own_copy,
     trial,
 )
-from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 from trovid.storage.tensor_files import read_tensors, save_tensors
 
 CHECKPOINT, WEIGHTS = "out/tiny-seed0.checkpoint", "out/tiny-seed0.safetensors"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.fuzz.commands import BLUR, DETECT, SEGMENT, TRAIN
 from tests.cli.fuzz.invariants import check_files
 from tests.cli.fuzz.trials import CASES, SEED, Words, case_folder, run_here
-from tests.cli.fuzz.words import BLUR, DETECT, SEGMENT, TRAIN
 from trovid.runs.predictions import read_document
 
 CLIP = "clips/test/test_00000.mp4"

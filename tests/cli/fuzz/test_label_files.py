@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.fuzz.commands import DETECT, EVALUATE, MODEL, TRAIN
 from tests.cli.fuzz.files import Table, try_all, try_some
 from tests.cli.fuzz.hostile import change_json, change_numbers, change_predictions, damage
-from tests.cli.fuzz.words import DETECT, EVALUATE, MODEL, TRAIN
 
 HOSTILE: Table = {
     "train, labels": ("data/train.json", change_json, [["train", "recipe.yaml", *TRAIN]]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.fuzz.commands import DETECT, EVALUATE, MODEL, TRAIN
 from tests.cli.fuzz.files import Table, try_all, try_some
 from tests.cli.fuzz.lies import change_names, change_sizes, change_values
-from tests.cli.fuzz.words import DETECT, EVALUATE, MODEL, TRAIN
 
 NAMES: Table = {
     "train, names in labels": ("data/train.json", change_names, [["train", "recipe.yaml", *TRAIN]]),

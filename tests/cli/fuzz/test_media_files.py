@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.fuzz.commands import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 from tests.cli.fuzz.files import Table, try_all, try_some
 from tests.cli.fuzz.hostile import damage, playlist
-from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT, TRAIN
 
 HOSTILE: Table = {
     "train, video": ("data/one.mp4", damage, [["train", "recipe.yaml", *TRAIN]]),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.fuzz.commands import CONVERT, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 from tests.cli.fuzz.files import Table, try_all, try_some
 from tests.cli.fuzz.hostile import change_pickle, change_tensors, change_yaml
-from tests.cli.fuzz.words import CONVERT, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 
 HOSTILE: Table = {
     "recipes show, recipe": ("recipe.yaml", change_yaml, [["recipes", "show", "recipe.yaml"]]),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.fuzz.commands import BLUR, DETECT, MODEL, SEGMENT
 from tests.cli.fuzz.trials import CASES, FAST_CASES, FAST_SEED, SEED, Words, case_folder, trial
-from tests.cli.fuzz.words import BLUR, DETECT, MODEL, SEGMENT
 
 STEMS = (
     *("12:30", "a:b", "concat:x", "http:x", "pipe:0", "subfile,,start,0,end,9,,:x", "%d", "%03d"),

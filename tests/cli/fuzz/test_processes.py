@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.fuzz.commands import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 from tests.cli.fuzz.hostile import damage
 from tests.cli.fuzz.invariants import CONTROLS, check_files
 from tests.cli.fuzz.test_names import STEMS
 from tests.cli.fuzz.trials import CASES, SEED, Words, case_folder, own_copy
 from tests.cli.fuzz.whole_files import VIDEOS
-from tests.cli.fuzz.words import BLUR, DETECT, EVALUATE, MODEL, SEGMENT, TRAIN
 
 SIGNALS = ("INT", "TERM", "HUP", "KILL")
 STREAMS = (">&-", "2>&-", ">&- 2>&-", ">&- 2>&- <&-", ">/dev/full", "2>/dev/full", "| true", "<&-")

@@ -8,7 +8,7 @@ import pytest
 from trovid.datasets.synthvid import KINDS, make_clip
 from trovid.datasets.synthvid.deteriorations import Look, Manner, draw_object
 from trovid.datasets.synthvid.glyphs import glyphs, place
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.script import Pose
 
 SIDE = 160
@@ -22,7 +22,7 @@ def pose_of(glyph, size=80.0, centre=(80.0, 80.0)):
 def draw(glyph, kind, strength=1.3, centre=(80.0, 80.0), seed=4):
     image = np.full((SIDE, SIDE, 3), 0.5, dtype=np.float32)
     look = Look(np.array([0.9, 0.3, 0.1], np.float32), np.array([0.1, 0.1, 0.3], np.float32))
-    numbers = Numbers(seed)
+    rng = Rng(seed)
     draw_object(
         image,
         pose_of(glyph, centre=centre),
@@ -30,7 +30,7 @@ def draw(glyph, kind, strength=1.3, centre=(80.0, 80.0), seed=4):
         kind=kind,
         strength=strength,
         manner=Manner(0.5, (0.0, 0.0), (look.body, look.ink)),
-        numbers=numbers,
+        rng=rng,
     )
     return image
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.timeline import (
     KINDS,
     LEVELS,
@@ -18,7 +18,7 @@ from trovid.datasets.synthvid.timeline import (
 @pytest.mark.parametrize("calm", [False, True], ids=["restless", "calm"])
 def test_rules_of_a_timeline(num_frames, calm):
     for seed in range(150):
-        stretches = draw_timeline(Numbers(seed), num_frames, 1.3, calm=calm, training=False)
+        stretches = draw_timeline(Rng(seed), num_frames, 1.3, calm=calm, training=False)
         frames = [frame for s in stretches for frame in range(s.start, s.stop)]
         assert frames == sorted(set(frames))
         assert frames[0] >= 0
@@ -40,7 +40,7 @@ def test_rules_of_a_timeline(num_frames, calm):
 def test_about_half_is_deteriorated_and_half_of_that_stands_alone():
     share, alone, total = 0.0, 0, 0
     for seed in range(300):
-        stretches = draw_timeline(Numbers(seed), 24, 1.0, calm=False, training=False)
+        stretches = draw_timeline(Rng(seed), 24, 1.0, calm=False, training=False)
         stays = appearances(stretches)
         visible = sum(stop - start for start, stop in stays)
         bad = [s for s in stretches if s.kind != "none"]
@@ -54,7 +54,7 @@ def test_about_half_is_deteriorated_and_half_of_that_stands_alone():
 def test_training_spreads_the_strength_of_every_kind():
     strengths = {kind: [] for kind in KINDS}
     for seed in range(300):
-        for s in draw_timeline(Numbers(seed), 24, 1.0, calm=False, training=True):
+        for s in draw_timeline(Rng(seed), 24, 1.0, calm=False, training=True):
             if s.kind != "none":
                 strengths[s.kind].append(s.strength)
     low, high = TRAIN_SEVERITY

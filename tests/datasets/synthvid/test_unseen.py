@@ -7,7 +7,7 @@ import numpy as np
 from trovid.datasets.synthvid import make_clip
 from trovid.datasets.synthvid.background import draw_background, draw_unseen_background
 from trovid.datasets.synthvid.clip import clip_labels
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.script import SIZES, UNSEEN_SIZES
 
 
@@ -34,7 +34,7 @@ def test_the_background_is_another_and_the_rest_as_ever():
 
 def test_the_background_has_flat_areas_between_hard_edges():
     def flat(draw):
-        scenes = [draw(Numbers(1, index), 64, 64) for index in range(4)]
+        scenes = [draw(Rng(1, index), 64, 64) for index in range(4)]
         steps = np.concatenate([np.abs(np.diff(s, axis=1)).max(2).ravel() for s in scenes])
         return (steps == 0).mean()
 

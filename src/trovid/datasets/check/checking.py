@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trovid.datasets.check.files import FactsCache, file_findings
+from trovid.datasets.check.files import RecordCache, file_findings
 from trovid.datasets.check.labels import label_findings
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults, Finding, grouped
@@ -82,7 +82,7 @@ def check_data(
     except TrovidError as error:
         return CheckReport(path, (Finding("unreadable-labels", str(error)),), {})
     name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
-    facts = FactsCache(cache / f"{name}.json" if cache else None)
+    records = RecordCache(cache / f"{name}.json" if cache else None)
     for split in [s for s in there if splits is None or s in splits] or [None]:
         faults, word = Faults(collect=True), split or ""
         try:
@@ -93,12 +93,12 @@ def check_data(
             continue
         datasets[word] = dataset
         findings += faults.findings(word)
-        looked = file_findings(dataset, word, decode=decode, cache=facts, progress=progress)
+        looked = file_findings(dataset, word, decode=decode, cache=records, progress=progress)
         if dataset.videos or not faults.findings():
             findings += label_findings(dataset, word, swapped=looked.swapped)
         findings += looked.findings
         contents[word] = looked.contents
-    facts.save()
+    records.save()
     findings += _between(datasets, contents) + _validation(path, datasets)
     ordered = sorted(findings, key=lambda finding: finding.level)
     return CheckReport(path, tuple(ordered), {s: _counts(d) for s, d in datasets.items()})

@@ -30,7 +30,7 @@ Fault = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class FileFacts:
+class FileRecord:
     """What the files of a video are, whatever the labels say.
 
     Attributes:
@@ -50,8 +50,8 @@ class FileFacts:
     names: Sequence[str] = field(default=())
 
 
-class FactsCache:
-    """Facts of files that are not looked at again while size and time stay.
+class RecordCache:
+    """Records of files that are not looked at again while size and time stay.
 
     Args:
         path: A JSON file, replaced by `save`; None keeps nothing.
@@ -67,20 +67,20 @@ class FactsCache:
         except (OSError, ValueError, KeyError):
             self._kept = {}
 
-    def get(self, key: str, stamp: str) -> FileFacts | None:
-        """The facts of a video whose files still bear this stamp."""
+    def get(self, key: str, stamp: str) -> FileRecord | None:
+        """What is known of a video whose files still bear this stamp."""
         kept = self._kept.get(key)
         if not isinstance(kept, dict) or kept.get("stamp") != stamp:
             return None
         try:
-            facts = FileFacts(**kept["facts"])
+            record = FileRecord(**kept["facts"])
         except (TypeError, KeyError):
             return None
-        return facts
+        return record
 
-    def put(self, key: str, stamp: str, facts: FileFacts) -> None:
-        """Notes the facts of a video."""
-        self._kept[key] = {"stamp": stamp, "facts": asdict(facts)}
+    def put(self, key: str, stamp: str, record: FileRecord) -> None:
+        """Notes what is known of a video."""
+        self._kept[key] = {"stamp": stamp, "facts": asdict(record)}
 
     def save(self) -> None:
         """Writes the file."""
@@ -110,7 +110,7 @@ def file_findings(
     split: str = "",
     *,
     decode: bool = False,
-    cache: FactsCache | None = None,
+    cache: RecordCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LookedAt:
     """Looks at the files of every video: sizes, number of frames, first and last frame.
@@ -125,26 +125,26 @@ def file_findings(
     found: dict[str, list[tuple[str, str]]] = {}
     contents: dict[str, str] = {}
     swapped: set[str] = set()
-    cache = cache or FactsCache(None)
+    cache = cache or RecordCache(None)
 
-    def look(video: Video) -> tuple[Video, str, str, FileFacts]:
+    def look(video: Video) -> tuple[Video, str, str, FileRecord]:
         source = dataset.source(video.name)
         key = f"{dataset.path(video.name).resolve()} {video.name}"
         stamp = _stamp(source)
-        facts = None if decode else cache.get(key, stamp)
-        return video, key, stamp, facts or facts_of(source, decode=decode)
+        record = None if decode else cache.get(key, stamp)
+        return video, key, stamp, record or record_of(source, decode=decode)
 
     workers = min(THREADS, os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
-        for done, (video, key, stamp, facts) in enumerate(pool.map(look, dataset.videos), 1):
-            cache.put(key, stamp, facts)
+        for done, (video, key, stamp, record) in enumerate(pool.map(look, dataset.videos), 1):
+            cache.put(key, stamp, record)
             named = dataset.named_files(video.name)
-            for name, message in [*facts.faults, *_against_labels(video, named, facts)]:
+            for name, message in [*record.faults, *_against_labels(video, named, record)]:
                 found.setdefault(name, []).append((video.name, message))
                 if name == "size-swapped":
                     swapped.add(video.name)
-            if facts.content:
-                contents[video.name] = facts.content
+            if record.content:
+                contents[video.name] = record.content
             if progress:
                 progress(done, len(dataset.videos))
     findings = [grouped(name, split, places) for name, places in found.items()]
@@ -171,43 +171,43 @@ def _stamp(source: Path | list[Path]) -> str:
     return count + " ".join(f"{state.st_size}:{state.st_mtime_ns}" for state in states)
 
 
-def facts_of(source: Path | list[Path], *, decode: bool = False) -> FileFacts:
+def record_of(source: Path | list[Path], *, decode: bool = False) -> FileRecord:
     """What the files of a video are."""
     if isinstance(source, list):
-        return _facts_of_images(source, decode=decode)
+        return _record_of_images(source, decode=decode)
     if not source.exists():
         beside = source.parent.is_dir()
         hint = "" if beside else f", nor the folder {source.parent}"
         message = f"{source}: there is no such file or folder{hint}; correct the name or the place"
-        return FileFacts(faults=[("missing-video", message)])
+        return FileRecord(faults=[("missing-video", message)])
     if source.is_dir():
         try:
-            return _facts_of_images(images_in(source), decode=decode)
+            return _record_of_images(images_in(source), decode=decode)
         except TrovidError as error:
-            return FileFacts(faults=[("empty-video", str(error))])
+            return FileRecord(faults=[("empty-video", str(error))])
     if source.stat().st_size == 0:
-        return FileFacts(faults=[("empty-file", f"{source}: has no bytes; get the file again")])
+        return FileRecord(faults=[("empty-file", f"{source}: has no bytes; get the file again")])
     if source.suffix.lower() in SUFFIXES:
-        return _facts_of_images([source], decode=decode)
-    return _facts_of_file(source, decode=decode)
+        return _record_of_images([source], decode=decode)
+    return _record_of_file(source, decode=decode)
 
 
-def _facts_of_file(path: Path, *, decode: bool) -> FileFacts:
+def _record_of_file(path: Path, *, decode: bool) -> FileRecord:
     content = _ends(path)
     try:
         seen = glance(path)
         if not decode:
-            return FileFacts(seen.num_frames, seen.height, seen.width, content)
+            return FileRecord(seen.num_frames, seen.height, seen.width, content)
         reader = FileReader(path)
         frames = sum(1 for _ in reader)
         problems = [problem.removeprefix(f"{reader.source}: ") for problem in reader.problems]
         faults = [("damaged-video", f"{path}: {problem}") for problem in problems]
-        return FileFacts(frames, seen.height, seen.width, content, faults)
+        return FileRecord(frames, seen.height, seen.width, content, faults)
     except TrovidError as error:
-        return FileFacts(content=content, faults=[("unreadable-video", str(error))])
+        return FileRecord(content=content, faults=[("unreadable-video", str(error))])
 
 
-def _facts_of_images(files: list[Path], *, decode: bool) -> FileFacts:
+def _record_of_images(files: list[Path], *, decode: bool) -> FileRecord:
     faults: list[Fault] = []
     sizes = []
     for file in files:
@@ -238,7 +238,7 @@ def _facts_of_images(files: list[Path], *, decode: bool) -> FileFacts:
                 message = f"{file}: is {size[1]}x{size[0]} among frames of {width}x{height}"
                 faults.append(("size-differs", message))
     names = [file.name for file in files]
-    return FileFacts(len(files), height, width, content, list(dict.fromkeys(faults)), names)
+    return FileRecord(len(files), height, width, content, list(dict.fromkeys(faults)), names)
 
 
 def _seems_cut_off(file: Path) -> bool:
@@ -284,30 +284,30 @@ def _gaps(files: Sequence[Path]) -> list[Fault]:
     return []
 
 
-def _against_labels(video: Video, named: Sequence[str] | None, facts: FileFacts) -> list[Fault]:
+def _against_labels(video: Video, named: Sequence[str] | None, record: FileRecord) -> list[Fault]:
     """What contradicts the labels."""
-    if facts.frames < 0:
+    if record.frames < 0:
         return []
-    faults = _size(video, facts)
-    order = _order(named, facts) if named else None
+    faults = _size(video, record)
+    order = _order(named, record) if named else None
     if order:
         return [*faults, order]
-    if facts.frames < video.num_frames:
-        gap = next((message for name, message in facts.faults if name == "frame-gap"), "")
+    if record.frames < video.num_frames:
+        gap = next((message for name, message in record.faults if name == "frame-gap"), "")
         hint = f"; {gap}" if gap else ""
         missing = (
-            f"has {facts.frames} frames, but the labels say {video.num_frames}{hint}; add what is "
+            f"has {record.frames} frames, but the labels say {video.num_frames}{hint}; add what is "
             "missing or correct the labels"
         )
         return [*faults, ("missing-frame", missing)]
-    if facts.frames > video.num_frames:
-        return [*faults, _too_many(video, facts)]
+    if record.frames > video.num_frames:
+        return [*faults, _too_many(video, record)]
     return faults
 
 
-def _size(video: Video, facts: FileFacts) -> list[Fault]:
-    own, said = (facts.height, facts.width), (video.height, video.width)
-    if own == said or not facts.height:
+def _size(video: Video, record: FileRecord) -> list[Fault]:
+    own, said = (record.height, record.width), (video.height, video.width)
+    if own == said or not record.height:
         return []
     text = f"is {own[1]}x{own[0]}, but the labels say {said[1]}x{said[0]}"
     if own == said[::-1]:
@@ -315,31 +315,31 @@ def _size(video: Video, facts: FileFacts) -> list[Fault]:
     return [("size-differs", f"{text}: the boxes belong to frames of another size")]
 
 
-def _order(named: Sequence[str], facts: FileFacts) -> Fault | None:
+def _order(named: Sequence[str], record: FileRecord) -> Fault | None:
     """Where the labels name a frame's file, but another one is at this place."""
-    if not facts.names:
+    if not record.names:
         return None
-    places = {name: place for place, name in enumerate(facts.names)}
+    places = {name: place for place, name in enumerate(record.names)}
     for index, name in enumerate(named):
         base = name.replace("\\", "/").rpartition("/")[2]
-        if not base or (index < len(facts.names) and facts.names[index] == base):
+        if not base or (index < len(record.names) and record.names[index] == base):
             continue
         if base not in places:
             return ("missing-frame", f"frame {index} shall be {base}, which is not there")
-        at = facts.names[index] if index < len(facts.names) else "nothing"
-        odd = _odd_name(facts.names)
-        if len(facts.names) > len(named) and odd:
+        at = record.names[index] if index < len(record.names) else "nothing"
+        odd = _odd_name(record.names)
+        if len(record.names) > len(named) and odd:
             return ("stray-picture", f"{odd} is no frame and shifts what follows: move it away")
         text = f"frame {index} shall be {base}, but in the order of names {at} is at its place"
         return ("frame-order", f"{text}; correct the numbers of the frames or the names")
     return None
 
 
-def _too_many(video: Video, facts: FileFacts) -> Fault:
-    more = f"has {facts.frames} frames, but the labels say {video.num_frames}"
-    if not facts.names:
+def _too_many(video: Video, record: FileRecord) -> Fault:
+    more = f"has {record.frames} frames, but the labels say {video.num_frames}"
+    if not record.names:
         return ("longer-video", f"{more}; those at the end are not used")
-    odd = _odd_name(facts.names)
+    odd = _odd_name(record.names)
     which = f"{odd} is named unlike the others" if odd else "see which pictures are no frames"
     return ("stray-picture", f"{more}: {which}; move away what is no frame, it shifts the labels")
 

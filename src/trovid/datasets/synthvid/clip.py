@@ -11,7 +11,7 @@ import numpy as np
 
 from trovid.datasets.synthvid.background import DRIFT, draw_background, draw_unseen_background
 from trovid.datasets.synthvid.deteriorations import Look, Manner, draw_colour, draw_object
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.script import Actor, Annotation, draw_script, drawing_order
 from trovid.datasets.synthvid.twins import draw_twins
 from trovid.datasets.synthvid.visible import visible_parts
@@ -97,9 +97,9 @@ def make_clip(
         width=width,
         setting=setting,
     )
-    numbers = Numbers(*_key(split, index, seed), _FRAMES[setting])
+    rng = Rng(*_key(split, index, seed), _FRAMES[setting])
     background = draw_unseen_background if setting == "unseen" else draw_background
-    frames, manners = _render(numbers, actors, background(numbers, height, width), num_frames)
+    frames, manners = _render(rng, actors, background(rng, height, width), num_frames)
     visible = visible_parts(actors, annotations, manners, height=height, width=width)
     return Clip(clip_name(split, index), frames, annotations, visible, strength)
 
@@ -121,10 +121,10 @@ def clip_labels(
     """
     strength = split_strength(split, strength)
     check_options(split, seed, strength, num_frames, height, width, setting)
-    numbers = Numbers(*_key(split, index, seed), _LABELS[setting])
+    rng = Rng(*_key(split, index, seed), _LABELS[setting])
     draw = draw_twins if setting == "twins" else partial(draw_script, unseen=setting == "unseen")
     return draw(
-        numbers,
+        rng,
         counts=COUNTS[split],
         strength=strength,
         training=split == "train",
@@ -171,14 +171,14 @@ def check_options(
 
 
 def _render(
-    numbers: Numbers, actors: list[Actor], scene: np.ndarray, num_frames: int
+    rng: Rng, actors: list[Actor], scene: np.ndarray, num_frames: int
 ) -> tuple[np.ndarray, list[list[Manner]]]:
     """The frames over a scene, and for each object the manner of each of its stretches."""
     height, width = (side - DRIFT for side in scene.shape[:2])
-    looks = _draw_looks(numbers, len(actors))
-    manners = [[Manner.draw(numbers) for _ in actor.stretches] for actor in actors]
-    grain = _GRAIN * numbers.field(2 * height, 2 * width, 1)
-    turn, radius = numbers.uniform(0, 2 * math.pi), numbers.uniform(0, DRIFT / 2)
+    looks = _draw_looks(rng, len(actors))
+    manners = [[Manner.draw(rng) for _ in actor.stretches] for actor in actors]
+    grain = _GRAIN * rng.field(2 * height, 2 * width, 1)
+    turn, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0, DRIFT / 2)
     frames = np.empty((num_frames, height, width, 3), dtype=np.uint8)
     for frame in range(num_frames):
         angle = turn + 2 * math.pi * frame / 48
@@ -197,22 +197,22 @@ def _render(
                 kind=stretch.kind,
                 strength=stretch.strength,
                 manner=manners[number][actor.stretches.index(stretch)],
-                numbers=numbers,
+                rng=rng,
             )
-        down, right = numbers.integer(0, height - 1), numbers.integer(0, width - 1)
+        down, right = rng.integer(0, height - 1), rng.integer(0, width - 1)
         image += grain[down : down + height, right : right + width]
         frames[frame] = np.clip(image * 255 + 0.5, 0, 255)
     return frames, manners
 
 
-def _draw_looks(numbers: Numbers, count: int) -> list[Look]:
+def _draw_looks(rng: Rng, count: int) -> list[Look]:
     """Colours: pictogram and sticker differ in brightness, stickers of one clip in colour.
 
     No sticker is nearly black, so that something of its colour is left in the dark.
     """
     looks: list[Look] = []
     while len(looks) < count:
-        body, ink = draw_colour(numbers), draw_colour(numbers)
+        body, ink = draw_colour(rng), draw_colour(rng)
         if abs(_brightness(body) - _brightness(ink)) < 0.35:
             continue
         if float(body.max()) < 0.4:

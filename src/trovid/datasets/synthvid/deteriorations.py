@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trovid.datasets.synthvid.glyphs import SUBPIXEL, coverage
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.script import Pose
 
 BLUR_LENGTH = 0.625
@@ -44,18 +44,18 @@ class Manner:
     bar: tuple[Colour, Colour]
 
     @classmethod
-    def draw(cls, numbers: Numbers) -> Manner:
+    def draw(cls, rng: Rng) -> Manner:
         """A manner at random."""
         return cls(
-            numbers.uniform(0, math.pi),
-            (numbers.uniform(-0.06, 0.06), numbers.uniform(-0.06, 0.06)),
-            (draw_colour(numbers), draw_colour(numbers)),
+            rng.uniform(0, math.pi),
+            (rng.uniform(-0.06, 0.06), rng.uniform(-0.06, 0.06)),
+            (draw_colour(rng), draw_colour(rng)),
         )
 
 
-def draw_colour(numbers: Numbers) -> Colour:
+def draw_colour(rng: Rng) -> Colour:
     """A colour, each channel uniform: float32 [3] in 0..1."""
-    return np.array([numbers.uniform(0.02, 0.98) for _ in range(3)], dtype=np.float32)
+    return np.array([rng.uniform(0.02, 0.98) for _ in range(3)], dtype=np.float32)
 
 
 def draw_object(
@@ -66,7 +66,7 @@ def draw_object(
     kind: str,
     strength: float,
     manner: Manner,
-    numbers: Numbers,
+    rng: Rng,
 ) -> None:
     """Draws one object into a picture.
 
@@ -77,7 +77,7 @@ def draw_object(
         kind: "none" or one of `timeline.KINDS`.
         strength: How strongly.
         manner: What the whole stretch shares.
-        numbers: Source of random numbers for this frame.
+        rng: Source of random numbers for this frame.
     """
     half = math.ceil(_reach(pose, kind, strength) * pose.size)
     left, top = round(pose.centre[0]) - half, round(pose.centre[1]) - half
@@ -98,10 +98,10 @@ def draw_object(
     patch += (sticker - ink) * look.body + ink * look.ink
 
     if kind == "occlusion":
-        _cover(patch, pose, (left + columns.start, top + rows.start), strength, manner, numbers)
+        _cover(patch, pose, (left + columns.start, top + rows.start), strength, manner, rng)
     elif kind in ("noise", "darkness"):
         region = _region(pose, left, top, half)[rows, columns, None]
-        grains = _grains(numbers, half, pose.size)[rows, columns]
+        grains = _grains(rng, half, pose.size)[rows, columns]
         spoil = _noised if kind == "noise" else _darkened
         patch += region * (spoil(patch, region, grains, strength) - patch)
 
@@ -166,10 +166,10 @@ def _region(pose: Pose, left: int, top: int, half: int) -> np.ndarray:
     return np.clip((0.8 - radius) / 0.15, 0, 1).astype(np.float32)
 
 
-def _grains(numbers: Numbers, half: int, size: float) -> np.ndarray:
+def _grains(rng: Rng, half: int, size: float) -> np.ndarray:
     """Coarse noise, mean 0, deviation about 1: float32 [n, n, 4], grey and three colours."""
     cells = math.ceil(2 * half / size * CELLS) + 1
-    field = numbers.field(cells, cells, 4)
+    field = rng.field(cells, cells, 4)
     place = np.arange(2 * half, dtype=np.float32) / np.float32(size / CELLS)
     weights = np.clip(1 - np.abs(place[:, None] - np.arange(cells, dtype=np.float32)), 0, 1)
     weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
@@ -211,7 +211,7 @@ def _cover(
     corner: tuple[int, int],
     strength: float,
     manner: Manner,
-    numbers: Numbers,
+    rng: Rng,
 ) -> None:
     """A striped, grainy bar over the object."""
     along = np.array([math.cos(manner.angle), math.sin(manner.angle)])

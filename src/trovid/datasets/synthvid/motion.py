@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 
 LEAVES = 0.35
 CROSSES = 0.6
@@ -20,7 +20,7 @@ Paces = tuple[tuple[float, float, float], ...]
 
 
 def draw_path(
-    numbers: Numbers,
+    rng: Rng,
     stays: list[tuple[int, int]],
     *,
     size: float,
@@ -33,7 +33,7 @@ def draw_path(
     """Centre of one object in every frame.
 
     Args:
-        numbers: Source of random numbers.
+        rng: Source of random numbers.
         stays: First frame and frame after the last of every stay in the picture.
         size: The object's longer side in pixels.
         height: Height of the picture in pixels.
@@ -46,7 +46,7 @@ def draw_path(
         float64 [num_frames, 2], x and y in pixels; NaN where the object is absent.
     """
     path = np.full((num_frames, 2), np.nan)
-    crossing = {} if calm else _draw_crossing(numbers, stays, size, height, width, others)
+    crossing = {} if calm else _draw_crossing(rng, stays, size, height, width, others)
     paces = CALM_PACES if calm else PACES
     last: Point | None = None
     left = False
@@ -54,10 +54,10 @@ def draw_path(
         gap = index + 1 < len(stays) and stays[index + 1][0] > stop
         knots = dict(crossing.get(index, {}))
         if not knots:
-            knots = _wander(numbers, start, stop, size, height, width, others, last, paces)
+            knots = _wander(rng, start, stop, size, height, width, others, last, paces)
             if left:
                 knots[start] = _outside(knots[start], size, height, width)
-            left = gap and stop - start > 4 and numbers.chance(LEAVES)
+            left = gap and stop - start > 4 and rng.chance(LEAVES)
             if left:
                 knots[stop - 1] = _outside(knots[stop - 1], size, height, width)
         else:
@@ -72,9 +72,9 @@ def _inside(point: Point, size: float, height: int, width: int) -> bool:
     return margin <= point[0] <= width - margin and margin <= point[1] <= height - margin
 
 
-def _anywhere(numbers: Numbers, size: float, height: int, width: int) -> Point:
+def _anywhere(rng: Rng, size: float, height: int, width: int) -> Point:
     margin = 0.45 * size
-    return (numbers.uniform(margin, width - margin), numbers.uniform(margin, height - margin))
+    return (rng.uniform(margin, width - margin), rng.uniform(margin, height - margin))
 
 
 def _outside(point: Point, size: float, height: int, width: int) -> Point:
@@ -100,7 +100,7 @@ def _room(
 
 
 def _wander(
-    numbers: Numbers,
+    rng: Rng,
     start: int,
     stop: int,
     size: float,
@@ -110,18 +110,18 @@ def _wander(
     last: Point | None,
     paces: Paces,
 ) -> dict[int, Point]:
-    candidates = [_anywhere(numbers, size, height, width) for _ in range(_TRIES)]
+    candidates = [_anywhere(rng, size, height, width) for _ in range(_TRIES)]
     point = max(candidates, key=lambda p: _room(p, start, size, others, last))
     knots = {start: point}
     frame = start
     while frame < stop - 1:
-        until = min(frame + numbers.integer(4, 7), stop - 1)
+        until = min(frame + rng.integer(4, 7), stop - 1)
         if stop - 1 - until < 2:
             until = stop - 1
-        pace = _draw_pace(numbers, paces) * size * (until - frame)
+        pace = _draw_pace(rng, paces) * size * (until - frame)
         steps = []
         for _ in range(_TRIES):
-            angle = numbers.uniform(0, 2 * math.pi)
+            angle = rng.uniform(0, 2 * math.pi)
             goal = (point[0] + pace * math.cos(angle), point[1] + pace * math.sin(angle))
             if _inside(goal, size, height, width):
                 steps.append(goal)
@@ -132,17 +132,17 @@ def _wander(
     return knots
 
 
-def _draw_pace(numbers: Numbers, paces: Paces) -> float:
-    share = numbers.uniform()
+def _draw_pace(rng: Rng, paces: Paces) -> float:
+    share = rng.uniform()
     for probability, slowest, fastest in paces:
         if share < probability:
-            return numbers.uniform(slowest, fastest)
+            return rng.uniform(slowest, fastest)
         share -= probability
     return paces[-1][2]
 
 
 def _draw_crossing(
-    numbers: Numbers,
+    rng: Rng,
     stays: list[tuple[int, int]],
     size: float,
     height: int,
@@ -150,14 +150,14 @@ def _draw_crossing(
     others: list[np.ndarray],
 ) -> dict[int, dict[int, Point]]:
     """For one stay, perhaps: knots that lead straight over an object placed before."""
-    if not others or not numbers.chance(CROSSES):
+    if not others or not rng.chance(CROSSES):
         return {}
-    path = numbers.choice(others)
-    index = numbers.integer(0, len(stays) - 1)
+    path = rng.choice(others)
+    index = rng.integer(0, len(stays) - 1)
     start, stop = stays[index]
-    middle = numbers.integer(start, stop - 1)
-    angle = numbers.uniform(0, 2 * math.pi)
-    pace = numbers.uniform(0.2, 0.4) * size
+    middle = rng.integer(start, stop - 1)
+    angle = rng.uniform(0, 2 * math.pi)
+    pace = rng.uniform(0.2, 0.4) * size
     if stop - start < 5 or math.isnan(path[middle, 0]):
         return {}
     step = (pace * math.cos(angle), pace * math.sin(angle))

@@ -9,7 +9,7 @@ import numpy as np
 
 from trovid.datasets.synthvid.glyphs import Glyph, class_names, glyphs, mask, place
 from trovid.datasets.synthvid.motion import draw_path
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.timeline import CLEAR_SHARE, Stretch, appearances, draw_timeline
 
 SIZES = (45 / 256, 102 / 256)
@@ -87,7 +87,7 @@ class Annotation:
 
 
 def draw_script(
-    numbers: Numbers,
+    rng: Rng,
     *,
     counts: tuple[int, ...],
     strength: float,
@@ -104,14 +104,14 @@ def draw_script(
     while True:
         actors: list[Actor] = []
         paths: list[np.ndarray] = []
-        for name in numbers.sample(numbers.choice(FAMILIES), numbers.choice(counts)):
+        for name in rng.sample(rng.choice(FAMILIES), rng.choice(counts)):
             label = class_names().index(name)
-            calm = numbers.chance(CALM)
-            stretches = draw_timeline(numbers, num_frames, strength, calm=calm, training=training)
-            span = numbers.choice(UNSEEN_SIZES) if unseen else SIZES
-            size = min(height, width) * numbers.uniform(*span)
+            calm = rng.chance(CALM)
+            stretches = draw_timeline(rng, num_frames, strength, calm=calm, training=training)
+            span = rng.choice(UNSEEN_SIZES) if unseen else SIZES
+            size = min(height, width) * rng.uniform(*span)
             path = draw_path(
-                numbers,
+                rng,
                 appearances(stretches),
                 size=size,
                 height=height,
@@ -121,7 +121,7 @@ def draw_script(
                 calm=calm,
             )
             sizes = tuple(side * min(height, width) for side in span)
-            poses = draw_poses(numbers, glyphs()[label], path, size, sizes, calm)
+            poses = draw_poses(rng, glyphs()[label], path, size, sizes, calm)
             actors.append(Actor(label, stretches, poses))
             paths.append(path)
         annotations = annotate(actors, num_frames, height, width)
@@ -138,7 +138,7 @@ def clear_enough(annotations: list[Annotation], objects: int, num_frames: int) -
 
 
 def draw_poses(
-    numbers: Numbers,
+    rng: Rng,
     glyph: Glyph,
     path: np.ndarray,
     size: float,
@@ -146,12 +146,12 @@ def draw_poses(
     calm: bool,
 ) -> list[Pose | None]:
     """An object's poses along a path float64 [T, 2]; none where that is NaN."""
-    angle = math.radians(numbers.uniform(-30, 30))
+    angle = math.radians(rng.uniform(-30, 30))
     change = 0.1 if calm else 1.0
-    turn = math.radians(numbers.uniform(-15, 15)) * change
-    growth = numbers.uniform(-0.15, 0.15) * change
-    phase, shear = numbers.uniform(0, 2 * math.pi), numbers.uniform(-0.15, 0.15)
-    squeeze = numbers.uniform(-0.08, 0.08)
+    turn = math.radians(rng.uniform(-15, 15)) * change
+    growth = rng.uniform(-0.15, 0.15) * change
+    phase, shear = rng.uniform(0, 2 * math.pi), rng.uniform(-0.15, 0.15)
+    squeeze = rng.uniform(-0.08, 0.08)
     poses: list[Pose | None] = []
     for frame, (x, y) in enumerate(path.tolist()):
         if math.isnan(x):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 
 KINDS = ("motion_blur", "defocus", "occlusion", "noise", "darkness")
 LEVELS = {"motion_blur": 0.6, "defocus": 0.55, "occlusion": 0.6, "noise": 0.5, "darkness": 0.35}
@@ -40,7 +40,7 @@ class Stretch:
 
 
 def draw_timeline(
-    numbers: Numbers, num_frames: int, strength: float, *, calm: bool, training: bool
+    rng: Rng, num_frames: int, strength: float, *, calm: bool, training: bool
 ) -> list[Stretch]:
     """Clear and deteriorated stretches in turn, with gaps and breaks between some of them.
 
@@ -51,20 +51,18 @@ def draw_timeline(
     and deteriorated ones 3/8 to 5/8 of the clip.
     """
     while True:
-        stretches = _draw(numbers, num_frames, strength, calm, training)
+        stretches = _draw(rng, num_frames, strength, calm, training)
         clear = sum(s.stop - s.start for s in stretches if s.kind == "none")
         deteriorated = sum(s.stop - s.start for s in stretches if s.kind != "none")
         if clear > num_frames * CLEAR_SHARE and 3 / 8 <= deteriorated / num_frames <= 5 / 8:
             return stretches
 
 
-def _draw(
-    numbers: Numbers, num_frames: int, strength: float, calm: bool, training: bool
-) -> list[Stretch]:
+def _draw(rng: Rng, num_frames: int, strength: float, calm: bool, training: bool) -> list[Stretch]:
     bounds = []
-    start, deteriorated = 0, numbers.chance(0.5)
+    start, deteriorated = 0, rng.chance(0.5)
     while start < num_frames:
-        stop = start + numbers.integer(*STRETCH)
+        stop = start + rng.integer(*STRETCH)
         if num_frames - stop < 2:
             stop = num_frames
         length = stop - start
@@ -76,27 +74,27 @@ def _draw(
     for index, (start, stop, deteriorated) in enumerate(bounds):
         kind, severity = "none", 0.0
         if deteriorated:
-            kind = numbers.choice(KINDS)
-            severity = _severity(numbers, kind, strength, training)
-            isolated = not calm and numbers.chance(ISOLATED)
+            kind = rng.choice(KINDS)
+            severity = _severity(rng, kind, strength, training)
+            isolated = not calm and rng.chance(ISOLATED)
             moved = 0.0 if calm else MOVED
-            breaks = index > 0 and (isolated or numbers.chance(moved))
-            gap = numbers.integer(0, LONGEST_GAP) if breaks else 0
+            breaks = index > 0 and (isolated or rng.chance(moved))
+            gap = rng.integer(0, LONGEST_GAP) if breaks else 0
             if stretches:
                 _shorten_last(stretches, gap)
             stretches.append(Stretch(start, stop, kind, severity, breaks))
-            breaks = isolated or numbers.chance(moved)
-            gap = numbers.integer(0, LONGEST_GAP) if breaks else 0
+            breaks = isolated or rng.chance(moved)
+            gap = rng.integer(0, LONGEST_GAP) if breaks else 0
         elif stop - start - gap > 0:
             stretches.append(Stretch(start + gap, stop, kind, severity, breaks))
             breaks, gap = False, 0
     return stretches
 
 
-def _severity(numbers: Numbers, kind: str, strength: float, training: bool) -> float:
+def _severity(rng: Rng, kind: str, strength: float, training: bool) -> float:
     if training:
-        return max(round(strength * numbers.uniform(*TRAIN_SEVERITY), 2), 0.01)
-    return max(round(strength * LEVELS[kind] * numbers.uniform(*SEVERITY), 2), 0.01)
+        return max(round(strength * rng.uniform(*TRAIN_SEVERITY), 2), 0.01)
+    return max(round(strength * LEVELS[kind] * rng.uniform(*SEVERITY), 2), 0.01)
 
 
 def _shorten_last(stretches: list[Stretch], gap: int) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from trovid.datasets.synthvid.glyphs import class_names, glyphs
 from trovid.datasets.synthvid.motion import draw_path
-from trovid.datasets.synthvid.numbers import Numbers
+from trovid.datasets.synthvid.rng import Rng
 from trovid.datasets.synthvid.script import (
     FAMILIES,
     SIZES,
@@ -33,7 +33,7 @@ HIDDEN = 2
 
 
 def draw_twins(
-    numbers: Numbers,
+    rng: Rng,
     *,
     counts: tuple[int, ...],
     strength: float,
@@ -51,21 +51,21 @@ def draw_twins(
     until every object is clear in a third of the frames and the twins are hidden in HIDDEN frames.
     """
     while True:
-        first, other = numbers.sample(numbers.choice(FAMILIES), 2)
+        first, other = rng.sample(rng.choice(FAMILIES), 2)
         side = min(height, width)
-        paths = _draw_meetings(numbers, num_frames, height, width)
+        paths = _draw_meetings(rng, num_frames, height, width)
         actors: list[Actor] = []
         for path, size in paths:
-            stretches = draw_timeline(numbers, num_frames, strength, calm=True, training=training)
+            stretches = draw_timeline(rng, num_frames, strength, calm=True, training=training)
             limits = tuple(part * side for part in TWIN_SIZES)
             label = class_names().index(first)
-            poses = draw_poses(numbers, glyphs()[label], path, size, limits, False)
+            poses = draw_poses(rng, glyphs()[label], path, size, limits, False)
             actors.append(Actor(label, stretches, poses))
-        if numbers.choice(counts) > 2:
-            stretches = draw_timeline(numbers, num_frames, strength, calm=False, training=training)
-            size = side * numbers.uniform(*SIZES)
+        if rng.choice(counts) > 2:
+            stretches = draw_timeline(rng, num_frames, strength, calm=False, training=training)
+            size = side * rng.uniform(*SIZES)
             path = draw_path(
-                numbers,
+                rng,
                 appearances(stretches),
                 size=size,
                 height=height,
@@ -76,7 +76,7 @@ def draw_twins(
             )
             limits = tuple(part * side for part in SIZES)
             label = class_names().index(other)
-            poses = draw_poses(numbers, glyphs()[label], path, size, limits, False)
+            poses = draw_poses(rng, glyphs()[label], path, size, limits, False)
             actors.append(Actor(label, stretches, poses))
         annotations = annotate(actors, num_frames, height, width)
         if clear_enough(annotations, len(actors), num_frames) and hidden(annotations) >= HIDDEN:
@@ -93,22 +93,22 @@ def hidden(annotations: list[Annotation]) -> int:
 
 
 def _draw_meetings(
-    numbers: Numbers, num_frames: int, height: int, width: int
+    rng: Rng, num_frames: int, height: int, width: int
 ) -> list[tuple[np.ndarray, float]]:
     """For each twin its centres float64 [T, 2] and its size in pixels."""
     side = min(height, width)
-    size = side * numbers.uniform(*TWIN_SIZES)
-    spread = size * numbers.uniform(*SPREAD)
-    period = numbers.integer(*MEETING_EVERY)
-    phase = numbers.uniform(0, math.pi)
-    turns_back = numbers.chance(TURNS_BACK)
-    direction, turn = numbers.uniform(0, 2 * math.pi), numbers.uniform(-0.4, 0.4)
+    size = side * rng.uniform(*TWIN_SIZES)
+    spread = size * rng.uniform(*SPREAD)
+    period = rng.integer(*MEETING_EVERY)
+    phase = rng.uniform(0, math.pi)
+    turns_back = rng.chance(TURNS_BACK)
+    direction, turn = rng.uniform(0, 2 * math.pi), rng.uniform(-0.4, 0.4)
     margin = spread + 0.45 * size
     middle, goal = (
-        [numbers.uniform(min(margin, half), max(edge - margin, half)) for edge, half in edges]
+        [rng.uniform(min(margin, half), max(edge - margin, half)) for edge, half in edges]
         for edges in [((width, width / 2), (height, height / 2))] * 2
     )
-    sizes = [size * numbers.uniform(0.92, 1.0), size]
+    sizes = [size * rng.uniform(0.92, 1.0), size]
     places: list[list[tuple[float, float]]] = [[], []]
     for frame in range(num_frames):
         share = frame / num_frames

@@ -50,7 +50,7 @@ def write(path: Path, dataset: Dataset) -> None:
             lines.append(",".join(map(str, fields)) + "\n")
         with replacing(folder / "gt/gt.txt") as partial:
             partial.write_text("".join(lines), encoding="ascii")
-        facts = {
+        entries = {
             "name": folder.name,
             "imDir": "img1",
             "frameRate": f"{video.frame_rate:g}",
@@ -59,6 +59,6 @@ def write(path: Path, dataset: Dataset) -> None:
             "imHeight": video.height,
             "imExt": ".png",
         }
-        text = "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in facts.items())
+        text = "[Sequence]\n" + "".join(f"{key}={value}\n" for key, value in entries.items())
         with replacing(folder / "seqinfo.ini") as partial:
             partial.write_text(text, encoding="utf-8")

@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from trovid.backbones import Backbone
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
+from trovid.detectors.faster_rcnn.export_obstacle import export_obstacle
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
-from trovid.detectors.faster_rcnn.support import Support, of_videos, packed_maps
-from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
-from trovid.nn.box_head import (
-    BoxCoder,
-    BoxHead,
-    SupportEmbedding,
-    select_rois,
-    without_small_boxes,
+from trovid.detectors.faster_rcnn.support import (
+    Support,
+    embeddings_of_videos,
+    of_videos,
+    packed_maps,
+    supports_of_videos,
 )
+from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
+from trovid.nn.box_head import BoxCoder, BoxHead, select_rois, without_small_boxes
 from trovid.nn.inference_form import InferenceForm
 from trovid.nn.level_pooler import LevelPooler
 from trovid.nn.rpn import ProposalNetwork
 from trovid.nn.similarity_aggregation import SimilarityAggregation
-from trovid.ops import PackedSupport
 from trovid.structures import Detections, DetectOptions, TrainingBatch
 
 Sizes = list[tuple[int, int]]
@@ -130,16 +130,7 @@ class Detector(VideoDetector):
     @property
     def export_obstacle(self) -> str | None:
         """See `VideoDetector.export_obstacle`."""
-        extractor, levels = self.roi_features.extractor, self.searched_levels
-        if not extractor.exportable:
-            kind = type(extractor).__name__
-            return f"models with {kind} cannot be exported: their bins move with each support frame"
-        if len(levels) > 1:
-            return (
-                "only models that search one level of the support frames can be exported, but this "
-                f"one searches {', '.join(levels)}; recipes with `searched: last` have one"
-            )
-        return None
+        return export_obstacle(self.roi_features.extractor, self.searched_levels)
 
     def encode(
         self,
@@ -351,16 +342,8 @@ class Detector(VideoDetector):
         support: Sequence[Support] | None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
-        levels = self.roi_features.searched_levels
-        return self.roi_features(features, proposals, image_sizes, self.maps_of(support, levels))
-
-    def maps_of(
-        self, support: Sequence[Support] | None, levels: Sequence[str]
-    ) -> dict[str, PackedSupport] | None:
-        """Some levels of the support frames of all images; None where none is searched."""
-        if support is None or not levels:
-            return None
-        return {name: PackedSupport.batch([own.maps[name] for own in support]) for name in levels}
+        maps = None if support is None else [own.maps for own in support]
+        return self.roi_features(features, proposals, image_sizes, self.roi_features.joined(maps))
 
     def _supports(
         self,
@@ -390,28 +373,15 @@ class Detector(VideoDetector):
             for name in self.searched_levels
         }
         kept: list[tuple[Tensor, ...]] = [() for _ in counts]
-        embeddings: list[SupportEmbedding] = [[] for _ in counts]
+        embeddings = [[] for _ in counts]
         found = kept
         if self.support_roi_features is not None and proposals is not None:
             rois = self.support_roi_features(features, proposals, image_sizes)
             kept = of_videos(proposals, counts)
-            per_video = [sum(p.shape[0] for p in video) for video in kept]
-            for keys, values in self.box_head.embed_support(rois):
-                pairs = zip(keys.split(per_video), values.split(per_video), strict=True)
-                for embedding, pair in zip(embeddings, pairs, strict=True):
-                    embedding.append(pair)
+            embeddings = embeddings_of_videos(self.box_head.embed_support(rois), kept)
         if self.support_proposals and not self.training and proposals is not None:
             found = of_videos(self._found(features, proposals, image_sizes), counts)
-        return [
-            Support(
-                frame_indices=tuple(indices),
-                maps={name: videos[i] for name, videos in maps.items()},
-                proposals=kept[i],
-                embedding=embeddings[i],
-                found=found[i],
-            )
-            for i, indices in enumerate(frame_indices)
-        ]
+        return supports_of_videos(frame_indices, maps, kept, embeddings, found)
 
     def _found(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_sizes: Sizes
@@ -419,10 +389,8 @@ class Detector(VideoDetector):
         """What single support frames show, without other frames: see `best_boxes`."""
         _, logits, deltas = self._heads(features, proposals, image_sizes, None)
         boxes = self.box_coder.decode(deltas, torch.cat(proposals))
-        counts = [len(own) for own in proposals]
-        parts = zip(
-            boxes.split(counts), logits.softmax(-1)[:, :-1].split(counts), image_sizes, strict=True
-        )
+        counts, scores = [len(own) for own in proposals], logits.softmax(-1)[:, :-1]
+        parts = zip(boxes.split(counts), scores.split(counts), image_sizes, strict=True)
         return [best_boxes(*part, self.support_proposals) for part in parts]
 
 

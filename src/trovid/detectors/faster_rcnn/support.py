@@ -106,6 +106,35 @@ def of_videos(frames: Sequence[Tensor], counts: Sequence[int]) -> list[tuple[Ten
     return [tuple(islice(rest, count)) for count in counts]
 
 
+def supports_of_videos(
+    frame_indices: Sequence[Sequence[int]],
+    maps: dict[str, list[PackedSupport]],
+    proposals: Sequence[tuple[Tensor, ...]],
+    embeddings: Sequence[SupportEmbedding],
+    found: Sequence[tuple[Tensor, ...]],
+) -> list[Support]:
+    """The Support of each video, from each of its fields for all of them; `maps` for each level."""
+    return [
+        Support(
+            frame_indices=tuple(indices),
+            maps={name: videos[i] for name, videos in maps.items()},
+            proposals=proposals[i],
+            embedding=embeddings[i],
+            found=found[i],
+        )
+        for i, indices in enumerate(frame_indices)
+    ]
+
+
+def embeddings_of_videos(
+    layers: Sequence[tuple[Tensor, Tensor]], proposals: Sequence[tuple[Tensor, ...]]
+) -> list[SupportEmbedding]:
+    """The keys and values of each layer, Tensor[sum P, D], by the videos of these proposals."""
+    counts = [sum(boxes.shape[0] for boxes in video) for video in proposals]
+    by_layer = [zip(k.split(counts), v.split(counts), strict=True) for k, v in layers]
+    return [list(pairs) for pairs in zip(*by_layer, strict=True)]
+
+
 def _rows(counts: Sequence[int], positions: Sequence[int]) -> Tensor:
     starts = [sum(counts[:i]) for i in range(len(counts))]
     ranges = [torch.arange(starts[i], starts[i] + counts[i]) for i in positions if counts]

@@ -162,7 +162,8 @@ class MaskTrackRCNN(Detector):
         sizes: list[tuple[int, int]],
         support: Sequence[Support] | None,
     ) -> Tensor:
-        return pooler(features, boxes, sizes, self.maps_of(support, pooler.searched_levels))
+        maps = None if support is None else [own.maps for own in support]
+        return pooler(features, boxes, sizes, pooler.joined(maps))
 
     def further_losses(
         self,

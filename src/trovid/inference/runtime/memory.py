@@ -14,6 +14,11 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 MEMORY_ERRORS = (torch.OutOfMemoryError, MemoryError, RuntimeError)
 """What short memory may be raised as."""
+LESS_MEMORY = (
+    "fewer support frames need less (`support` uniform:4), so do fewer videos at once and a recipe "
+    "of smaller image size; `device` cpu uses the computer's own memory"
+)
+"""The cure where a video is run."""
 
 
 def memory_errors(

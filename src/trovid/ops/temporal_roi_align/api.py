@@ -1,7 +1,7 @@
 """Temporal RoI Align: RoIAlign that also looks at other frames; the function and its custom ops.
 
-`trovid::temporal_roi_align` and its gradient, an op of its own that starts from the choice of the
-forward pass, are what autograd, torch.compile and torch.export see, whatever the backend.
+`trovid::temporal_roi_align` and its gradient, an op of its own that starts from what the forward
+pass selected, are what autograd, torch.compile and torch.export see, whatever the backend.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from trovid.ops.temporal_roi_align.backends import (
     run_forward,
 )
 from trovid.ops.temporal_roi_align.packed import PackedSupport, check_support, compute_dtype
-from trovid.ops.temporal_roi_align.problem import TENSORS, Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.problem import TENSORS, Gradients, Problem, Selection
 
 NO_TORCHSCRIPT = (
     "TorchScript has no types for what temporal_roi_align takes (lists and packed support frames): "
@@ -234,18 +234,18 @@ def _run_forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *fields, backend, keep = arguments
     problem = Problem(*fields)
     check_indices(problem.rois, len(problem.lengths))
-    output, choice = run_forward(backend, problem, keep)
-    return output.contiguous(), *(choice or _no_choice(output))
+    output, selection = run_forward(backend, problem, keep)
+    return output.contiguous(), *(selection or _no_selection(output))
 
 
-def _no_choice(output: Tensor) -> Choice:
+def _no_selection(output: Tensor) -> Selection:
     nothing = torch.empty(0, dtype=torch.int32, device=output.device)
-    return Choice(output.new_empty(0), output.new_empty(0), nothing)
+    return Selection(output.new_empty(0), output.new_empty(0), nothing)
 
 
 def _run_backward(grad_output: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    choice, (*fields, backend) = Choice(*arguments[:3]), arguments[3:]
-    gradients = run_backward(backend, Problem(*fields), choice, grad_output)
+    selection, (*fields, backend) = Selection(*arguments[:3]), arguments[3:]
+    gradients = run_backward(backend, Problem(*fields), selection, grad_output)
     features, *others = (grad_output.new_empty(0) if g is None else g for g in gradients)
     return features.contiguous(memory_format=torch.channels_last), *(g.contiguous() for g in others)
 
@@ -272,7 +272,7 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     features, rois, grid = problem.features, problem.rois.shape[0], problem.output_size
     output = features.new_empty(rois, features.shape[1], *grid)
     if not keep:
-        return output, *_no_choice(output)
+        return output, *_no_selection(output)
     sets = features.new_empty(rois, *grid, features.shape[1])
     scores = features.new_empty(max(problem.lengths), rois * grid[0] * grid[1], problem.top_k)
     return output, sets, scores, torch.empty_like(scores, dtype=torch.int32)
@@ -297,8 +297,8 @@ def _gradient(ctx: Any, grad_output: Tensor | None, *_: Tensor | None) -> tuple:
     others = (None,) * (_TENSORS - _DIFFERENTIABLE + len(ctx.settings) + 1)
     if grad_output is None:
         return (None,) * _DIFFERENTIABLE + others
-    tensors, choice = ctx.saved_tensors[:_TENSORS], ctx.saved_tensors[_TENSORS:]
-    gradients = _backward(grad_output, *choice, *tensors, *ctx.settings)
+    tensors, selection = ctx.saved_tensors[:_TENSORS], ctx.saved_tensors[_TENSORS:]
+    gradients = _backward(grad_output, *selection, *tensors, *ctx.settings)
     wanted = ctx.needs_input_grad[:_DIFFERENTIABLE]
     return *(g if want else None for g, want in zip(gradients, wanted, strict=True)), *others
 

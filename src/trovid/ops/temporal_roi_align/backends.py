@@ -1,9 +1,9 @@
 """The backends: which there are, which can be used here, and which one "auto" takes.
 
 A backend is a module with `unavailable() -> str | None`, the reason why it cannot be used here,
-`forward(problem, keep) -> (output, Choice | None)` and `backward(problem, choice, grad_output) ->
-Gradients`. Either of these may return None, which leaves the call to the direct backend: it takes
-every setting and every value.
+`forward(problem, keep) -> (output, Selection | None)` and `backward(problem, selection,
+grad_output) -> Gradients`. Either of these may return None, which leaves the call to the direct
+backend: it takes every setting and every value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from trovid.ops.temporal_roi_align.cpp import backend as native
 from trovid.ops.temporal_roi_align.direct import backend as direct
 from trovid.ops.temporal_roi_align.packed import checked_norms
-from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.problem import Gradients, Problem, Selection
 from trovid.ops.temporal_roi_align.triton import backend as triton
 
 BACKEND_VARIABLE = "TROVID_BACKEND"
@@ -106,8 +106,8 @@ def reads_planes(backend: str, *maps: object) -> bool:
     return plain and native.unavailable() is None
 
 
-def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
-    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them."""
+def run_forward(backend: str, problem: Problem, keep: bool) -> tuple[Tensor, Selection | None]:
+    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the selection behind them."""
     module = _MODULES[resolve_backend(backend, problem.features)]
     if not (module is native and native.are_planes(problem.rows)):
         problem = _with_norms(problem)
@@ -120,8 +120,10 @@ def _with_norms(problem: Problem) -> Problem:
     return problem._replace(inverse_norms=checked_norms(problem.rows))
 
 
-def run_backward(backend: str, problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
-    """Gradients of everything, from the choice of the forward pass."""
+def run_backward(
+    backend: str, problem: Problem, selection: Selection, grad_output: Tensor
+) -> Gradients:
+    """Gradients of everything, from the selection of the forward pass."""
     module, problem = _MODULES[resolve_backend(backend, problem.features)], _with_norms(problem)
-    found = module.backward(problem, choice, grad_output)
-    return found or direct.backward(problem, choice, grad_output)
+    found = module.backward(problem, selection, grad_output)
+    return found or direct.backward(problem, selection, grad_output)

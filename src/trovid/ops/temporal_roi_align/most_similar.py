@@ -15,7 +15,7 @@ from trovid.ops.checks import (
 from trovid.ops.temporal_roi_align import reference
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.ops.temporal_roi_align.cpp import backend as native
-from trovid.ops.temporal_roi_align.direct.choice import most_similar, select
+from trovid.ops.temporal_roi_align.direct.selection import most_similar, select
 from trovid.ops.temporal_roi_align.packed import PackedSupport, check_support, compute_dtype
 
 

@@ -77,7 +77,7 @@ TENSORS = Problem._fields[: Problem._fields.index("lengths")]
 """The fields of a Problem that are tensors."""
 
 
-class Choice(NamedTuple):
+class Selection(NamedTuple):
     """What the backward pass needs of the forward pass.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_names import labelled_name
 from trovid.errors import OptionError, TrovidError
-from trovid.inference.session import target_frames
+from trovid.inference.target_frames import target_frames
 from trovid.runs.jobs import Job
 from trovid.runs.provenance import contents_digest
 from trovid.runs.sinks.coco import CocoSink

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trovid.ops.temporal_roi_align.cpp import library
-from trovid.ops.temporal_roi_align.problem import TENSORS, Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.problem import TENSORS, Gradients, Problem, Selection
 
 
 class _LastSearch(threading.local):
@@ -44,7 +44,7 @@ def isa() -> str:
     return _loaded().trovid_isa().decode()
 
 
-def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None:
+def forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None] | None:
     """See `backends`; None where a value is out of the range that the kernels handle."""
     channels, grid = problem.features.shape[1], problem.output_size
     output = problem.features.new_empty(len(problem.rois), channels, *grid)
@@ -55,14 +55,14 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None
     if not _run("trovid_forward", problem, output, sets, scores, indices, report=report):
         return None
     last_search.directions, last_search.share = report.directions, report.share
-    return output, Choice(sets, scores, indices) if keep else None
+    return output, Selection(sets, scores, indices) if keep else None
 
 
-def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients | None:
+def backward(problem: Problem, selection: Selection, grad_output: Tensor) -> Gradients | None:
     """See `backends`; None where a value is out of the range that the kernels handle."""
     batch, channels, height, width = problem.features.shape
     features = problem.features.new_empty(batch, height, width, channels)
-    inputs = (tensor.contiguous() for tensor in (*choice, grad_output))
+    inputs = (tensor.contiguous() for tensor in (*selection, grad_output))
     others: list[Any] = [
         None if t is None else torch.empty_like(t, memory_format=torch.contiguous_format)
         for t in problem[1 : len(Gradients._fields)]

@@ -15,8 +15,12 @@ from torch import Tensor
 from trovid.ops.roi_align import roi_align_gradient, rois_of_images
 from trovid.ops.temporal_roi_align.direct.attention import attention, attention_gradient
 from trovid.ops.temporal_roi_align.direct.cell_reads import read_cells
-from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, select, weighted_rows
-from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.direct.selection import (
+    most_similar_gradient,
+    select,
+    weighted_rows,
+)
+from trovid.ops.temporal_roi_align.problem import Gradients, Problem, Selection
 
 WORKSPACE_BYTES = 64 * 2**20
 """Bound on the temporaries that grow with RoIs times frames in the forward pass."""
@@ -54,12 +58,12 @@ def unavailable() -> str | None:
 
 def forward(
     problem: Problem, keep: bool, *, workspace: int = WORKSPACE_BYTES, block: int | None = None
-) -> tuple[Tensor, Choice | None]:
-    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the choice behind them.
+) -> tuple[Tensor, Selection | None]:
+    """Temporal RoI features Tensor[R, C, h, w] and, where asked for, the selection behind them.
 
     Args:
         problem: What is asked.
-        keep: Whether the choice is.
+        keep: Whether the selection is.
         workspace: Bytes of temporaries that grow with RoIs times frames.
         block: See `select`.
     """
@@ -97,7 +101,7 @@ def forward(
             indices[:frames, group.rois] = own_cells.int()
     if not keep:
         return output, None
-    return output, Choice(all_sets, scores.flatten(1, 2), indices.flatten(1, 2))
+    return output, Selection(all_sets, scores.flatten(1, 2), indices.flatten(1, 2))
 
 
 def _over_frames(sets: Tensor, similar: Tensor, problem: Problem) -> Tensor:
@@ -108,17 +112,17 @@ def _over_frames(sets: Tensor, similar: Tensor, problem: Problem) -> Tensor:
     return attention(sets, similar, num_heads, weight, bias, logit_scale)[0]
 
 
-def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
-    """Gradients of everything, from the choice of the forward pass."""
+def backward(problem: Problem, selection: Selection, grad_output: Tensor) -> Gradients:
+    """Gradients of everything, from the selection of the forward pass."""
     area = problem.output_size[0] * problem.output_size[1]
-    scores, indices = (t.unflatten(1, (-1, area)) for t in choice[1:])
+    scores, indices = (t.unflatten(1, (-1, area)) for t in selection[1:])
     grad_roi_features = grad_output.clone()
     grad_rows = torch.zeros_like(problem.rows)
     num_heads, weight, bias, logit_scale = problem.attention
     grad_weight, grad_bias = (None if t is None else torch.zeros_like(t) for t in (weight, bias))
     for group in _groups(problem):
         frames, rows = group.frames, group.rows
-        sets, grad = choice.sets[group.rois], _channels_last(grad_output[group.rois])
+        sets, grad = selection.sets[group.rois], _channels_last(grad_output[group.rois])
         chosen = indices[:frames, group.rois] + group.first_rows[:, :, None, None]
         chosen, cosines = chosen.flatten(1, 2), scores[:frames, group.rois].flatten(1, 2)
         similar = weighted_rows(rows, chosen, cosines.softmax(dim=2)).view(-1, *sets.shape)

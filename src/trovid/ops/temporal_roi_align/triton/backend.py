@@ -20,8 +20,8 @@ import torchvision
 from torch import Tensor
 
 from trovid.ops.roi_align import roi_align_gradient, rois_of_images, separable_gradient
-from trovid.ops.temporal_roi_align.direct.choice import most_similar_gradient, weighted_rows
-from trovid.ops.temporal_roi_align.problem import Choice, Gradients, Problem
+from trovid.ops.temporal_roi_align.direct.selection import most_similar_gradient, weighted_rows
+from trovid.ops.temporal_roi_align.problem import Gradients, Problem, Selection
 
 if TYPE_CHECKING:
     from trovid.ops.temporal_roi_align.triton.attention import Embedding
@@ -54,7 +54,7 @@ def unavailable() -> str | None:
     return None
 
 
-def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None:
+def forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None] | None:
     """See `backends`; None for float64 and large K."""
     if _left_to_direct(problem):
         return None
@@ -62,12 +62,12 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None] | None
         return _forward(problem, keep)
 
 
-def backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients | None:
+def backward(problem: Problem, selection: Selection, grad_output: Tensor) -> Gradients | None:
     """See `backends`; None for float64 and large K."""
     if _left_to_direct(problem):
         return None
     with _on_device(problem):
-        return _backward(problem, choice, grad_output)
+        return _backward(problem, selection, grad_output)
 
 
 def _left_to_direct(problem: Problem) -> bool:
@@ -98,7 +98,7 @@ def _on_device(problem: Problem) -> Generator[None]:
         setattr(products, name, before)
 
 
-def _forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
+def _forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None]:
     from trovid.ops.temporal_roi_align.triton.attention import attend
     from trovid.ops.temporal_roi_align.triton.select import select
     from trovid.ops.temporal_roi_align.triton.sets import Sets, mix
@@ -129,16 +129,16 @@ def _forward(problem: Problem, keep: bool) -> tuple[Tensor, Choice | None]:
     output = output.permute(0, 3, 1, 2).contiguous()
     if scores is None or indices is None:
         return output, None
-    return output, Choice(positions, scores.flatten(1, 2), indices.flatten(1, 2))
+    return output, Selection(positions, scores.flatten(1, 2), indices.flatten(1, 2))
 
 
-def _backward(problem: Problem, choice: Choice, grad_output: Tensor) -> Gradients:
+def _backward(problem: Problem, selection: Selection, grad_output: Tensor) -> Gradients:
     from trovid.ops.temporal_roi_align.triton.attention import attend_gradient
     from trovid.ops.temporal_roi_align.triton.sets import Sets
 
     area = problem.output_size[0] * problem.output_size[1]
-    positions, grads = choice.sets, grad_output.permute(0, 2, 3, 1).contiguous()
-    scores, indices = (kept.unflatten(1, (-1, area)) for kept in choice[1:])
+    positions, grads = selection.sets, grad_output.permute(0, 2, 3, 1).contiguous()
+    scores, indices = (kept.unflatten(1, (-1, area)) for kept in selection[1:])
     grad_positions = grads.clone()
     grad_rows = torch.zeros_like(problem.rows)
     embedding = _embedding(problem)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trovid.ops.roi_align import cells_of_positions
-from trovid.ops.temporal_roi_align.direct import choice
+from trovid.ops.temporal_roi_align.direct import selection
 from trovid.ops.temporal_roi_align.packed import inverse_norms
 from trovid.ops.temporal_roi_align.problem import Problem
 from trovid.ops.temporal_roi_align.triton.products import exact_products
@@ -63,7 +63,7 @@ def select(
     """
     if problem.square > 1:
         support = rows, row_norms, [len(positions)], problem.top_k
-        scores, indices = choice.select(positions, *support, search=problem.search)
+        scores, indices = selection.select(positions, *support, search=problem.search)
         return scores, (indices % rows.shape[1]).int()
     support = (rows, row_norms, problem.top_k)
     norms = inverse_norms(positions)

@@ -1,17 +1,11 @@
-"""How a detector is run: compiled or as it is, with deterministic algorithms or the fastest."""
+"""Parts of a detector compiled, and whether torch.compile works here."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import torch
 
 from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
-
-CUBLAS_VARIABLE, CUBLAS_VALUE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 def compile_parts(detector: VideoDetector, device: torch.device) -> None:
@@ -52,24 +46,3 @@ def check_compile(device: torch.device) -> None:
 
 def _trial(x: torch.Tensor) -> torch.Tensor:
     return x * 2 + 1
-
-
-def prepare_deterministic(device: torch.device) -> None:
-    """Sets what cuBLAS reads when it starts; call it before the first product on the GPU."""
-    if device.type == "cuda":
-        os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_VALUE)
-
-
-@contextmanager
-def deterministic_algorithms() -> Generator[None]:
-    """Deterministic algorithms alone inside; the settings before are put back."""
-    before = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark = torch.backends.cudnn.benchmark
-    torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warn_only)
-        torch.backends.cudnn.benchmark = benchmark

@@ -10,7 +10,7 @@ import numpy as np
 Item = TypeVar("Item")
 
 
-class Numbers:
+class Rng:
     """A stream of random numbers that a few integers determine.
 
     All draws come from `RandomState.random_sample`, the Mersenne Twister's 53-bit doubles, which

@@ -15,8 +15,8 @@ from trovid.datasets.synthvid import make_clip
 from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
 from trovid.inference import load
-from trovid.inference.runtime import execution
-from trovid.inference.runtime.execution import deterministic_algorithms, prepare_deterministic
+from trovid.inference.runtime import compilation
+from trovid.inference.runtime.determinism import deterministic_algorithms, prepare_deterministic
 from trovid.inference.runtime.memory import memory_errors
 
 NAME = "synthvid-selsa-troi"
@@ -67,9 +67,9 @@ class OfAnotherFamily(VideoDetector):
 
 
 def test_a_detector_says_itself_which_parts_are_compiled(monkeypatch):
-    monkeypatch.setattr(execution, "check_compile", lambda device: None)
+    monkeypatch.setattr(compilation, "check_compile", lambda device: None)
     detector = OfAnotherFamily()
-    execution.compile_parts(detector, torch.device("cpu"))
+    compilation.compile_parts(detector, torch.device("cpu"))
     compiled = [name for name, part in detector.named_children() if part._compiled_call_impl]
     assert compiled == ["memory"]
 

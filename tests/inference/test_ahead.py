@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.media import encode, number
+from trovid.inference.session import ahead
 from trovid.video import open_video
-from trovid.video.ahead import ahead
 
 
 def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()} & {"trovid-ahead"}
+    return {each.name for each in threading.enumerate() if each.name.startswith("trovid-ahead")}
 
 
 def settled() -> bool:
@@ -73,7 +73,7 @@ def test_what_cannot_be_gone_through_is_an_error():
 def test_one_that_waits_is_let_go():
     items = ahead(iter(range(10**9)), 1)
     assert next(items) == 0
-    time.sleep(0.05)  # one waits, and the thread stands before the full queue with the next
+    time.sleep(0.05)  # one waits
     items.close()
     assert not threads()
 

@@ -1,6 +1,6 @@
-"""The direct backend's choice of points and its most similar features.
+"""The direct backend's selection of points and its most similar features.
 
-The choice carries no gradient; what follows it is differentiated by hand, so that neither the
+The selection carries no gradient; what follows it is differentiated by hand, so that neither the
 similarity volume nor the K gathered vectors are ever kept.
 """
 

@@ -1,4 +1,4 @@
-"""Figures as words, and rows as a Markdown or a terminal table."""
+"""Figures with their units, and rows as a Markdown or a terminal table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def seconds_word(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """Three digits, in s, ms or us."""
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
         if seconds * factor >= 1 or unit == "us":
@@ -17,12 +17,12 @@ def seconds_word(seconds: float) -> str:
     raise AssertionError
 
 
-def bytes_word(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Three digits, in GB (10^9 bytes) or MB."""
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 
-def machine_words(machine: dict[str, Any]) -> str:
+def format_machine(machine: dict[str, Any]) -> str:
     """Where a figure comes from, in one line."""
     where = machine.get("gpu") or f"{machine['processor']}, {machine['cores']} cores"
     sets = " ".join(machine["instruction_sets"]) or "instruction sets unknown"
