@@ -118,6 +118,7 @@ def _control(
     sampling = SupportSampling.parse(options.support)
     with dataset.open(video.name) as reader:
         if source is None:
+            predictor.notice.say(reader)
             tracker = video_tracker(predictor, reader, options, ()) if options.track else None
             for frame in reader.walk(frames):
                 encoded = [predictor.encode([frame])] * sampling.count

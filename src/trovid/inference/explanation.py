@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trovid.detectors.faster_rcnn.support import Support
 from trovid.errors import OptionError, TrovidError
 from trovid.inference.predictor import Predictor
+from trovid.inference.session import VideoSession
 from trovid.nn import LevelPooler
-from trovid.ops import pack_support
 from trovid.structures import Detections
-from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader
 
 ROUNDING = 0.01
@@ -86,7 +88,9 @@ def explain_frame(
 ) -> FrameExplanation:
     """Explains all RoI positions of some proposals of a frame.
 
-    Of a feature pyramid that level is explained which a proposal is pooled from.
+    Of a feature pyramid that level is explained which a proposal is pooled from. Frames are encoded
+    as `Predictor.detect` encodes them, and where the detector sums a level over frames before its
+    RoI features are pooled, that sum is explained.
 
     Args:
         predictor: A model whose RoI features look at support frames.
@@ -102,50 +106,61 @@ def explain_frame(
     pool = _pool(predictor)
     boxes = _boxes(boxes)
     _check_frame(reader, frame)
-    sampling = SupportSampling.parse(support)
-    indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
-    if not indices:
-        raise TrovidError(
-            f"{reader.source}: {support} gives frame {frame} no support frame: "
-            "choose more of them, or a longer video"
-        )
-    frames = reader.read(indices)
-    (target,) = reader.read([frame])
+    predictor.notice.say(reader)
+    target, seen, shown = _with_support(predictor, reader, frame, support)
     for box in boxes:
         _check_box(box, target)
 
     with predictor.computing():
         images, size = predictor.input([target])
-        features = predictor.detector.backbone(images)
-        support_images, _ = predictor.input(frames)
-        support_features = predictor.detector.backbone(support_images)
+        features = predictor.running.levels(images, [seen])
         source = target.image.shape[:2]
         scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
         rois = boxes.to(images.device) * scale.repeat(2)
         scales = pool.scales(features, [size])
         numbers = pool.levels([rois], scales)[0].tolist()
         levels = [pool.featmap_names[number] for number in numbers]
-        seen, places = [], []
+        sights, places = [], []
         for roi, number, level in zip(rois, numbers, levels, strict=True):
             searched = pool.searched_level(level)
-            maps = support_features[searched]
-            sight = pool.extractor.sight(
-                features[level], [roi[None]], scales[number], pack_support(maps)
-            )
-            cells, width = sight.cells[:, 0], maps.shape[-1]
+            maps = seen.maps[searched]
+            sight = pool.extractor.sight(features[level], [roi[None]], scales[number], maps)
+            cells, width = sight.cells[:, 0], maps.size[1]
             stride = 1 / scales[pool.featmap_names.index(searched)]
             places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
-            seen.append(sight)
+            sights.append(sight)
     return FrameExplanation(
         target=target,
         boxes=boxes.cpu(),
         levels=tuple(levels),
         searched_levels=tuple(map(pool.searched_level, levels)),
-        support=frames,
+        support=shown,
         points=torch.stack(places).cpu(),
-        similarities=torch.stack([sight.similarities[:, 0] for sight in seen]).cpu(),
-        weights=torch.stack([sight.weights[:, 0] for sight in seen]).cpu(),
+        similarities=torch.stack([sight.similarities[:, 0] for sight in sights]).cpu(),
+        weights=torch.stack([sight.weights[:, 0] for sight in sights]).cpu(),
     )
+
+
+def _with_support(
+    predictor: Predictor, reader: VideoReader, frame: int, support: str
+) -> tuple[Frame, Support, list[Frame]]:
+    """The target frame, its Support as `detect` has it, and the frames of that."""
+    shown: dict[int, Frame] = {}
+
+    def encode(frames: Sequence[Frame]) -> Support:
+        shown.update({one.index: one for one in frames})
+        return predictor.encode(frames)
+
+    options = predictor.options(support=support, target_among_support=False)
+    with closing(VideoSession(reader, encode=encode, options=options, frames=[frame])) as session:
+        target = next(session)
+    seen = None if target.support is None else target.support.without(frame)
+    if not seen:
+        raise TrovidError(
+            f"{reader.source}: {support} gives frame {frame} no support frame: "
+            "choose more of them, or a longer video"
+        )
+    return target.frame, seen, [shown[index] for index in seen.frame_indices]
 
 
 def explain(
