@@ -144,37 +144,63 @@ class Detector(VideoDetector):
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
         sizes = _sizes(images, image_sizes)
-        features = self.levels(images, support)
-        scored = self.scored_rois(images, features, support, options=options, image_sizes=sizes)
         if options.selection == "candidates":
+            _, scored = self.scored_rois(images, support, options=options, image_sizes=sizes)
             return [
                 Candidates(boxes, scores, self.class_names, image_size=size)
                 for (boxes, scores, _), size in zip(scored, sizes, strict=True)
             ]
-        found = []
-        for (boxes, scores, embeddings), size in zip(scored, sizes, strict=True):
-            rois, boxes, scores, labels = select_rois(boxes, scores, size, options)
-            own = Detections(boxes, scores, labels, self.class_names, image_size=size)
-            wanted = options.track == "embedding" and not self.embeds
-            found.append(replace(own, embeddings=embeddings[rois]) if wanted else own)
-        return self.described(found, features, support, options)
+        chosen, further = self.chosen(images, support, options=options, image_sizes=sizes)
+        counts = [len(boxes) for boxes, _, _ in chosen]
+        parts = {name: own.split(counts) for name, own in further.items()}
+        return [
+            self.described(
+                Detections(*own, self.class_names, image_size=size),
+                {name: part[number] for name, part in parts.items()},
+            )
+            for number, (own, size) in enumerate(zip(chosen, sizes, strict=True))
+        ]
 
-    def described(
+    def described(self, found: Detections, further: dict[str, Tensor]) -> Any:
+        """The detections of an image with what further heads say of them (`further_outputs`)."""
+        return replace(found, embeddings=further["embeddings"]) if further else found
+
+    def chosen(
         self,
-        found: list[Detections],
-        features: dict[str, Tensor],
+        images: Tensor,
         support: Sequence[Support] | None,
+        *,
         options: DetectOptions,
-    ) -> list[Any]:
-        """What further heads say of the chosen boxes, while features are at hand.
+        image_sizes: Sizes,
+    ) -> tuple[list[tuple[Tensor, Tensor, Tensor]], dict[str, Tensor]]:
+        """What `detect` finds, as tensors alone; export traces it.
 
         Args:
-            found: The detections of each image.
-            features: Levels of Tensor[B, C, H_l, W_l].
+            images: See `detect`.
             support: See `detect`.
             options: See `detect`.
+            image_sizes: See `detect`.
+
+        Returns:
+            For each image boxes Tensor[N, 4], scores Tensor[N] and labels Tensor[N], best first;
+            and by name what further heads say of them, image after image.
         """
-        return found
+        features, scored = self.scored_rois(
+            images, support, options=options, image_sizes=image_sizes
+        )
+        rois, chosen = [], []
+        for (boxes, scores, _), size in zip(scored, image_sizes, strict=True):
+            roi, *own = select_rois(boxes, scores, size, options)
+            rois.append(roi)
+            chosen.append((own[0], own[1], own[2]))
+        labels = torch.cat([own for _, _, own in chosen])
+        further = self.further_outputs(
+            features, [own for own, _, _ in chosen], labels, image_sizes, support, options
+        )
+        if options.track == "embedding" and not self.embeds:
+            pairs = zip(scored, rois, strict=True)
+            further["embeddings"] = torch.cat([x[roi] for (_, _, x), roi in pairs])
+        return chosen, further
 
     def levels(self, images: Tensor, support: Sequence[Support] | None) -> dict[str, Tensor]:
         """What all heads read of target frames."""
@@ -187,8 +213,9 @@ class Detector(VideoDetector):
         labels: Tensor,
         image_sizes: Sizes,
         support: Sequence[Support] | None,
+        options: DetectOptions,
     ) -> dict[str, Tensor]:
-        """What further heads say of chosen boxes, by name; export traces it.
+        """What further heads say of chosen boxes, by name, as far as it is asked for.
 
         Args:
             features: `levels`.
@@ -196,31 +223,31 @@ class Detector(VideoDetector):
             labels: Tensor[sum N_i].
             image_sizes: See `detect`.
             support: See `detect`.
+            options: See `detect`.
         """
         return {}
 
     def scored_rois(
         self,
         images: Tensor,
-        features: dict[str, Tensor],
         support: Sequence[Support] | None,
         *,
         options: DetectOptions,
         image_sizes: Sizes,
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """What `detect` chooses from, as tensors alone; export traces it.
+    ) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor, Tensor]]]:
+        """What `detect` chooses from, as tensors alone.
 
         Args:
             images: See `detect`.
-            features: `levels`.
             support: See `detect`.
             options: See `detect`.
             image_sizes: See `detect`.
 
         Returns:
-            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels, class scores
-            Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
+            The `levels`, and for each image boxes Tensor[R, 1 or num_classes, 4] in its pixels,
+            class scores Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
         """
+        features = self.levels(images, support)
         proposals, _ = self.rpn(images, features, image_sizes)
         if self.support_proposals and support is not None:
             triples = zip(proposals, support, image_sizes, strict=True)
@@ -238,8 +265,8 @@ class Detector(VideoDetector):
         parts = (boxes.split(counts), scores.split(counts), x.split(counts))
         scored = list(zip(*parts, strict=True))
         if not self.smallest_box:
-            return scored
-        return [
+            return features, scored
+        return features, [
             (boxes, without_small_boxes(boxes, scores, size, self.smallest_box), own)
             for (boxes, scores, own), size in zip(scored, image_sizes, strict=True)
         ]
