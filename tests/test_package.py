@@ -1,5 +1,6 @@
 import ast
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -216,6 +217,25 @@ def test_no_file_imports_itself_by_way_of_others():
     graph = {name: files_imported(path, known) for name, path in known.items()}
     assert sum(map(len, graph.values())) > 500
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+
+
+def flags_in_errors(path: Path) -> list[str]:
+    """What a file raises that names a flag of the command line outside a whole command."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Raise):
+            continue
+        parts = (part for part in ast.walk(node) if isinstance(part, ast.Constant))
+        message = "".join(part.value for part in parts if isinstance(part.value, str))
+        if re.search(r"--[a-z]", re.sub(r"`?trovid [a-z]+ [^`]*`?", "", message)):
+            found.append(f"{path.relative_to(SOURCE)}: {message}")
+    return found
+
+
+def test_the_library_names_arguments_and_not_flags():
+    """The command line makes flags of them (`trovid.cli.messages`)."""
+    files = [path for path in SOURCE.rglob("*.py") if "cli" not in path.parts]
+    assert [line for path in files for line in flags_in_errors(path)] == []
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,11 @@ import copy
 
 import pytest
 import torch
+from torchvision.models.resnet import Bottleneck
 
 from trovid.backbones import ResNetBackbone
 from trovid.backbones.fused_bottleneck import FusedBottleneck, fuse_residuals
+from trovid.nn import onednn
 from trovid.nn.batch_norm import fold_batch_norm
 
 LEVELS = ["conv2", "conv3", "conv4", "conv5"]
@@ -53,3 +55,29 @@ def test_batch_norm_that_is_not_folded_stays():
     network = ResNetBackbone("resnet50", levels=LEVELS, reduction={"conv5": 16}).eval()
     fuse_residuals(network)
     assert not any(isinstance(m, FusedBottleneck) for m in network.modules())
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_bfloat16_is_fused_where_the_processor_computes_it(monkeypatch, computes):
+    """Elsewhere the block computes as torchvision's does."""
+    called = []
+
+    class Noting:
+        @staticmethod
+        def binary(shortcut, *_):
+            called.append(shortcut)
+            return shortcut
+
+    monkeypatch.setattr(onednn, "computes_bfloat16", lambda: computes)
+    monkeypatch.setattr(torch.ops.mkldnn, "_convolution_pointwise_", Noting)
+    network = torch.nn.Sequential(Bottleneck(16, 4)).eval()
+    fold_batch_norm(network)
+    fused = copy.deepcopy(network)
+    fuse_residuals(fused)
+    x = torch.randn(1, 16, 5, 6).bfloat16().contiguous(memory_format=torch.channels_last)
+    layout = {"dtype": torch.bfloat16, "memory_format": torch.channels_last}
+    with torch.inference_mode():
+        wanted, found = network.to(**layout)(x), fused.to(**layout)(x.clone())
+    assert len(called) == computes
+    if not computes:
+        torch.testing.assert_close(found, wanted, atol=0.05, rtol=0.02)

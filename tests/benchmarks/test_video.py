@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from tests.detectors.candidates import CANDIDATES
-from trovid.benchmarks.video import BACKBONE, PLAIN
+from trovid.benchmarks import video
+from trovid.benchmarks.video import BACKBONE, PLAIN, VideoSettings, run_video
 from trovid.benchmarks.video_memory import clip_in_own_process
 from trovid.benchmarks.video_parts import PARTS, seconds_by_part
 from trovid.benchmarks.video_report import write_video_report
@@ -53,6 +54,21 @@ def test_rows_that_are_not_found_again_are_counted():
     wanted = torch.tensor([[0.0, 0.0], [5.0, 5.0]])
     found = torch.tensor([[5.005, 5.0], [0.0, 0.0], [1.0, 0.0], [0.0, 0.02]])
     assert unmatched_rows(found, wanted, 0.01) == 0.5
+
+
+@pytest.mark.parametrize("gains", [True, False])
+def test_bf16_is_measured_where_it_is_faster(monkeypatch, gains):
+    monkeypatch.setattr(
+        "trovid.inference.runtime.precision.gains_from_bfloat16", lambda device: gains
+    )
+    monkeypatch.setattr(video, "keep_freed_memory", lambda: False)
+    monkeypatch.setattr(video, "_measure", lambda recipe, settings: {})
+    monkeypatch.setattr(video, "clip_in_own_process", lambda name, **job: job["precision"])
+    settings = VideoSettings(quick=True, clip=4, threads=torch.get_num_threads())
+    (record,) = run_video(["paper/selsa-troi-r50"], settings)
+    wanted = ("float32", "bf16") if gains else ("float32",)
+    assert record["precisions"] == wanted
+    assert record["clips"] == {own: own for own in wanted}
 
 
 @pytest.mark.slow

@@ -244,3 +244,19 @@ def test_a_store_without_its_driver_is_one_line(capsys, monkeypatch):
     assert err.startswith("trovid: gs://bucket/out: install fsspec's driver")
     assert "gcsfs" in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["detect"], True),
+        (["bench", "detect"], True),
+        (["bench", "operator"], False),
+        (["explain"], False),
+    ],
+)
+def test_long_commands_keep_the_memory_that_they_free(monkeypatch, capsys, words, kept):
+    called = []
+    monkeypatch.setattr(cli, "keep_freed_memory", lambda: called.append(True))
+    assert run(capsys, *words, "--help")[0] == 0
+    assert called == [True] * kept

@@ -246,6 +246,17 @@ def test_many_frames_take_columns_and_not_python_objects(tmp_path):
     assert dataset.ground_truth("a", frames=[7])[0].boxes.tolist() == [[7, 7, 14, 14]]
 
 
+def test_the_ids_of_images_and_categories_are_kept_for_results(tmp_path):
+    document = copy.deepcopy(DOCUMENT)
+    document["images"] = [
+        {"id": 40 - index, "video_id": 5, "frame_index": index} for index in range(2)
+    ]
+    document["annotations"] = []
+    ids = read_coco_vid(write(tmp_path, document)).ids
+    assert ids.frames.tolist() == [[40, 0, 0], [39, 0, 1]]
+    assert ids.labels == {3: 0, 7: 1}
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(TrovidError, match=r"gone\.json: cannot be read"):
         read_coco_vid(tmp_path / "gone.json")

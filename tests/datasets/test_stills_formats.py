@@ -170,6 +170,7 @@ def test_coco_vid_of_mmtracking(mmtracking):
     (video,) = dataset.videos
     assert (video.name, video.num_frames) == ("train/v", 5)
     assert dataset.labelled_frames("train/v").tolist() == [1, 3]
+    assert dataset.ids.frames[:, 1:].tolist() == [[0, index] for index in range(5)]
     first, second = dataset.ground_truth("train/v", frames=[1, 3])
     assert first.boxes.tolist() == [[10, 5, 40, 30]]
     assert first.instance_ids.tolist() == second.instance_ids.tolist() == [7]

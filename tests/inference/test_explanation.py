@@ -83,9 +83,37 @@ def test_a_segmenter_of_single_frames_has_nothing_to_explain(tmp_path):
 def test_weights_that_nothing_can_be_computed_with_are_said(tmp_path):
     path = save_tiny_model(tmp_path / "tiny.safetensors", name="synthvid-selsa-troi")
     model = trovid.load(path, device="cpu")
-    backbone = model.detector.backbone
+    backbone = model.running.backbone
     backbone.register_forward_hook(
         lambda module, given, maps: {k: v * 1e25 for k, v in maps.items()}
     )
     with pytest.raises(TrovidError, match="other weights are needed"):
         model.explain(np.stack([frame()] * 3), frame=1, boxes=torch.tensor([[30.0, 20, 140, 99]]))
+
+
+class Nothing(torch.nn.Module):
+    """In the place of an aggregation: a level where no feature is left."""
+
+    def __init__(self, level: str) -> None:
+        super().__init__()
+        self.level = level
+
+    def forward(self, features, support):
+        assert len(support[0].rows) == 2
+        return {**features, self.level: features[self.level] * 0}
+
+
+def test_what_is_explained_is_what_the_detector_pools(tmp_path, monkeypatch):
+    """Support by `encode`, without the target frame, and levels as they are after aggregation."""
+    path = save_tiny_model(tmp_path / "tiny.safetensors", name="synthvid-selsa-troi")
+    model = trovid.load(path, device="cpu")
+    asked, encode = [], model.encode
+    monkeypatch.setattr(model, "encode", lambda frames: asked.extend(frames) or encode(frames))
+    wanted = {"frame": 1, "boxes": [[30, 20, 140, 100]], "support": "uniform:3"}
+    found = model.explain(np.stack([frame()] * 3), **wanted)
+    assert [f.index for f in asked] == [0, 1, 2]
+    assert [f.index for f in found.support] == [0, 2]
+    assert (found.similarities[:, :, 0] > 0.5).all()
+    monkeypatch.setattr(model.running, "aggregation", Nothing(found.levels[0]))
+    found = model.explain(np.stack([frame()] * 3), **wanted)
+    assert not found.similarities.any()

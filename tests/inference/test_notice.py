@@ -11,8 +11,10 @@ import pytest
 from tests.cli.runs import images, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli.main import main
+from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.datasets.synthvid.recognition import is_clip
+from trovid.evaluation import run_dataset
 from trovid.inference import Predictor, load
 from trovid.inference.notice import classes_line
 from trovid.video.opening import open_video
@@ -28,7 +30,7 @@ def data(tmp_path_factory):
     detector, card = load_weights(save_tiny_model(out / "tiny.safetensors"))
     facts = {"data": {"name": "SynthVID"}}
     save_weights(out / "tiny.safetensors", detector, card.recipe, facts=facts)
-    write_split(out / "mp4", split="val", videos=1, workers=1, num_frames=24, size=64)
+    write_split(out / "mp4", split="val", videos=2, workers=1, num_frames=24, size=64)
     write_split(out / "png", split="val", videos=1, workers=1, num_frames=24, size=64, format="png")
     video(out / "street.mp4", count=2)
     return out
@@ -65,16 +67,21 @@ def test_nothing_is_said_of_clips(data, model, caplog):
         list(model.detect(clip, frames=[0]))
         list(model.detect(open_video(clip), frames=[0], online=True))
     list(model.detect_together(clips(data), frames=[[0], [1]]))
+    model.explain(clips(data)[0], frame=0, boxes=[[2, 2, 40, 40]])
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("kind", ["path", "reader", "array", "stream", "together", "seq_nms"])
+@pytest.mark.parametrize(
+    "kind", ["path", "reader", "array", "stream", "together", "seq_nms", "explain"]
+)
 def test_it_is_said_once_of_anything_else(data, model, caplog, kind):
     path = data / "street.mp4"
     sources = {"path": path, "reader": open_video(path), "stream": iter(images(2))}
     for _ in range(2):
         if kind == "together":
             list(model.detect_together([*clips(data), path], frames=[[0], [0], [0]]))
+        elif kind == "explain":
+            model.explain(path, frame=0, boxes=[[2, 2, 40, 40]])
         else:
             options = {"online": kind == "stream", "seq_nms": kind == "seq_nms"}
             list(model.detect(sources.get(kind, images(2)), **options))
@@ -83,6 +90,20 @@ def test_it_is_said_once_of_anything_else(data, model, caplog, kind):
     assert record.getMessage().startswith(f"tiny {SAID}: ")
     for way in ("another `model`", "`trovid models` lists", "your own labels"):
         assert way in record.getMessage()
+
+
+@pytest.mark.parametrize("source", ["clip", "other clip", "target"])
+def test_it_is_said_of_a_data_set_wherever_support_comes_from(
+    data, model, tmp_path, caplog, source
+):
+    own = data / "mp4" / "val.json"
+    list(run_dataset(model, read_coco_vid(own), every=24, support_source=source))
+    assert caplog.text == ""
+    shutil.copytree(data / "mp4", tmp_path / "mine")
+    mine = tmp_path / "mine" / "val.json"
+    mine.write_text(own.read_text().replace("SynthVID", "mine", 1))
+    list(run_dataset(model, read_coco_vid(mine), every=24, support_source=source))
+    assert caplog.text.count(SAID) == 1
 
 
 def test_other_models_say_nothing(tmp_path, caplog):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -42,3 +45,24 @@ def test_attention(scores, support):
         found = selsa.attend_by_onednn(queries, keys, values, 3, scores_at_once=scores)
         wanted = selsa.attend(queries, keys, values, 3)
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_whether_bfloat16_is_fused_the_processor_says(monkeypatch, computes):
+    monkeypatch.setattr(onednn, "computes_bfloat16", lambda: computes)
+    maps = torch.zeros(1, 4, 6, 6).contiguous(memory_format=torch.channels_last)
+    assert onednn.fuses(maps)
+    assert onednn.fuses(maps.bfloat16()) == computes
+    assert not onednn.fuses(maps.contiguous().bfloat16())
+
+
+@pytest.mark.parametrize("slow", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("computes", [True, False])
+def test_bfloat16_gains_where_it_is_computed_and_faster(monkeypatch, computes, slow):
+    def conv2d(maps, weight):
+        time.sleep(0.02 * (maps.dtype == slow))
+
+    monkeypatch.setattr(onednn, "computes_bfloat16", lambda: computes)
+    monkeypatch.setattr(onednn, "functional", SimpleNamespace(conv2d=conv2d))
+    gains = onednn.gains_from_bfloat16.__wrapped__()
+    assert gains == (computes and slow == torch.float32)

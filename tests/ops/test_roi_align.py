@@ -9,6 +9,7 @@ import torchvision
 from tests.ops.compare import assert_close
 from trovid.ops import roi_align
 
+MODULE = sys.modules[roi_align.__module__]
 BOXES = {
     "inside": [[20.0, 30.0, 90.0, 100.0], [5.5, 6.25, 17.75, 60.0]],
     "across the border": [[-30.0, -40.0, 60.0, 50.0], [100.0, 90.0, 190.0, 180.0]],
@@ -30,7 +31,10 @@ def problem(kind, dtype=torch.float32):
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize("sampling_ratio", [1, 2, 3, -1])
 @pytest.mark.parametrize("kind", [kind for kind in BOXES if kind != "huge"])
-def test_gradient_path_equals_torchvision(kind, sampling_ratio, aligned):
+@pytest.mark.parametrize("way", ["torchvision's", "plain"])
+def test_gradient_path_equals_torchvision(monkeypatch, way, kind, sampling_ratio, aligned):
+    if way == "plain":
+        monkeypatch.setattr(MODULE, "_torchvision_gradient", lambda: None)
     features, boxes = problem(kind)
     ours, theirs = (features.clone().requires_grad_() for _ in range(2))
     pooling = (boxes, (7, 5), 1 / 8, sampling_ratio, aligned)
@@ -41,6 +45,11 @@ def test_gradient_path_equals_torchvision(kind, sampling_ratio, aligned):
     actual.backward(direction)
     expected.backward(direction)
     assert_close(ours.grad, theirs.grad, 1e-5, "gradient")
+
+
+def test_the_private_function_of_torchvision_is_still_there():
+    """Without it adaptive sampling and GPUs have the plain way alone, which is slower."""
+    assert MODULE._torchvision_gradient() is not None
 
 
 @pytest.mark.parametrize("aligned", [False, True])
@@ -74,7 +83,7 @@ def test_chunks_of_rois(monkeypatch):
     features, boxes = problem("inside")
     features.requires_grad_()
     whole = roi_align(features, boxes, 7, 1 / 8, 2)
-    monkeypatch.setattr(sys.modules[roi_align.__module__], "_WORKSPACE_BYTES", 1)
+    monkeypatch.setattr(MODULE, "_WORKSPACE_BYTES", 1)
     assert_close(roi_align(features, boxes, 7, 1 / 8, 2), whole, 1e-6)
 
 

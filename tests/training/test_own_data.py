@@ -9,17 +9,14 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
-from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.datasets.own_folder import own_folder
 from tests.training.tiny import tiny_recipe
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.recipes import changed_recipe, load_recipe, parse_changes
-from trovid.storage.tensor_files import read_tensors
 from trovid.structures import Detections, Video
-from trovid.training.best_start import account, best_start
-from trovid.training.data import training_data
 from trovid.training.start import initial_detector
-from trovid.zoo.weights import embedded_models, read_card
+from trovid.zoo.weights import read_card
 
 SMALL = ("image.shorter=48", "image.longer=80", "training.validate_every=1", "training.warmup=1")
 
@@ -53,90 +50,6 @@ def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
     lines = [json.loads(line) for line in log.splitlines()]
     assert [line["step"] for line in lines if "val_ap50" in line] == [1, 2]
     assert [line["step"] for line in lines if "loss" in line] == [2]
-
-
-def test_wrong_data_stop_it_with_the_list(capsys, folder, tmp_path):
-    labels = own_labels()
-    labels["videos"]["street"]["0"][0]["box"] = [200, 0, 240, 40]
-    labels["videos"]["yard"]["0"][0]["id"] = 2
-    write_labels(folder, labels)
-    status, out, said = trovid_command(
-        capsys, "train", "--data", folder, "--out", tmp_path / "runs"
-    )
-    assert (status, out) == (2, "")
-    assert any(line.startswith("trovid: error box-outside: street frame 0") for line in said)
-    assert any(line.startswith("trovid: error repeated-id: yard frame 0") for line in said)
-    assert (
-        "the data are wrong in 2 ways (box-outside, repeated-id), nothing was trained" in said[-1]
-    )
-    assert not list((tmp_path / "runs").glob("*.safetensors"))
-
-
-def test_classes_that_are_asked_for(folder):
-    recipe, said = load_recipe("own"), []
-    found = training_data(recipe, folder, classes=("star",), say=said.append)
-    assert found.recipe.model.classes == found.train.class_names == ("star",)
-    assert len(found.train.objects) == 12
-    other = tiny_recipe()
-    with pytest.raises(TrovidError, match=r"'square' is missing; .*`classes` all"):
-        training_data(other, folder, say=said.append)
-    assert training_data(other, folder, classes=("all",), say=said.append).train.class_names == (
-        "cup",
-        "star",
-    )
-    with pytest.raises(TrovidError, match="'stra' is not labelled; did you mean 'star'"):
-        training_data(recipe, folder, classes=("stra",), say=said.append)
-
-
-def test_the_same_classes_in_another_order_are_put_in_order(folder):
-    own = changed_recipe(load_recipe("own"), {"training.own_data": False})
-    recipe = changed_recipe(own, {"model.classes": ["star", "cup"]})
-    found = training_data(recipe, folder, say=print)
-    names = [found.train.class_names[label] for label in found.train.objects.labels[:2]]
-    assert found.train.class_names == ("star", "cup")
-    assert names == ["cup", "star"]
-
-
-def test_what_is_taken_over_and_what_begins_at_random():
-    photographs = changed_recipe(load_recipe("own"), {"model.classes": ["star", "sheep"]})
-    assert best_start(photographs) == embedded_models()["everyday-selsa-troi"]
-    recipe = changed_recipe(load_recipe("own-small"), {"model.classes": ["star", "sheep"]})
-    start = best_start(recipe)
-    assert start == embedded_models()["synthvid-selsa-troi"]
-    said: list[str] = []
-    detector = initial_detector(recipe, seed=0, start=start, say=said.append)
-    plain = initial_detector(recipe, seed=0, start=None)
-    (line,) = said
-    assert "of the classes star" in line
-    state, random = detector.state_dict(), plain.state_dict()
-    own, _ = read_tensors(start)
-    known = account(start, recipe, own, random)
-    assert any(name.startswith("rpn") for name in known.random)
-    assert all(name.startswith(("rpn", "box_head")) for name in known.random)
-    for name in known.taken:
-        assert torch.equal(state[name], own[name].float()) or name.startswith("box_head")
-    assert all(
-        torch.equal(state[name], random[name]) for name in known.random if name.startswith("rpn")
-    )
-
-
-def test_rows_of_new_classes_are_not_taken_over():
-    start = embedded_models()["everyday-selsa-troi"]
-    own = read_card(start).recipe.model.classes
-    for classes, ends in (
-        (own[:3], "nothing begins at random"),
-        ((own[0], "emu", "gnu"), "at random: the rows of emu, gnu"),
-    ):
-        recipe = changed_recipe(load_recipe("own"), {"model.classes": list(classes)})
-        said: list[str] = []
-        state = initial_detector(recipe, seed=0, start=start, say=said.append).state_dict()
-        assert said[0].endswith(f"; {ends}")
-        assert (": 100 % of" in said[0]) == (classes == own[:3])
-        known = account(start, recipe, read_tensors(start)[0], state)
-        total = sum(v.numel() for k, v in state.items() if not k.endswith("num_batches_tracked"))
-        rows = sum(state[f"box_head.class_logits.{part}"][0].numel() for part in ("weight", "bias"))
-        new = len(classes) - len(known.classes)
-        assert round(known.share * total) == total - new * rows
 
 
 @pytest.mark.parametrize(

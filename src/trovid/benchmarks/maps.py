@@ -155,7 +155,7 @@ def _of_folder(folder: Path) -> Maps:
     files = sorted(folder.glob("*.npy"))
     if len(files) < 2:
         raise TrovidError(
-            f"--maps must be random, trained, synthvid, or a folder with a file .npy [C, H, W] for "
+            f"`maps` must be random, trained, synthvid, or a folder with a file .npy [C, H, W] for "
             f"each of 2 or more frames, but {folder} has {len(files)}"
         )
     maps = []

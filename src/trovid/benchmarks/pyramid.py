@@ -75,7 +75,7 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
         TrovidError: If there are no such maps.
     """
     if settings.maps not in (RANDOM, TRAINED):
-        raise TrovidError(f"--maps must be {TRAINED} or {RANDOM}, but is {settings.maps!r}")
+        raise TrovidError(f"`maps` must be {TRAINED} or {RANDOM}, but is {settings.maps!r}")
     torch.set_num_threads(settings.threads)
     generator = torch.Generator().manual_seed(settings.seed)
     sizes = [_size(settings, stride) for stride in STRIDES]

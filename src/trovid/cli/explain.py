@@ -126,7 +126,6 @@ def explain(
         )
         row, column = explanations.checked_position(place_in_grid, predictor)
         explanation = explanations.position_of(whole, number, row, column)
-        predictor.notice.say(reader)
     words = "" if predictor.detector.temporal_trained else UNTRAINED
     shown = without_password(str(video))
     title, heading = f"{titles[number]}{words}", f"{Path(shown).name}{words}"

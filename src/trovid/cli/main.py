@@ -52,6 +52,7 @@ EXIT_NOTHING_DONE = 2
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 LONG = (
+    "bench detect",
     "bench training",
     "bench video",
     "blur",
@@ -61,7 +62,12 @@ LONG = (
     "segment",
     "train",
 )
-"""Commands that go through large tensors again and again."""
+"""Commands that go through large tensors again and again, and for which freed memory is kept.
+
+`evaluate` keeps it where it runs a model. `explain` and `export` look at a few frames once.
+`bench operator` and `bench pyramid` measure the operator as it is in other programs, which do not
+keep theirs.
+"""
 EVERYWHERE = {"--debug": DEBUG_VARIABLE, "--quiet": QUIET_VARIABLE}
 
 

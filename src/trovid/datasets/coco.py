@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.contract import Dataset, SourceIds, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.json_files import read_text
@@ -110,6 +110,7 @@ def _dataset(source: Entries) -> Dataset:
         (_entry(video, root) for video in videos),
         rows.objects(),
         info=source.info(),
+        ids=SourceIds.of(places, labels),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trovid.datasets.contract import Dataset, VideoEntry
+from trovid.datasets.contract import Dataset, SourceIds, VideoEntry
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_entries import NUMBER, Entries, Kinds, Misfit, Record
 from trovid.datasets.objects import ObjectRows
@@ -116,6 +116,7 @@ def _dataset(text: str, path: Path, faults: Faults) -> Dataset:
         (_entry(record, path.parent, own) for record, own in zip(videos, labelled, strict=True)),
         rows.objects(),
         info=source.info(),
+        ids=SourceIds.of(frames, labels),
     )
 
 

@@ -38,6 +38,26 @@ class VideoEntry:
     files: Sequence[str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SourceIds:
+    """The numbers by which a file of labels, and results made for it, name frames and classes.
+
+    Attributes:
+        frames: int64 [N, 3], the id of each image, the number of its video and the index of its
+            frame there.
+        labels: For each category's id its label.
+    """
+
+    frames: NDArray[np.int64]
+    labels: Mapping[int, int]
+
+    @classmethod
+    def of(cls, frames: Mapping[int, tuple[int, int]], labels: Mapping[int, int]) -> SourceIds:
+        """From the place of each image's id."""
+        rows = np.array([(image, *place) for image, place in frames.items()], dtype=np.int64)
+        return cls(rows.reshape(-1, 3), labels)
+
+
 class Dataset:
     """Labelled videos, whatever their files look like.
 
@@ -50,6 +70,7 @@ class Dataset:
         objects: The labelled objects, in order; their `videos` index `entries`.
         info: What the source says of itself (name, version, split, ...).
         box_layout: How the source writes a box, which tells in what way a box may be wrong.
+        ids: The ids of the source, in which results may be written.
         sources: Of a mixture for each video the number of the data set that it comes from.
         weights: Of a mixture how often each of these is drawn in training.
 
@@ -59,6 +80,7 @@ class Dataset:
         objects: The labelled objects of all videos.
         info: What the source says of itself; {} where it says nothing.
         box_layout: "xywh" (x1, y1, width, height) or "xyxy" (x1, y1, x2, y2).
+        ids: See there; None where the source has none, and in a part of it.
         sources: See there.
         weights: See there.
     """
@@ -71,6 +93,7 @@ class Dataset:
         *,
         info: Mapping[str, Any] | None = None,
         box_layout: Literal["xywh", "xyxy"] = "xywh",
+        ids: SourceIds | None = None,
         sources: Sequence[int] = (),
         weights: Sequence[float] = (),
     ) -> None:
@@ -80,6 +103,7 @@ class Dataset:
         self.objects = objects
         self.info = dict(info or {})
         self.box_layout: Literal["xywh", "xyxy"] = box_layout
+        self.ids = ids
         self.sources = tuple(sources)
         self.weights = tuple(weights)
         self._paths = [entry.path for entry in entries]

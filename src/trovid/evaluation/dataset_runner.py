@@ -143,6 +143,7 @@ def each_with_itself(
         frames: Indices of the target frames in rising order.
         options: Resolved.
     """
+    predictor.notice.say(reader)
     count = SupportSampling.parse(str(options.support)).count
     tracker = video_tracker(predictor, reader, options, ()) if options.track else None
     for frame in reader.walk(frames):

@@ -283,7 +283,7 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
         "Trained: the embedding psi alone, on clips made from stills "
         f"({result['steps']} steps of 4), everything else frozen."
         if result["seeds"]
-        else "Trained rows need --stills.",
+        else "Trained rows need labelled pictures (`stills`).",
         "",
         f"What was looked at to choose, on {', '.join(result['choosing'])}:",
         "",

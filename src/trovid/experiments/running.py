@@ -107,7 +107,7 @@ def with_trovid(name: str) -> Path:
     """
     found = embedded_models().get(name)
     if found is None:
-        raise TrovidError(f"no weights of {name} come with trovid: leave out --no-training")
+        raise TrovidError(f"no weights of {name} come with trovid: leave out `no_training`")
     return found
 
 

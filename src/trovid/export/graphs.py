@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.nn.box_head import select_boxes
 from trovid.ops import PackedSupport
 from trovid.structures import DetectOptions
 from trovid.video.transforms import FrameTransform
@@ -37,7 +38,8 @@ class Graph(nn.Module):
         super().__init__()
         self.detector = detector
         self.size = size
-        self.options = options
+        track = "embedding" if detector.embeds else None
+        self.options = replace(options, masks=detector.segments, track=track)
         self.padding = (0, -size[1] % transform.divisor, 0, -size[0] % transform.divisor)
         self.register_buffer("mean", torch.tensor(transform.mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(transform.std).view(3, 1, 1))
@@ -59,13 +61,10 @@ class Graph(nn.Module):
         """
         images, sizes = self.images(frame.unsqueeze(0)), [self.size]
         supports = None if support is None else [support]
-        features = self.detector.levels(images, supports)
-        ((boxes, scores, _),) = self.detector.scored_rois(
-            images, features, supports, options=self.options, image_sizes=sizes
+        ((found,), further) = self.detector.chosen(
+            images, supports, options=self.options, image_sizes=sizes
         )
-        boxes, scores, labels = select_boxes(boxes, scores, self.size, self.options)
-        further = self.detector.further_outputs(features, [boxes], labels, sizes, supports)
-        return boxes, scores, labels, *further.values()
+        return *found, *further.values()
 
 
 class SingleFrame(Graph):

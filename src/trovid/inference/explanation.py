@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trovid.detectors.contract import Support
 from trovid.errors import OptionError, TrovidError
 from trovid.inference.predictor import Predictor
+from trovid.inference.session import VideoSession
 from trovid.nn import LevelPooler
-from trovid.ops import pack_support
 from trovid.structures import Detections
-from trovid.structures.support_sampling import SupportSampling
 from trovid.video.opening import Frame, VideoReader
 
 ROUNDING = 0.01
@@ -88,7 +89,9 @@ def explain_frame(
     """Explains all RoI positions of some proposals of a frame.
 
     Of a feature pyramid that level is explained which a proposal is pooled from; where whole maps
-    are aggregated, the place of the map that a position lies on.
+    are aggregated, the place of the map that a position lies on. Frames are encoded as
+    `Predictor.detect` encodes them, and where the detector sums a level over frames before its RoI
+    features are pooled and searched for, that sum is explained.
 
     Args:
         predictor: A model whose RoI features or maps look at support frames.
@@ -104,23 +107,14 @@ def explain_frame(
     pool, aggregation = _pool(predictor), predictor.detector.aggregation
     boxes = _boxes(boxes)
     _check_frame(reader, frame)
-    sampling = SupportSampling.parse(support)
-    indices = [i for i in sampling.indices(reader.video.num_frames, frame) if i != frame]
-    if not indices:
-        raise TrovidError(
-            f"{reader.source}: {support} gives frame {frame} no support frame: "
-            "choose more of them, or a longer video"
-        )
-    frames = reader.read(indices)
-    (target,) = reader.read([frame])
+    predictor.notice.say(reader)
+    target, seen, shown = _with_support(predictor, reader, frame, support)
     for box in boxes:
         _check_box(box, target)
 
     with predictor.computing():
         images, size = predictor.input([target])
-        features = predictor.detector.backbone(images)
-        support_images, _ = predictor.input(frames)
-        support_features = predictor.detector.backbone(support_images)
+        features = predictor.running.levels(images, [seen])
         source = target.image.shape[:2]
         scale = torch.tensor([size[1] / source[1], size[0] / source[0]], device=images.device)
         rois = boxes.to(images.device) * scale.repeat(2)
@@ -131,29 +125,53 @@ def explain_frame(
         searched_levels = [
             pool.searched_level(level) if searches else aggregation.level for level in levels
         ]
-        seen, places = [], []
-        for roi, number, searched in zip(rois, numbers, searched_levels, strict=True):
-            maps = support_features[searched]
-            stride = 2.0 ** round(math.log2(size[0] / maps.shape[-2]))
+        sights, places = [], []
+        for roi, number, level, searched in zip(
+            rois, numbers, levels, searched_levels, strict=True
+        ):
+            maps = seen.maps[searched]
+            stride = 1 / scales[pool.featmap_names.index(searched)]
             if searches:
-                own = features[pool.featmap_names[number]]
-                sight = pool.extractor.sight(own, [roi[None]], scales[number], pack_support(maps))
+                sight = pool.extractor.sight(features[level], [roi[None]], scales[number], maps)
             else:
-                middles = pool.extractor.cells(roi[None], 1 / stride, maps.shape[-2:])
-                sight = aggregation.sight(features[searched][0], pack_support(maps), middles)
-            cells, width = sight.cells[:, 0], maps.shape[-1]
+                middles = pool.extractor.cells(roi[None], 1 / stride, maps.size)
+                own = predictor.encode([target]).maps[searched].maps()[0]
+                sight = aggregation.sight(own, maps, middles)
+            cells, width = sight.cells[:, 0], maps.size[1]
             places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
-            seen.append(sight)
+            sights.append(sight)
     return FrameExplanation(
         target=target,
         boxes=boxes.cpu(),
         levels=tuple(levels),
         searched_levels=tuple(searched_levels),
-        support=frames,
+        support=shown,
         points=torch.stack(places).cpu(),
-        similarities=torch.stack([sight.similarities[:, 0] for sight in seen]).cpu(),
-        weights=torch.stack([sight.weights[:, 0] for sight in seen]).cpu(),
+        similarities=torch.stack([sight.similarities[:, 0] for sight in sights]).cpu(),
+        weights=torch.stack([sight.weights[:, 0] for sight in sights]).cpu(),
     )
+
+
+def _with_support(
+    predictor: Predictor, reader: VideoReader, frame: int, support: str
+) -> tuple[Frame, Any, list[Frame]]:
+    """The target frame, its Support as `detect` has it, and the frames of that."""
+    shown: dict[int, Frame] = {}
+
+    def encode(frames: Sequence[Frame]) -> Support:
+        shown.update({one.index: one for one in frames})
+        return predictor.encode(frames)
+
+    options = predictor.options(support=support, target_among_support=False)
+    with closing(VideoSession(reader, encode=encode, options=options, frames=[frame])) as session:
+        target = next(session)
+    seen = None if target.support is None else target.support.without(frame)
+    if not seen:
+        raise TrovidError(
+            f"{reader.source}: {support} gives frame {frame} no support frame: "
+            "choose more of them, or a longer video"
+        )
+    return target.frame, seen, [shown[index] for index in seen.frame_indices]
 
 
 def explain(

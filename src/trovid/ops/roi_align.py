@@ -116,14 +116,18 @@ def _run_gradient(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    if grad.device.type == "cpu" and sampling_ratio > 0:
+    theirs = _torchvision_gradient()
+    if theirs is None or (grad.device.type == "cpu" and sampling_ratio > 0):
         return separable_gradient(
             grad, rois, shape, output_size, spatial_scale, sampling_ratio, aligned
         )
-    gradient = torch.ops.torchvision._roi_align_backward(
-        grad, rois, spatial_scale, *output_size, *shape, sampling_ratio, aligned
-    )
+    gradient = theirs(grad, rois, spatial_scale, *output_size, *shape, sampling_ratio, aligned)
     return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def _torchvision_gradient() -> Any:
+    """The gradient of torchvision's own, which is private to it; None where it has none."""
+    return getattr(torch.ops.torchvision, "_roi_align_backward", None)
 
 
 roi_align_gradient = torch.library.custom_op(
@@ -148,7 +152,7 @@ def separable_gradient(
     sampling_ratio: int,
     aligned: bool,
 ) -> Tensor:
-    """The gradient for `sampling_ratio` > 0, summed in a fixed order on any device."""
+    """The gradient, summed in a fixed order on any device; adaptive samples in more steps."""
     images, channels, height, width = shape
     along_y, along_x = bilinear_weights(
         rois[:, 1:], (height, width), size, spatial_scale, sampling_ratio, aligned
@@ -225,11 +229,19 @@ def _axis_weights(
     """Bilinear weights Tensor[R, bins, cells] of each bin along one axis.
 
     As in torchvision, a sample further than one cell outside the map counts as zero; one nearer
-    takes the border's value.
+    takes the border's value. With `sampling_ratio` <= 0 a RoI has a sample for each cell of a bin.
     """
     length = end - start
     if not aligned:
         length = length.clamp(min=1.0)
+    if sampling_ratio <= 0:
+        adaptive, counts = start.new_zeros(len(start), bins, cells), (length / bins).ceil()
+        for count in counts.unique().tolist():
+            if count >= 1:
+                some = counts == count
+                own = start[some], end[some]
+                adaptive[some] = _axis_weights(*own, bins, cells, int(count), aligned)
+        return adaptive
     bin_length = (length / bins).view(-1, 1, 1)
     bin_index = torch.arange(bins, dtype=start.dtype, device=start.device).view(1, -1, 1)
     sample = torch.arange(sampling_ratio, dtype=start.dtype, device=start.device) + 0.5

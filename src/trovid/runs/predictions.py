@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from trovid.datasets.coco_results import is_coco_results, read_coco_results
 from trovid.errors import TrovidError, shortened
-from trovid.runs.coco_results import is_coco_results, read_coco_results
 from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
 from trovid.structures import Detections, Masks, VideoDetections
 

@@ -12,7 +12,7 @@ from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.detector import Detector
 from trovid.detectors.faster_rcnn.support import Support
 from trovid.recipes import load_recipe
-from trovid.structures import TrainingBatch
+from trovid.structures import DetectOptions, TrainingBatch
 
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
 WITH_SUPPORT = FOUR[1:]
@@ -195,3 +195,23 @@ def test_selsa_needs_a_pooling_for_support_proposals():
             roi_features=detector.roi_features,
             box_head=detector.box_head,
         )
+
+
+@pytest.mark.parametrize("track", [None, "embedding"])
+def test_detect_wraps_the_tensors_of_its_one_method(track):
+    detector, images = make("synthvid-single"), frames(2)
+    inference = load_recipe("synthvid-single").inference
+    options = DetectOptions(score=0.05, track=track).resolved(inference)
+    with torch.no_grad():
+        chosen, further = detector.chosen(
+            images, None, options=options, image_sizes=[(96, 128)] * 2
+        )
+        found = detector.detect(images, options=options)
+    assert list(further) == (["embeddings"] if track else [])
+    embeddings = further["embeddings"].split(list(map(len, found))) if track else (None, None)
+    for own, (boxes, scores, labels), embedding in zip(found, chosen, embeddings, strict=True):
+        assert len(own)
+        assert torch.equal(own.boxes, boxes)
+        assert torch.equal(own.scores, scores)
+        assert torch.equal(own.labels, labels)
+        assert embedding is None or torch.equal(own.embeddings, embedding)

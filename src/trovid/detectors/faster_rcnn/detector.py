@@ -14,13 +14,7 @@ from trovid.detectors.candidates import Candidates
 from trovid.detectors.contract import VideoDetector
 from trovid.detectors.faster_rcnn.export_obstacle import export_obstacle
 from trovid.detectors.faster_rcnn.roi_sampling import RoISampler, SampledRoIs, box_head_losses
-from trovid.detectors.faster_rcnn.support import (
-    Support,
-    embeddings_of_videos,
-    of_videos,
-    packed_maps,
-    supports_of_videos,
-)
+from trovid.detectors.faster_rcnn.support import Support, supports_of
 from trovid.detectors.faster_rcnn.taken_over import best_boxes, with_taken_over
 from trovid.nn.box_head import BoxCoder, BoxHead, select_rois, without_small_boxes
 from trovid.nn.inference_form import InferenceForm
@@ -154,37 +148,63 @@ class Detector(VideoDetector):
     ) -> list[Detections] | list[Candidates]:
         """See `VideoDetector.detect`."""
         sizes = _sizes(images, image_sizes)
-        features = self.levels(images, support)
-        scored = self.scored_rois(images, features, support, options=options, image_sizes=sizes)
         if options.selection == "candidates":
+            _, scored = self.scored_rois(images, support, options=options, image_sizes=sizes)
             return [
                 Candidates(boxes, scores, self.class_names, image_size=size)
                 for (boxes, scores, _), size in zip(scored, sizes, strict=True)
             ]
-        found = []
-        for (boxes, scores, embeddings), size in zip(scored, sizes, strict=True):
-            rois, boxes, scores, labels = select_rois(boxes, scores, size, options)
-            own = Detections(boxes, scores, labels, self.class_names, image_size=size)
-            wanted = options.track == "embedding" and not self.embeds
-            found.append(replace(own, embeddings=embeddings[rois]) if wanted else own)
-        return self.described(found, features, support, options)
+        chosen, further = self.chosen(images, support, options=options, image_sizes=sizes)
+        counts = [len(boxes) for boxes, _, _ in chosen]
+        parts = {name: own.split(counts) for name, own in further.items()}
+        return [
+            self.described(
+                Detections(*own, self.class_names, image_size=size),
+                {name: part[number] for name, part in parts.items()},
+            )
+            for number, (own, size) in enumerate(zip(chosen, sizes, strict=True))
+        ]
 
-    def described(
+    def described(self, found: Detections, further: dict[str, Tensor]) -> Any:
+        """The detections of an image with what further heads say of them (`further_outputs`)."""
+        return replace(found, embeddings=further["embeddings"]) if further else found
+
+    def chosen(
         self,
-        found: list[Detections],
-        features: dict[str, Tensor],
+        images: Tensor,
         support: Sequence[Support] | None,
+        *,
         options: DetectOptions,
-    ) -> list[Any]:
-        """What further heads say of the chosen boxes, while features are at hand.
+        image_sizes: Sizes,
+    ) -> tuple[list[tuple[Tensor, Tensor, Tensor]], dict[str, Tensor]]:
+        """What `detect` finds, as tensors alone; export traces it.
 
         Args:
-            found: The detections of each image.
-            features: Levels of Tensor[B, C, H_l, W_l].
+            images: See `detect`.
             support: See `detect`.
             options: See `detect`.
+            image_sizes: See `detect`.
+
+        Returns:
+            For each image boxes Tensor[N, 4], scores Tensor[N] and labels Tensor[N], best first;
+            and by name what further heads say of them, image after image.
         """
-        return found
+        features, scored = self.scored_rois(
+            images, support, options=options, image_sizes=image_sizes
+        )
+        rois, chosen = [], []
+        for (boxes, scores, _), size in zip(scored, image_sizes, strict=True):
+            roi, *own = select_rois(boxes, scores, size, options)
+            rois.append(roi)
+            chosen.append((own[0], own[1], own[2]))
+        labels = torch.cat([own for _, _, own in chosen])
+        further = self.further_outputs(
+            features, [own for own, _, _ in chosen], labels, image_sizes, support, options
+        )
+        if options.track == "embedding" and not self.embeds:
+            pairs = zip(scored, rois, strict=True)
+            further["embeddings"] = torch.cat([x[roi] for (_, _, x), roi in pairs])
+        return chosen, further
 
     def levels(self, images: Tensor, support: Sequence[Support] | None) -> dict[str, Tensor]:
         """What all heads read of target frames."""
@@ -197,8 +217,9 @@ class Detector(VideoDetector):
         labels: Tensor,
         image_sizes: Sizes,
         support: Sequence[Support] | None,
+        options: DetectOptions,
     ) -> dict[str, Tensor]:
-        """What further heads say of chosen boxes, by name; export traces it.
+        """What further heads say of chosen boxes, by name, as far as it is asked for.
 
         Args:
             features: `levels`.
@@ -206,37 +227,37 @@ class Detector(VideoDetector):
             labels: Tensor[sum N_i].
             image_sizes: See `detect`.
             support: See `detect`.
+            options: See `detect`.
         """
         return {}
 
     def scored_rois(
         self,
         images: Tensor,
-        features: dict[str, Tensor],
         support: Sequence[Support] | None,
         *,
         options: DetectOptions,
         image_sizes: Sizes,
-    ) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """What `detect` chooses from, as tensors alone; export traces it.
+    ) -> tuple[dict[str, Tensor], list[tuple[Tensor, Tensor, Tensor]]]:
+        """What `detect` chooses from, as tensors alone.
 
         Args:
             images: See `detect`.
-            features: `levels`.
             support: See `detect`.
             options: See `detect`.
             image_sizes: See `detect`.
 
         Returns:
-            For each image boxes Tensor[R, 1 or num_classes, 4] in its pixels, class scores
-            Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
+            The `levels`, and for each image boxes Tensor[R, 1 or num_classes, 4] in its pixels,
+            class scores Tensor[R, num_classes], and the last layer of the box head, Tensor[R, D].
         """
+        features = self.levels(images, support)
         proposals, _ = self.rpn(images, features, image_sizes)
         if self.support_proposals and support is not None:
             triples = zip(proposals, support, image_sizes, strict=True)
             proposals = [with_taken_over(own, bank.found, size) for own, bank, size in triples]
         if options.target_among_support and self.uses_support:
-            own = self._supports_of(features, proposals, image_sizes, [(-1,)] * len(proposals))
+            own = supports_of(self, features, proposals, image_sizes, [(-1,)] * len(proposals))
             support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
         x, logits, deltas = self._heads(features, proposals, image_sizes, support)
         boxes = self.box_coder.decode(deltas, torch.cat(proposals))
@@ -248,8 +269,8 @@ class Detector(VideoDetector):
         parts = (boxes.split(counts), scores.split(counts), x.split(counts))
         scored = list(zip(*parts, strict=True))
         if not self.smallest_box:
-            return scored
-        return [
+            return features, scored
+        return features, [
             (boxes, without_small_boxes(boxes, scores, size, self.smallest_box), own)
             for (boxes, scores, own), size in zip(scored, image_sizes, strict=True)
         ]
@@ -357,33 +378,9 @@ class Detector(VideoDetector):
         if self.support_roi_features is not None or self.support_proposals:
             with torch.no_grad():
                 proposals, _ = self.rpn(images, features, image_sizes)
-        return self._supports_of(features, proposals, image_sizes, frame_indices)
+        return supports_of(self, features, proposals, image_sizes, frame_indices)
 
-    def _supports_of(
-        self,
-        features: dict[str, Tensor],
-        proposals: list[Tensor] | None,
-        image_sizes: Sizes,
-        frame_indices: Sequence[Sequence[int]],
-    ) -> list[Support]:
-        counts = [len(indices) for indices in frame_indices]
-        prefixes = self.roi_features.extractor.uses_prefixes
-        maps = {
-            name: [packed_maps(video, prefixes=prefixes) for video in features[name].split(counts)]
-            for name in self.searched_levels
-        }
-        kept: list[tuple[Tensor, ...]] = [() for _ in counts]
-        embeddings = [[] for _ in counts]
-        found = kept
-        if self.support_roi_features is not None and proposals is not None:
-            rois = self.support_roi_features(features, proposals, image_sizes)
-            kept = of_videos(proposals, counts)
-            embeddings = embeddings_of_videos(self.box_head.embed_support(rois), kept)
-        if self.support_proposals and not self.training and proposals is not None:
-            found = of_videos(self._found(features, proposals, image_sizes), counts)
-        return supports_of_videos(frame_indices, maps, kept, embeddings, found)
-
-    def _found(
+    def found_alone(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_sizes: Sizes
     ) -> list[Tensor]:
         """What single support frames show, without other frames: see `best_boxes`."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from trovid.nn.box_head import SupportEmbedding
 from trovid.ops import PackedSupport, pack_support
+
+if TYPE_CHECKING:
+    from trovid.detectors.faster_rcnn.detector import Detector
 
 _LARGE_MAP = 4096
 """Cells from which on support maps keep prefixes for the operator."""
@@ -139,3 +143,37 @@ def _rows(counts: Sequence[int], positions: Sequence[int]) -> Tensor:
     starts = [sum(counts[:i]) for i in range(len(counts))]
     ranges = [torch.arange(starts[i], starts[i] + counts[i]) for i in positions if counts]
     return torch.cat(ranges) if ranges else torch.empty(0, dtype=torch.long)
+
+
+def supports_of(
+    detector: Detector,
+    features: dict[str, Tensor],
+    proposals: list[Tensor] | None,
+    image_sizes: list[tuple[int, int]],
+    frame_indices: Sequence[Sequence[int]],
+) -> list[Support]:
+    """The Support of each video, for a detector.
+
+    Args:
+        detector: Whose parts read it.
+        features: The levels of the frames of all videos, Tensor[sum T, ...] each.
+        proposals: Tensor[P_t, 4] of each frame, or None where none are needed.
+        image_sizes: (height, width) of each frame before padding.
+        frame_indices: Those of each video.
+    """
+    counts = [len(indices) for indices in frame_indices]
+    prefixes = detector.roi_features.extractor.uses_prefixes
+    maps = {
+        name: [packed_maps(video, prefixes=prefixes) for video in features[name].split(counts)]
+        for name in detector.searched_levels
+    }
+    kept: list[tuple[Tensor, ...]] = [() for _ in counts]
+    embeddings = [[] for _ in counts]
+    found = kept
+    if detector.support_roi_features is not None and proposals is not None:
+        rois = detector.support_roi_features(features, proposals, image_sizes)
+        kept = of_videos(proposals, counts)
+        embeddings = embeddings_of_videos(detector.box_head.embed_support(rois), kept)
+    if detector.support_proposals and not detector.training and proposals is not None:
+        found = of_videos(detector.found_alone(features, proposals, image_sizes), counts)
+    return supports_of_videos(frame_indices, maps, kept, embeddings, found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -91,26 +90,11 @@ class MaskTrackRCNN(Detector):
             self.track_head.inference_form(form)
         return self
 
-    def described(
-        self,
-        found: list[Detections],
-        features: dict[str, Tensor],
-        support: Sequence[Support] | None,
-        options: DetectOptions,
-    ) -> list[Any]:
-        """Embeddings and masks of the chosen boxes, as far as they are asked for."""
-        boxes, counts = [own.boxes for own in found], [len(own) for own in found]
-        labels, sizes = torch.cat([own.labels for own in found]), [own.image_size for own in found]
-        if self.track_head is not None and options.track == "embedding":
-            embeddings = self._embeddings(features, boxes, sizes, support).split(counts)
-            found = [replace(own, embeddings=x) for own, x in zip(found, embeddings, strict=True)]
-        if self.mask_head is None or not options.masks:
-            return found
-        maps = self._probabilities(features, boxes, labels, sizes, support)
-        return [
-            Instances(own, part, self.mask_threshold)
-            for own, part in zip(found, maps.split(counts), strict=True)
-        ]
+    def described(self, found: Detections, further: dict[str, Tensor]) -> Any:
+        """See `Detector.described`; with masks an `Instances`."""
+        maps = further.pop("mask_probabilities", None)
+        own = super().described(found, further)
+        return own if maps is None else Instances(own, maps, self.mask_threshold)
 
     def further_outputs(
         self,
@@ -119,14 +103,15 @@ class MaskTrackRCNN(Detector):
         labels: Tensor,
         image_sizes: list[tuple[int, int]],
         support: Sequence[Support] | None,
+        options: DetectOptions,
     ) -> dict[str, Tensor]:
         """See `Detector.further_outputs`: `mask_probabilities` on the boxes, and `embeddings`."""
         outputs = {}
-        if self.mask_head is not None:
+        if self.mask_head is not None and options.masks:
             outputs["mask_probabilities"] = self._probabilities(
                 features, boxes, labels, image_sizes, support
             )
-        if self.track_head is not None:
+        if self.track_head is not None and options.track == "embedding":
             outputs["embeddings"] = self._embeddings(features, boxes, image_sizes, support)
         return outputs
 

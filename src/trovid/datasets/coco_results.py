@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trovid.datasets.json_formats import labels_file
+from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.structures import VideoDetections
-
-Frames = dict[int, tuple[str, int]]
 
 
 def is_coco_results(path: Path) -> bool:
@@ -26,33 +25,40 @@ def is_coco_results(path: Path) -> bool:
         return False
 
 
-def read_coco_results(path: Path, labels: Path) -> dict[str, VideoDetections]:
+def read_coco_results(path: Path, source: Path) -> dict[str, VideoDetections]:
     """By each video's name what a list of COCO results says; all labelled frames count.
 
     Args:
         path: The list.
-        labels: The COCO or COCO-VID labels whose image and category ids it uses, or their folder.
+        source: The COCO or COCO-VID labels whose image and category ids it uses, or their folder.
 
     Raises:
         TrovidError: If a file cannot be read, an entry is no result, or an id is unknown.
     """
-    frames, class_names, numbers = _ids(labels_file(labels, "val"))
+    truth = read_dataset(labels_file(source, "val"))
+    if truth.ids is None:
+        raise TrovidError(
+            f"{source}: a list of COCO results needs COCO labels, whose images and categories have "
+            "the ids that it uses"
+        )
     rows = _json(path)
     if not isinstance(rows, list):
         raise TrovidError(f"{path}: must hold a list of COCO results")
-    columns = [_row(row, path, index, frames, numbers) for index, row in enumerate(rows)]
+    frames, labels = truth.ids.frames.tolist(), truth.ids.labels
+    known = {image for image, _, _ in frames}
+    columns = [_row(row, path, index, known, labels) for index, row in enumerate(rows)]
     images = np.array([column[0] for column in columns], dtype=np.int64)
     order = np.argsort(images, kind="stable")
     images = images[order]
     values = np.array([column[1:] for column in columns], dtype=np.float64).reshape(-1, 6)[order]
     boxes = values[:, 2:]
     boxes[:, 2:] += boxes[:, :2]
-    of_video: dict[str, list[tuple[int, int]]] = {}
-    for image, (name, frame) in frames.items():
-        of_video.setdefault(name, []).append((frame, image))
+    of_video: dict[int, list[tuple[int, int]]] = {}
+    for image, number, frame in frames:
+        of_video.setdefault(number, []).append((frame, image))
     return {
-        name: _video(sorted(own), images, boxes, values, class_names)
-        for name, own in of_video.items()
+        truth.videos[number].name: _video(sorted(own), images, boxes, values, truth.class_names)
+        for number, own in of_video.items()
     }
 
 
@@ -80,7 +86,7 @@ def _video(
 
 
 def _row(
-    row: Any, path: Path, index: int, frames: Frames, numbers: Mapping[int, int]
+    row: Any, path: Path, index: int, images: Collection[int], labels: Mapping[int, int]
 ) -> tuple[float, ...]:
     try:
         image, category = int(row["image_id"]), int(row["category_id"])
@@ -91,40 +97,11 @@ def _row(
             f"{path}: entry {index} must have image_id, category_id, bbox (x, y, width, height) "
             "and score"
         ) from error
-    if image not in frames:
+    if image not in images:
         raise TrovidError(f"{path}: entry {index}: the labels have no image {image}")
-    if category not in numbers:
+    if category not in labels:
         raise TrovidError(f"{path}: entry {index}: the labels have no category {category}")
-    return image, numbers[category], score, x, y, width, height
-
-
-def _ids(labels: Path) -> tuple[Frames, tuple[str, ...], dict[int, int]]:
-    """The frame of each image id, the classes, and the class of each category id."""
-    document = _json(labels)
-    try:
-        categories = sorted(document["categories"], key=lambda record: int(record["id"]))
-        videos = document.get("videos", [])
-        names = {int(record["id"]): str(record["name"]) for record in videos}
-        frames: Frames = {}
-        by_number: dict[int, list[tuple[int, int]]] = {}
-        for record in document["images"]:
-            image = int(record["id"])
-            if "video_id" not in record:
-                frames[image] = str(record["file_name"]), 0
-            elif "frame_index" in record:
-                frames[image] = names[int(record["video_id"])], int(record["frame_index"])
-            else:
-                own = by_number.setdefault(int(record["video_id"]), [])
-                own.append((int(record["frame_id"]), image))
-        for video, own in by_number.items():
-            frames |= {image: (names[video], rank) for rank, (_, image) in enumerate(sorted(own))}
-        numbers = {int(record["id"]): number for number, record in enumerate(categories)}
-        return frames, tuple(str(record["name"]) for record in categories), numbers
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise TrovidError(
-            f"{labels}: a list of COCO results needs COCO labels, whose images and categories have "
-            "the ids that it uses"
-        ) from error
+    return image, labels[category], score, x, y, width, height
 
 
 def _json(path: Path) -> Any:

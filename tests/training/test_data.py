@@ -1,0 +1,62 @@
+"""The data of a training: checked, divided, and of the classes that are asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.command import trovid_command
+from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.training.tiny import tiny_recipe
+from trovid.errors import TrovidError
+from trovid.recipes import changed_recipe, load_recipe
+from trovid.training.data import training_data
+
+SMALL = ("image.shorter=48", "image.longer=80", "training.validate_every=1", "training.warmup=1")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
+    return own_folder(tmp_path / "my-videos")
+
+
+def test_wrong_data_stop_it_with_the_list(capsys, folder, tmp_path):
+    labels = own_labels()
+    labels["videos"]["street"]["0"][0]["box"] = [200, 0, 240, 40]
+    labels["videos"]["yard"]["0"][0]["id"] = 2
+    write_labels(folder, labels)
+    status, out, said = trovid_command(
+        capsys, "train", "--data", folder, "--out", tmp_path / "runs"
+    )
+    assert (status, out) == (2, "")
+    assert any(line.startswith("trovid: error box-outside: street frame 0") for line in said)
+    assert any(line.startswith("trovid: error repeated-id: yard frame 0") for line in said)
+    assert (
+        "the data are wrong in 2 ways (box-outside, repeated-id), nothing was trained" in said[-1]
+    )
+    assert not list((tmp_path / "runs").glob("*.safetensors"))
+
+
+def test_classes_that_are_asked_for(folder):
+    recipe, said = load_recipe("own"), []
+    found = training_data(recipe, folder, classes=("star",), say=said.append)
+    assert found.recipe.model.classes == found.train.class_names == ("star",)
+    assert len(found.train.objects) == 12
+    other = tiny_recipe()
+    with pytest.raises(TrovidError, match=r"'square' is missing; .*`classes` all"):
+        training_data(other, folder, say=said.append)
+    assert training_data(other, folder, classes=("all",), say=said.append).train.class_names == (
+        "cup",
+        "star",
+    )
+    with pytest.raises(TrovidError, match="'stra' is not labelled; did you mean 'star'"):
+        training_data(recipe, folder, classes=("stra",), say=said.append)
+
+
+def test_the_same_classes_in_another_order_are_put_in_order(folder):
+    own = changed_recipe(load_recipe("own"), {"training.own_data": False})
+    recipe = changed_recipe(own, {"model.classes": ["star", "cup"]})
+    found = training_data(recipe, folder, say=print)
+    names = [found.train.class_names[label] for label in found.train.objects.labels[:2]]
+    assert found.train.class_names == ("star", "cup")
+    assert names == ["cup", "star"]

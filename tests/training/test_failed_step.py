@@ -1,0 +1,42 @@
+"""What a step looked at whose loss is not a number, as a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.tiny import HEIGHT, WIDTH, tiny_recipe
+from trovid.errors import TrovidError
+from trovid.training.failed_step import save_what_failed
+from trovid.training.loop import train
+
+
+def test_a_loss_that_is_no_number_stops_with_what_was_looked_at(clips, tmp_path):
+    recipe = tiny_recipe(steps=30, learning_rate=1e6, clip_norm=1e9, optimizer="sgd")
+    with pytest.raises(TrovidError, match=r"step \d+: .*; what it looked at is in"):
+        train(recipe, clips, seed=0, checkpoint=tmp_path / "c.checkpoint", device="cpu")
+    (picture,) = tmp_path.glob("c.step*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_frame_of_the_step_is_shown_with_its_boxes(clips, tmp_path):
+    settings = tiny_recipe(batch=2, support_frames=2).training
+    drawn = clips.draw(settings, seed=0, step=0)
+    path = save_what_failed(tmp_path / "c.checkpoint", drawn, clips, step=7)
+    assert path == tmp_path / "c.step7.png"
+    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    frames = sum(map(len, drawn.frames))
+    assert sheet.shape[0] * sheet.shape[1] >= frames * HEIGHT * WIDTH
+    blank = replace(drawn, boxes=[b[:0] for b in drawn.boxes], labels=[x[:0] for x in drawn.labels])
+    other = save_what_failed(tmp_path / "d.checkpoint", blank, clips, step=7)
+    assert (np.asarray(Image.open(other).convert("RGB")) != sheet).any()
+
+
+def test_frames_of_other_numbers_than_bytes_are_shown_too(clips, tmp_path):
+    drawn = clips.draw(tiny_recipe(batch=1, support_frames=1).training, seed=0, step=0)
+    floats = replace(drawn, frames=[own / np.float32(255) for own in drawn.frames])
+    path = save_what_failed(tmp_path / "c.checkpoint", floats, clips, step=1)
+    assert np.asarray(Image.open(path)).std() > 10
