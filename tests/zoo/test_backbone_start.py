@@ -25,7 +25,6 @@ from trovid.zoo.published import backbone_file, download_path
 from trovid.zoo.registry import backbone_checkpoints
 from trovid.zoo.weights import read_card
 
-
 LITE_HEAD = (
     *(f"bn2.{name}" for name in ("bias", "running_mean", "running_var", "weight")),
     "classifier.bias",
