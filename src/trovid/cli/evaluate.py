@@ -106,7 +106,7 @@ def evaluate(
         trovid evaluate results/ --labels MOT17/train --protocol mot
         trovid evaluate --model mine.safetensors --data data --protocol youtube-vis
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
-        trovid evaluate --model m.safetensors --data d --protocol youtube-vis --results r.zip
+        trovid evaluate --model M --data D --protocol youtube-vis --results r.zip
 
     Args:
         predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
