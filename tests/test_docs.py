@@ -16,6 +16,7 @@ from trovid.cli.main import SUMMARIES, main
 from trovid.datasets.synthvid import write_split
 from trovid.detectors.building import build_detector
 from trovid.recipes import parse_recipe
+from trovid.zoo.catalogue import catalogue
 from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE
 from trovid.zoo.weights import embedded_models
 
@@ -101,6 +102,22 @@ def test_the_pages_name_the_model_that_is_taken_unnamed():
     assert f"`{DEFAULT_MODEL}`" in row
     assert f"| `{DEFAULT_MODEL}` |" in pages["README.md"]
     assert {DEFAULT_MODEL, DEFAULT_SINGLE} <= embedded_models().keys()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_figures_of_synthvid_s_masks_are_said_to_be_amodal(page):
+    """Its masks are whole shapes: beside each AP stand that word and the visible parts' figure."""
+    for block in page.read_text(encoding="utf-8").split("\n\n"):
+        if re.search(r"AP of tracks|figures of masks", block) and re.search(r"\d\d\.\d", block):
+            assert "amodal" in block, block
+            assert "visible" in block, block
+
+
+def test_models_with_masks_say_that_their_figures_are_amodal():
+    entries = [entry for entry in catalogue() if entry.name.startswith("synthvid-masktrack")]
+    assert len(entries) == 2
+    for entry in entries:
+        assert re.match(r"amodal AP \d\d\.\d, amodal AP50 .*, visible AP \d", entry.figures)
 
 
 def test_commands_in_the_pages_exist_with_their_options(capsys):

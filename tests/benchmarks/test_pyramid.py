@@ -10,6 +10,7 @@ from trovid.benchmarks import pyramid
 from trovid.cli.main import main
 
 WORDS = ("--rois", "12", "--frames", "2", "--size", "96", "160", "--threads", "1", "--rounds", "2")
+WORDS += ("--no-memory",)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,6 +57,21 @@ def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypa
     assert record["agreement"]["p2"]["passed"]
     assert not record["agreement"]["p2"]["coarse_passed"]
     assert "WRONG RESULT" in capsys.readouterr().out
+
+
+def test_no_similarity_volume_is_kept_in_inference_and_in_training(tmp_path, capsys):
+    words = ("--rois", "100", "--frames", "4", "--size", "192", "320", "--maps", "random")
+    words += ("--threads", "1", "--rounds", "1", "--seconds", "0")
+    assert run(tmp_path, *words) == 0
+    assert "a volume of all similarities" in " ".join(capsys.readouterr().out.split())
+    (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
+    memory, counts = record["peak_memory"], record["rois_by_level"]
+    cells = sum(
+        counts[name] * height * width for name, (height, width) in record["maps_by_level"].items()
+    )
+    assert memory["similarity_volume"] == 4 * 4 * 49 * cells
+    assert 0 < memory["forward"] < memory["similarity_volume"] / 2
+    assert memory["forward"] < memory["forward_backward"] < memory["similarity_volume"]
 
 
 @pytest.mark.parametrize("option", ["--rois", "--frames", "--rounds"])

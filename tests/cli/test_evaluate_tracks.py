@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 
 import pytest
 import torch
@@ -10,11 +11,15 @@ import torch
 from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
 from tests.datasets.mot_folder import write_mot
-from tests.datasets.youtube_vis_folder import write_youtube_vis
-from trovid.datasets.reading import read_dataset
+from tests.datasets.youtube_vis_folder import LENGTH, document, write_youtube_vis
+from trovid.datasets.reading import read_dataset, read_split
 from trovid.datasets.synthvid import write_split
 from trovid.datasets.true_tracks import true_tracks
-from trovid.datasets.youtube_vis_results import write_youtube_vis_results
+from trovid.datasets.youtube_vis_results import (
+    read_youtube_vis_results,
+    write_youtube_vis_results,
+)
+from trovid.recipes import load_recipe
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 
@@ -179,3 +184,67 @@ def test_a_model_without_masks(capsys, tmp_path):
     assert "finds boxes alone" in complaints[0]
     status, _, complaints = trovid_command(capsys, *words, "--protocol", "mot", "--json")
     assert (status, complaints) == (0, [])
+
+
+@pytest.fixture
+def hidden(tmp_path):
+    """A folder whose val videos have hidden labels and the model's classes in another order."""
+    names = load_recipe("synthvid-masktrack-troi").model.classes
+    labels = document()
+    labels["categories"] = [{"id": 3 * n, "name": name} for n, name in enumerate(names, 1)][::-1]
+    for entry in labels["annotations"]:
+        entry["category_id"] *= 3
+    return write_youtube_vis(tmp_path / "ytvis", labels)
+
+
+def test_results_for_the_server_of_videos_with_hidden_labels(capsys, tmp_path, hidden):
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack-troi")
+    results = tmp_path / "results.zip"
+    words = ("--data", hidden, "--protocol", "youtube-vis", "--results", results)
+    status, out, complaints = trovid_command(capsys, "evaluate", "--model", model, *words)
+    assert (status, complaints) == (0, [])
+    found = read_youtube_vis_results(results, read_split(hidden, "val"))
+    count = sum(map(len, found.values()))
+    assert out == f"results: {results}: {count} tracks in 2 videos\n"
+    assert [len(tracks.frames) for tracks in found.values()] == [LENGTH, LENGTH]
+    assert all(len(tracks) for tracks in found.values())
+    document = json.loads(zipfile.ZipFile(results).read("results.json"))
+    assert {entry["video_id"] for entry in document} == {10, 11}
+    assert all(entry["category_id"] % 3 == 0 for entry in document)
+    options = ("--out", tmp_path / "figures.json")
+    status, _, complaints = trovid_command(capsys, "evaluate", "--model", model, *words, *options)
+    assert status == 2
+    assert "has no labelled frames, so there are no figures: leave out --out" in complaints[0]
+
+
+def test_results_beside_figures_where_labels_are_there(capsys, tmp_path, hidden):
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack-troi")
+    results, figures = tmp_path / "results.json", tmp_path / "figures.json"
+    words = ("--model", model, "--data", hidden, "--split", "train", "--protocol", "youtube-vis")
+    both = ("--results", results, "--out", figures)
+    status, out, complaints = trovid_command(capsys, "evaluate", *words, *both)
+    assert (status, complaints) == (0, [])
+    assert "AP50" in out
+    written = read_youtube_vis_results(results, read_split(hidden, "train"))
+    head = json.loads(figures.read_text())["head"]
+    assert (head["videos"], head["tracks"]) == (2, sum(map(len, written.values())))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--results", "r.zip"), "--results goes with --protocol youtube-vis"),
+        (
+            ("--protocol", "youtube-vis", "--results", "r.zip", "--every", "2"),
+            "every frame of a video: leave out --every",
+        ),
+        (("--protocol", "youtube-vis", "--results", "r.tar"), "must be a .zip"),
+        (("--protocol", "youtube-vis", "--split", "test"), "has no labels of test"),
+        (("--protocol", "youtube-vis", "--split", "val"), "--results results.zip writes the"),
+    ],
+)
+def test_results_that_cannot_be_written(capsys, hidden, options, message):
+    words = ("evaluate", "--model", "synthvid-masktrack-troi", "--data", hidden)
+    status, _, complaints = trovid_command(capsys, *words, *options)
+    assert status == 2
+    assert message in complaints[0]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torchvision.models.detection import maskrcnn_resnet50_fpn
 
 import trovid
 from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from tests.structures.test_structures import detections
+from tests.zoo.file_server import Answer, serve
 from trovid.errors import OptionError
+from trovid.recipes import load_recipe
 from trovid.runs.batch import Batch
 from trovid.runs.predictions import read_frames, read_predictions
 from trovid.structures import DetectOptions, Masks
 from trovid.video.opening import open_video
 from trovid.viz.identities import IdentityOverlay
+from trovid.zoo import published
 
 OPTIONS = ("--max-detections", "4", "--score", "0.02", "--device", "cpu")
 
@@ -96,6 +103,54 @@ def test_what_the_command_writes(capsys, place, model, videos):
         assert frame.masks.size == (64, 96)
     check_tracks(json.loads((out / "a.youtube-vis.json").read_text()), frames)
     check_pictures(out / "a-masks", frames)
+
+
+@pytest.fixture
+def published_mask_rcnn(tmp_path, monkeypatch):
+    """A mirror with torchvision's Mask R-CNN of random weights, and a recipe of small frames."""
+    torch.manual_seed(0)
+    network = maskrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+    state = {k: v for k, v in network.state_dict().items() if not k.endswith("batches_tracked")}
+    torch.save(state, tmp_path / "made.pth")
+    content = (tmp_path / "made.pth").read_bytes()
+    name, digest = "coco-mask-r50-fpn", hashlib.sha256(content).hexdigest()[:8]
+    own = replace(published.checkpoints()[name], sha256=digest, bytes=len(content))
+    recipe = load_recipe(name)
+    recipe = replace(recipe, image=replace(recipe.image, shorter=64, longer=96))
+    monkeypatch.setattr("trovid.zoo.registry.checkpoints", lambda: {name: own})
+    monkeypatch.setattr(published, "checkpoints", lambda: {name: own})
+    monkeypatch.setattr(published, "load_recipe", lambda name: recipe)
+    monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("TROVID_OFFLINE", raising=False)
+    with serve() as server:
+        server.answers[f"/models/{own.file_name}"] = [Answer(content)]
+        monkeypatch.setenv("TROVID_MIRROR", server.address)
+        yield server
+
+
+@pytest.mark.slow
+def test_the_default_model_from_its_download_to_its_files(
+    capsys, tmp_path, videos, published_mask_rcnn
+):
+    out = tmp_path / "out"
+    words = ["segment", videos[0], "--out", out, "--masks", "--end", "0.1", "--device", "cpu"]
+    for _ in range(2):
+        options = ["--score", "0.001", "--max-detections", "4", "--overwrite"]
+        status, _, complaints = trovid_command(capsys, *words, *options)
+        assert status == 0, complaints
+    assert len(published_mask_rcnn.asked) == 1
+    head, _ = read_predictions(out / "a.json")
+    assert (head["model"], len(head["class_names"])) == ("coco-mask-r50-fpn", 80)
+    frames = results(out, "a")
+    assert len(frames) > 1
+    for frame in frames:
+        assert 0 < len(frame) == len({*frame.track_ids.tolist()}) <= 4
+        assert frame.masks.size == (64, 96)
+        assert frame.masks.dense().any()
+    check_tracks(json.loads((out / "a.youtube-vis.json").read_text()), frames)
+    check_pictures(out / "a-masks", frames)
+    assert (out / "a.mp4").stat().st_size
 
 
 def check_tracks(tracks, frames):

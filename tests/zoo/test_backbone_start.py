@@ -26,6 +26,13 @@ from trovid.zoo.published import backbone_file, download_path
 from trovid.zoo.registry import backbone_checkpoints
 from trovid.zoo.weights import read_card
 
+LITE_HEAD = (
+    *(f"bn2.{name}" for name in ("bias", "running_mean", "running_var", "weight")),
+    "classifier.bias",
+    "classifier.weight",
+    "conv_head.weight",
+)
+
 
 def small() -> Recipe:
     full, recipe = load_recipe("paper/selsa-troi-r50"), small_recipe("selsa-troi")
@@ -80,6 +87,7 @@ def test_torchvisions_network_starts_the_backbone(form, tmp_path):
             ["stages.2"],
             ("head.fc.bias", "head.fc.weight", "head.norm.bias", "head.norm.weight"),
         ),
+        ("tf_efficientnet_lite0", ["blocks.4"], LITE_HEAD),
     ],
 )
 def test_timms_networks_start_their_own_backbone(model, levels, left_out, tmp_path):
@@ -116,6 +124,27 @@ def test_timms_resnet_starts_torchvisions(tmp_path):
     torch.save(state, tmp_path / "timm.pth")
     account = start_backbone(build_detector(small()), tmp_path / "timm.pth")
     assert account.left_out == ("fc.bias", "fc.weight")
+
+
+def test_timms_efficientnet_starts_the_own_one(tmp_path):
+    timm = pytest.importorskip("timm", reason="the optional package timm is not installed")
+    state = timm.create_model("tf_efficientnet_lite0", pretrained=False).state_dict()
+    save_file(state, tmp_path / "lite0.safetensors")
+    detector = build_detector(load_recipe("everyday-start"))
+    account = start_backbone(detector, tmp_path / "lite0.safetensors")
+    assert account.left_out == LITE_HEAD
+    own = detector.backbone.network_state()
+    for theirs, name in {
+        "bn1.weight": "stem.1.weight",
+        "blocks.0.0.conv_pw.weight": "blocks.0.project.0.weight",
+        "blocks.3.1.conv_dw.weight": "blocks.6.depthwise.0.weight",
+        "blocks.6.0.bn3.running_var": "blocks.15.project.1.running_var",
+    }.items():
+        assert torch.equal(own[name], state[theirs])
+    for extra in ("blocks.6.1.conv_pw.weight", "blocks.6.0.se.weight"):
+        save_file(state | {extra: torch.ones(1)}, tmp_path / "other.safetensors")
+        with pytest.raises(TrovidError, match=f"unexpected: .'{extra}'"):
+            start_backbone(detector, tmp_path / "other.safetensors")
 
 
 def test_a_feature_pyramid_starts_from_it_too(tmp_path):

@@ -38,6 +38,22 @@ PUBLISHED_NAMES = {
     "_project_conv": "project.0",
 }
 BLOCK_NORMS = {"_bn0": "expand.1", "_bn1": "depthwise.1", "_bn2": "project.1"}
+TIMM_NAMES = {"conv_stem": "stem.0", "bn1": "stem.1"}
+TIMM_BLOCK_NAMES = {
+    "conv_pw": "expand.0",
+    "bn1": "expand.1",
+    "conv_dw": "depthwise.0",
+    "bn2": "depthwise.1",
+    "conv_pwl": "project.0",
+    "bn3": "project.1",
+}
+TIMM_NARROW_NAMES = {
+    "conv_dw": "depthwise.0",
+    "bn1": "depthwise.1",
+    "conv_pw": "project.0",
+    "bn2": "project.1",
+}
+"""In blocks that do not expand."""
 
 
 class InvertedResidual(nn.Module):
@@ -150,14 +166,21 @@ class EfficientNetLiteBackbone(Backbone):
         return {k: v for k, v in self.state_dict().items() if not k.startswith("pyramid.")}
 
     def network_key(self, name: str) -> str:
-        """The published file says `_blocks.3._bn0` for `blocks.3.expand.1`."""
+        """The published file says `_blocks.3._bn0` for `blocks.3.expand.1`, timm `blocks.2.0.bn1`.
+
+        Of timm's networks `tf_efficientnet_lite0` is this one.
+        """
+        found = re.fullmatch(r"blocks\.(\d)\.(\d)\.(\w+)\.(\w+)", name)
+        if found:
+            return _timms_block(name, int(found[1]), int(found[2]), found[3], found[4])
         found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
         if found:
             number, part, tensor = found.groups()
             part = BLOCK_NORMS.get(part) or PUBLISHED_NAMES.get(part, part)
             return f"blocks.{number}.{part}.{tensor}"
         part, _, tensor = name.partition(".")
-        return f"{PUBLISHED_NAMES[part]}.{tensor}" if part in PUBLISHED_NAMES else name
+        own = PUBLISHED_NAMES.get(part) or TIMM_NAMES.get(part, part)
+        return f"{own}.{tensor}"
 
     def inference_form(self, form: InferenceForm) -> EfficientNetLiteBackbone:
         """BatchNorm folded, ReLU6 within the convolutions."""
@@ -187,6 +210,15 @@ class EfficientNetLiteBackbone(Backbone):
         if frozen_stages < 2:
             return frozen_stages
         return 2 + list(self.ends)[frozen_stages - 2]
+
+
+def _timms_block(name: str, stage: int, number: int, part: str, tensor: str) -> str:
+    """The own name of a tensor that timm counts by stages; a block that is none keeps its name."""
+    if stage >= len(STAGES) or number >= STAGES[stage][4]:
+        return name
+    names = TIMM_NARROW_NAMES if STAGES[stage][0] == 1 else TIMM_BLOCK_NAMES
+    before = sum(count for *_, count in STAGES[:stage])
+    return f"blocks.{before + number}.{names.get(part, part)}.{tensor}"
 
 
 def margins_of(x: Tensor, kernel: int, stride: int) -> list[int]:

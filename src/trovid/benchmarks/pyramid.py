@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +20,8 @@ from trovid.benchmarks.contenders import run_rival
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, clustered_boxes
 from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
+from trovid.benchmarks.memory import extra_memory
+from trovid.benchmarks.own_process import run_module
 from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import TrovidError
 from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign
@@ -50,6 +54,7 @@ class PyramidSettings:
         rounds: At most so many runs of each contender.
         seconds: Timed runs stop after these, but not before the second round.
         seed: Of maps, boxes and weights.
+        memory: Whether the memory of Temporal RoI Align is measured too, in inference and training.
     """
 
     height: int = 360
@@ -61,6 +66,7 @@ class PyramidSettings:
     rounds: int = 5
     seconds: float = 90.0
     seed: int = 0
+    memory: bool = True
 
 
 @torch.inference_mode()
@@ -135,7 +141,71 @@ def run_pyramid(settings: PyramidSettings) -> dict[str, Any]:
         "ratio": timings[TEMPORAL].minimum / timings[BACKBONE].minimum,
         "ratio_coarse": timings[COARSE].minimum / timings[BACKBONE].minimum,
         "agreement": agreement,
+        **({"peak_memory": _memory(settings, sizes, levels)} if settings.memory else {}),
     }
+
+
+def memory_of_pyramid(settings: PyramidSettings, *, backward: bool) -> int:
+    """Peak extra bytes of Temporal RoI Align on the pyramid, in a new process.
+
+    Args:
+        settings: The case.
+        backward: Forward and backward, with gradients of all maps and of the embedding; or forward
+            alone, the support maps prepared before as for all frames of a video but the first.
+
+    Raises:
+        RuntimeError: If the process fails.
+    """
+    return run_module(
+        "trovid.benchmarks.pyramid",
+        {"settings": asdict(settings), "backward": backward},
+        threads=settings.threads,
+        what="measuring the memory on a pyramid",
+    )
+
+
+def _memory(settings: PyramidSettings, sizes: list[OperatorSize], levels: Tensor) -> dict[str, int]:
+    """Bytes: peaks, and what the similarities of all positions with all cells would take."""
+    counts = levels.bincount(minlength=len(sizes)).tolist()
+    cells = [count * size.height * size.width for count, size in zip(counts, sizes, strict=True)]
+    return {
+        "forward": memory_of_pyramid(settings, backward=False),
+        "forward_backward": memory_of_pyramid(settings, backward=True),
+        "similarity_volume": 4 * settings.frames * sizes[0].grid ** 2 * sum(cells),
+    }
+
+
+def main() -> None:
+    """The process of its own: a job as JSON comes as argument, bytes go to stdout."""
+    job = json.loads(sys.argv[1])
+    settings = PyramidSettings(**job["settings"])
+    torch.set_num_threads(settings.threads)
+    tiny = replace(settings, height=64, width=64, rois=4, frames=1, maps=RANDOM)
+    _step(tiny, job["backward"])()
+    print(extra_memory(_step(settings, job["backward"])))
+
+
+def _step(settings: PyramidSettings, backward: bool) -> Callable[[], object]:
+    """Temporal RoI Align once, everything that it takes at hand."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    sizes = [_size(settings, stride) for stride in STRIDES]
+    features, support = {}, {}
+    for name, size in zip(NAMES, sizes, strict=True):
+        maps = make_maps(settings.maps, size, generator)
+        features[name], support[name] = maps.features, maps.support.unsqueeze(0)
+    boxes = [clustered_boxes(sizes[0], generator)]
+    shapes = [(settings.height, settings.width)]
+    pooler = _pooler(_extractor("exact"))
+    if not backward:
+        packed = {name: ops.pack_support(own).with_prefixes() for name, own in support.items()}
+        return torch.no_grad()(partial(pooler, features, boxes, shapes, packed))
+    for own in (*features.values(), *support.values()):
+        own.requires_grad_()
+
+    def train() -> None:
+        pooler(features, boxes, shapes, support).square().mean().backward()
+
+    return train
 
 
 def _size(settings: PyramidSettings, stride: int) -> OperatorSize:
@@ -210,3 +280,7 @@ def _coarse_agreement(pooled: Tensor, part: OperatorInputs, size: OperatorSize) 
         "coarse_cosine": other_scores.double().mean().item(),
         "cosine": scores.double().mean().item(),
     }
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ def pyramid(
     threads: int = 2,
     rounds: int = 5,
     seconds: float = 90.0,
+    memory: bool = True,
     out: Path = Path("runs/bench"),
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
@@ -31,7 +32,9 @@ def pyramid(
     Runs are interleaved, and the ratio is of the fastest ones: what the RoI features of a frame
     cost, support maps kept, in plain forwards of its backbone. Some RoIs of each level are compared
     with the equations as commonly written; status 1 where they disagree. Beside it the search
-    coarse to fine (docs/operator.md), and how many of the exact search's cells it finds.
+    coarse to fine (docs/operator.md), and how many of the exact search's cells it finds. Then, each
+    in a process of its own, the peak memory of the exact search, forward and with backward, beside
+    what the similarities of all positions with all cells would take.
 
     Examples:
         trovid bench pyramid
@@ -45,6 +48,7 @@ def pyramid(
         threads: torch's.
         rounds: At most so many timed runs of each.
         seconds: Timed runs stop after these, but not before the second round.
+        memory: Measure the peak memory too.
         out: Folder for records.
         json: Print the record as JSON in place of the table.
     """
@@ -57,7 +61,8 @@ def pyramid(
     from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
     from trovid.benchmarks.records import add_records
 
-    record = run_pyramid(PyramidSettings(*size, rois, frames, maps, threads, rounds, seconds))
+    settings = PyramidSettings(*size, rois, frames, maps, threads, rounds, seconds, memory=memory)
+    record = run_pyramid(settings)
     path = out / PYRAMID_FILE
     add_records(path, [record])
     passed = all(own["passed"] and own["coarse_passed"] for own in record["agreement"].values())
@@ -83,6 +88,12 @@ def pyramid(
         console.print(
             f"coarse to fine, {name}: {own['coarse_cells_found']:.0%} of the exact search's cells, "
             f"mean cosine {own['coarse_cosine']:.3f} instead of {own['cosine']:.3f}"
+        )
+    if memory:
+        peaks = {name: f"{own / 2**20:.0f} MiB" for name, own in record["peak_memory"].items()}
+        console.print(
+            "peak memory: forward {forward}, forward and backward {forward_backward}; a volume of "
+            "all similarities would take {similarity_volume}".format_map(peaks)
         )
     console.print(format_machine(record["machine"]))
     console.print(f"records: {path}")

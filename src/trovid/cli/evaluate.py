@@ -24,11 +24,14 @@ from trovid.cli.options import (
 )
 from trovid.cli.protocols import protocol_names
 from trovid.cli.tracks import (
+    check_labels,
+    check_results,
     measure_tracks,
     print_tracks,
     read_tracks,
     track_protocol,
     with_identities,
+    write_results,
 )
 from trovid.errors import TrovidError
 
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trovid")
 OF_MODEL = (
+    "split",
+    "results",
     "support",
     "temporal",
     "every",
@@ -61,8 +66,10 @@ def evaluate(
     labels: Path | None = None,
     model: ModelName | None = None,
     data: Path | None = None,
+    split: Literal["train", "val", "test"] | None = None,
     out: Path | None = None,
     report: Path | None = None,
+    results: Path | None = None,
     support: str | None = None,
     temporal: Literal["training-free"] | None = None,
     every: Annotated[int, Parameter(help="Run the model on every N-th labelled frame.")] = 1,
@@ -95,6 +102,7 @@ def evaluate(
         trovid evaluate results/ --labels MOT17/train --protocol mot
         trovid evaluate --model mine.safetensors --data data --protocol youtube-vis
         trovid evaluate --model m.safetensors --data d.json --shard 0/4 --out r.json
+        trovid evaluate --model M --data D --protocol youtube-vis --results r.zip
 
     Args:
         predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
@@ -107,9 +115,14 @@ def evaluate(
         data: JSON of the ground truth, whose videos lie beside it, all of them measured where it
             names none for validation; a folder with val.json; or the folder ILSVRC2015 of ImageNet
             VID, whose validation videos are taken.
+        split: Videos of the folder --data that are taken: train, val or test, as they lie there;
+            by default the validation videos.
         out: File for the figures, as JSON; replaced where it exists.
         report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
             frames with most errors as pictures, where the videos are beside the labels.
+        results: With --protocol youtube-vis: a .zip for its server (or .json) of the tracks in all
+            frames, with the labels' ids of videos and classes. The labels may be hidden, as those
+            of its val and test videos are; then there are no figures.
         support: Support frames of the model, such as uniform:14 (or 14); by default its recipe's.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
@@ -143,7 +156,7 @@ def evaluate(
         raise TrovidError(
             f"--seq-nms, --resamples, --shard, --report do not go with --protocol {tracks}"
         )
-    files = Files(out, report)
+    files = Files(out, report, results)
     names = None if protocols is None or tracks else protocol_names(protocols)
     measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
     if tracks:
@@ -160,6 +173,10 @@ def evaluate(
             raise TrovidError("--every, --videos and --batch must be at least 1")
         if shard is not None and out is None:
             raise TrovidError("--shard needs --out REPORT.json, beside which the parts are kept")
+        if split is not None and not data.is_dir():
+            raise TrovidError(f"--split goes with a folder, but --data is the file {data}")
+        if results is not None:
+            check_results(results, tracks, every)
         if batch > 1 and seq_nms:
             raise TrovidError("--seq-nms goes through one video at a time: leave out --batch")
         options = {
@@ -170,7 +187,7 @@ def evaluate(
         }
         loading = {**vars(running), "temporal": temporal}
         frames = {"every": every, "videos": videos, "at_once": batch}
-        _of_model(str(model), data, frames, loading, options, measuring, shard, files, json)
+        _of_model(str(model), data, split, frames, loading, options, measuring, shard, files, json)
 
 
 def _check_without_model(given: Mapping[str, object]) -> None:
@@ -186,10 +203,11 @@ def _check_without_model(given: Mapping[str, object]) -> None:
 
 @dataclass(frozen=True)
 class Files:
-    """Where the figures go: a JSON file, a folder with a page."""
+    """Where the figures go: a JSON file, a folder with a page; and results for a server."""
 
     out: Path | None
     report: Path | None
+    results: Path | None = None
 
 
 def _of_file(
@@ -227,6 +245,7 @@ def _of_file(
 def _of_model(
     model: str,
     data: Path,
+    split: str | None,
     frames: dict[str, Any],
     loading: dict[str, Any],
     options: dict[str, Any],
@@ -235,7 +254,7 @@ def _of_model(
     files: Files,
     json: bool,
 ) -> None:
-    from trovid.datasets.reading import learned_from, read_dataset
+    from trovid.datasets.reading import learned_from, read_dataset, read_split
     from trovid.evaluation import by_video, run_dataset
     from trovid.progress import bar
     from trovid.structures import DetectOptions
@@ -243,13 +262,19 @@ def _of_model(
     keep_freed_memory()
     wanted = DetectOptions(**options)
     with bar("reading labels", unit="videos") as tick:
-        truth = read_dataset(data, progress=tick)
+        if split is None and (files.results is None or not data.is_dir()):
+            truth = read_dataset(data, progress=tick)
+        else:
+            truth = read_split(data, split or "val", progress=tick)
+    labelled = "tracks" not in measuring or check_labels(truth, data, files.results, files.out)
     told = learned_from(data, truth) if Path(model).is_file() else None
     if told is not None:
         log.warning("%s", told)
     predictor = trovid.load(model, **loading)
     if "tracks" in measuring:
-        wanted = with_identities(measuring["tracks"], predictor, truth, wanted)
+        masks = files.results is not None
+        wanted = with_identities(measuring["tracks"], predictor, truth, wanted, masks=masks)
+        frames = {**frames, "unlabelled": masks}
     found: Mapping[str, Sequence[Detections] | VideoDetections] | None
     with bar(f"evaluating {predictor.name}", unit="videos") as tick:
         if shard is None:
@@ -258,6 +283,15 @@ def _of_model(
             assert files.out is not None
             found = _of_shards(predictor, truth, wanted, frames, shard, files.out, tick)
     if found is None:
+        return
+    if files.results is not None:
+        tracks = write_results(files.results, found, truth)
+        counts = {"results": str(files.results), "videos": len(found), "tracks": tracks}
+        if not labelled and json:
+            print_record(counts)
+        elif not json:
+            print("results: {results}: {tracks} tracks in {videos} videos".format_map(counts))
+    if not labelled:
         return
     chosen = {name: value for name, value in options.items() if value not in (None, False)}
     report_head = {

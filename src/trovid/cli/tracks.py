@@ -63,17 +63,74 @@ def read_tracks(
     return found, truth, {"model": head.get("model"), **sources}
 
 
+def check_results(path: Path, protocol: str | None, every: int) -> None:
+    """That results for the server can be written as they are asked for.
+
+    Raises:
+        TrovidError: If not.
+    """
+    if protocol != "youtube-vis":
+        raise TrovidError("--results goes with --protocol youtube-vis")
+    if every != 1:
+        raise TrovidError("--results has every frame of a video: leave out --every")
+    if path.suffix.lower() not in (".zip", ".json"):
+        raise TrovidError(f"--results must be a .zip, as the server takes it, or .json: {path}")
+
+
+def check_labels(truth: Dataset, data: Path, results: Path | None, out: Path | None) -> bool:
+    """Whether there are labels to measure by, which there need not be where results are written.
+
+    Raises:
+        TrovidError: If there are none and figures are asked for.
+    """
+    if any(len(truth.labelled_frames(video.name)) for video in truth.videos):
+        return True
+    if results is None or out is not None:
+        cure = "leave out --out" if results else "--results results.zip writes the tracks alone"
+        raise TrovidError(f"{data}: has no labelled frames, so there are no figures: {cure}")
+    return False
+
+
+def write_results(path: Path, found: Mapping[str, Any], truth: Dataset) -> int:
+    """Writes what was found for the server of YouTube-VIS.
+
+    Returns:
+        How many tracks there are.
+
+    Raises:
+        TrovidError: If the file cannot be written, or the model knows none of the classes.
+    """
+    from trovid.datasets.youtube_vis_results import write_youtube_vis_results
+    from trovid.evaluation.tracking import result_tracks
+
+    tracks = result_tracks(found, truth)
+    write_youtube_vis_results(path, tracks.items(), truth)
+    return sum(map(len, tracks.values()))
+
+
 def with_identities(
-    protocol: str, predictor: Predictor, truth: Dataset, options: DetectOptions
+    protocol: str,
+    predictor: Predictor,
+    truth: Dataset,
+    options: DetectOptions,
+    *,
+    masks: bool = False,
 ) -> DetectOptions:
     """The options of a model that is run: with identities, and with masks where they are measured.
+
+    Args:
+        protocol: Whose figures are wanted.
+        predictor: The model.
+        truth: The labels.
+        options: What else is wanted.
+        masks: Masks whatever the labels have.
 
     Raises:
         TrovidError: If the labels have masks and the model has none.
     """
     from dataclasses import replace
 
-    if protocol == "youtube-vis" and truth.objects.masks is not None:
+    if masks or (protocol == "youtube-vis" and truth.objects.masks is not None):
         return predictor.segmenting(options)
     return replace(options, track="embedding" if predictor.detector.embeds else "iou")
 

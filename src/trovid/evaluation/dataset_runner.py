@@ -32,6 +32,7 @@ def run_dataset(
     every: int = 1,
     videos: int | None = None,
     names: Collection[str] | None = None,
+    unlabelled: bool = False,
     at_once: int = 1,
     support_source: SupportSource = "clip",
     progress: Tick | None = None,
@@ -49,6 +50,7 @@ def run_dataset(
         every: Take every `every`-th labelled frame.
         videos: How many of the first videos; None for all.
         names: Only these of them; None for all.
+        unlabelled: Take frames that nobody labelled too.
         at_once: Videos that are run at once and share the batch; their frames then come in turns.
         support_source: Where support frames come from; with another than "clip" videos are run one
             by one.
@@ -66,7 +68,8 @@ def run_dataset(
     """
     wanted = predictor.options(options, **changes)
     asked = [v for v in dataset.videos[:videos] if names is None or v.name in names]
-    frames = {video.name: _frames(dataset, video, every, wanted) for video in asked}
+    whole = unlabelled or wanted.seq_nms
+    frames = {video.name: _frames(dataset, video, every, whole) for video in asked}
     chosen = [video for video in asked if frames[video.name]]
     for video in chosen:
         source = dataset.source(video.name)
@@ -103,8 +106,8 @@ def by_video(found: Iterable[tuple[Video, Any]]) -> dict[str, list[Any]]:
     return videos
 
 
-def _frames(dataset: Dataset, video: Video, every: int, options: DetectOptions) -> Sequence[int]:
-    if options.seq_nms:
+def _frames(dataset: Dataset, video: Video, every: int, whole: bool) -> Sequence[int]:
+    if whole:
         return range(0, video.num_frames, every)
     return dataset.labelled_frames(video.name)[::every].tolist()
 

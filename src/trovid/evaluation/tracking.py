@@ -106,6 +106,26 @@ def both_tracks(
     return found, true
 
 
+def result_tracks(
+    predictions: Mapping[str, Sequence[Detections]], dataset: Dataset
+) -> dict[str, Tracks]:
+    """The tracks of masks, with the labels' classes, that predictions of whole videos form.
+
+    Unlike `both_tracks` this needs no labels beyond videos and classes.
+
+    Args:
+        predictions: By the video's name its frames, in order, with `track_ids`.
+        dataset: The labels.
+
+    Raises:
+        TrovidError: If predictions lack identities or masks, or no class is the labels'.
+    """
+    return {
+        name: Tracks.from_detections([_with_classes(frame, dataset.class_names) for frame in own])
+        for name, own in predictions.items()
+    }
+
+
 def frame_objects(
     predictions: Mapping[str, Sequence[Detections]], dataset: Dataset
 ) -> tuple[dict[str, Tracks], dict[str, Tracks]]:

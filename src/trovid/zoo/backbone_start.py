@@ -61,9 +61,9 @@ def start_backbone(detector: VideoDetector, path: Path) -> BackboneAccount:
     names = {key_of(name): name for name in own}
     assert len(names) == len(own)
     pairs = {key: names[key_of(key)] for key in state if key_of(key) in names}
-    parts = {key_of(key).split(".")[0] for key in pairs}
+    parts = {key.split(".")[0] for key in pairs}
     rest = [key for key in state if key not in pairs]
-    unknown = [key for key in rest if key_of(key).split(".")[0] in parts]
+    unknown = [key for key in rest if key.split(".")[0] in parts]
     missing = sorted(own.keys() - set(pairs.values()))
     if unknown or missing:
         what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"

@@ -99,7 +99,11 @@ def _figures(facts: dict[str, Any]) -> str:
         return f"AP50 {groups}" + (f" ({clips} test clips of {_data(facts)})" if clips else "")
     if "test_track_ap" in facts:
         own = facts["test_track_ap"]
-        values = ", ".join(f"{_text(name)} {100 * value:.1f}" for name, value in own.items())
+        seen = [name for name in own if name.startswith("visible")]
+        values = ", ".join(
+            f"{'amodal ' if seen and name not in seen else ''}{_text(name)} {100 * value:.1f}"
+            for name, value in own.items()
+        )
         return f"{values} of tracks ({facts.get('test_clips')} test clips of {_data(facts)})"
     if "val_ap50" in facts:
         return f"AP50 {100 * facts['val_ap50']:.1f} (validation clips of {_data(facts)})"

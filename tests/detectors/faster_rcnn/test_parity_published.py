@@ -24,7 +24,7 @@ from tests.shared import SHARED
 from tests.zoo.published_files import small_recipe
 from trovid.detectors.candidates import Candidates
 from trovid.detectors.faster_rcnn.conversion import convert_published
-from trovid.detectors.faster_rcnn.support import Support
+from trovid.detectors.faster_rcnn.support import Support, supports_of
 from trovid.inference import Predictor
 from trovid.storage.tensor_files import save_tensors
 from trovid.video.opening import Frame, open_video
@@ -72,7 +72,7 @@ class Case:
         rows = self[f"f{k}_support_proposals"].float()
         proposals = [rows[rows[:, 0] == i, 1:5].contiguous() for i in range(5)]
         levels = self.detector.backbone(images)
-        return self.detector._supports_of(levels, proposals, [SIZE] * 5, [range(5)])[0]
+        return supports_of(self.detector, levels, proposals, [SIZE] * 5, [range(5)])[0]
 
 
 @pytest.fixture(scope="module")

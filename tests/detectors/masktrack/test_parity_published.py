@@ -130,7 +130,11 @@ def test_the_pyramid(case):
 
 @FRAMES
 def test_proposals(case, k):
-    (found,), _ = case.detector.rpn(case[f"f{k}_image"][None], case.levels(k), [SIZE])
+    same_proposals(case, k, case[f"f{k}_image"][None], case.levels(k))
+
+
+def same_proposals(case: Case, k: int, images: Tensor, levels: dict[str, Tensor]) -> None:
+    (found,), _ = case.detector.rpn(images, levels, [SIZE])
     boxes, scores = case[f"f{k}_proposals"].split([4, 1], dim=1)
     same = torch.cdist(boxes, found, p=torch.inf).argmin(1)
     assert sorted(same.tolist()) == list(range(len(found)))
@@ -221,6 +225,7 @@ def test_the_chain_from_the_resized_frames(case):
         resized = np.ascontiguousarray(case[f"f{k}_frame"].numpy()[..., ::-1])
         images = case.predictor.transform.normalise([resized])
         torch.testing.assert_close(images[0], case[f"f{k}_image"], atol=1e-5, rtol=0)
+        same_proposals(case, k, images, case.detector.backbone(images))
         (instances,) = case.predictor.running.detect(
             images, None, options=options, image_sizes=[SIZE]
         )
