@@ -16,6 +16,7 @@ from tests.training.tiny import tiny_recipe
 from trovid.datasets.davis import read_davis
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
+from trovid.experiments import everyday_run
 from trovid.experiments.conditions import ALONE, CLEAN, GRID, STRETCH, Condition, reported
 from trovid.experiments.davis_sequences import CHOOSING, REPORTING
 from trovid.experiments.embedding import embed_everyday
@@ -253,6 +254,25 @@ def test_embedded_cards_say_how_the_start_was_trained(name):
     text = card_of(embedded_models()[name])
     assert "seed 0, 5000 steps of 8 pictures, 79.8 minutes, commit 07e5ad7216c8" in text
     assert "`efficientnet-lite0-57934424.pth`" in text
+
+
+def test_what_is_missing_is_trained_from_imagenet(tmp_path, monkeypatch):
+    place = EverydayPlace(out=tmp_path, davis=tmp_path)
+    begun = []
+    monkeypatch.setattr(everyday_run, "divided_stills", lambda stills, out: stills)
+    monkeypatch.setattr(everyday_run, "lite0_file", lambda: tmp_path / "lite0.pth")
+    monkeypatch.setattr(
+        everyday_run,
+        "train_recipe",
+        lambda recipe, *, backbone, **_: begun.append((recipe.name, backbone)),
+    )
+    everyday_run.trained(place, tmp_path, None)
+    assert begun == [(name, tmp_path / "lite0.pth") for name in (SINGLE, TEMPORAL)]
+    weights_file(tmp_path, SINGLE, 0).touch()
+    everyday_run.trained(place, tmp_path, tmp_path / "own.pth")
+    weights_file(tmp_path, "everyday-start", 0).touch()
+    everyday_run.trained(place, tmp_path, None)
+    assert begun[2:] == [(TEMPORAL, tmp_path / "own.pth"), (TEMPORAL, None)]
 
 
 def test_some_pictures_are_set_aside(tmp_path):
