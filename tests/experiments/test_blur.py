@@ -13,8 +13,10 @@ from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
 from trovid.errors import TrovidError
 from trovid.evaluation import Exposure
+from trovid.experiments import blur
 from trovid.experiments.blur import FILLED, FOUND, exposure_figures, measure, run_blur
 from trovid.experiments.premise import sequences
+from trovid.inference.loading import load
 from trovid.redaction import Redaction
 from trovid.structures import Detections
 
@@ -112,6 +114,29 @@ def test_the_command(tmp_path, capsys):
     assert [*result["figures"]] == [f"tiny, {FOUND}", f"tiny, {FILLED}"]
     assert result["by_sequence"][f"tiny, {FOUND}"]["car-turn"][0] == 4
     assert "| tiny, gaps filled |" in (tmp_path / "report" / "blur.md").read_text()
+
+
+def test_the_tracker_leaves_nothing_out_as_in_the_command(tmp_path, monkeypatch):
+    make(tmp_path / "DAVIS", "car-turn", frames=2)
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    used = []
+
+    def look(predictor, *_):
+        used.append(predictor)
+        return {FOUND: Exposure(), FILLED: Exposure()}
+
+    monkeypatch.setattr(blur, "measure", look)
+    monkeypatch.setattr(blur, "_known", lambda *_: ("star",))
+    run_blur(tmp_path / "DAVIS", models=[model], folder=tmp_path / "report", resamples=2)
+    pictures = tmp_path / "DAVIS" / "JPEGImages" / "car-turn"
+
+    def found(predictor, track):
+        own = predictor.detect(pictures, score=0.0, track=track, support="uniform:0")
+        return sum(map(len, own))
+
+    whole = found(used[0], None)
+    assert found(used[0], "iou") == whole
+    assert found(load(model), "iou") < whole
 
 
 def test_what_cannot_be_measured(tmp_path, capsys):

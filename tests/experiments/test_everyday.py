@@ -16,6 +16,7 @@ from tests.training.tiny import tiny_recipe
 from trovid.datasets.davis import read_davis
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
+from trovid.experiments import everyday_run
 from trovid.experiments.conditions import ALONE, CLEAN, GRID, STRETCH, Condition, reported
 from trovid.experiments.davis_sequences import CHOOSING, REPORTING
 from trovid.experiments.embedding import embed_everyday
@@ -46,7 +47,7 @@ from trovid.ops import pack_support
 from trovid.recipes.everyday import CLASSES
 from trovid.training.run import weights_file
 from trovid.video.deteriorations import KINDS
-from trovid.zoo.weights import load_weights, save_weights
+from trovid.zoo.weights import embedded_models, load_weights, save_weights
 
 DAVIS, TRUTH = SHARED / "data" / "davis", SHARED / "data" / "vid_ground_truth"
 SIZE = (64, 96)
@@ -77,7 +78,8 @@ def tiny_weights(out, seed: int = 0) -> None:
     for name, like in ((SINGLE, "synthvid-single"), (TEMPORAL, "synthvid-selsa-troi")):
         recipe = tiny_recipe(like)
         model = replace(recipe.model, classes=tuple(CLASSES.split()))
-        recipe = replace(recipe, name=name, model=model)
+        training = replace(recipe.training, start="everyday-start")
+        recipe = replace(recipe, name=name, model=model, training=training)
         torch.manual_seed(seed)
         detector = build_detector(recipe)
         for parameter in detector.box_head.class_logits.parameters():
@@ -217,12 +219,60 @@ def test_both_models_are_embedded_and_share_their_trunk(place, tmp_path):
         "shares the trunk in everyday-selsa-troi.safetensors"
         in single.with_suffix(".md").read_text()
     )
+    for file in (temporal, single):
+        assert "| training of the start | its weights are not at hand |" in card_of(file)
     temporal.write_bytes(weights_file(place.out, TEMPORAL, 0).read_bytes())
     with pytest.raises(TrovidError, match="keep both files together"):
         load(single)
     temporal.unlink()
     with pytest.raises(TrovidError, match="keep both files together"):
         load(single)
+
+
+def card_of(weights) -> str:
+    return weights.with_suffix(".md").read_text()
+
+
+def test_cards_say_how_the_start_was_trained(tmp_path):
+    tiny_weights(tmp_path / "out")
+    start = tiny_recipe("synthvid-single")
+    training = replace(start.training, start=None, steps=5000, batch=8)
+    start = replace(start, name="everyday-start", training=training)
+    facts = {"seed": 0, "minutes": 79.8, "commit": "abc123", "finished": "2026-01-02"}
+    facts["backbone"] = {"source": "lite0.pth", "sha256": "f" * 64}
+    file = weights_file(tmp_path / "out", start.name, 0)
+    save_weights(file, build_detector(start), start, facts=facts)
+    for written in embed_everyday(tmp_path / "out", {}, folder=tmp_path / "embedded"):
+        assert (
+            "| training of the start | seed 0, 5000 steps of 8 pictures, 79.8 minutes, commit "
+            f"abc123, 2026-01-02, from ImageNet's `lite0.pth` (sha256 {'f' * 16}) |\n"
+        ) in card_of(written)
+
+
+@pytest.mark.parametrize("name", [SINGLE, TEMPORAL])
+def test_embedded_cards_say_how_the_start_was_trained(name):
+    text = card_of(embedded_models()[name])
+    assert "seed 0, 5000 steps of 8 pictures, 79.8 minutes, commit 07e5ad7216c8" in text
+    assert "`efficientnet-lite0-57934424.pth`" in text
+
+
+def test_what_is_missing_is_trained_from_imagenet(tmp_path, monkeypatch):
+    place = EverydayPlace(out=tmp_path, davis=tmp_path)
+    begun = []
+    monkeypatch.setattr(everyday_run, "divided_stills", lambda stills, out: stills)
+    monkeypatch.setattr(everyday_run, "lite0_file", lambda: tmp_path / "lite0.pth")
+    monkeypatch.setattr(
+        everyday_run,
+        "train_recipe",
+        lambda recipe, *, backbone, **_: begun.append((recipe.name, backbone)),
+    )
+    everyday_run.trained(place, tmp_path, None)
+    assert begun == [(name, tmp_path / "lite0.pth") for name in (SINGLE, TEMPORAL)]
+    weights_file(tmp_path, SINGLE, 0).touch()
+    everyday_run.trained(place, tmp_path, tmp_path / "own.pth")
+    weights_file(tmp_path, "everyday-start", 0).touch()
+    everyday_run.trained(place, tmp_path, None)
+    assert begun[2:] == [(TEMPORAL, tmp_path / "own.pth"), (TEMPORAL, None)]
 
 
 def test_some_pictures_are_set_aside(tmp_path):

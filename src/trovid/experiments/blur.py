@@ -2,7 +2,8 @@
 
 DAVIS 2016 with the mask of one object a frame. Each model looks for the classes of the sequence's
 object and nothing else; its boxes are covered as found, and with gaps filled. All settings are the
-defaults of `Redaction`: nothing is chosen here.
+defaults of `Redaction`, and no detection is left out by the tracker, as in `trovid blur`: nothing
+is chosen here.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from trovid.redaction.covering import coverage, regions
 from trovid.redaction.filled import FilledBoxes, filled_trajectories
 from trovid.redaction.found import FoundObjects
 from trovid.redaction.options import Redaction
-from trovid.redaction.redacting import LOWEST_SCORE
+from trovid.redaction.redacting import LOWEST_SCORE, without_loss
 from trovid.training.provenance import report_origin
 from trovid.video.opening import open_video
 
@@ -108,7 +109,7 @@ def run_blur(
         raise TrovidError(f"{data}: holds none of the sequences {', '.join(names[:5])}, ...")
     measured: dict[str, list[Exposure]] = {}
     for model in models:
-        predictor = load(model, device=device)
+        predictor = without_loss(load(model, device=device))
         kept = [_known(predictor, CLASSES[own.name]) for own in wanted]
         if not all(kept):
             missing = wanted[kept.index(())].name

@@ -10,7 +10,13 @@ from trovid.experiments.synthvid_jobs import MODELS
 from trovid.experiments.synthvid_pages import MAIN_GROUPS
 from trovid.files import replacing
 from trovid.training.run import weights_file
-from trovid.zoo.weights import ModelCard, embedded_folder, load_weights, save_weights
+from trovid.zoo.weights import (
+    ModelCard,
+    embedded_folder,
+    load_weights,
+    read_card,
+    save_weights,
+)
 
 CARD = """# {name}
 
@@ -93,7 +99,8 @@ EVERYDAY_CARD = """# {name}
 | | |
 |---|---|
 | recipe | `{recipe}`, start `{start}`; the trunk of both everyday models is the same |
-| training | seed {seed}, {steps} steps of {targets} targets after the start, {minutes} minutes |
+| training of the start | {before} |
+| training after it | seed {seed}, {steps} steps of {targets} targets, {minutes} minutes |
 | computed in | {precision} |
 | machine | {machine}, torch {torch} |
 | commit, finished | {commit}, {finished} |
@@ -159,6 +166,7 @@ def embed_everyday(
         text = EVERYDAY_CARD.format(
             **facts,
             **_words(name, card, path, figures),
+            before=_before(out, card, seed),
             shared="" if whole is None else f", which shares the trunk in {whole.name}",
             about=ABOUT_EVERYDAY if "davis" in result else ABOUT_PICTURES,
         )
@@ -167,6 +175,24 @@ def embed_everyday(
         whole = whole or path
         written.append(path)
     return written
+
+
+def _before(out: Path, card: ModelCard, seed: int) -> str:
+    """How the weights were made that a training began with, in words."""
+    name = card.recipe.training.start
+    file = None if name is None else weights_file(out, name, seed)
+    if file is None or not file.exists():
+        return "its weights are not at hand"
+    start = read_card(file)
+    facts, training = start.facts, start.recipe.training
+    words = [
+        f"seed {facts['seed']}, {training.steps} steps of {training.batch} pictures",
+        f"{facts['minutes']} minutes, commit {facts['commit']}, {facts['finished']}",
+    ]
+    if "backbone" in facts:
+        source, digest = facts["backbone"]["source"], facts["backbone"]["sha256"]
+        words.append(f"from ImageNet's `{source}` (sha256 {digest[:16]})")
+    return ", ".join(words)
 
 
 def _embed(

