@@ -52,7 +52,7 @@ def test_two_processes_train_as_one(tmp_path, monkeypatch):
     alone, own_state = run(tmp_path / "alone", shared_recipe())
     assert len(alone) == len(losses) == 20
     for one, shared in zip(alone, losses, strict=True):
-        assert shared == pytest.approx(one, abs=1e-5)
+        assert shared == pytest.approx(one, abs=1e-4)
     for name, value in own_state.items():
         torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3)
 
@@ -70,7 +70,7 @@ def test_two_processes_go_on_where_one_was_stopped(tmp_path, monkeypatch):
     (losses, state), (_, other) = together(tmp_path)
     assert len(losses) == 13
     for one, shared in zip(whole[7:], losses, strict=True):
-        assert shared == pytest.approx(one, abs=1e-5)
+        assert shared == pytest.approx(one, abs=1e-4)
     assert all(torch.equal(value, other[name]) for name, value in state.items())
 
 
