@@ -47,7 +47,9 @@ def test_the_command_knows_every_experiment():
     assert ORDER.index("table1") < ORDER.index("table2") < ORDER.index("training-free")
 
 
-@pytest.mark.parametrize("name", ["table5", "unseen", "fig5", "strength", "selsa", "training-free"])
+@pytest.mark.parametrize(
+    "name", ["table1", "table5", "unseen", "fig5", "strength", "selsa", "training-free"]
+)
 def test_a_committed_page_is_what_its_figures_and_the_notes_give(name):
     file = ROOT / "docs/results/paper" / f"{name}.json"
     result = json.loads(file.read_text(encoding="utf-8"))
