@@ -63,4 +63,7 @@ def test_frames_are_resized_as_torchvision_does_it(size, antialias):
     frame = torch.randint(0, 256, (72, 96, 3), dtype=torch.uint8)
     expected = T.resize(frame.permute(2, 0, 1), list(size), antialias=antialias)
     transform = FrameTransform(*size, antialias=antialias)
-    assert torch.equal(torch.from_numpy(transform.resize(frame.numpy())).permute(2, 0, 1), expected)
+    resized = torch.from_numpy(transform.resize(frame.numpy())).permute(2, 0, 1)
+    # Older torchvision takes whole numbers with AVX2 alone, and rounds floats with AVX-512.
+    rounded = torch.__version__ < "2.10" and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    assert (resized.int() - expected.int()).abs().max() <= (1 if rounded else 0)
