@@ -11,8 +11,6 @@ from trovid.errors import TrovidError
 from trovid.recipes import changed_recipe, load_recipe
 from trovid.training.data import training_data
 
-SMALL = ("image.shorter=48", "image.longer=80", "training.validate_every=1", "training.warmup=1")
-
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

@@ -114,12 +114,8 @@ def follow(
     if colour:
         maps = F.adaptive_avg_pool2d(images, maps.shape[-2:])
     source = frames[0].image.shape[:2]
-    sampling = SupportSampling.parse(predictor.recipe.inference.support)
-    for target in range(0, len(frames), every):
+    for target, others in targets_with_support(predictor, truths, every):
         truth = truths[target]
-        others = [i for i in sampling.indices(len(frames), target) if i != target]
-        if not len(truth) or not others:
-            continue
         boxes = truth.boxes * torch.tensor([size[1] / source[1], size[0] / source[0]]).repeat(2)
         support = pack_support(maps[others])
         own = maps[target : target + 1]
@@ -128,6 +124,17 @@ def follow(
         if not colour:
             weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:].mean(2)
         yield from _records(truths, target, others, found[1][:, :, 0], weights, maps.shape[-2:])
+
+
+def targets_with_support(
+    predictor: Predictor, truths: Sequence[GroundTruth], every: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Every how many frames of a clip a target that has labels, with its support frames."""
+    sampling = SupportSampling.parse(predictor.recipe.inference.support)
+    for target in range(0, len(truths), every):
+        others = [i for i in sampling.indices(len(truths), target) if i != target]
+        if len(truths[target]) and others:
+            yield target, others
 
 
 def _records(

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from trovid.datasets.reading import read_dataset
+from trovid.experiments.correspondence import targets_with_support
 from trovid.experiments.markdown import written
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
-from trovid.structures import GroundTruth, SupportSampling
+from trovid.structures import GroundTruth
 from trovid.video.opening import Frame
 
 
@@ -78,12 +79,8 @@ def weigh(
     support = predictor.running.encode(images)
     source = frames[0].image.shape[:2]
     scale = torch.tensor([size[1] / source[1], size[0] / source[0]]).repeat(2)
-    sampling = SupportSampling.parse(predictor.recipe.inference.support)
-    for target in range(0, len(frames), every):
+    for target, others in targets_with_support(predictor, truths, every):
         truth = truths[target]
-        others = [i for i in sampling.indices(len(frames), target) if i != target]
-        if not len(truth) or not others:
-            continue
         shares = frame_shares(
             predictor.running,
             images[target : target + 1],

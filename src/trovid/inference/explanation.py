@@ -125,6 +125,7 @@ def explain_frame(
         searched_levels = [
             pool.searched_level(level) if searches else aggregation.level for level in levels
         ]
+        alone = None if searches else predictor.encode([target]).maps[aggregation.level].maps()[0]
         sights, places = [], []
         for roi, number, level, searched in zip(
             rois, numbers, levels, searched_levels, strict=True
@@ -135,8 +136,7 @@ def explain_frame(
                 sight = pool.extractor.sight(features[level], [roi[None]], scales[number], maps)
             else:
                 middles = pool.extractor.cells(roi[None], 1 / stride, maps.size)
-                own = predictor.encode([target]).maps[searched].maps()[0]
-                sight = aggregation.sight(own, maps, middles)
+                sight = aggregation.sight(alone, maps, middles)
             cells, width = sight.cells[:, 0], maps.size[1]
             places.append((torch.stack([cells % width, cells // width], -1) + 0.5) * stride / scale)
             sights.append(sight)
