@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
-from trovid.benchmarks.against import share_unequal
+from trovid.benchmarks.against import Installation, Job, share_unequal
 from trovid.cli.main import main
 
 
@@ -71,3 +72,16 @@ def test_values_that_differ_are_counted():
     assert share_unequal([[1.0, 2.0]], [[1.0, 2.1]]) == 0.5
     assert share_unequal([[1.0, float("nan")]], [[1.0, 2.0]]) == 0.5
     assert share_unequal([[1.0]], [[1.0, 2.0]]) == 1
+    assert share_unequal([[1.0, 2.0]], [[1.0, 2.1]], tolerance=0.1) == 0
+
+
+def test_training_is_held_by_its_losses():
+    with Installation(Path(sys.executable), threads=1) as one:
+        losses = one.prepare(Job("", {"kind": "training", "recipe": "synthvid-single"}))
+    assert len(losses) == 8
+    assert all(0 < loss < 10 for [loss] in losses)
+
+
+def test_bfloat16_may_differ_by_its_rounding():
+    assert Job("", {"precision": "float32"}).tolerance == Job("", {}).tolerance == 1e-3
+    assert Job("", {"precision": "bf16"}).tolerance == 2**-6

@@ -20,6 +20,8 @@ from trovid.errors import TrovidError
 HERE, THERE = "here", "there"
 TOLERANCE = 1e-3
 """Of the largest value; a near tie may let two exact versions choose another cell."""
+BF16_TOLERANCE = 2**-6
+"""bfloat16 through a backbone is within it, where one version computes in it and one in float32."""
 UNEQUAL = 1e-2
 """Share of the values that may differ by more than that."""
 HEAD = ("here", "there", "ratio", "spreads", "unequal", "work")
@@ -36,6 +38,11 @@ class Job:
 
     name: str
     request: Mapping[str, Any]
+
+    @property
+    def tolerance(self) -> float:
+        """How far a value may differ, as a share of the largest of its tensor."""
+        return BF16_TOLERANCE if self.request.get("precision") == "bf16" else TOLERANCE
 
 
 class Installation:
@@ -122,7 +129,7 @@ def run_against(
                 budget=seconds,
                 clock=lambda run: run(),
             )
-        unequal = share_unequal(results[HERE], results[THERE])
+        unequal = share_unequal(results[HERE], results[THERE], job.tolerance)
         yield {
             "benchmark": "against",
             "case": job.name,
@@ -131,18 +138,23 @@ def run_against(
             "machine": machine_record(),
             **timing_records(timings),
             "ratio": timings[HERE].minimum / timings[THERE].minimum,
+            "tolerance": job.tolerance,
             "unequal": unequal,
             "passed": unequal <= UNEQUAL,
         }
 
 
-def share_unequal(here: Sequence[Sequence[float]], there: Sequence[Sequence[float]]) -> float:
-    """The share of values that differ by more than TOLERANCE of the largest of their tensor."""
+def share_unequal(
+    here: Sequence[Sequence[float]],
+    there: Sequence[Sequence[float]],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """The share of values that differ by more than `tolerance` of the largest of their tensor."""
     if [len(values) for values in here] != [len(values) for values in there]:
         return 1.0
     total = wrong = 0
     for own, other in zip(here, there, strict=True):
-        bound = TOLERANCE * max((abs(value) for value in other), default=0.0)
+        bound = tolerance * max((abs(value) for value in other), default=0.0)
         wrong += sum(not abs(a - b) <= bound for a, b in zip(own, other, strict=True))
         total += len(own)
     return wrong / max(total, 1)
