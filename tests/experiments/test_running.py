@@ -119,6 +119,16 @@ def test_the_cost_of_a_row(tmp_path, clip):
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
 
 
+def test_a_training_free_row_is_timed_in_turns_with_a_single_frame(tmp_path, clip):
+    weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
+    row, recipe = ROWS["single"][1], load_recipe("synthvid-single")
+    measure_row(file, weights, row, clip)
+    figures = read_cost(file, row, recipe)
+    assert figures["times_single"] > 1
+    file.write_text(json.dumps({**figures, "counts": []}))  # as kept before it was measured
+    assert not read_cost(file, row, recipe)
+
+
 def test_seq_nms_is_in_the_time_of_its_row(tmp_path, clip):
     weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
     row = ROWS["single"][2]
