@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
+from tests.datasets.imagenet_folder import write_imagenet
 from trovid.cli.experiment_runs import NO_TRAINING
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
@@ -25,9 +26,10 @@ from trovid.experiments.running import Workplace, missing_jobs, seed_with_trovid
 from trovid.experiments.scoring import load_detections, save_detections
 from trovid.experiments.tables import EXPERIMENTS, table1
 from trovid.experiments.training_free import FREE, reported
-from trovid.recipes import TrainingFreeRecipe, load_recipe
+from trovid.recipes import TrainingFreeRecipe, changed_recipe, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.structures import Detections
+from trovid.training.run import train_recipe
 from trovid.zoo.weights import read_card, save_weights
 
 ROWS = {
@@ -117,6 +119,16 @@ def test_the_cost_of_a_row(tmp_path, clip):
     assert helped["memory_mb"] > alone["memory_mb"] > 0
     assert helped["gflop"] > alone["gflop"] > 0
     assert helped["support_frame_ms"] > 0 == alone["support_frame_ms"]
+
+
+def test_a_training_free_row_is_timed_in_turns_with_a_single_frame(tmp_path, clip):
+    weights, file = small_weights(tmp_path / "small.safetensors", "single"), tmp_path / "cost.json"
+    row, recipe = ROWS["single"][1], load_recipe("synthvid-single")
+    measure_row(file, weights, row, clip)
+    figures = read_cost(file, row, recipe)
+    assert figures["times_single"] > 1
+    file.write_text(json.dumps({**figures, "counts": []}))  # as kept before it was measured
+    assert not read_cost(file, row, recipe)
 
 
 def test_seq_nms_is_in_the_time_of_its_row(tmp_path, clip):
@@ -374,3 +386,45 @@ def test_no_training_has_its_own_seed(capsys):
     status, _, complaints = trovid_command(capsys, *words)
     assert status == 2
     assert ["leave out --seeds and --first-seed" in line for line in complaints] == [True]
+
+
+SMALL_R101 = {
+    "model.backbone.name": "resnet18",
+    "model.backbone.reduction": [0, 32],
+    "model.rpn.channels": 32,
+    "model.rpn.post_nms": [20, 20],
+    "model.box_head.hidden": [32, 32],
+    "image.shorter": 64,
+    "image.longer": 96,
+    "inference.support": "uniform:2",
+    "training.start": None,
+    "training.steps": 1,
+    "training.batch": 1,
+}
+"""What makes a recipe of the paper small, under its own name."""
+
+
+@pytest.mark.slow
+def test_table_1_goes_from_imagenet_vids_folder_through_training_to_its_report(tmp_path, capsys):
+    data, out = write_imagenet(tmp_path / "ILSVRC2015"), tmp_path / "runs"
+    rows = table1().rows
+    for row in rows:
+        recipe = changed_recipe(load_recipe(f"paper/{row.recipe}-r101"), SMALL_R101)
+        train_recipe(recipe, data=data, out=out, seed=0, validate=0, workers=0, device="cpu")
+    words = ["--data", data, "--out", out, "--seeds", "1", "--workers", "1", "--resamples", "20"]
+    status, page, complaints = trovid_command(capsys, "experiment", "table1", *words)
+    assert (status, complaints) == (0, [])
+    result = json.loads((out / "report/table1.json").read_text())
+    (seen,) = result["data"]
+    assert (seen["videos"], seen["frames"], seen["objects"]["all"]) == (2, 5, 10)
+    for row, own in zip(rows, result["rows"], strict=True):
+        (training,) = own["trained"]
+        assert own["recipe"] == f"paper/{row.recipe}-r101"
+        assert training["sha256"] == sha256_of(out / f"{own['recipe']}-seed0.safetensors")
+        assert 0 <= own["figures"]["all"]["mean"] <= 1
+        assert own["cost"]["frame_ms"] > 0
+    assert "Table 1" in page
+    assert (out / "report/table1.md").exists()
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*.npz")}
+    assert trovid_command(capsys, "experiment", "table1", *words)[0] == 0
+    assert before == {file: file.stat().st_mtime_ns for file in out.rglob("*.npz")}

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from trovid.cli.experiment_runs import ORDER
+from trovid.errors import TrovidError
 from trovid.experiments.correspondence_report import correspondence_page
 from trovid.experiments.description import IMAGENET_VID, SYNTHVID, Row
 from trovid.experiments.pages import _order, experiment_page
 from trovid.experiments.tables import EXPERIMENTS
 from trovid.experiments.training_free import (
     CLEAN_LOSS,
+    COST,
     FREE,
     STAGES,
     _best,
+    refuse_another,
     reported,
     row_of,
     stages,
+    within_cost,
 )
 from trovid.recipes import TrainingFreeRecipe
 
@@ -146,6 +151,42 @@ def test_each_stage_changes_one_thing_and_the_best_harmless_setting_is_chosen():
     assert _best(rows, figures) == other
     figures[rows[1].name]["clean"] = 0.8
     assert _best(rows, figures) == one  # none is harmless
+
+
+def test_a_setting_that_costs_too_much_is_left_out_and_a_line_says_so():
+    one, other = stages(FREE, 2)[:2]
+    rows = [row_of(one), row_of(other)]
+    figures = {
+        "single-frame": {"clean": 0.9, "all": 0.5},
+        rows[0].name: {"clean": 0.9, "all": 0.8},
+        rows[1].name: {"clean": 0.9, "all": 0.7},
+    }
+
+    def decided(*times):
+        return within_cost(one, rows, figures, dict(zip(figures, (1.0, *times), strict=True)))
+
+    assert decided(COST, COST)[0] == one
+    cheaper, line = decided(COST + 0.01, COST)
+    assert cheaper == other
+    assert "1 of 2 settings cost more and are left out" in line
+    dear, line = decided(3.0, 2.0)
+    assert dear == one
+    assert f"the cheapest, {rows[1].name}: 2.00 times), so AP50 alone decided" in line
+    figures[rows[1].name]["clean"] = 0.8
+    assert decided(3.0, 1.0)[0] == one  # what spares clean objects goes before cost
+    figures[rows[0].name]["clean"] = 0.8
+    assert "none spares clean objects" in decided(3.0, 1.0)[1]
+
+
+def test_a_choice_does_not_change_by_another_run_unsaid(tmp_path):
+    file, one, other = tmp_path / "choice.json", *stages(FREE, 2)[:2]
+    first = {"chosen": asdict(one), "clips": "val-0+60"}
+    refuse_another(file, first)
+    file.write_text(json.dumps(first))
+    refuse_another(file, first)
+    refuse_another(file, {"chosen": asdict(other), "clips": "val-0+2"})
+    with pytest.raises(TrovidError, match=r"top_k 1' *, and now .*: delete it to choose anew"):
+        refuse_another(file, {**first, "chosen": asdict(other)})
 
 
 def test_what_is_reported_has_the_choice_and_the_usual_forms():

@@ -6,6 +6,7 @@ import json
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,20 @@ from trovid.allocator import highest_memory, memory_in_use
 from trovid.datasets.reading import read_dataset
 from trovid.detectors.candidates import Candidates
 from trovid.experiments.description import Row
-from trovid.experiments.row_runs import row_model
+from trovid.experiments.row_runs import RowModel, row_model
 from trovid.files import replacing
 from trovid.inference.seq_nms import candidate_options, select_along
 from trovid.recipes import ModelRecipe, Recipe
 from trovid.structures import DetectOptions, SupportSampling
+from trovid.video.reader import Frame
 from trovid.zoo.cost import cost
 
 TARGETS = 8
 """Target frames that are timed; one more comes before them."""
 SEQUENCE_RUNS = 3
 """How often Seq-NMS is timed over the first video."""
+PAIRS = 12
+"""How often a frame with support frames and one without are timed, in turns; one more before."""
 
 
 def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "cpu") -> None:
@@ -64,6 +68,9 @@ def measure_row(file: Path, weights: Path, row: Row, data: Path, device: str = "
         "memory_mb": (highest_memory() - before) / 2**20,
         **_operations(predictor.recipe, count),
     }
+    if row.temporal is not None:
+        single = row_model(weights, replace(row, temporal=None, support=None), device)
+        figures["times_single"] = times_single((predictor, options), support, single, targets)
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file) as partial:
         partial.write_text(json.dumps(figures) + "\n", encoding="utf-8")
@@ -73,7 +80,34 @@ def counted(row: Row, recipe: Recipe) -> list[str]:
     """What the cost of a row has in it that not every row has."""
     parts = recipe.model
     aggregates = isinstance(parts, ModelRecipe) and parts.aggregation is not None
-    return ["aggregation"] * aggregates + ["Seq-NMS"] * row.seq_nms
+    own = ["aggregation"] * aggregates + ["Seq-NMS"] * row.seq_nms
+    return own + ["times a single frame"] * (row.temporal is not None)
+
+
+def times_single(
+    helped: RowModel, support: Any, single: RowModel, frames: Sequence[Frame]
+) -> float:
+    """How many times what a single frame takes a frame with its support frames takes.
+
+    The median over neighbouring runs of both, in turns, so that other work on the machine and a
+    changing clock hardly count.
+
+    Args:
+        helped: The model that looks at support frames.
+        support: Of the video, encoded.
+        single: The same detector without them.
+        frames: Target frames, looked at in turns.
+    """
+    turns = [(*helped, support), (*single, None)]
+    ratios = []
+    for number in range(PAIRS + 1):
+        frame, seconds = frames[number % len(frames)], []
+        for predictor, options, own in turns:
+            began = time.perf_counter()
+            predictor.detect_frames([frame], [own], options)
+            seconds.append(time.perf_counter() - began)
+        ratios.append(seconds[0] / seconds[1])
+    return statistics.median(ratios[1:])
 
 
 def read_cost(file: Path, row: Row, recipe: Recipe) -> dict[str, Any]:

@@ -68,11 +68,11 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         "A frame with its support frames encoded, a support frame, and memory above the loaded "
         "program, each row in a process of its own on one thread; operations by the equations as "
-        f"written.{_sequences(rows)}",
+        f"written.{_sequences(rows)}{_in_turns(rows)}",
         "",
         *table(
-            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame"],
-            [[row["name"], *_cost(row)] for row in rows],
+            ["row", "ms a frame", "ms a support frame", "MB", "GFLOP a frame", *_times_known(rows)],
+            [[row["name"], *_cost(row), *_times(row, rows)] for row in rows],
         ),
         "",
         *_training(rows),
@@ -169,6 +169,27 @@ def _sequences(rows: list[dict[str, Any]]) -> str:
     """A sentence, where the time of Seq-NMS is in a row's."""
     times = any(row["cost"].get("seq_nms_ms") for row in rows)
     return " With Seq-NMS its share of a whole video is in ms a frame." if times else ""
+
+
+def _times_known(rows: list[dict[str, Any]]) -> list[str]:
+    """The column of what rows cost beside a single frame, where it is known of any."""
+    known = any("times_single" in row["cost"] for row in rows)
+    return ["times a single frame"] if known else []
+
+
+def _times(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
+    times = row["cost"].get("times_single")
+    return ["-" if times is None else f"{times:.2f}" for _ in _times_known(rows)]
+
+
+def _in_turns(rows: list[dict[str, Any]]) -> str:
+    """A sentence, where rows were timed in turns with single frames."""
+    if not _times_known(rows):
+        return ""
+    return (
+        " Times a single frame: median of runs in turns with the same detector without support "
+        "frames, which the milliseconds, each measured by itself, need not give."
+    )
 
 
 def _cost(row: dict[str, Any]) -> list[str]:

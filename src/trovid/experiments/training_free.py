@@ -2,22 +2,25 @@
 
 The grid is small and said beforehand, and so is the rule: of the settings whose AP50 of clean
 objects is at most `CLEAN_LOSS` below the single-frame detector's, the one of the highest AP50 of
-all objects; each stage keeps what the stage before chose.
+all objects; each stage keeps what the stage before chose. In the end those are left out whose frame
+costs more than `COST` times a single frame, unless no setting that spares clean objects is left.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from trovid.errors import TrovidError
+from trovid.experiments.costs import read_cost
 from trovid.experiments.description import Clips, Experiment, Row
 from trovid.experiments.markdown import written
 from trovid.experiments.pages import write_experiment
 from trovid.experiments.results import experiment_result
-from trovid.experiments.running import Workplace, score, train
+from trovid.experiments.running import Workplace, measure, score, train
 from trovid.experiments.tables import SINGLE, TROI
 from trovid.recipes import TrainingFreeRecipe
 
@@ -25,6 +28,9 @@ VALIDATION = Clips(split="val", first=0, count=60)
 TEST = Clips(first=1000)
 CLEAN_LOSS = 0.003
 """Of AP50, that clean frames may lose."""
+COST = 1.5
+"""Times a single frame, that a frame may cost; measured in turns on the machine at hand."""
+CHOICE = "training-free-choice.json"
 FREE = TrainingFreeRecipe()
 
 
@@ -67,32 +73,98 @@ def choose(
 ) -> Experiment:
     """Goes through the stages on validation clips and returns the experiment to be reported.
 
-    Writes training-free-val.* with all that was looked at, and training-free-choice.json.
+    Writes training-free-val.* with all that was looked at, and training-free-choice.json. Costs
+    are measured once and kept in `place`; where a choice of the same clips lies in `folder` and
+    another setting comes out, nothing is written.
 
     Args:
         place: Where and how.
         clips: So many clips at most; for a try.
         resamples: Of the bootstrap.
         folder: Of the reports.
+
+    Raises:
+        TrovidError: If another setting comes out than was chosen before.
     """
-    chosen, seen = FREE, dict[str, Row]()
+    chosen, seen, figures = FREE, dict[str, Row](), dict[str, dict[str, float]]()
     for stage in range(STAGES):
         rows = [row_of(setting) for setting in stages(chosen, stage)]
         seen |= {row.key: row for row in rows}
-        figures = _figures(_validation("training-free-val", rows, clips), place)
+        figures |= _figures(_validation("training-free-val", rows, clips), place)
         chosen = _best(rows, figures)
+    measure(_validation("training-free-val", list(seen.values()), clips), place)
+    times = {row.name: _times(row, place) for row in seen.values()}
+    chosen, note = within_cost(chosen, list(seen.values()), figures, times)
     counts = [row_of(chosen, support=f"uniform:{count}") for count in SUPPORT]
     seen |= {row.key: row for row in counts}
-    everything = _validation("training-free-val", list(seen.values()), clips)
-    score(everything, place)
-    result = experiment_result(everything, place, resamples=resamples)
-    write_experiment(result, folder)
+    everything = replace(
+        _validation("training-free-val", list(seen.values()), clips), notes=(note,)
+    )
     document = {
         "chosen": asdict(chosen),
-        "rule": f"clean AP50 at most {CLEAN_LOSS} below single-frame",
+        "rule": f"clean AP50 at most {CLEAN_LOSS} below single-frame; of these a frame at most "
+        f"{COST} times a single frame, where any is",
+        "cost": note,
+        "times_single": times,
+        "clips": everything.clips.key,
     }
-    written(folder / "training-free-choice.json", json.dumps(document, indent=1) + "\n")
+    refuse_another(folder / CHOICE, document)
+    score(everything, place)
+    measure(everything, place)
+    result = experiment_result(everything, place, resamples=resamples)
+    write_experiment(result, folder)
+    written(folder / CHOICE, json.dumps(document, indent=1) + "\n")
     return reported(chosen)
+
+
+def within_cost(
+    chosen: TrainingFreeRecipe,
+    rows: Sequence[Row],
+    figures: Mapping[str, Mapping[str, float]],
+    times: Mapping[str, float],
+) -> tuple[TrainingFreeRecipe, str]:
+    """What is left of a choice by AP50 when dear settings are left out, and a sentence on it.
+
+    Args:
+        chosen: By AP50 alone.
+        rows: All settings that were looked at.
+        figures: By row and group the mean over seeds, the single-frame detector's too.
+        times: By row how many times a single frame a frame costs.
+    """
+    harmless = _harmless(rows, figures)
+    cheap = [row for row in harmless if times[row.name] <= COST]
+    dear = sum(times[row.name] > COST for row in rows)
+    words = (
+        f"A frame may cost {COST} times a single frame (runs in turns): {dear} of {len(rows)} "
+        "settings cost more"
+    )
+    if cheap:
+        return _best(cheap, figures), f"{words} and are left out."
+    if not harmless:
+        return chosen, f"{words}; none spares clean objects, so AP50 alone decided."
+    least = min(harmless, key=lambda row: times[row.name])
+    return chosen, (
+        f"{words}, among them all that spare clean objects (the cheapest, {least.name}: "
+        f"{times[least.name]:.2f} times), so AP50 alone decided; cost has left nothing out."
+    )
+
+
+def refuse_another(file: Path, document: Mapping[str, Any]) -> None:
+    """Raises a TrovidError where another setting was chosen before on the same clips."""
+    if not file.exists():
+        return
+    before = json.loads(file.read_text(encoding="utf-8"))
+    same = before.get("clips") == document["clips"]
+    if same and before["chosen"] != document["chosen"]:
+        was, now = (row_of(TrainingFreeRecipe(**own["chosen"])).name for own in (before, document))
+        raise TrovidError(
+            f"{file} chose {was!r}, and now {now!r} comes out, since figures or costs differ: "
+            "delete it to choose anew, or report into another folder"
+        )
+
+
+def _times(row: Row, place: Workplace) -> float:
+    return read_cost(place.cost_file(row), row, place.family.recipe(row))["times_single"]
 
 
 def reported(chosen: TrainingFreeRecipe) -> Experiment:
@@ -141,8 +213,13 @@ def _figures(experiment: Experiment, place: Workplace) -> dict[str, dict[str, fl
     }
 
 
-def _best(rows: Sequence[Row], figures: dict[str, dict[str, float]]) -> TrainingFreeRecipe:
+def _harmless(rows: Sequence[Row], figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
+    """The settings that spare clean objects."""
     lowest = figures[SINGLE.name]["clean"] - CLEAN_LOSS
-    allowed = [row for row in rows if figures[row.name]["clean"] >= lowest] or rows
+    return [row for row in rows if figures[row.name]["clean"] >= lowest]
+
+
+def _best(rows: Sequence[Row], figures: Mapping[str, Mapping[str, float]]) -> TrainingFreeRecipe:
+    allowed = _harmless(rows, figures) or rows
     best: Any = max(allowed, key=lambda row: figures[row.name]["all"])
     return best.temporal
