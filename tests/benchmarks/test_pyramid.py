@@ -23,8 +23,12 @@ def run(tmp_path, *words):
 
 
 def test_a_small_run(tmp_path, capsys):
-    assert run(tmp_path, *WORDS) == 0
+    assert run(tmp_path, *WORDS, "--folder", str(tmp_path / "page")) == 0
     assert "plain backbones" in capsys.readouterr().out
+    page = (tmp_path / "page" / "report.md").read_text()
+    assert "frame of 96x160" in page
+    assert "Temporal RoI Align, coarse to fine" in page
+    assert "Peak memory" not in page
     (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
     assert sum(record["rois_by_level"].values()) == 12
     assert record["maps_by_level"]["p2"] == [24, 40]
@@ -32,6 +36,7 @@ def test_a_small_run(tmp_path, capsys):
     assert record["agreement"]["p2"]["passed"]
     assert record["agreement"]["p2"]["coarse_passed"]
     assert 0 < record["agreement"]["p2"]["coarse_cells_found"] < 1
+    assert json.loads((tmp_path / "page" / "report.json").read_text()) == {"records": [record]}
 
 
 def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
@@ -41,8 +46,9 @@ def test_wrong_features_give_status_1(tmp_path, capsys, monkeypatch):
         return other(*words, **{**named, "top_k": 1})
 
     monkeypatch.setattr(pyramid, "TemporalRoIAlign", plain_average)
-    assert run(tmp_path, *WORDS) == 1
+    assert run(tmp_path, *WORDS, "--folder", str(tmp_path / "page")) == 1
     assert "WRONG RESULT" in capsys.readouterr().out
+    assert "WRONG" in (tmp_path / "page" / "report.md").read_text()
 
 
 def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypatch):
@@ -62,8 +68,9 @@ def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypa
 def test_no_similarity_volume_is_kept_in_inference_and_in_training(tmp_path, capsys):
     words = ("--rois", "100", "--frames", "4", "--size", "192", "320", "--maps", "random")
     words += ("--threads", "1", "--rounds", "1", "--seconds", "0")
-    assert run(tmp_path, *words) == 0
+    assert run(tmp_path, *words, "--folder", str(tmp_path / "page")) == 0
     assert "a volume of all similarities" in " ".join(capsys.readouterr().out.split())
+    assert "Peak memory" in (tmp_path / "page" / "report.md").read_text()
     (record,) = json.loads((tmp_path / "pyramid.json").read_text())["records"]
     memory, counts = record["peak_memory"], record["rois_by_level"]
     cells = sum(

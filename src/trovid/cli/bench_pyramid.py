@@ -25,6 +25,7 @@ def pyramid(
     seconds: float = 90.0,
     memory: bool = True,
     out: Path = Path("runs/bench"),
+    folder: Path | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Temporal RoI Align on the four levels of a pyramid, beside torchvision's ResNet-50-FPN.
@@ -39,6 +40,7 @@ def pyramid(
     Examples:
         trovid bench pyramid
         trovid bench pyramid --rois 100 --rounds 3
+        trovid bench pyramid --folder docs/results/pyramid
 
     Args:
         rois: Proposals of the frame, over all levels.
@@ -50,6 +52,7 @@ def pyramid(
         seconds: Timed runs stop after these, but not before the second round.
         memory: Measure the peak memory too.
         out: Folder for records.
+        folder: Where a page of this run goes, if anywhere: report.md and report.json.
         json: Print the record as JSON in place of the table.
     """
     if min(rois, frames, threads, rounds, *size) < 1:
@@ -59,12 +62,15 @@ def pyramid(
 
     from trovid.benchmarks.formatting import format_machine, format_seconds, terminal_table
     from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
+    from trovid.benchmarks.pyramid_report import write_pyramid_report
     from trovid.benchmarks.records import add_records
 
     settings = PyramidSettings(*size, rois, frames, maps, threads, rounds, seconds, memory=memory)
     record = run_pyramid(settings)
     path = out / PYRAMID_FILE
     add_records(path, [record])
+    if folder is not None:
+        write_pyramid_report([record], folder)
     passed = all(own["passed"] and own["coarse_passed"] for own in record["agreement"].values())
     status = 0 if passed else 1
     if json:
@@ -97,6 +103,8 @@ def pyramid(
         )
     console.print(format_machine(record["machine"]))
     console.print(f"records: {path}")
+    if folder is not None:
+        console.print(f"report: {folder}")
     if status:
         console.print("WRONG RESULT: see `agreement` in the records")
     return status
