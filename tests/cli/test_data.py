@@ -199,7 +199,7 @@ def test_predictions_go_into_a_labelling_tool(capsys, tmp_path):
     ]
     predictions = tmp_path / "found.json"
     with JsonWriter(
-        predictions, model="m", class_names=["cup", "star"], options={}, facts={}
+        predictions, model="m", class_names=["cup", "star"], options={}, provenance={}
     ) as writer:
         writer.write_video(video, path, found)
     target = tmp_path / "tasks.json"

@@ -241,7 +241,7 @@ def test_a_model_over_videos(write_labels, tmp_path):
     recipe = load_recipe("synthvid-single")
     torch.manual_seed(0)
     weights = tmp_path / "random.safetensors"
-    save_weights(weights, build_detector(recipe), recipe, facts={"seed": 0})
+    save_weights(weights, build_detector(recipe), recipe, provenance={"seed": 0})
     labels = _write_clips(write_labels, tmp_path, recipe)
     file = tmp_path / "report.json"
     words = ["--every", 2, "--videos", 1, "--out", file, "--device", "cpu"]

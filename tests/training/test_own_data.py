@@ -41,8 +41,8 @@ def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
     card = read_card(file)
     assert card.recipe.model.classes == ("cup", "star")
     assert (card.recipe.training.steps, card.recipe.training.batch) == (2, 1)
-    assert card.facts["start"]["source"].startswith("everyday-selsa-troi")
-    assert "val_ap50" in card.facts
+    assert card.provenance["start"]["source"].startswith("everyday-selsa-troi")
+    assert "val_ap50" in card.provenance
     assert out.startswith(f"{file}: ")
     assert (tmp_path / "runs" / "own-seed0.best.safetensors").exists()
     assert (tmp_path / "runs" / "own-seed0.png").read_bytes().startswith(b"\x89PNG")

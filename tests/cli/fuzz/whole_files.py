@@ -36,7 +36,7 @@ VIDEOS = {
     "e.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}},
     "f.mov": {"rotation": 90, "container_options": {"movflags": "+faststart"}},
 }
-FACTS = {
+PROVENANCE = {
     "seed": 0,
     "minutes": 1.0,
     "machine": "a machine",
@@ -60,7 +60,7 @@ def write_whole_files(place: Path) -> Path:
     save_tiny_model(place / "masks.safetensors", name="synthvid-masktrack-troi")
     folder(place / "frames", count=4)
     detector, card = load_weights(save_tiny_model(place / "model.safetensors"))
-    save_weights(place / "model.safetensors", detector, card.recipe, facts=FACTS)
+    save_weights(place / "model.safetensors", detector, card.recipe, provenance=PROVENANCE)
     labels = write_split(place / "clips", split="test", videos=1, workers=1, num_frames=24, size=64)
     document = json.loads(labels.read_text())
     document["videos"] = [
