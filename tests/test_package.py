@@ -128,6 +128,7 @@ def test_files_bear_plain_nouns():
     refused = {"choice", "dispatch", "execution", "facts", "numbers", "outputs", "plan", "words"}
     files = [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     assert not [path for path in files if path.stem.removeprefix("test_") in refused]
+    assert not [path for path in files if "own" in path.stem.split("_")]
 
 
 def test_imports_go_upward_only():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.datasets.coco_folder import coco_folder
-from tests.datasets.own_folder import own_folder
+from tests.datasets.labelled_folder import labelled_folder
 from trovid.datasets.coco_results import detections_from_coco, read_coco_results
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
@@ -41,7 +41,7 @@ def test_results_lie_in_the_frames_of_their_images(tmp_path):
 
 def test_labels_without_ids_are_refused(tmp_path):
     (tmp_path / "results.json").write_text("[]")
-    folder = own_folder(tmp_path / "own", ("street",))
+    folder = labelled_folder(tmp_path / "own", ("street",))
     with pytest.raises(TrovidError, match="needs COCO labels, whose images and categories have"):
         read_coco_results(tmp_path / "results.json", folder / "labels.json")
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from tests.datasets.imagenet_folder import write_imagenet
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from tests.zoo.published_files import small_recipe
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector

@@ -16,7 +16,7 @@ import pytest
 import trovid
 from tests.shared import SHARED
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from tests.zoo.published_files import save_published, small_recipe
 from trovid.cli.main import main
 from trovid.errors import TrovidError

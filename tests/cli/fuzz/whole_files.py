@@ -15,9 +15,9 @@ import torch
 from tests.cli.fuzz.trials import run_here
 from tests.cli.runs import folder, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.labelled_folder import labelled_folder
 from tests.datasets.labelling_tools import CVAT
 from tests.datasets.mot_folder import write_mot
-from tests.datasets.own_folder import own_folder
 from tests.datasets.stills_folders import yolo_folder
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from tests.media import encode
@@ -118,7 +118,7 @@ def _exchange_of(place: Path) -> None:
 
 
 def _write_labels_of_every_form(place: Path) -> None:
-    own_folder(place / "own")
+    labelled_folder(place / "own")
     (place / "cvat").mkdir()
     (place / "cvat/annotations.xml").write_text(CVAT)
     shutil.copy(place / "a.mp4", place / "cvat/street.mp4")

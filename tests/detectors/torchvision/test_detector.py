@@ -27,7 +27,7 @@ from tests.detectors.torchvision.networks import (
     small_recipe,
 )
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from trovid.detectors.building import build_detector
 from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.detectors.torchvision.detector import COCO_UNUSED, from_torchvision
