@@ -128,6 +128,7 @@ def test_files_bear_plain_nouns():
     refused = {"choice", "dispatch", "execution", "facts", "numbers", "outputs", "plan", "words"}
     files = [*SOURCE.rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     assert not [path for path in files if path.stem.removeprefix("test_") in refused]
+    assert not [path for path in files if "own" in path.stem.split("_")]
 
 
 def test_imports_go_upward_only():
@@ -189,6 +190,39 @@ def test_a_look_inside_a_family_is_found(tmp_path, line, found):
     path = tmp_path / "x.py"
     path.write_text(line)
     assert bool(families_imported(path)) == found
+
+
+COCO_KEYS = {"bbox", "category_id", "image_id", "iscrowd"}
+
+
+def coco_keys_read(path: Path) -> set[str]:
+    """Keys of COCO's JSON that a file reads or asks for, not those that it only writes."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    written = {key for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys}
+    strings = {node for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    return {node.value for node in strings - written if isinstance(node.value, str)} & COCO_KEYS
+
+
+def test_only_datasets_read_the_keys_of_coco():
+    files = {path.relative_to(SOURCE).as_posix(): path for path in SOURCE.rglob("*.py")}
+    readers = {name for name, path in files.items() if coco_keys_read(path)}
+    assert {"datasets/coco.py", "datasets/coco_results.py"} <= readers
+    assert not [name for name in readers if not name.startswith("datasets/")]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('x = row["bbox"]', {"bbox"}),
+        ('x = row.get("category_id", 0)', {"category_id"}),
+        ('for key in ("bbox", "score"): pass', {"bbox"}),
+        ('x = {"image_id": 1, "bbox": box}', set()),
+    ],
+)
+def test_a_reader_of_coco_s_keys_is_found(tmp_path, line, found):
+    path = tmp_path / "x.py"
+    path.write_text(line)
+    assert coco_keys_read(path) == found
 
 
 def dotted(path: Path) -> str:

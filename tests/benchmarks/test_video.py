@@ -10,7 +10,7 @@ import torch
 from tests.detectors.candidates import CANDIDATES
 from trovid.benchmarks import video
 from trovid.benchmarks.video import BACKBONE, PLAIN, VideoSettings, run_video
-from trovid.benchmarks.video_memory import clip_in_own_process
+from trovid.benchmarks.video_memory import clip_in_child_process
 from trovid.benchmarks.video_parts import PARTS, seconds_by_part
 from trovid.benchmarks.video_report import write_video_report
 from trovid.benchmarks.video_subject import (
@@ -63,7 +63,7 @@ def test_bf16_is_measured_where_it_is_faster(monkeypatch, gains):
     )
     monkeypatch.setattr(video, "keep_freed_memory", lambda: False)
     monkeypatch.setattr(video, "_measure", lambda recipe, settings: {})
-    monkeypatch.setattr(video, "clip_in_own_process", lambda name, **job: job["precision"])
+    monkeypatch.setattr(video, "clip_in_child_process", lambda name, **job: job["precision"])
     settings = VideoSettings(quick=True, clip=4, threads=torch.get_num_threads())
     (record,) = run_video(["paper/selsa-troi-r50"], settings)
     wanted = ("float32", "bf16") if gains else ("float32",)
@@ -96,4 +96,4 @@ def test_the_command_measures_and_writes_records_and_a_page(tmp_path, capsys):
 
 def test_a_clip_that_cannot_be_run_is_named():
     with pytest.raises(RuntimeError, match=r"running a clip with absent failed: .*no recipe"):
-        clip_in_own_process("absent", precision="float32", frames=1, threads=1, backend="auto")
+        clip_in_child_process("absent", precision="float32", frames=1, threads=1, backend="auto")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.command import FullStream, trovid_command
-from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.datasets.labelled_folder import folder_labels, labelled_folder, write_labels
 from tests.media import encode
 from trovid.datasets.reading import read_dataset, read_split, splits_of
 from trovid.runs.sinks.json import JsonWriter
@@ -21,7 +21,7 @@ from trovid.video.opening import open_video
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
-    return own_folder(tmp_path / "my-videos")
+    return labelled_folder(tmp_path / "my-videos")
 
 
 def same(one, other) -> bool:
@@ -55,7 +55,7 @@ def test_check_says_what_is_wrong(capsys, folder, tmp_path):
     assert "0 errors, 1 warnings" in said
     assert Image.open(sheet).size[0] > 300
     assert json.loads(out.read_text())["splits"][""]["objects"] == 30
-    labels = own_labels()
+    labels = folder_labels()
     labels["videos"]["street"]["0"][0]["box"] = [0, 0, 5000, 40]
     write_labels(folder, labels)
     status, said, _ = trovid_command(capsys, "data", "check", folder, "--json")
@@ -100,7 +100,7 @@ def test_split_writes_the_division_down(capsys, folder, tmp_path):
 
 
 def test_videos_of_other_splits_are_not_left_out_in_silence(capsys, folder, tmp_path):
-    write_labels(folder, own_labels() | {"val": ["park"]})
+    write_labels(folder, folder_labels() | {"val": ["park"]})
     parts, target = tmp_path / "parts", tmp_path / "x.json"
     status, _, (line,) = trovid_command(capsys, "data", "split", folder, "--out", parts)
     assert status == 2
@@ -115,7 +115,7 @@ def test_videos_of_other_splits_are_not_left_out_in_silence(capsys, folder, tmp_
     assert (status, lines) == (0, [])
     assert "1 videos" in said
 
-    write_labels(folder, own_labels() | {"test": ["park"]})
+    write_labels(folder, folder_labels() | {"test": ["park"]})
     status, said, (line,) = trovid_command(capsys, "data", "split", folder, "--out", parts)
     assert status == 0
     assert "val.json: 1 videos" in said
@@ -199,7 +199,7 @@ def test_predictions_go_into_a_labelling_tool(capsys, tmp_path):
     ]
     predictions = tmp_path / "found.json"
     with JsonWriter(
-        predictions, model="m", class_names=["cup", "star"], options={}, facts={}
+        predictions, model="m", class_names=["cup", "star"], options={}, provenance={}
     ) as writer:
         writer.write_video(video, path, found)
     target = tmp_path / "tasks.json"

@@ -14,61 +14,61 @@ from tests.cli.runs import folder, video
 from tests.media import encode
 
 
-def facts_of(capsys, *words) -> dict:
+def info_of(capsys, *words) -> dict:
     status, out, complaints = trovid_command(capsys, "info", "--json", *words)
     document = json.loads(out)
     assert (document["status"], complaints) == (status, [])
-    (facts,) = document["videos"]
-    return facts
+    (info,) = document["videos"]
+    return info
 
 
 def test_streams_size_rate_and_frames(tmp_path, capsys):
     path = encode(tmp_path / "a.mp4", num_frames=25, sound="aac", more_streams=True)
-    facts = facts_of(capsys, path)
-    assert [(s["kind"], s["read"]) for s in facts["streams"]] == [
+    info = info_of(capsys, path)
+    assert [(s["kind"], s["read"]) for s in info["streams"]] == [
         ("video", True),
         ("video", False),
         ("audio", False),
         ("audio", False),
     ]
-    assert facts["streams"][0]["codec"].startswith("h264")
-    assert facts["streams"][0]["description"] == "96x64, yuv420p, 8 bit"
-    assert facts["streams"][2]["description"] == "48000 Hz, stereo"
-    assert (facts["width"], facts["height"], facts["rotation"]) == (96, 64, 0)
-    assert (facts["frames"], facts["stated_frames"]) == (25, 25)
-    assert facts["frame_rate"] == facts["stated_frame_rate"] == 25
-    assert facts["duration"] == pytest.approx(1, abs=1e-6)
-    assert facts["variable_frame_rate"] is False
-    assert facts["bytes"] == path.stat().st_size
-    assert facts["problems"] == []
+    assert info["streams"][0]["codec"].startswith("h264")
+    assert info["streams"][0]["description"] == "96x64, yuv420p, 8 bit"
+    assert info["streams"][2]["description"] == "48000 Hz, stereo"
+    assert (info["width"], info["height"], info["rotation"]) == (96, 64, 0)
+    assert (info["frames"], info["stated_frames"]) == (25, 25)
+    assert info["frame_rate"] == info["stated_frame_rate"] == 25
+    assert info["duration"] == pytest.approx(1, abs=1e-6)
+    assert info["variable_frame_rate"] is False
+    assert info["bytes"] == path.stat().st_size
+    assert info["problems"] == []
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_variable_frame_rate(tmp_path, capsys, name):
     ticks = [0, 512, 2560, 3072, 8192, 8704]
-    facts = facts_of(capsys, encode(tmp_path / name, num_frames=6, ticks=ticks))
-    assert facts["variable_frame_rate"] is True
-    assert facts["shortest_step"] == pytest.approx(0.04, abs=1e-3)
-    assert facts["longest_step"] == pytest.approx(0.4, abs=1e-3)
-    assert facts["frame_rate"] == pytest.approx(5 / 0.68, rel=0.01)
+    info = info_of(capsys, encode(tmp_path / name, num_frames=6, ticks=ticks))
+    assert info["variable_frame_rate"] is True
+    assert info["shortest_step"] == pytest.approx(0.04, abs=1e-3)
+    assert info["longest_step"] == pytest.approx(0.4, abs=1e-3)
+    assert info["frame_rate"] == pytest.approx(5 / 0.68, rel=0.01)
 
 
 def test_a_clock_of_milliseconds_is_no_variable_rate(tmp_path, capsys):
     ticks = [round(index * 12800 / 30) for index in range(30)]
-    facts = facts_of(capsys, encode(tmp_path / "a.mkv", num_frames=30, ticks=ticks))
-    assert facts["variable_frame_rate"] is False
+    info = info_of(capsys, encode(tmp_path / "a.mkv", num_frames=30, ticks=ticks))
+    assert info["variable_frame_rate"] is False
 
 
 def test_rotation_and_pixel_format(tmp_path, capsys):
-    facts = facts_of(capsys, encode(tmp_path / "a.mov", rotation=90, pix_fmt="yuv422p10le"))
-    assert (facts["width"], facts["height"], facts["rotation"]) == (64, 96, 90)
-    assert facts["streams"][0]["description"] == "96x64, yuv422p10le, 10 bit"
+    info = info_of(capsys, encode(tmp_path / "a.mov", rotation=90, pix_fmt="yuv422p10le"))
+    assert (info["width"], info["height"], info["rotation"]) == (64, 96, 90)
+    assert info["streams"][0]["description"] == "96x64, yuv422p10le, 10 bit"
 
 
 def test_a_mirrored_video(tmp_path, capsys):
     path = encode(tmp_path / "a.mp4", rotation=180, mirrored=True)
-    facts = facts_of(capsys, path)
-    assert (facts["rotation"], facts["mirrored"]) == (0, True)
+    info = info_of(capsys, path)
+    assert (info["rotation"], info["mirrored"]) == (0, True)
     assert "96x64, mirrored top to bottom" in trovid_command(capsys, "info", path)[1]
 
 
@@ -83,10 +83,10 @@ def test_damage_is_told_and_is_status_1(tmp_path, capsys):
 
 def test_a_folder_of_images(tmp_path, capsys):
     source = folder(tmp_path / "frames", count=3)
-    facts = facts_of(capsys, source, "--frame-rate", "2")
-    assert (facts["container"], facts["frames"], facts["streams"]) == ("folder of images", 3, [])
-    assert (facts["width"], facts["height"], facts["duration"]) == (96, 72, 1.5)
-    assert facts["bytes"] == sum(path.stat().st_size for path in source.iterdir())
+    info = info_of(capsys, source, "--frame-rate", "2")
+    assert (info["container"], info["frames"], info["streams"]) == ("folder of images", 3, [])
+    assert (info["width"], info["height"], info["duration"]) == (96, 72, 1.5)
+    assert info["bytes"] == sum(path.stat().st_size for path in source.iterdir())
 
 
 def test_the_page_for_people(tmp_path, capsys):

@@ -82,7 +82,7 @@ def test_short_memory_says_what_lowers_the_need(tmp_path, model):
     detector, card = load_weights(model)
     recipe = replace(card.recipe, image=replace(card.recipe.image, shorter=4000, longer=6000))
     large = tmp_path / "large.safetensors"
-    save_weights(large, detector, recipe, facts={})
+    save_weights(large, detector, recipe, provenance={})
     source = video(tmp_path / "a.mp4", count=3)
     out = tmp_path / "out"
     status, complaints = limited("memory", 1500 * 2**20, large, source, "--out", out, "--no-video")

@@ -55,7 +55,7 @@ def test_the_best_weights_of_an_earlier_training_are_set_aside(capsys, data, tmp
     recipe = tiny_recipe(steps=2, validate_every=1)
     detector = initial_detector(recipe, seed=0, start=None)
     best, aside = (tmp_path / f"tiny-seed0.best{end}.safetensors" for end in ("", "-1"))
-    save_weights(best, detector, recipe, facts={"val_ap50": 1.0})
+    save_weights(best, detector, recipe, provenance={"val_ap50": 1.0})
     before = best.read_bytes()
     words = ["train", recipe_file(tmp_path, steps=2, validate_every=1), "--data", data]
     words += ["--out", tmp_path, "--validate", "1", "--device", "cpu"]
@@ -64,9 +64,9 @@ def test_the_best_weights_of_an_earlier_training_are_set_aside(capsys, data, tmp
     assert "better" not in out
     assert f"trovid: {best} is of an earlier training: it is {aside.name} now" in said
     assert aside.read_bytes() == before
-    facts = read_card(best).facts
-    assert facts["step"] in (1, 2)
-    assert facts["val_ap50"] < 1
+    provenance = read_card(best).provenance
+    assert provenance["step"] in (1, 2)
+    assert provenance["val_ap50"] < 1
 
 
 @pytest.mark.parametrize(

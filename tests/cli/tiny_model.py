@@ -27,5 +27,5 @@ def save_tiny_model(
         logits = detector.box_head.class_logits
         logits.weight.normal_(std=10)
         logits.weight[-1], logits.bias[-1] = 0, -100  # never background
-    save_weights(path, detector, recipe, facts={})
+    save_weights(path, detector, recipe, provenance={})
     return path

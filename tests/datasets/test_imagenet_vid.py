@@ -90,7 +90,7 @@ def command(*words: object) -> None:
 def test_one_command_evaluates_a_model_on_the_folder(folder, recipe, tmp_path):
     """The figures are those of the same predictions against the same labels as JSON."""
     torch.manual_seed(0)
-    save_weights(tmp_path / "m.safetensors", build_detector(recipe), recipe, facts={})
+    save_weights(tmp_path / "m.safetensors", build_detector(recipe), recipe, provenance={})
     words = ["--model", tmp_path / "m.safetensors", "--device", "cpu", "--score", "0.0001"]
     command("evaluate", *words, "--data", folder, "--out", tmp_path / "folder.json")
     labels = read_dataset(folder)

@@ -7,15 +7,15 @@ import logging
 
 import pytest
 
-from tests.datasets.labelling_tools import CVAT
-from tests.datasets.mot_folder import write_mot
-from tests.datasets.own_folder import (
+from tests.datasets.labelled_folder import (
     coco_vid_labels,
-    own_folder,
-    own_labels,
+    folder_labels,
+    labelled_folder,
     write_frames,
     write_labels,
 )
+from tests.datasets.labelling_tools import CVAT
+from tests.datasets.mot_folder import write_mot
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.joining import joined
@@ -29,8 +29,8 @@ def none_suffice(val) -> bool:
 
 
 def test_validation_videos_are_enough_where_they_are_all_that_is_needed(tmp_path):
-    own_folder(tmp_path, ("a", "cam.2"))
-    write_labels(tmp_path, {**own_labels(("a", "cam.2")), "val": ["cam.2"]})
+    labelled_folder(tmp_path, ("a", "cam.2"))
+    write_labels(tmp_path, {**folder_labels(("a", "cam.2")), "val": ["cam.2"]})
     assert [v.name for v in read_labels(tmp_path).videos] == ["cam.2"]
     every = read_labels(tmp_path, lambda val: "a" in val)
     assert {v.name for v in every.videos} == {"a", "cam.2"}
@@ -52,9 +52,9 @@ def test_a_single_video_of_cvat(tmp_path):
 
 def test_a_file_a_split(tmp_path):
     """A video of both is read once."""
-    own_folder(tmp_path, ("street", "yard"))
+    labelled_folder(tmp_path, ("street", "yard"))
     (tmp_path / "val.json").write_text(json.dumps(coco_vid_labels(("street",))))
-    train = {**own_labels(("yard", "street")), "classes": ["star", "cup"]}
+    train = {**folder_labels(("yard", "street")), "classes": ["star", "cup"]}
     (tmp_path / "train.json").write_text(json.dumps(train))
     dataset = read_labels(tmp_path, none_suffice)
     assert [v.name for v in dataset.videos] == ["street", "yard"]
@@ -80,7 +80,7 @@ def test_another_video_of_a_name_that_is_taken_is_told_apart():
 def test_masks_and_what_only_some_know_are_kept(tmp_path):
     root = write_youtube_vis(tmp_path / "ytvis")
     masked = read_dataset(root / "train/instances.json")
-    plain = read_dataset(own_folder(tmp_path / "own"), split="train")
+    plain = read_dataset(labelled_folder(tmp_path / "own"), split="train")
     both = joined({"val": plain, "train": masked})
     name = masked.videos[0].name
     ours, theirs = (own.ground_truth(name, masks=True) for own in (both, masked))

@@ -8,7 +8,12 @@ from collections import Counter
 
 import pytest
 
-from tests.datasets.own_folder import coco_vid_labels, own_folder, own_labels, write_labels
+from tests.datasets.labelled_folder import (
+    coco_vid_labels,
+    folder_labels,
+    labelled_folder,
+    write_labels,
+)
 from trovid.datasets.check import check_data
 from trovid.datasets.reading import format_of, read_dataset, splits_of
 from trovid.errors import TrovidError
@@ -18,9 +23,9 @@ from trovid.video.transforms import FrameTransform
 
 @pytest.fixture
 def mixture(tmp_path):
-    own_folder(tmp_path / "one", ("street", "yard"))
-    other = own_folder(tmp_path / "two", ("garden",))
-    labels = own_labels(("garden",))
+    labelled_folder(tmp_path / "one", ("street", "yard"))
+    other = labelled_folder(tmp_path / "two", ("garden",))
+    labels = folder_labels(("garden",))
     for objects in labels["videos"]["garden"].values():
         objects[0]["class"] = "gear"
     write_labels(other, labels)
@@ -45,10 +50,10 @@ def test_videos_and_classes_of_all(mixture):
 
 def test_every_split_has_the_classes_of_all(mixture, tmp_path):
     """Where one alone has videos for validation, and the last none for training."""
-    write_labels(tmp_path / "one", own_labels(("street", "yard")) | {"val": ["yard"]})
+    write_labels(tmp_path / "one", folder_labels(("street", "yard")) | {"val": ["yard"]})
     stars = coco_vid_labels(("park",))
     stars["categories"][0]["name"] = "moon"
-    own_folder(tmp_path / "three", ("a", "b", "park"))
+    labelled_folder(tmp_path / "three", ("a", "b", "park"))
     (tmp_path / "three/labels.json").unlink()
     (tmp_path / "three/test.json").write_text(json.dumps(stars))
     parts = [{"data": "two"}, {"data": "one"}, {"data": "three"}]
@@ -102,11 +107,11 @@ def test_misfits(mixture, parts, message):
 
 def test_rare_classes_are_balanced_within_each_data_set(tmp_path):
     videos = tuple(f"v{number:02}" for number in range(40))
-    labels = own_labels(videos)
+    labels = folder_labels(videos)
     for objects in labels["videos"]["v00"].values():
         objects[0]["class"] = "gear"
-    write_labels(own_folder(tmp_path / "one", videos), labels)
-    own_folder(tmp_path / "two", ("garden",))
+    write_labels(labelled_folder(tmp_path / "one", videos), labels)
+    labelled_folder(tmp_path / "two", ("garden",))
     path = tmp_path / "mix.json"
     path.write_text(json.dumps({"mix": [{"data": "one"}, {"data": "two"}]}))
     dataset = read_dataset(path)

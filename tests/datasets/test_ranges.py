@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from tests.datasets.imagenet_folder import write_imagenet
+from tests.datasets.labelled_folder import coco_vid_labels, labelled_folder, write_frames
 from tests.datasets.labelling_tools import CVAT, epic, label_studio
 from tests.datasets.mot_folder import write_mot
-from tests.datasets.own_folder import coco_vid_labels, own_folder, write_frames
 from tests.datasets.stills_folders import mmtracking_document, voc_folder, yolo_folder
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from tests.media import encode
@@ -51,7 +51,7 @@ def with_video(folder: Path, name: str, text: str) -> Path:
 
 
 FORMS = {
-    "own": (own_folder, "labels.json"),
+    "own": (labelled_folder, "labels.json"),
     "coco-vid": (
         lambda folder: written(
             frames_of(folder),
@@ -76,7 +76,7 @@ FORMS = {
     ),
     "mix": (
         lambda folder: written(
-            own_folder(folder / "own").parent,
+            labelled_folder(folder / "own").parent,
             "mix.json",
             '{"mix": [{"data": "own", "weight": 1}]}',
         ),

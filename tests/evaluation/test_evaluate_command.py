@@ -12,7 +12,7 @@ import torch
 from tests.cli.command import FullStream
 from tests.cli.tiny_model import save_tiny_model
 from tests.datasets.coco_folder import coco_folder
-from tests.datasets.own_folder import own_folder
+from tests.datasets.labelled_folder import labelled_folder
 from tests.datasets.stills_folders import voc_folder
 from tests.external import need_package
 from trovid.cli.main import main
@@ -241,7 +241,7 @@ def test_a_model_over_videos(write_labels, tmp_path):
     recipe = load_recipe("synthvid-single")
     torch.manual_seed(0)
     weights = tmp_path / "random.safetensors"
-    save_weights(weights, build_detector(recipe), recipe, facts={"seed": 0})
+    save_weights(weights, build_detector(recipe), recipe, provenance={"seed": 0})
     labels = _write_clips(write_labels, tmp_path, recipe)
     file = tmp_path / "report.json"
     words = ["--every", 2, "--videos", 1, "--out", file, "--device", "cpu"]
@@ -253,7 +253,7 @@ def test_a_model_over_videos(write_labels, tmp_path):
 
 
 def test_labels_of_a_training_that_are_measured_whole_are_said(tmp_path):
-    folder = own_folder(tmp_path / "own", ("street", "yard"))
+    folder = labelled_folder(tmp_path / "own", ("street", "yard"))
     model = save_tiny_model(tmp_path / "model.safetensors")
     for data, told in ((folder / "labels.json", "is read whole"), (folder, "1 for validation")):
         words = ("--model", model, "--data", data, "--every", 3, "--device", "cpu")

@@ -22,7 +22,7 @@ from trovid.recipes import load_recipe
 from trovid.training.run import weights_file
 from trovid.zoo.weights import save_weights
 
-FACTS = {
+PROVENANCE = {
     "finished": "2026-01-01",
     "minutes": 1.5,
     "machine": "a machine",
@@ -54,8 +54,8 @@ def experiment(tmp_path_factory) -> Experiment:
         detector = build_detector(recipe)
         for seed, precision in enumerate(("float32", "bfloat16")):
             commit = "def" if seed and model == FULL else "abc"
-            facts = {**FACTS, "seed": seed, "precision": precision, "commit": commit}
-            save_weights(weights_file(out, model, seed), detector, recipe, facts=facts)
+            provenance = {**PROVENANCE, "seed": seed, "precision": precision, "commit": commit}
+            save_weights(weights_file(out, model, seed), detector, recipe, provenance=provenance)
     jobs = score_jobs([0, 1], videos=3, val_videos=40, every=4)
     labels = {split: read_coco_vid(data / f"{split}.json") for split in ("val", "test")}
     for job in jobs:

@@ -87,9 +87,9 @@ def tiny_weights(out, seed: int = 0) -> None:
         if states:
             detector.backbone.load_state_dict(states["backbone"])
         states["backbone"] = detector.backbone.state_dict()
-        facts = {"seed": seed, "minutes": 1, "machine": "-", "torch": "-", "commit": "-"}
-        facts |= {"finished": "-", "precision": "float32"}
-        save_weights(weights_file(out, name, seed), detector, recipe, facts=facts)
+        provenance = {"seed": seed, "minutes": 1, "machine": "-", "torch": "-", "commit": "-"}
+        provenance |= {"finished": "-", "precision": "float32"}
+        save_weights(weights_file(out, name, seed), detector, recipe, provenance=provenance)
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +193,8 @@ def test_what_is_missing_is_said(place, tmp_path):
 def read_choice_of(folder):
     strengths = {kind: values[0] for kind, values in GRID.items()}
     file = folder / "choice.json"
-    facts = {"strengths": strengths, "free": {"top_k": 1}, "tracks": {"iou": 0.3, "patience": 1}}
-    file.write_text(json.dumps(facts))
+    chosen = {"strengths": strengths, "free": {"top_k": 1}, "tracks": {"iou": 0.3, "patience": 1}}
+    file.write_text(json.dumps(chosen))
     return read_choice(file)
 
 
@@ -213,7 +213,7 @@ def test_both_models_are_embedded_and_share_their_trunk(place, tmp_path):
         embedded, card = load_weights(tmp_path / f"{name}.safetensors")
         for key, value in own.state_dict().items():
             assert torch.equal(value, embedded.state_dict()[key]), key
-        assert card.facts["test_ap50"]["clean"] == 0.5
+        assert card.provenance["test_ap50"]["clean"] == 0.5
     assert "41.0" in single.with_suffix(".md").read_text()
     assert (
         "shares the trunk in everyday-selsa-troi.safetensors"
@@ -238,10 +238,10 @@ def test_cards_say_how_the_start_was_trained(tmp_path):
     start = tiny_recipe("synthvid-single")
     training = replace(start.training, start=None, steps=5000, batch=8)
     start = replace(start, name="everyday-start", training=training)
-    facts = {"seed": 0, "minutes": 79.8, "commit": "abc123", "finished": "2026-01-02"}
-    facts["backbone"] = {"source": "lite0.pth", "sha256": "f" * 64}
+    provenance = {"seed": 0, "minutes": 79.8, "commit": "abc123", "finished": "2026-01-02"}
+    provenance["backbone"] = {"source": "lite0.pth", "sha256": "f" * 64}
     file = weights_file(tmp_path / "out", start.name, 0)
-    save_weights(file, build_detector(start), start, facts=facts)
+    save_weights(file, build_detector(start), start, provenance=provenance)
     for written in embed_everyday(tmp_path / "out", {}, folder=tmp_path / "embedded"):
         assert (
             "| training of the start | seed 0, 5000 steps of 8 pictures, 79.8 minutes, commit "

@@ -69,9 +69,12 @@ def made(tmp_path_factory):
         for job in own:
             weights_file(out, job.model, job.seed).write_bytes(f"{job.model} {job.seed}".encode())
             wrong = job.model == SINGLE or job.source != "clip"
-            facts = {"weights_sha256": "x"}
+            provenance = {"weights_sha256": "x"}
             with JsonWriter(
-                job.file(out), model=job.model, class_names=dataset.class_names, facts=facts
+                job.file(out),
+                model=job.model,
+                class_names=dataset.class_names,
+                provenance=provenance,
             ) as writer:
                 for video in dataset.videos:
                     frames = predictions(
@@ -187,16 +190,16 @@ def test_the_published_memory_gives_other_identities(tmp_path):
 
 
 def test_embedded_weights_say_what_was_measured(made, tmp_path):
-    facts = {"data": {"name": "SynthVID", "version": "2", "split": "train"}, "seed": 0}
+    provenance = {"data": {"name": "SynthVID", "version": "2", "split": "train"}, "seed": 0}
     names = ("minutes", "machine", "torch", "commit", "finished")
     for model in MODELS:
         save_tiny_model(tmp_path / "x.safetensors", name=model)
         detector, card = load_weights(tmp_path / "x.safetensors")
-        facts |= dict.fromkeys(names, 1)
-        save_weights(weights_file(tmp_path, model, 0), detector, card.recipe, facts=facts)
+        provenance |= dict.fromkeys(names, 1)
+        save_weights(weights_file(tmp_path, model, 0), detector, card.recipe, provenance=provenance)
     files = embed_masks(tmp_path, made[1], folder=tmp_path / "package")
     assert [file.stem for file in files] == list(MODELS)
-    figures = read_card(files[1]).facts["test_track_ap"]
+    figures = read_card(files[1]).provenance["test_track_ap"]
     assert figures["AP"] == made[1]["classes"]["models"][FULL]["AP"]["seeds"][0]
     page = files[1].with_suffix(".md").read_text()
     assert "| AP of tracks of these weights (%) | AP 100.0, AP50 100.0, visible AP" in page

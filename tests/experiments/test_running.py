@@ -58,7 +58,7 @@ def small_weights(path, name):
     with torch.no_grad():
         detector.box_head.class_logits.weight.normal_(std=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(path, detector, recipe, facts={})
+    save_weights(path, detector, recipe, provenance={})
     return path
 
 
@@ -176,12 +176,12 @@ def place(tmp_path_factory):
         detector = build_detector(recipe)
         for seed in place.seeds:
             weights = place.weights(row, seed)
-            facts = {
+            provenance = {
                 "minutes": 2.0 + 80 * seed,
                 "seed": seed,
                 "finished": "2026-01-02T03:04:05+00:00",
             }
-            save_weights(weights, detector, recipe, facts=facts)
+            save_weights(weights, detector, recipe, provenance=provenance)
             folder = place.scores(row, seed, experiment.clips)
             folder.mkdir(parents=True)
             found = {
@@ -227,7 +227,7 @@ def test_weights_that_come_with_trovid_are_of_one_seed(tmp_path):
         "synthvid-selsa",
         "synthvid-selsa-troi",
     }
-    assert {read_card(file).facts["seed"] for file in files} == set(place.seeds)
+    assert {read_card(file).provenance["seed"] for file in files} == set(place.seeds)
     train(experiment, place)
     assert not list(tmp_path.iterdir())
     with pytest.raises(TrovidError, match="no weights of synthvid-single-md-average come"):
@@ -336,7 +336,7 @@ def test_results_of_other_weights_are_refused(place):
     weights = place.weights(experiment.rows[0], 0)
     kept = weights.read_bytes()
     recipe = place.family.recipe(experiment.rows[0])
-    save_weights(weights, build_detector(recipe), recipe, facts={})
+    save_weights(weights, build_detector(recipe), recipe, provenance={})
     with pytest.raises(TrovidError, match="was made with other weights"):
         experiment_result(experiment, place, resamples=2)
     weights.write_bytes(kept)

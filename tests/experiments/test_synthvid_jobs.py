@@ -29,6 +29,6 @@ def test_the_embedded_cards_say_how_each_training_was_computed(experiment, resul
     assert "| computed in | float32 |" in page
     assert "| commit, finished | abc, 2026-01-01 |" in page
     assert "3 test clips of SynthVID from clip 300 on" in page
-    facts = read_card(written[0]).facts
-    assert facts["test_first_clip"] == 300
-    assert facts["test_ap50"]["all"] == result["models"][MODELS[0]]["all"]["seeds"][0]
+    provenance = read_card(written[0]).provenance
+    assert provenance["test_first_clip"] == 300
+    assert provenance["test_ap50"]["all"] == result["models"][MODELS[0]]["all"]["seeds"][0]

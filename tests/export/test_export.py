@@ -130,9 +130,9 @@ def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
             counts.add(len(found[0]))
     assert len(counts) > 1
     assert max(counts) > 3
-    facts = detect.get_modelmeta().custom_metadata_map
-    assert tuple(json.loads(facts["class_names"])) == predictor.class_names
-    assert json.loads(facts["resized_size"]) == [160, 160]
+    metadata = detect.get_modelmeta().custom_metadata_map
+    assert tuple(json.loads(metadata["class_names"])) == predictor.class_names
+    assert json.loads(metadata["resized_size"]) == [160, 160]
 
 
 @needs_newer_torch

@@ -28,8 +28,8 @@ def data(tmp_path_factory):
     """The tiny model as if it were trained on SynthVID, a clip as MP4 and as PNG, other videos."""
     out = tmp_path_factory.mktemp("data")
     detector, card = load_weights(save_tiny_model(out / "tiny.safetensors"))
-    facts = {"data": {"name": "SynthVID"}}
-    save_weights(out / "tiny.safetensors", detector, card.recipe, facts=facts)
+    provenance = {"data": {"name": "SynthVID"}}
+    save_weights(out / "tiny.safetensors", detector, card.recipe, provenance=provenance)
     write_split(out / "mp4", split="val", videos=2, workers=1, num_frames=24, size=64)
     write_split(out / "png", split="val", videos=1, workers=1, num_frames=24, size=64, format="png")
     video(out / "street.mp4", count=2)

@@ -104,7 +104,7 @@ def test_a_still_video_and_no_support_frames_are_allowed(temporal, clip):
 def test_a_saved_model_gives_the_same_detections_when_loaded(clip, tmp_path):
     model = predictor("synthvid-single-troi")
     path = tmp_path / "mine.safetensors"
-    save_weights(path, model.detector, model.recipe, facts={}, half=False)
+    save_weights(path, model.detector, model.recipe, provenance={}, half=False)
     loaded = trovid.load(path, device="cpu")
     assert loaded.name == "mine"
     first = next(iter(model.detect(clip, score=0.0)))
@@ -120,7 +120,7 @@ def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path):
         load("synthvid-start")
     path = tmp_path / "model.safetensors"
     recipe = load_recipe("synthvid-single")
-    save_weights(path, build_detector(recipe), recipe, facts={})
+    save_weights(path, build_detector(recipe), recipe, provenance={})
     with pytest.raises(TrovidError, match="device 'abacus' cannot be used"):
         load(path, device="abacus")
 
@@ -173,7 +173,7 @@ def test_weights_that_give_too_large_values_are_one_line(tmp_path):
     detector, card = load_weights(save_tiny_model(tmp_path / "tiny.safetensors"))
     with torch.no_grad():
         [*(p for p in detector.backbone.parameters() if p.dim() == 4)][-1].mul_(1e22)
-    save_weights(tmp_path / "large.safetensors", detector, card.recipe, facts={})
+    save_weights(tmp_path / "large.safetensors", detector, card.recipe, provenance={})
     model = load(tmp_path / "large.safetensors", device="cpu")
     with pytest.raises(TrovidError, match=r"large: other weights are needed: .* leaves float32"):
         list(model.detect(images(2), score=0.2))

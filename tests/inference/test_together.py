@@ -71,7 +71,9 @@ def test_frames_and_classes_are_chosen_for_each(videos):
 def test_evaluate_runs_several_at_once(tmp_path, capsys):
     data = write_split(tmp_path, split="val", videos=3, workers=1)
     model = load("synthvid-selsa-troi", device="cpu")
-    save_weights(tmp_path / "m.safetensors", model.detector, model.recipe, facts={}, half=False)
+    save_weights(
+        tmp_path / "m.safetensors", model.detector, model.recipe, provenance={}, half=False
+    )
     words = ["evaluate", "--model", tmp_path / "m.safetensors", "--data", data, "--every", 8]
     words += ["--device", "cpu", "--support", SUPPORT]
     figures = []

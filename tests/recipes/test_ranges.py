@@ -10,7 +10,7 @@ import yaml
 
 from trovid.errors import TrovidError
 from trovid.recipes import flat_values, load_recipe, parse_recipe, recipe_names, recipe_values
-from trovid.recipes.ranges import check_facts, range_of
+from trovid.recipes.ranges import check_provenance, range_of
 
 
 def changed(**changes) -> str:
@@ -116,7 +116,7 @@ def test_names_beyond_the_basic_plane_survive_a_card():
 
 
 @pytest.mark.parametrize(
-    ("facts", "message"),
+    ("provenance", "message"),
     [
         ({"val_ap50": "high"}, r"a card: val_ap50 must lie in 0\.\.1, but is 'high'"),
         ({"val_ap50": 1e9}, "val_ap50 must lie in"),
@@ -130,7 +130,7 @@ def test_names_beyond_the_basic_plane_survive_a_card():
         ({"temporal_trained": 1}, "temporal_trained must be true or false"),
     ],
 )
-def test_what_is_read_of_a_card_has_a_range_too(facts, message):
-    check_facts({"val_ap50": 0.5, "seed": 1, "anything": [{}]}, "a card")
+def test_what_is_read_of_a_card_has_a_range_too(provenance, message):
+    check_provenance({"val_ap50": 0.5, "seed": 1, "anything": [{}]}, "a card")
     with pytest.raises(TrovidError, match=message):
-        check_facts(facts, "a card")
+        check_provenance(provenance, "a card")

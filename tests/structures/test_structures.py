@@ -88,19 +88,12 @@ def test_what_does_not_fit_is_refused(changes, error, message):
         detections(**changes)
 
 
-def test_coco_and_back():
-    rows = detections().to_coco()
-    assert rows[0] == {
+def test_as_coco_results():
+    assert detections().to_coco()[0] == {
         **{"image_id": 7, "category_id": 3, "bbox": [0, 0, 10, 20], "score": 0.9, "track_id": 4},
         "segmentation": MASKS.to_coco()[0],
     }
-    same(Detections.from_coco(rows, NAMES, frame_index=7, time=0.28), detections())
-    assert len(Detections.from_coco([], NAMES)) == 0
-    rows[2]["segmentation"] = {"size": [30, 40], "counts": "R1"}
-    with pytest.raises(ValueError, match="mask 2 covers 34 pixels"):
-        Detections.from_coco(rows, NAMES)
-    with pytest.raises(ValueError, match=r"results\[1\] has no `score`"):
-        Detections.from_coco([rows[0], {"category_id": 1, "bbox": [0, 0, 1, 1]}], NAMES)
+    assert [row["image_id"] for row in detections(masks=None).to_coco(image_id=30)] == [30] * 3
 
 
 def test_in_a_frame_of_another_size():
@@ -148,12 +141,6 @@ def test_class_names_in_a_list_and_rows_that_need_a_gradient():
     assert found.class_names == NAMES
     assert found.to_supervision()["xyxy"].tolist() == detections().boxes.tolist()
     assert found.to_pandas()["x2"].tolist() == [10, 9, 3]
-
-
-def test_a_polygon_needs_the_size_of_the_image():
-    row = {"category_id": 1, "bbox": [0, 0, 3, 3], "score": 0.5, "segmentation": [[0, 0, 3, 0, 3]]}
-    with pytest.raises(ValueError, match="`image_size` must be given"):
-        Detections.from_coco([row], NAMES)
 
 
 def test_columns_of_rows_in_bfloat16():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.datasets.own_folder import write_labels
+from tests.datasets.labelled_folder import write_labels
 from tests.training.tiny import tiny_recipe
 from trovid.datasets.reading import read_split
 from trovid.recipes import AugmentationRecipe

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.command import trovid_command
-from tests.datasets.own_folder import own_folder, own_labels, write_labels
+from tests.datasets.labelled_folder import folder_labels, labelled_folder, write_labels
 from tests.training.tiny import tiny_recipe
 from trovid.errors import TrovidError
 from trovid.recipes import changed_recipe, load_recipe
@@ -15,11 +15,11 @@ from trovid.training.data import training_data
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
-    return own_folder(tmp_path / "my-videos")
+    return labelled_folder(tmp_path / "my-videos")
 
 
 def test_wrong_data_stop_it_with_the_list(capsys, folder, tmp_path):
-    labels = own_labels()
+    labels = folder_labels()
     labels["videos"]["street"]["0"][0]["box"] = [200, 0, 240, 40]
     labels["videos"]["yard"]["0"][0]["id"] = 2
     write_labels(folder, labels)

@@ -10,18 +10,22 @@ import pytest
 import torch
 
 from trovid.training import provenance as module
-from trovid.training.provenance import commit, machine, provenance
+from trovid.training.provenance import commit, machine, training_provenance
 
 
 def test_seed_time_machine_and_versions():
-    facts = provenance(seed=3, seconds=90, device="cpu", processor_seconds=60)
-    assert (facts["seed"], facts["minutes"], facts["torch"]) == (3, 1.5, torch.__version__)
-    assert facts["processor_minutes"] == 1
-    assert 50 < facts["memory_mb"] < 10**6
-    assert "processor_minutes" not in provenance(seed=3, seconds=90, device="cpu")
-    assert datetime.now(UTC) >= datetime.fromisoformat(facts["finished"])
-    assert facts["machine"] == machine("cpu")
-    assert facts["machine"].endswith(f"{torch.get_num_threads()} threads")
+    provenance = training_provenance(seed=3, seconds=90, device="cpu", processor_seconds=60)
+    assert (provenance["seed"], provenance["minutes"], provenance["torch"]) == (
+        3,
+        1.5,
+        torch.__version__,
+    )
+    assert provenance["processor_minutes"] == 1
+    assert 50 < provenance["memory_mb"] < 10**6
+    assert "processor_minutes" not in training_provenance(seed=3, seconds=90, device="cpu")
+    assert datetime.now(UTC) >= datetime.fromisoformat(provenance["finished"])
+    assert provenance["machine"] == machine("cpu")
+    assert provenance["machine"].endswith(f"{torch.get_num_threads()} threads")
 
 
 def test_the_commit_is_that_of_the_source_tree():

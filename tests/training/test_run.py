@@ -40,9 +40,9 @@ def test_what_a_training_leaves(trained):
     assert names == {"frames", *(f"tiny-seed1.{end}" for end in ("safetensors", "jsonl", "png"))}
     card = read_card(file)
     assert card.recipe == recipe
-    assert (card.facts["seed"], card.facts["precision"]) == (1, "float32")
-    assert 0 <= card.facts["val_ap50"] <= 1
-    assert card.facts.keys() >= {"processor_minutes", "memory_mb", "finished", "machine"}
+    assert (card.provenance["seed"], card.provenance["precision"]) == (1, "float32")
+    assert 0 <= card.provenance["val_ap50"] <= 1
+    assert card.provenance.keys() >= {"processor_minutes", "memory_mb", "finished", "machine"}
     log = [json.loads(line) for line in file.with_suffix(".jsonl").read_text().splitlines()]
     assert [line["step"] for line in log] == [10, 12]
     assert log[0]["loss"] == pytest.approx(

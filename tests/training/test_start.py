@@ -29,7 +29,7 @@ def start(tmp_path):
     recipe = tiny_recipe("synthvid-single")
     recipe = replace(recipe, model=replace(recipe.model, classes=("circle", "square")))
     detector = initial_detector(recipe, seed=5, start=None)
-    save_weights(tmp_path / "w.safetensors", detector, recipe, facts={})
+    save_weights(tmp_path / "w.safetensors", detector, recipe, provenance={})
     return tmp_path / "w.safetensors", detector.state_dict()
 
 

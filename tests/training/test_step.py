@@ -51,33 +51,47 @@ def test_counting_the_samples_of_parts_leaves_batch_norm_alone(parts):
     assert {int(norm.num_batches_tracked) for norm in norms if norm.training} == {2}
 
 
-class Asked(torch.Tensor):
-    """A tensor that counts how often its number is fetched."""
+class Weights(torch.nn.Module):
+    """Its losses are its weights, times a factor."""
 
-    fetched = 0
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3))
+        self.factor = 1.0
 
-    @classmethod
-    def __torch_function__(cls, function, types, arguments=(), keywords=None):
-        if function in (torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.__bool__):
-            Asked.fetched += 1
-        return super().__torch_function__(function, types, arguments, keywords or {})
+    def forward(self, batch):
+        return {name: self.factor * self.weight[i] for i, name in enumerate("abc")}
 
 
-def test_one_number_is_fetched_a_step():
-    class Model(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.weight = torch.nn.Parameter(torch.ones(3))
-
-        def forward(self, batch):
-            return {name: self.weight[i].as_subclass(Asked) for i, name in enumerate("abc")}
-
-    model = Model()
+def weights_and_what_a_step_takes():
+    model, settings = Weights(), tiny_recipe(optimizer="sgd").training
     batch = TrainingBatch(torch.empty(0), [], 1, [])
-    settings = tiny_recipe(optimizer="sgd").training
-    Asked.fetched = 0
-    training_step(model, make_optimizer(model, settings), batch, settings)
-    assert Asked.fetched == 1
+    return model, make_optimizer(model, settings), batch, settings
+
+
+def fetched(run) -> int:
+    """How many numbers Python asks tensors for."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        run()
+    return sum(event.name == "aten::_local_scalar_dense" for event in profile.events())
+
+
+def test_one_number_is_fetched_a_step_or_none():
+    parts = weights_and_what_a_step_takes()
+    assert fetched(lambda: training_step(*parts)) == 1
+    unread = []
+    assert fetched(lambda: [training_step(*parts, unread=unread) for _ in range(3)]) == 0
+    assert [finite.item() for finite in unread] == [True] * 3
+
+
+@pytest.mark.parametrize("factor", [torch.nan, torch.inf])
+def test_a_step_that_is_not_finite_and_not_asked_leaves_no_such_weight(factor):
+    model, *others = weights_and_what_a_step_takes()
+    unread = []
+    for model.factor in (1.0, factor, 1.0):
+        training_step(model, *others, unread=unread)
+    assert [finite.item() for finite in unread] == [True, False, True]
+    assert torch.isfinite(model.weight).all()
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_and_changes_nothing(parts):

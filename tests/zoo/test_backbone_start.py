@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from tests.datasets.imagenet_folder import write_imagenet
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from tests.zoo.published_files import small_recipe
 from trovid.cli.main import main
 from trovid.detectors.building import build_detector
@@ -235,9 +235,9 @@ def test_train_takes_a_backbone_by_name(mirror, tmp_path):
     assert run(*words, "--backbone", "r18") == 0
     assert download_path(mirror).exists()
     file = tmp_path / "runs" / "small-selsa-troi-seed0.safetensors"
-    facts = read_card(file).facts
-    assert facts["backbone"]["source"] == mirror.file_name
-    assert facts["backbone"]["sha256"].startswith(mirror.sha256)
+    provenance = read_card(file).provenance
+    assert provenance["backbone"]["source"] == mirror.file_name
+    assert provenance["backbone"]["sha256"].startswith(mirror.sha256)
     tensors = read_tensors(file)[0]
     assert torch.equal(tensors["backbone.conv1.weight"], resnet18()["conv1.weight"].half())
 

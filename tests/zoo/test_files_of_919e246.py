@@ -25,7 +25,7 @@ def test_old_weights_find_what_they_found():
     model = trovid.load(FOLDER / "tiny.safetensors", device="cpu")
     assert model.recipe.name == "tiny"
     assert model.recipe.model.rpn.lowest_iou == 0.2
-    assert model.card.facts == {"seed": 3}
+    assert model.card.provenance == {"seed": 3}
     stored = json.loads((FOLDER / "tiny.json").read_text())
     options = {"score": 0.0, "nms": 0.3, "max_detections": 8, "frames": [0, 4, 7]}
     found = list(model.detect(frames(), **options))

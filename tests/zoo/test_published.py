@@ -16,7 +16,7 @@ import pytest
 import trovid
 from tests.shared import SHARED
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from tests.zoo.published_files import save_published, small_recipe
 from trovid.cli.main import main
 from trovid.errors import TrovidError
@@ -82,11 +82,11 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
 def test_a_name_becomes_a_model_downloaded_and_converted_once(server, tmp_path):
     model = trovid.load(NAME, device="cpu")
     assert model.name == NAME
-    facts = model.card.facts
-    assert facts["source"] == checkpoint().address
-    assert facts["licence"] == "Apache-2.0"
-    assert facts["published"] == dataclasses.asdict(checkpoint().figure)
-    assert facts["source_sha256"].startswith(checkpoint().sha256)
+    provenance = model.card.provenance
+    assert provenance["source"] == checkpoint().address
+    assert provenance["licence"] == "Apache-2.0"
+    assert provenance["published"] == dataclasses.asdict(checkpoint().figure)
+    assert provenance["source_sha256"].startswith(checkpoint().sha256)
     clip = np.random.default_rng(0).integers(0, 255, (2, 64, 96, 3), dtype=np.uint8)
     assert len(list(model.detect(clip, score=0.0, support="uniform:2"))) == 2
     trovid.load(NAME, device="cpu")
@@ -201,7 +201,7 @@ def test_a_file_of_the_published_code_is_converted_by_the_command(tmp_path, caps
     target = tmp_path / "case.safetensors"
     words = ["convert", str(CASE), "--recipe", str(recipe), "--out", str(target)]
     assert run(capsys, *words)[:2] == (0, f"{target}\n")
-    assert load_weights(target)[1].facts["source"] == "weights.pth"
+    assert load_weights(target)[1].provenance["source"] == "weights.pth"
     assert run(capsys, "convert", str(CASE))[0] == 2
 
 

@@ -17,16 +17,16 @@ def file(tmp_path):
     recipe = load_recipe("synthvid-selsa-troi")
     torch.manual_seed(0)
     path = tmp_path / "model.safetensors"
-    save_weights(path, build_detector(recipe), recipe, facts={"seed": 0}, half=False)
+    save_weights(path, build_detector(recipe), recipe, provenance={"seed": 0}, half=False)
     return path
 
 
-def test_weights_carry_their_recipe_and_facts(file):
+def test_weights_carry_their_recipe_and_provenance(file):
     torch.manual_seed(0)
     original = build_detector(load_recipe("synthvid-selsa-troi")).state_dict()
     detector, card = load_weights(file)
     assert card.recipe == load_recipe("synthvid-selsa-troi")
-    assert card.facts == {"seed": 0}
+    assert card.provenance == {"seed": 0}
     for key, value in detector.state_dict().items():
         if not key.endswith("num_batches_tracked"):
             assert torch.equal(value, original[key])
@@ -67,7 +67,7 @@ def changed_detector(name, value):
 def test_a_weight_beyond_float16_is_kept_and_said(tmp_path, caplog):
     name = "box_head.class_logits.bias"
     detector, recipe = changed_detector(name, 70_000.0)
-    save_weights(tmp_path / "model.safetensors", detector, recipe, facts={})
+    save_weights(tmp_path / "model.safetensors", detector, recipe, provenance={})
     loaded, _ = load_weights(tmp_path / "model.safetensors")
     assert loaded.get_parameter(name)[0] == 70_000
     tensors = read_tensors(tmp_path / "model.safetensors")[0]
@@ -80,7 +80,7 @@ def test_a_weight_beyond_float16_is_kept_and_said(tmp_path, caplog):
 def test_weights_that_are_not_finite_are_not_written(tmp_path, value):
     detector, recipe = changed_detector("box_head.class_logits.bias", value)
     with pytest.raises(TrovidError, match=r"is not written: box_head.class_logits.bias holds"):
-        save_weights(tmp_path / "model.safetensors", detector, recipe, facts={})
+        save_weights(tmp_path / "model.safetensors", detector, recipe, provenance={})
     assert not any(tmp_path.iterdir())
 
 

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 
 from trovid.allocator import highest_memory, memory_in_use
+from trovid.benchmarks.child_process import run_module
 from trovid.benchmarks.contenders import RIVAL, run_rival, step_of, trovid_with
 from trovid.benchmarks.inputs import OperatorSize, make_inputs
 from trovid.benchmarks.maps import RANDOM
-from trovid.benchmarks.own_process import run_module
 
 
 def extra_memory(run: Callable[[], object], device: str = "cpu") -> int:

@@ -16,12 +16,12 @@ from torchvision.ops import roi_align
 
 from trovid import ops
 from trovid.benchmarks.agreement import TOLERANCE, compare, near_ties
+from trovid.benchmarks.child_process import run_module
 from trovid.benchmarks.contenders import run_rival
 from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, clustered_boxes
 from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.maps import RANDOM, TRAINED, make_maps
 from trovid.benchmarks.memory import extra_memory
-from trovid.benchmarks.own_process import run_module
 from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import TrovidError
 from trovid.nn import LevelPooler, RoIAlign, TemporalRoIAlign

@@ -14,7 +14,7 @@ from torch import nn
 from trovid.allocator import keep_freed_memory
 from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.timing import interleave, timing_records
-from trovid.benchmarks.video_memory import clip_in_own_process
+from trovid.benchmarks.video_memory import clip_in_child_process
 from trovid.benchmarks.video_parts import seconds_by_part
 from trovid.benchmarks.video_subject import (
     moving_frames,
@@ -96,7 +96,7 @@ def run_video(
             "support_frames": SupportSampling.parse(recipe.inference.support).count,
             **_measure(recipe, settings),
             "clips": {
-                precision: clip_in_own_process(
+                precision: clip_in_child_process(
                     name,
                     precision=precision,
                     frames=settings.clip,

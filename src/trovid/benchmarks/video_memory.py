@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from trovid.allocator import highest_memory, keep_freed_memory
-from trovid.benchmarks.own_process import run_module
+from trovid.benchmarks.child_process import run_module
 
 
-def clip_in_own_process(
+def clip_in_child_process(
     recipe: str, *, precision: str, frames: int, threads: int, backend: str, quick: bool = False
 ) -> dict[str, float]:
     """Runs a detector of random weights over a clip, in a new process.

@@ -100,7 +100,7 @@ def train(
             Trackio too, where that is installed.
         dry_run: Do one step on made-up frames of the recipe's size, which needs no data, tell its
             time and memory, and leave nothing.
-        json: Print the file and its facts as JSON; of a dry run what it took.
+        json: Print the file and its provenance (`facts`) as JSON; of a dry run what it took.
     """
     from trovid.experiments.synthvid_data import synthvid_folder
     from trovid.inference.runtime.device import usable_device
@@ -175,18 +175,20 @@ def train(
     if json:
         print_record(_record(file))
         return 0
-    facts = read_card(file).facts
-    print(f"{file}: {file.stat().st_size / 2**20:.1f} MiB, {facts['minutes']} minutes of training")
-    if "val_ap50" in facts:
-        print(f"AP50 on {facts['val_clips']} validation clips: {100 * facts['val_ap50']:.1f}")
-    if "score_threshold" in facts:
+    provenance = read_card(file).provenance
+    size, minutes = file.stat().st_size / 2**20, provenance["minutes"]
+    print(f"{file}: {size:.1f} MiB, {minutes} minutes of training")
+    if "val_ap50" in provenance:
+        clips = provenance["val_clips"]
+        print(f"AP50 on {clips} validation clips: {100 * provenance['val_ap50']:.1f}")
+    if "score_threshold" in provenance:
         print(
-            f"best F1 on them: {100 * facts['val_f1']:.1f} from score "
-            f"{facts['score_threshold']:.2f} on, which `trovid detect` takes"
+            f"best F1 on them: {100 * provenance['val_f1']:.1f} from score "
+            f"{provenance['score_threshold']:.2f} on, which `trovid detect` takes"
         )
     best = best_file(file)
-    told = read_card(best).facts if best.exists() else {}
-    if told.get("val_ap50", 0) > facts.get("val_ap50", 0):
+    told = read_card(best).provenance if best.exists() else {}
+    if told.get("val_ap50", 0) > provenance.get("val_ap50", 0):
         after = f" after step {told['step']}" if "step" in told else ""
         print(f"{best}: better, AP50 {100 * told['val_ap50']:.1f}{after}")
     print(f"losses: {file.with_suffix('.jsonl')}, {file.with_suffix('.png')}")
@@ -216,4 +218,4 @@ def _tell(message: str) -> None:
 def _record(file: Path) -> dict[str, Any]:
     from trovid.zoo.weights import read_card
 
-    return {"file": str(file), "facts": read_card(file).facts}
+    return {"file": str(file), "facts": read_card(file).provenance}

@@ -8,12 +8,59 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from trovid.datasets.json_formats import labels_file
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
-from trovid.structures import VideoDetections
+from trovid.structures import Detections, Masks, VideoDetections
+
+
+def detections_from_coco(
+    results: Sequence[Mapping[str, Any]], class_names: Sequence[str], **frame: Any
+) -> Detections:
+    """Detections of one frame from COCO results; the inverse of `Detections.to_coco`.
+
+    Args:
+        results: Dicts with `category_id` (from 1), `bbox`, `score` and maybe `track_id` and
+            `segmentation`.
+        class_names: Names of all classes.
+        **frame: `frame_index`, `time`, `image_size`.
+
+    Raises:
+        ValueError: If a field is missing or a mask is damaged; the message names its index.
+
+    Example:
+        >>> row = {"category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.5}
+        >>> found = detections_from_coco([row], ("cup", "star"))
+        >>> found.names, found.boxes.tolist()
+        (['star'], [[10.0, 20.0, 40.0, 60.0]])
+    """
+    for index, row in enumerate(results):
+        for key in ("category_id", "bbox", "score"):
+            if key not in row:
+                raise ValueError(f"results[{index}] has no `{key}`")
+    boxes = torch.tensor([[*row["bbox"]] for row in results], dtype=torch.float64)
+    boxes = boxes.reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    tracks = [row["track_id"] for row in results if "track_id" in row]
+    codes = [row["segmentation"] for row in results if "segmentation" in row]
+    complete = bool(codes) and len(codes) == len(results)
+    size = frame.get("image_size") or (0, 0)
+    if complete and not frame.get("image_size"):
+        if not isinstance(codes[0], Mapping) or "size" not in codes[0]:
+            raise ValueError("`image_size` must be given where `segmentation` is a polygon")
+        size = tuple(codes[0]["size"])
+    return Detections(
+        boxes=boxes.float(),
+        scores=torch.tensor([row["score"] for row in results], dtype=torch.float32),
+        labels=torch.tensor([row["category_id"] - 1 for row in results], dtype=torch.long),
+        class_names=tuple(class_names),
+        track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(results) else None,
+        masks=Masks.from_coco(codes, size) if complete else None,
+        **frame,
+    )
 
 
 def is_coco_results(path: Path) -> bool:

@@ -11,7 +11,7 @@ from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import Faults
 from trovid.datasets.json_files import json_kind
 from trovid.datasets.label_studio import read_label_studio
-from trovid.datasets.own import own_splits, read_own
+from trovid.datasets.plain_json import plain_json_splits, read_plain_json
 from trovid.errors import TrovidError
 
 SPLITS = ("train", "val", "test")
@@ -35,8 +35,8 @@ def splits(path: Path) -> tuple[str, ...]:
         single = _single(path)
         assert single is not None
         path = single
-        return own_splits(path) if json_kind(path) == "own" else ()
-    return own_splits(path) if json_kind(path) == "own" else ()
+        return plain_json_splits(path) if json_kind(path) == "own" else ()
+    return plain_json_splits(path) if json_kind(path) == "own" else ()
 
 
 def read(path: Path, split: str | None, faults: Faults, progress: Progress | None) -> Dataset:
@@ -96,7 +96,7 @@ def _single(folder: Path) -> Path | None:
 def _read_file(path: Path, split: str | None, faults: Faults, progress: Progress | None) -> Dataset:
     kind = json_kind(path)
     if kind == "own":
-        return read_own(path, split=split, faults=faults, progress=progress)
+        return read_plain_json(path, split=split, faults=faults, progress=progress)
     if kind == "label-studio":
         return read_label_studio(path, faults=faults)
     if kind == "coco":

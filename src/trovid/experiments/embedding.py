@@ -74,8 +74,8 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
     written = []
     for name in MODELS:
         figures = {g: result["models"][name][g]["seeds"][0] for g in MAIN_GROUPS}
-        facts = {"test_ap50": figures, "test_clips": clips, "test_first_clip": first}
-        written.append(_embed(out, name, seed, facts, "AP50", figures, about, folder))
+        provenance = {"test_ap50": figures, "test_clips": clips, "test_first_clip": first}
+        written.append(_embed(out, name, seed, provenance, "AP50", figures, about, folder))
     return written
 
 
@@ -87,8 +87,8 @@ def embed_masks(out: Path, result: dict[str, Any], *, folder: Path | None = None
     written = []
     for name in MASK_MODELS:
         figures = {g: own["models"][name][g]["seeds"][0] for g in ("AP", "AP50", "visible AP")}
-        facts = {"test_track_ap": figures, "test_clips": clips, "test_first_clip": first}
-        written.append(_embed(out, name, seed, facts, "AP of tracks", figures, about, folder))
+        provenance = {"test_track_ap": figures, "test_clips": clips, "test_first_clip": first}
+        written.append(_embed(out, name, seed, provenance, "AP of tracks", figures, about, folder))
     return written
 
 
@@ -155,16 +155,16 @@ def embed_everyday(
         if "davis" in result:
             groups = ("clean", "target frames alone", "stretches")
             tested |= {g: result["davis"]["ap50"][row][g]["value"] for g in groups}
-        facts: dict[str, Any] = {"precision": "unknown", **card.facts}
+        provenance: dict[str, Any] = {"precision": "unknown", **card.provenance}
         figures = tested
         if tested:
-            facts["test_ap50"] = tested
-        elif "val_ap50" in facts:
-            figures = {"pictures set aside": facts["val_ap50"]}
+            provenance["test_ap50"] = tested
+        elif "val_ap50" in provenance:
+            figures = {"pictures set aside": provenance["val_ap50"]}
         path = folder / f"{name}.safetensors"
-        save_weights(path, detector, card.recipe, facts=facts, shared=whole)
+        save_weights(path, detector, card.recipe, provenance=provenance, shared=whole)
         text = EVERYDAY_CARD.format(
-            **facts,
+            **provenance,
             **_words(name, card, path, figures),
             before=_before(out, card, seed),
             shared="" if whole is None else f", which shares the trunk in {whole.name}",
@@ -184,13 +184,13 @@ def _before(out: Path, card: ModelCard, seed: int) -> str:
     if file is None or not file.exists():
         return "its weights are not at hand"
     start = read_card(file)
-    facts, training = start.facts, start.recipe.training
+    provenance, training = start.provenance, start.recipe.training
     words = [
-        f"seed {facts['seed']}, {training.steps} steps of {training.batch} pictures",
-        f"{facts['minutes']} minutes, commit {facts['commit']}, {facts['finished']}",
+        f"seed {provenance['seed']}, {training.steps} steps of {training.batch} pictures",
+        f"{provenance['minutes']} minutes, commit {provenance['commit']}, {provenance['finished']}",
     ]
-    if "backbone" in facts:
-        source, digest = facts["backbone"]["source"], facts["backbone"]["sha256"]
+    if "backbone" in provenance:
+        source, digest = provenance["backbone"]["source"], provenance["backbone"]["sha256"]
         words.append(f"from ImageNet's `{source}` (sha256 {digest[:16]})")
     return ", ".join(words)
 
@@ -208,11 +208,11 @@ def _embed(
     folder = folder or embedded_folder()
     folder.mkdir(parents=True, exist_ok=True)
     detector, card = load_weights(weights_file(out, name, seed))
-    facts: dict[str, Any] = {"precision": "unknown", **card.facts, **measured}
+    provenance: dict[str, Any] = {"precision": "unknown", **card.provenance, **measured}
     path = folder / f"{name}.safetensors"
-    save_weights(path, detector, card.recipe, facts=facts)
+    save_weights(path, detector, card.recipe, provenance=provenance)
     text = CARD.format(
-        **{**facts, "data": _data(facts["data"])},
+        **{**provenance, "data": _data(provenance["data"])},
         **_words(name, card, path, figures),
         measure=measure,
         about=about,

@@ -128,13 +128,13 @@ def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
         support_source=job.source,
         **options,
     )
-    facts = {"weights_sha256": sha256_of(weights), "support_from": job.source}
+    provenance = {"weights_sha256": sha256_of(weights), "support_from": job.source}
     with JsonWriter(
         job.file(out),
         model=job.model,
         class_names=predictor.class_names,
         options=options,
-        facts=facts,
+        provenance=provenance,
     ) as writer:
         for video, frames in groupby(found, key=itemgetter(0)):
             file_name = dataset.path(video.name).name

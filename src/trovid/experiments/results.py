@@ -25,7 +25,7 @@ from trovid.training.provenance import report_origin
 from trovid.zoo.cost import step_gflop
 from trovid.zoo.weights import read_card
 
-TRAINING_FACTS = ("minutes", "processor_minutes", "memory_mb", "finished", "machine")
+TRAINING_PROVENANCE = ("minutes", "processor_minutes", "memory_mb", "finished", "machine")
 """What a report takes over from a card; None where the card does not say it."""
 
 
@@ -180,9 +180,9 @@ def _row(
     trained = [
         {
             "seed": seed,
-            **{name: card.facts.get(name) for name in TRAINING_FACTS},
-            "precision": card.facts.get("precision", "unknown"),
-            "commit": card.facts.get("commit", "unknown"),
+            **{name: card.provenance.get(name) for name in TRAINING_PROVENANCE},
+            "precision": card.provenance.get("precision", "unknown"),
+            "commit": card.provenance.get("commit", "unknown"),
             "sha256": sha256_of(place.weights(row, seed)),
         }
         for seed, card in cards.items()

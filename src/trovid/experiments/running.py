@@ -113,7 +113,7 @@ def with_trovid(name: str) -> Path:
 
 def seed_with_trovid() -> int:
     """The seed that the weights of SynthVID's detectors that come with trovid were trained with."""
-    return int(read_card(with_trovid("synthvid-single")).facts["seed"])
+    return int(read_card(with_trovid("synthvid-single")).provenance["seed"])
 
 
 def run_experiment(experiment: Experiment, place: Workplace) -> None:

@@ -138,9 +138,9 @@ def training_records(out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
     for seed in seeds:
         for model in MODELS:
             file = weights_file(out, model, seed)
-            facts = read_card(file).facts
+            provenance = read_card(file).provenance
             names = ("precision", "commit", "finished", "machine")
-            own = {name: facts.get(name, "unknown") for name in names}
+            own = {name: provenance.get(name, "unknown") for name in names}
             records.append({"model": model, "seed": seed, **own, "sha256": sha256_of(file)})
     return records
 

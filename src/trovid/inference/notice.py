@@ -51,7 +51,7 @@ class Notice:
     """
 
     def __init__(self, name: str, num_classes: int, card: ModelCard | None) -> None:
-        data = {} if card is None else card.facts.get("data", {})
+        data = {} if card is None else card.provenance.get("data", {})
         self.synthvid_alone = isinstance(data, dict) and data.get("name") == "SynthVID"
         self._wanted = self.synthvid_alone
         self._words = name, num_classes

@@ -107,7 +107,7 @@ class Predictor:
     @property
     def usual_score(self) -> float:
         """The lowest score worth showing: where the card says it, the best on validation."""
-        known = self.card.facts.get("score_threshold") if self.card else None
+        known = self.card.provenance.get("score_threshold") if self.card else None
         return USUAL_SCORE if known is None else float(known)
 
     @property

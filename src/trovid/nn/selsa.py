@@ -135,9 +135,9 @@ class SelsaAttention(nn.Module):
             layer.inference_form(form)
         return self
 
-    def keys_values(self, support: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, support_features: Tensor) -> tuple[Tensor, Tensor]:
         """Tensor[P, D] of support features to keys and values, each Tensor[P, D]."""
-        return self.key(support), self.value(support)
+        return self.key(support_features), self.value(support_features)
 
     def weights(self, x: Tensor, keys: Tensor) -> Tensor:
         """The attention that `forward` sums values by, for those who want to see it.

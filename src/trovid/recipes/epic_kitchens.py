@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from trovid.recipes.imagenet_vid import RECIPES as IMAGENET_VID
-from trovid.recipes.own import PLACEHOLDER
 from trovid.recipes.schema import ModelRecipe, Origin, Recipe
+from trovid.recipes.user_videos import PLACEHOLDER
 
 TITLES = {
     "single": "Single-frame Faster R-CNN",

@@ -8,7 +8,15 @@ from typing import Any
 
 from trovid.bounded_yaml import LARGEST, read_values
 from trovid.errors import TrovidError, nearest, shortened
-from trovid.recipes import coco, epic_kitchens, everyday, imagenet_vid, own, synthvid, youtube_vis
+from trovid.recipes import (
+    coco,
+    epic_kitchens,
+    everyday,
+    imagenet_vid,
+    synthvid,
+    user_videos,
+    youtube_vis,
+)
 from trovid.recipes.ranges import check_recipe
 from trovid.recipes.schema import Origin, Recipe
 from trovid.recipes.typed_values import Reading, convert
@@ -18,7 +26,7 @@ BUILT_IN = {
     **epic_kitchens.RECIPES,
     **everyday.RECIPES,
     **imagenet_vid.RECIPES,
-    **own.RECIPES,
+    **user_videos.RECIPES,
     **synthvid.RECIPES,
     **youtube_vis.RECIPES,
 }

@@ -100,7 +100,7 @@ RANGES: dict[str, tuple[float, float]] = {
 """Lowest and highest value by the last part of a recipe's key, or the last two; of a list, of each
 entry."""
 
-FACTS: dict[str, tuple[float, float]] = {
+PROVENANCE: dict[str, tuple[float, float]] = {
     "val_ap50": (0, 1),
     "val_clips": (0, MOST),
     "test_ap50": (0, 1),
@@ -142,23 +142,24 @@ def check_recipe(recipe: Any, origin: str) -> None:
         )
 
 
-def check_facts(facts: Mapping[str, Any], origin: str) -> None:
+def check_provenance(provenance: Mapping[str, Any], origin: str) -> None:
     """The same for what a card says beside its recipe.
 
     Raises:
         TrovidError: If a value that trovid reads is another kind of value, or out of its range.
     """
     for key in ("data", "published", "test_ap50", "test_track_ap"):
-        value = facts.get(key, {})
+        value = provenance.get(key, {})
         if value is not None and not isinstance(value, dict):
             raise TrovidError(f"{origin}: {key} must be an object, but is {shortened(value)}")
-    flat = {**facts, **{f"published.{k}": v for k, v in (facts.get("published") or {}).items()}}
-    for key, bounds in FACTS.items():
+    published = provenance.get("published") or {}
+    flat = {**provenance, **{f"published.{k}": v for k, v in published.items()}}
+    for key, bounds in PROVENANCE.items():
         held = flat.get(key)
         if held is not None:
             for value in held.values() if isinstance(held, dict) else [held]:
                 _check_number(value, bounds, origin, key)
-    if not isinstance(facts.get("temporal_trained", True), bool):
+    if not isinstance(provenance.get("temporal_trained", True), bool):
         raise TrovidError(f"{origin}: temporal_trained must be true or false")
 
 

@@ -138,7 +138,7 @@ def _to_json(
         model=str(head.get("model")),
         class_names=head["class_names"],
         options=head.get("options"),
-        facts={key: value for key, value in head.items() if key not in stated},
+        provenance={key: value for key, value in head.items() if key not in stated},
     ) as writer:
         for done, record in enumerate(records, 1):
             writer.begin_video(record.video, record.file_name)

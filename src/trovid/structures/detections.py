@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -152,6 +152,8 @@ class Detections:
     def to_coco(self, *, image_id: int | None = None) -> list[dict[str, Any]]:
         """COCO results: `image_id`, `category_id`, `bbox` (x, y, width, height) and `score`.
 
+        `trovid.datasets.coco_results.detections_from_coco` reads them.
+
         Args:
             image_id: By default the frame's index.
 
@@ -177,46 +179,6 @@ class Detections:
         for row, code in zip(rows, [] if self.masks is None else self.masks.to_coco()):  # noqa: B905
             row["segmentation"] = code
         return rows
-
-    @classmethod
-    def from_coco(
-        cls, results: Sequence[Mapping[str, Any]], class_names: Sequence[str], **frame: Any
-    ) -> Self:
-        """Detections of one frame from COCO results; the inverse of `to_coco`.
-
-        Args:
-            results: Dicts with `category_id` (from 1), `bbox`, `score` and maybe `track_id` and
-                `segmentation`.
-            class_names: Names of all classes.
-            **frame: `frame_index`, `time`, `image_size`.
-
-        Raises:
-            ValueError: If a field is missing or a mask is damaged; the message names its index.
-        """
-        for index, row in enumerate(results):
-            for key in ("category_id", "bbox", "score"):
-                if key not in row:
-                    raise ValueError(f"results[{index}] has no `{key}`")
-        boxes = torch.tensor([[*row["bbox"]] for row in results], dtype=torch.float64)
-        boxes = boxes.reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        tracks = [row["track_id"] for row in results if "track_id" in row]
-        codes = [row["segmentation"] for row in results if "segmentation" in row]
-        complete = bool(codes) and len(codes) == len(results)
-        size = frame.get("image_size") or (0, 0)
-        if complete and not frame.get("image_size"):
-            if not isinstance(codes[0], Mapping) or "size" not in codes[0]:
-                raise ValueError("`image_size` must be given where `segmentation` is a polygon")
-            size = tuple(codes[0]["size"])
-        return cls(
-            boxes=boxes.float(),
-            scores=torch.tensor([row["score"] for row in results], dtype=torch.float32),
-            labels=torch.tensor([row["category_id"] - 1 for row in results], dtype=torch.long),
-            class_names=tuple(class_names),
-            track_ids=torch.tensor(tracks) if tracks and len(tracks) == len(results) else None,
-            masks=Masks.from_coco(codes, size) if complete else None,
-            **frame,
-        )
 
     def to_supervision(self) -> dict[str, Any]:
         """The fields of the package supervision: `supervision.Detections(**d.to_supervision())`."""

@@ -1,4 +1,4 @@
-"""What a step looked at whose loss is not a number, on one picture."""
+"""A step whose loss is not a number: its error, and what it looked at on one picture."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from trovid.errors import TrovidError
 from trovid.files import replacing
 from trovid.structures import GroundTruth
 from trovid.training.clips import TrainingClips
@@ -15,6 +16,22 @@ from trovid.training.drawn import DrawnClips
 from trovid.viz.drawing import draw_labels, grid
 
 COLUMNS = 4
+
+
+def failed_step(
+    checkpoint: Path, drawn: DrawnClips, clips: TrainingClips, *, step: int, reason: object
+) -> TrovidError:
+    """The error that ends a training at a step, which names the picture that it writes.
+
+    Args:
+        checkpoint: See `save_what_failed`, as `drawn`, `clips` and `step`.
+        drawn: What the step took.
+        clips: Where that was taken from.
+        step: Number of the step.
+        reason: What was wrong.
+    """
+    seen = save_what_failed(checkpoint, drawn, clips, step=step)
+    return TrovidError(f"step {step}: {reason}; what it looked at is in {seen}")
 
 
 def save_what_failed(
@@ -37,7 +54,7 @@ def save_what_failed(
             image = frames[place]
             if image.dtype != np.uint8:
                 span = image.max() - image.min()
-                image = (255 * (image - image.min()) / max(float(span), 1e-9)).astype(np.uint8)
+                image = (255 * ((image - image.min()) / max(float(span), 1e-9))).astype(np.uint8)
             if place < drawn.targets_per_clip:
                 image = draw_labels(image, _truth(drawn, clips, target, image))
                 target += 1

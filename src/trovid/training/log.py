@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trovid.files import replacing, unwritable
-from trovid.training.loop import Progress
+from trovid.training.loop import STEPS_UNREAD, Progress
 from trovid.training.trackers import NOWHERE, Tracker
 
 
@@ -33,7 +33,9 @@ class TrainingLog:
         losses: The losses of the last line by name.
     """
 
-    def __init__(self, path: Path, *, every: int = 10, tracker: Tracker = NOWHERE) -> None:
+    def __init__(
+        self, path: Path, *, every: int = STEPS_UNREAD, tracker: Tracker = NOWHERE
+    ) -> None:
         self.path = path
         self.every = every
         self.tracker = tracker

@@ -21,7 +21,7 @@ from trovid.recipes import Recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.checkpoints import Position, load_checkpoint, save_checkpoint
 from trovid.training.clips import TrainingClips
-from trovid.training.failed_step import save_what_failed
+from trovid.training.failed_step import failed_step
 from trovid.training.loader import drawn_clips
 from trovid.training.memory_needed import memory_needed
 from trovid.training.optimizer import learning_rate, make_optimizer, set_learning_rate
@@ -33,6 +33,8 @@ from trovid.training.training_form import plain_form, training_form
 log = logging.getLogger("trovid")
 SECONDS_UNSAVED = 300.0
 """A checkpoint is written at the latest after so long."""
+STEPS_UNREAD = 10
+"""After so many steps figures are read from the device, which waits for them."""
 
 Stopping = Callable[[], AbstractContextManager[Callable[[], bool]]]
 """Is entered while steps are done, and then tells whether somebody wants them to stop."""
@@ -100,6 +102,7 @@ def train(
     start: Path | None = None,
     backbone: Path | None = None,
     save_every: int = 200,
+    check_every: int | None = None,
     workers: int = 0,
     device: str = "auto",
     report: Callable[[Progress], None] | None = None,
@@ -124,11 +127,14 @@ def train(
         backbone: A network's weights to begin the backbone with (`start_backbone`).
         save_every: Steps between two checkpoints; a checkpoint is also written where
             SECONDS_UNSAVED have passed since the last.
+        check_every: Steps between two looks at whether losses are finite; there is a look before
+            anything is written too. None for every step on the CPU and STEPS_UNREAD elsewhere,
+            where a look waits for the device.
         workers: Processes that draw clips ahead (`drawn_clips`); the result is the same.
         device: Where to train; "auto": on the GPU where there is one.
         report: Called after every step.
-        stopping: Is asked after every step; when it says so, the checkpoint is written and the
-            training ends with `Stopped`.
+        stopping: Is asked after every step, by several processes at every look; when it says so,
+            the checkpoint is written and the training ends with `Stopped`.
         on_the_way: Called with the detector and the steps done every `training.validate_every`
             steps, but not after the last; may put the detector into eval mode.
         say: Is told where a training goes on, and what it begins with.
@@ -140,7 +146,7 @@ def train(
 
     Raises:
         TrovidError: If the checkpoint is of another training: of another recipe, seed, start or
-            other data.
+            other data; if a loss is not finite.
         Stopped: If it was asked to stop.
     """
     settings, place = recipe.training, usable_device(device)
@@ -169,6 +175,18 @@ def train(
         before = at.processor_seconds
         return None if before is None else before + time.process_time() - began_processor
 
+    every = check_every or (1 if place.type == "cpu" else STEPS_UNREAD)
+    unread: list[Tensor] = []
+
+    def check(steps_done: int) -> None:
+        finite = torch.stack(unread).tolist() if unread else []
+        unread.clear()
+        if not all(finite):
+            step = steps_done - len(finite) + finite.index(False)
+            looked_at = clips.draw(settings, seed=seed, step=step, share=share)
+            reason = "the loss or its gradient is not finite: lower training.learning_rate"
+            raise failed_step(checkpoint, looked_at, clips, step=step + 1, reason=reason)
+
     saved = time.monotonic()
     steps = range(at.step, settings.steps)
     drawing = drawn_clips(clips, settings, seed=seed, steps=steps, workers=workers, share=share)
@@ -191,21 +209,33 @@ def train(
             pieces = frames.parts(parts) if parts > 1 else [frames]
             batches = [piece.batch(clips.transform, place) for piece in pieces]
             try:
-                losses = training_step(model, optimizer, batches, settings, precision=at.precision)
+                losses = training_step(
+                    model,
+                    optimizer,
+                    batches,
+                    settings,
+                    precision=at.precision,
+                    unread=None if every == 1 else unread,
+                )
             except (FloatingPointError, ValueError) as error:  # an operator may say it first
-                seen = save_what_failed(checkpoint, frames, clips, step=step + 1)
-                raise TrovidError(
-                    f"step {step + 1}: {error}; what it looked at is in {seen}"
-                ) from error
+                check(step)
+                raise failed_step(checkpoint, frames, clips, step=step + 1, reason=error) from error
             seconds = time.monotonic() - began
             values = processes.mean(torch.stack(list(losses.values())))
+            done = step + 1 == settings.steps
+            looks = (step + 1) % every == 0 or done
+            asked = looks or processes.count == 1
+            stopped = asked and processes.any(stop(), place) and not done
+            overdue = time.monotonic() - saved > SECONDS_UNSAVED
+            saves = (step + 1) % save_every == 0 or done or stopped or overdue
+            pause = settings.validate_every
+            measures = bool(on_the_way and pause and (step + 1) % pause == 0 and not done)
+            if looks or saves or measures:
+                check(step + 1)
             if report:
                 told = (step + 1, settings.steps, seconds, rate, tuple(losses), values)
                 report(Progress(*told))
-            done = step + 1 == settings.steps
-            stopped = processes.any(stop(), place) and not done
-            overdue = time.monotonic() - saved > SECONDS_UNSAVED
-            if (step + 1) % save_every == 0 or done or stopped or overdue:
+            if saves:
                 saved = time.monotonic()
                 now = Position(step + 1, seconds, at.precision, processor_seconds())
                 if processes.first:
@@ -215,8 +245,7 @@ def train(
                     f"stopped after step {step + 1} of {settings.steps}, which {checkpoint} holds: "
                     "the same call goes on there"
                 )
-            pause = settings.validate_every
-            if on_the_way and pause and (step + 1) % pause == 0 and not done:
+            if on_the_way and measures:
                 if processes.first:
                     with plain_form(detector):
                         on_the_way(detector, step + 1)

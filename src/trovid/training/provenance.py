@@ -16,7 +16,7 @@ import torchvision
 from trovid.allocator import highest_memory, memory_in_use
 
 
-def provenance(
+def training_provenance(
     *, seed: int, seconds: float, device: str, processor_seconds: float | None = None
 ) -> dict[str, Any]:
     """Seed, commit, time, memory, machine and versions of a training that has just ended.

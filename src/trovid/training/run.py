@@ -26,7 +26,7 @@ from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
 from trovid.training.processes import ALONE, Processes
-from trovid.training.provenance import count_memory_anew, provenance
+from trovid.training.provenance import count_memory_anew, training_provenance
 from trovid.training.start import initial_detector
 from trovid.training.trackers import open_tracker
 from trovid.training.validation import Validation, frames_apart, validation
@@ -184,19 +184,19 @@ def train_recipe(
     if not processes.first:
         processes.wait()
         return file
-    facts = provenance(
+    provenance = training_provenance(
         seed=seed,
         seconds=trained.seconds,
         device=device,
         processor_seconds=trained.processor_seconds,
     )
-    facts["precision"] = trained.precision
-    facts["data"] = clips.dataset.info
+    provenance["precision"] = trained.precision
+    provenance["data"] = clips.dataset.info
     if recipe.training.own_data and start is not None:
-        facts["start"] = {"source": start.name, "sha256": sha256_of(start)}
+        provenance["start"] = {"source": start.name, "sha256": sha256_of(start)}
     if backbone is not None:
-        facts["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
-    run.finish(trained.detector, facts)
+        provenance["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
+    run.finish(trained.detector, provenance)
     opened.close()
     load_weights(file)  # what cannot be read back is no end of a training
     draw_curves(run.log.path, file.with_suffix(".png"))
@@ -232,16 +232,16 @@ class _Run:
         draw_curves(self.log.path, self.file.with_suffix(".png"))
         self._keep_if_best(detector, found, {"step": step})
 
-    def finish(self, detector: VideoDetector, facts: dict[str, Any]) -> None:
+    def finish(self, detector: VideoDetector, provenance: dict[str, Any]) -> None:
         """Measures the trained detector and writes its weights."""
         found = self._measure(detector)
         if found is not None:
-            facts = {**facts, **_known(found.figures)}
+            provenance = {**provenance, **_known(found.figures)}
             if self.data.recipe.training.validate_every:
                 step = self.data.recipe.training.steps
                 self.log.note(step, _known(found.figures))
-                self._keep_if_best(detector, found, {**facts, "step": step})
-        save_weights(self.file, detector, self.data.recipe, facts=facts)
+                self._keep_if_best(detector, found, {**provenance, "step": step})
+        save_weights(self.file, detector, self.data.recipe, provenance=provenance)
 
     def _measure(self, detector: VideoDetector) -> Validation | None:
         val = self.data.val
@@ -260,13 +260,13 @@ class _Run:
             )
 
     def _keep_if_best(
-        self, detector: VideoDetector, found: Validation, facts: dict[str, Any]
+        self, detector: VideoDetector, found: Validation, provenance: dict[str, Any]
     ) -> None:
         best = best_file(self.file)
-        before = read_card(best).facts.get("val_ap50", -1.0) if best.exists() else -1.0
+        before = read_card(best).provenance.get("val_ap50", -1.0) if best.exists() else -1.0
         if found.ap50 > before:
-            facts = {**facts, **_known(found.figures)}
-            save_weights(best, detector, self.data.recipe, facts=facts)
+            provenance = {**provenance, **_known(found.figures)}
+            save_weights(best, detector, self.data.recipe, provenance=provenance)
 
 
 def _set_aside(best: Path, say: Callable[[str], None]) -> None:
@@ -279,9 +279,9 @@ def _set_aside(best: Path, say: Callable[[str], None]) -> None:
     say(f"{best} is of an earlier training: it is {aside.name} now")
 
 
-def _known(facts: dict[str, float]) -> dict[str, float]:
+def _known(figures: dict[str, float]) -> dict[str, float]:
     """Without what is not a number, which JSON does not know."""
-    return {name: value for name, value in facts.items() if math.isfinite(value)}
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:

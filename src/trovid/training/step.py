@@ -38,8 +38,9 @@ def training_step(
     settings: TrainingRecipe,
     *,
     precision: str = "float32",
+    unread: list[Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """One step of the optimiser; the device is asked for one number, whether the loss is finite.
+    """One step of the optimiser; the device is asked for one number at most.
 
     Args:
         model: A VideoDetector, or DistributedDataParallel around one.
@@ -48,12 +49,14 @@ def training_step(
             What losses are divided by is counted beforehand over all of them, without gradients.
         settings: Bound of the gradient's norm.
         precision: "bfloat16" or "float32".
+        unread: Gets a Tensor[], whether losses and gradients are finite, and the device is asked
+            nothing; gradients that are not finite count as zeros. None to ask whether the loss is.
 
     Returns:
         The losses by name, without gradient, where they were computed.
 
     Raises:
-        FloatingPointError: If the loss is not finite; the model is as it was.
+        FloatingPointError: If the loss was asked for and is not finite; the model is as it was.
     """
     batches = [batch] if isinstance(batch, TrainingBatch) else list(batch)
     low = precision == "bfloat16"
@@ -66,7 +69,7 @@ def training_step(
             with nullcontext() if counts is None else counts.shared(part.images):
                 losses = _losses(model, part, low=low)
             total = torch.stack(list(losses.values())).sum()
-            if not torch.isfinite(total):
+            if unread is None and not torch.isfinite(total):
                 optimizer.zero_grad(set_to_none=True)
                 raise FloatingPointError(
                     f"the loss is {total.item()}: lower training.learning_rate"
@@ -74,7 +77,13 @@ def training_step(
             total.backward()
         for name, loss in losses.items():
             sums[name] = sums[name] + loss.detach() if name in sums else loss.detach()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+    if unread is not None:
+        whole = torch.isfinite(norm)
+        unread.append(whole & torch.isfinite(torch.stack([*sums.values()])).all())
+        for parameter in model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(~whole, 0)
     optimizer.step()
     return sums
 

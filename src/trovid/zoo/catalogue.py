@@ -65,11 +65,11 @@ def _of_file(path: Path, place: str) -> CatalogueEntry:
         name=path.stem if place == "embedded" else str(path),
         classes=card.recipe.model.classes,
         recipe=card.recipe.name,
-        figures=_figures(card.facts),
+        figures=_figures(card.provenance),
         licence=_text(
-            card.facts.get("licence", "Apache-2.0" if place == "embedded" else "not stated")
+            card.provenance.get("licence", "Apache-2.0" if place == "embedded" else "not stated")
         ),
-        source=_source(card.facts),
+        source=_source(card.provenance),
         place=place,
         file=path,
     )
@@ -90,42 +90,44 @@ def _of_checkpoint(checkpoint: Checkpoint) -> CatalogueEntry:
     )
 
 
-def _figures(facts: dict[str, Any]) -> str:
-    if "test_ap50" in facts:
+def _figures(provenance: dict[str, Any]) -> str:
+    if "test_ap50" in provenance:
         groups = ", ".join(
-            f"{_text(name)} {100 * value:.1f}" for name, value in facts["test_ap50"].items()
+            f"{_text(name)} {100 * value:.1f}" for name, value in provenance["test_ap50"].items()
         )
-        clips = facts.get("test_clips")
-        return f"AP50 {groups}" + (f" ({clips} test clips of {_data(facts)})" if clips else "")
-    if "test_track_ap" in facts:
-        own = facts["test_track_ap"]
+        clips = provenance.get("test_clips")
+        return f"AP50 {groups}" + (f" ({clips} test clips of {_data(provenance)})" if clips else "")
+    if "test_track_ap" in provenance:
+        own = provenance["test_track_ap"]
         seen = [name for name in own if name.startswith("visible")]
         values = ", ".join(
             f"{'amodal ' if seen and name not in seen else ''}{_text(name)} {100 * value:.1f}"
             for name, value in own.items()
         )
-        return f"{values} of tracks ({facts.get('test_clips')} test clips of {_data(facts)})"
-    if "val_ap50" in facts:
-        return f"AP50 {100 * facts['val_ap50']:.1f} (validation clips of {_data(facts)})"
-    published = facts.get("published")
+        clips = provenance.get("test_clips")
+        return f"{values} of tracks ({clips} test clips of {_data(provenance)})"
+    if "val_ap50" in provenance:
+        return f"AP50 {100 * provenance['val_ap50']:.1f} (validation clips of {_data(provenance)})"
+    published = provenance.get("published")
     if published:
         metric, value, data = (_text(published.get(k, "?")) for k in ("metric", "value", "data"))
         return f"{metric} {value} ({data}), published"
     return "none stated"
 
 
-def _data(facts: dict[str, Any]) -> str:
-    return _text((facts.get("data") or {}).get("name", "its data"))
+def _data(provenance: dict[str, Any]) -> str:
+    return _text((provenance.get("data") or {}).get("name", "its data"))
 
 
-def _source(facts: dict[str, Any]) -> str:
-    if "source" in facts:
-        digest, source = _text(facts.get("source_sha256", "")), _text(facts["source"])
+def _source(provenance: dict[str, Any]) -> str:
+    if "source" in provenance:
+        digest, source = _text(provenance.get("source_sha256", "")), _text(provenance["source"])
         return f"{source} (SHA-256 {digest})" if digest else source
-    if "seed" in facts:
+    if "seed" in provenance:
         return (
-            f"trained by `trovid train`, seed {facts['seed']}, {facts.get('minutes')} minutes on "
-            f"{_text(facts.get('machine'))}, commit {_text(facts.get('commit'))}"
+            f"trained by `trovid train`, seed {provenance['seed']}, "
+            f"{provenance.get('minutes')} minutes on "
+            f"{_text(provenance.get('machine'))}, commit {_text(provenance.get('commit'))}"
         )
     return "not stated"
 

@@ -87,7 +87,7 @@ def fetch(checkpoint: Checkpoint) -> Path:
 
 
 def convert_file(
-    source: Path, recipe: str, target: Path, *, facts: dict[str, Any] | None = None
+    source: Path, recipe: str, target: Path, *, provenance: dict[str, Any] | None = None
 ) -> Path:
     """Converts a file of the published layout without executing anything in it.
 
@@ -95,14 +95,14 @@ def convert_file(
         source: A pickle of tensors, as `torch.save` wrote it.
         recipe: The recipe whose detector it fills, by name or as a file.
         target: The safetensors file to write.
-        facts: What its card says of it beyond name and hash of the file.
+        provenance: What its card says of it beyond name and hash of the file.
 
     Raises:
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
     tensors, metadata = convert_checkpoint(source, load_recipe(recipe))
     own = json.loads(metadata.get("facts", "{}"))
-    save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(facts or {})})})
+    save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(provenance or {})})})
     return target
 
 
@@ -133,12 +133,12 @@ def published_weights(checkpoint: Checkpoint) -> Path:
     with FileLock(f"{_made(target)}.lock"):
         if not _up_to_date(target, checkpoint):
             check_hash(source, checkpoint.sha256)
-            facts = {
+            provenance = {
                 "source": checkpoint.address,
                 "licence": checkpoint.licence,
                 "published": checkpoint.figure and dataclasses.asdict(checkpoint.figure),
             }
-            convert_file(source, checkpoint.recipe, target, facts=facts)
+            convert_file(source, checkpoint.recipe, target, provenance=provenance)
     return target
 
 
@@ -176,7 +176,7 @@ def verify(checkpoint: Checkpoint) -> list[str]:
         found.append(f"{source}: SHA-256 {digest}, as published")
     if target.exists():
         card = load_weights(target)[1]
-        stated = str(card.facts.get("source_sha256"))
+        stated = str(card.provenance.get("source_sha256"))
         if not stated.startswith(checkpoint.sha256):
             raise TrovidError(
                 f"{target}: states to come from a file with SHA-256 {stated[:8]}, but the "

@@ -24,7 +24,7 @@ from trovid.recipes import (
     recipe_values,
     with_temporal,
 )
-from trovid.recipes.ranges import check_facts
+from trovid.recipes.ranges import check_provenance
 from trovid.storage.hashes import sha256_of
 from trovid.storage.state import check_names_and_shapes, load_state
 from trovid.storage.tensor_files import opened, read_tensors, save_tensors
@@ -36,15 +36,15 @@ SHARED = "shared"
 
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
-    """Where weights come from.
+    """Where weights come from; in the file the provenance is the key `facts` of the metadata.
 
     Attributes:
         recipe: The recipe they belong to.
-        facts: Seed, commit, time, machine, figures and whatever else was noted.
+        provenance: Seed, commit, time, machine, figures and whatever else was noted.
     """
 
     recipe: Recipe
-    facts: dict[str, Any]
+    provenance: dict[str, Any]
 
 
 def embedded_folder() -> Path:
@@ -62,7 +62,7 @@ def save_weights(
     detector: VideoDetector,
     recipe: Recipe,
     *,
-    facts: dict[str, Any],
+    provenance: dict[str, Any],
     half: bool = True,
     shared: Path | None = None,
 ) -> None:
@@ -75,7 +75,7 @@ def save_weights(
         path: The file, which is replaced at once.
         detector: Whose weights are written.
         recipe: Its recipe.
-        facts: What the card says beyond the recipe.
+        provenance: What the card says beyond the recipe.
         half: Whether floating-point tensors are stored as float16.
         shared: A weights file in the same folder, which then has to stay there: tensors that it
             holds under the same name with the same values are not written again.
@@ -89,7 +89,7 @@ def save_weights(
         for key, value in detector.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(provenance)}
     if shared is not None:
         others, _ = read_tensors(shared)
         same = sorted(k for k, v in state.items() if k in others and _equal(v, others[k]))
@@ -159,11 +159,11 @@ def _card(path: Path, metadata: dict[str, str]) -> ModelCard:
             "`trovid weights convert` adds one to the original file"
         )
     recipe = parse_recipe(metadata["recipe"], f"{path} (recipe)", complete=False)
-    facts = read_values(metadata.get("facts", "{}"), f"{path} (facts)")
-    if not isinstance(facts, dict):
-        raise TrovidError(f"{path}: its facts must be an object, but are {shortened(facts)}")
-    check_facts(facts, f"{path} (facts)")
-    return ModelCard(recipe, facts)
+    provenance = read_values(metadata.get("facts", "{}"), f"{path} (facts)")
+    if not isinstance(provenance, dict):
+        raise TrovidError(f"{path}: its facts must be an object, but are {shortened(provenance)}")
+    check_provenance(provenance, f"{path} (facts)")
+    return ModelCard(recipe, provenance)
 
 
 class _Unfilled(TorchFunctionMode):
@@ -202,7 +202,7 @@ def load_weights(
     tensors, metadata = read_weights(path)
     card = _card(path, metadata)
     if temporal is not None:
-        card = ModelCard(with_temporal(card.recipe, temporal), card.facts)
+        card = ModelCard(with_temporal(card.recipe, temporal), card.provenance)
         tensors = {k: v for k, v in tensors.items() if not k.startswith("roi_features.extractor.")}
     with torch.device("meta"), _Unfilled():  # no more memory is asked for than the file has tensors
         own = build_detector(card.recipe).state_dict()
@@ -210,5 +210,6 @@ def load_weights(
     with _Unfilled():
         detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))
-    detector.temporal_trained = temporal is not None or card.facts.get("temporal_trained", True)
+    trained = card.provenance.get("temporal_trained", True)
+    detector.temporal_trained = temporal is not None or trained
     return detector.eval(), card

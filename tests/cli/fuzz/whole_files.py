@@ -15,9 +15,9 @@ import torch
 from tests.cli.fuzz.trials import run_here
 from tests.cli.runs import folder, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.datasets.labelled_folder import labelled_folder
 from tests.datasets.labelling_tools import CVAT
 from tests.datasets.mot_folder import write_mot
-from tests.datasets.own_folder import own_folder
 from tests.datasets.stills_folders import yolo_folder
 from tests.datasets.youtube_vis_folder import write_youtube_vis
 from tests.media import encode
@@ -36,7 +36,7 @@ VIDEOS = {
     "e.webm": {"codec": "libvpx-vp9", "options": {"cpu-used": "8"}},
     "f.mov": {"rotation": 90, "container_options": {"movflags": "+faststart"}},
 }
-FACTS = {
+PROVENANCE = {
     "seed": 0,
     "minutes": 1.0,
     "machine": "a machine",
@@ -60,7 +60,7 @@ def write_whole_files(place: Path) -> Path:
     save_tiny_model(place / "masks.safetensors", name="synthvid-masktrack-troi")
     folder(place / "frames", count=4)
     detector, card = load_weights(save_tiny_model(place / "model.safetensors"))
-    save_weights(place / "model.safetensors", detector, card.recipe, facts=FACTS)
+    save_weights(place / "model.safetensors", detector, card.recipe, provenance=PROVENANCE)
     labels = write_split(place / "clips", split="test", videos=1, workers=1, num_frames=24, size=64)
     document = json.loads(labels.read_text())
     document["videos"] = [
@@ -118,7 +118,7 @@ def _exchange_of(place: Path) -> None:
 
 
 def _write_labels_of_every_form(place: Path) -> None:
-    own_folder(place / "own")
+    labelled_folder(place / "own")
     (place / "cvat").mkdir()
     (place / "cvat/annotations.xml").write_text(CVAT)
     shutil.copy(place / "a.mp4", place / "cvat/street.mp4")

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.datasets.own_folder import coco_vid_labels, own_folder, own_labels, write_labels
+from tests.datasets.labelled_folder import (
+    coco_vid_labels,
+    folder_labels,
+    labelled_folder,
+    write_labels,
+)
 from tests.media import encode
 from trovid.datasets.check import check_data
 from trovid.datasets.findings import ERRORS, WARNINGS
@@ -24,11 +29,11 @@ def names(report: Any, level: str = "error") -> set[str]:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    return own_folder(tmp_path / "own")
+    return labelled_folder(tmp_path / "own")
 
 
 def test_what_is_right_is_called_right(folder, tmp_path):
-    for labels in (own_labels(), coco_vid_labels()):
+    for labels in (folder_labels(), coco_vid_labels()):
         report = check_data(write_labels(folder, labels), cache=tmp_path / "cache")
         assert names(report) == set()
         assert names(report, "warning") == {"no-val"}
@@ -61,7 +66,7 @@ def one_box(labels: dict, box: list) -> None:
 
 def own_fault(change: Callable[[dict, Path], Any]) -> Callable[[Path], None]:
     def plant(folder: Path) -> None:
-        labels = own_labels()
+        labels = folder_labels()
         change(labels, folder)
         write_labels(folder, labels)
 
@@ -216,7 +221,7 @@ FAULTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     ),
     "half a file": (
         "unreadable-labels",
-        lambda folder: write_labels(folder, json.dumps(own_labels())[:400]),
+        lambda folder: write_labels(folder, json.dumps(folder_labels())[:400]),
     ),
 }
 
@@ -264,7 +269,7 @@ HINTS = {
 
 @pytest.mark.parametrize("name", HINTS)
 def test_what_may_be_meant_so_is_a_warning(folder, name):
-    labels = own_labels()
+    labels = folder_labels()
     HINTS[name](labels, folder)
     report = check_data(write_labels(folder, labels))
     assert names(report) == set(), [str(finding) for finding in report.findings]
@@ -272,7 +277,7 @@ def test_what_may_be_meant_so_is_a_warning(folder, name):
 
 
 def test_what_becomes_of_a_box_beyond_its_frame(folder):
-    labels = own_labels()
+    labels = folder_labels()
     beyond(labels, folder)
     (finding,) = (
         found
@@ -290,7 +295,7 @@ def write_splits(folder: Path, **splits: dict) -> Path:
 
 
 def test_what_splits_contradict_each_other_in(folder):
-    train, val = own_labels(("street", "yard")), own_labels(("yard", "park"))
+    train, val = folder_labels(("street", "yard")), folder_labels(("yard", "park"))
     train["classes"], val["classes"] = ["cup", "star"], ["star", "cup"]
     for frames in train["videos"].values():
         for objects in frames.values():
@@ -307,7 +312,7 @@ def test_what_splits_contradict_each_other_in(folder):
 
 def test_a_copy_under_another_name_in_another_split_is_found(folder):
     shutil.copytree(folder / "park", folder / "copy")
-    splits = {"train": own_labels(("street", "park")), "val": own_labels(("copy",))}
+    splits = {"train": folder_labels(("street", "park")), "val": folder_labels(("copy",))}
     report = check_data(write_splits(folder, **splits))
     assert names(report) == {"duplicate-video"}
 

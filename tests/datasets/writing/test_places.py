@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from tests.datasets.coco_folder import coco_folder
-from tests.datasets.own_folder import (
+from tests.datasets.labelled_folder import (
     coco_vid_labels,
-    own_folder,
-    own_labels,
+    folder_labels,
+    labelled_folder,
     write_frames,
     write_labels,
 )
@@ -31,7 +31,7 @@ ALIKE = ("a.mp4", "a.mkv", "cam.1", "cam.2", "x y", "x_y")
 def alike(tmp_path_factory):
     """Videos whose names differ in what a file's name leaves out, each with a box of its own."""
     folder = tmp_path_factory.mktemp("alike")
-    labels = own_labels(ALIKE)
+    labels = folder_labels(ALIKE)
     for number, name in enumerate(ALIKE):
         if name.startswith("a."):
             encode(folder / name, num_frames=6)
@@ -48,7 +48,7 @@ def test_names_are_those_of_the_videos_and_no_two_alike(alike):
 
 
 def test_a_name_of_its_own_is_kept_whatever_the_others_are_called(tmp_path):
-    labels = read_split(own_folder(tmp_path, ("b c", "b?c", "B_C-3", "b_c-2", "...")), None)
+    labels = read_split(labelled_folder(tmp_path, ("b c", "b?c", "B_C-3", "b_c-2", "...")), None)
     assert list(plain_names(labels).values()) == ["b_c", "b_c-4", "B_C-3", "b_c-2", "video"]
 
 
@@ -70,7 +70,7 @@ def test_videos_that_lie_elsewhere_are_found(alike, tmp_path, form):
 
 
 def test_pictures_of_before_do_not_stay(tmp_path, caplog):
-    folder = own_folder(tmp_path / "own", ("one", "two"))
+    folder = labelled_folder(tmp_path / "own", ("one", "two"))
     target = tmp_path / "yolo"
     write_dataset(target, read_split(folder, None), "yolo")
     old = np.array(Image.open(target / "images/train/one_000002.png"))
@@ -136,7 +136,7 @@ def test_labels_stay_on_their_frames(tmp_path, called):
 
 def test_names_of_some_frames_stay(tmp_path):
     """What COCO-VID says of its labelled frames alone."""
-    folder = own_folder(tmp_path / "own", ("one",))
+    folder = labelled_folder(tmp_path / "own", ("one",))
     write_labels(folder, coco_vid_labels(("one",)))
     source = read_split(folder, None)
     write_dataset(tmp_path / "labels.json", source, "coco-vid")

@@ -25,8 +25,8 @@ def test_a_checkpoint_becomes_a_weights_file_with_its_recipe_and_source(tmp_path
     save_tensors(tmp_path / "model.safetensors", tensors, metadata)
     detector, card = load_weights(tmp_path / "model.safetensors")
     assert card.recipe == recipe
-    assert card.facts["source"] == "published.pth"
-    assert card.facts["source_sha256"] == sha256_of(tmp_path / "published.pth")
+    assert card.provenance["source"] == "published.pth"
+    assert card.provenance["source_sha256"] == sha256_of(tmp_path / "published.pth")
     assert json.loads(metadata["facts"])["layout"] == "mmtracking 0.14.0"
     for key, value in detector.state_dict().items():
         if not key.endswith("num_batches_tracked"):

@@ -27,7 +27,7 @@ from tests.detectors.torchvision.networks import (
     small_recipe,
 )
 from tests.zoo.file_server import Answer, serve
-from tests.zoo.own_checkpoints import list_checkpoints
+from tests.zoo.listed_checkpoints import list_checkpoints
 from trovid.detectors.building import build_detector
 from trovid.detectors.torchvision.conversion import convert_torchvision
 from trovid.detectors.torchvision.detector import COCO_UNUSED, from_torchvision
@@ -250,7 +250,7 @@ def test_a_name_becomes_a_detector_of_80_classes(coco, caplog):
     assert len(model.class_names) == 80
     assert len(next(iter(model.detect(frame()[None])))) > 5
     assert len(server.asked) == 1
-    assert model.card.facts["licence"] == "BSD-3-Clause"
+    assert model.card.provenance["licence"] == "BSD-3-Clause"
     again = trovid.load(checkpoint.name, device="cpu")
     assert len(server.asked) == 1
     first, second = (m.detector.roi_features.extractor.embedding.weight for m in (model, again))
@@ -318,7 +318,7 @@ def test_fine_tuning_starts_from_it_with_other_classes(coco, tmp_path):
         detector, make_optimizer(detector, recipe.training), batch, recipe.training
     )
     assert all(np.isfinite(value) for value in losses.values())
-    save_weights(tmp_path / "mine.safetensors", detector, recipe, facts={})
+    save_weights(tmp_path / "mine.safetensors", detector, recipe, provenance={})
     mine = trovid.load(tmp_path / "mine.safetensors", device="cpu")
     clip = np.stack([frame(96, 128)] * 2)
     assert mine.recipe.inference.support == "uniform:14"

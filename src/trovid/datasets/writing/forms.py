@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.writing import coco_vid, cvat, label_studio, mot, own, yolo, youtube_vis
+from trovid.datasets.writing import coco_vid, cvat, label_studio, mot, plain_json, yolo, youtube_vis
 from trovid.errors import TrovidError, nearest
 
 KINDS: Mapping[str, str] = {
@@ -40,7 +40,7 @@ class Form:
 FORMS = {
     form.name: form
     for form in (
-        Form("own", frozenset(("masks", "crowd", "ignore", "ids", "sparse")), own.write),
+        Form("own", frozenset(("masks", "crowd", "ignore", "ids", "sparse")), plain_json.write),
         Form("coco-vid", frozenset(KINDS), coco_vid.write),
         Form("yolo", frozenset(("sparse",)), yolo.write),
         Form("cvat", frozenset(("ids",)), cvat.write),

@@ -66,7 +66,7 @@ def convert_published(
 
     Returns:
         The tensors by trovid's names, in float32, and metadata as `save_tensors` takes it: the
-        recipe, and as facts the source's name and SHA-256.
+        recipe, and as provenance (`facts`) the source's name and SHA-256.
 
     Raises:
         TrovidError: If the file holds anything but tensors and plain values, or its layout, its
@@ -87,12 +87,12 @@ def convert_published(
     check_names_and_shapes(tensors, detector.state_dict(), str(path))
     tensors = {key: value.float() for key, value in tensors.items()}
     check_state(detector, tensors, str(path))
-    facts = {
+    provenance = {
         "source": path.name,
         "source_sha256": sha256_of(path),
         "layout": f"mmtracking {str(meta.get('mmtrack_version', '(version not stated)'))[:60]}",
     }
-    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(provenance)}
     return tensors, metadata
 
 

@@ -35,13 +35,13 @@ def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], 
         network = torchvision_network(recipe.model)
         _fill(network, state, path)
         detector = take_over(network, recipe.model)
-    facts = {
+    provenance = {
         "source": path.name,
         "source_sha256": sha256_of(path),
         "layout": f"torchvision {recipe.model.name}",
         "temporal_trained": False,
     }
-    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(facts)}
+    metadata = {"recipe": json.dumps(recipe_values(recipe)), "facts": json.dumps(provenance)}
     kept = {k: v for k, v in detector.state_dict().items() if not k.endswith("num_batches_tracked")}
     return kept, metadata
 

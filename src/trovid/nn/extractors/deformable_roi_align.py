@@ -40,19 +40,19 @@ class Offsets(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, target: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, support_features: Tensor) -> tuple[Tensor, Tensor]:
         """Offsets and mask.
 
         Args:
-            target: Tensor[R, C, h, w].
-            support: Tensor[T, R, C, h, w], the same boxes on the support maps.
+            features: Tensor[R, C, h, w].
+            support_features: Tensor[T, R, C, h, w], the same boxes on the support maps.
 
         Returns:
             Offsets Tensor[T, R, 2, h, w] (dx, dy) and mask Tensor[T, R, 1, h, w].
         """
-        grid = target.shape[2:]
+        grid = features.shape[2:]
         offsets, mask = (
-            _two_parts(layer, target.flatten(1), support.flatten(2)).relu()
+            _two_parts(layer, features.flatten(1), support_features.flatten(2)).relu()
             for layer in (self.offset_in, self.mask_in)
         )
         offsets = self.offset_out(self.offset_hidden(offsets).relu())
@@ -225,7 +225,8 @@ class DeformableRoIAlign(Extractor):
         )
 
 
-def _two_parts(layer: nn.Linear, target: Tensor, support: Tensor) -> Tensor:
-    """The layer on [target, support], Tensor[R, D] and Tensor[T, R, D], as Tensor[T, R, hidden]."""
-    first, second = layer.weight.split(target.shape[1], dim=1)
-    return nn.functional.linear(target, first, layer.bias) + nn.functional.linear(support, second)
+def _two_parts(layer: nn.Linear, features: Tensor, support_features: Tensor) -> Tensor:
+    """The layer on both together, Tensor[R, D] and Tensor[T, R, D], as Tensor[T, R, hidden]."""
+    first, second = layer.weight.split(features.shape[1], dim=1)
+    linear = nn.functional.linear
+    return linear(features, first, layer.bias) + linear(support_features, second)

@@ -35,8 +35,8 @@ class NonLocalRoIAlign(Extractor):
     Example:
         >>> from trovid.ops import pack_support
         >>> pool = NonLocalRoIAlign(7, channels=8, top_k=4)
-        >>> boxes, support = [torch.tensor([[16.0, 16.0, 160.0, 120.0]])], torch.rand(3, 8, 20, 30)
-        >>> pool.extract(torch.rand(1, 8, 20, 30), boxes, 1 / 16, pack_support(support)).shape
+        >>> boxes, maps = [torch.tensor([[16.0, 16.0, 160.0, 120.0]])], torch.rand(3, 8, 20, 30)
+        >>> pool.extract(torch.rand(1, 8, 20, 30), boxes, 1 / 16, pack_support(maps)).shape
         torch.Size([1, 8, 7, 7])
     """
 

@@ -107,9 +107,9 @@ def temporal_roi_align(
         TypeError: If maps are not floating point.
 
     Example:
-        >>> features, support = torch.rand(1, 8, 20, 30), torch.rand(1, 14, 8, 20, 30)
+        >>> features, maps = torch.rand(1, 8, 20, 30), torch.rand(1, 14, 8, 20, 30)
         >>> boxes = [torch.tensor([[16.0, 16.0, 160.0, 120.0]])]
-        >>> temporal_roi_align(features, support, boxes, 7, 1 / 16, 2).shape
+        >>> temporal_roi_align(features, maps, boxes, 7, 1 / 16, 2).shape
         torch.Size([1, 8, 7, 7])
     """
     tensors = (features, support_features, boxes, weight, bias)
@@ -198,12 +198,12 @@ def _by_equations(problem: Problem, map_size: tuple[int, int]) -> Tensor:
     video_of_roi = problem.rois[:, 0].long()
     maps = problem.rows.unflatten(1, map_size).permute(0, 3, 1, 2).split(problem.lengths)
     parts, places = [], []
-    for video, support in enumerate(maps):
+    for video, support_maps in enumerate(maps):
         index = (video_of_roi == video).nonzero().squeeze(1)
         part = roi_features[index]
-        if len(index) and len(support):
+        if len(index) and len(support_maps):
             similar, _, _ = reference.most_similar_roi_align(
-                part, support, problem.top_k, problem.square, problem.squares
+                part, support_maps, problem.top_k, problem.square, problem.squares
             )
             heads, weight, bias, logit_scale = problem.attention
             if weight is None:

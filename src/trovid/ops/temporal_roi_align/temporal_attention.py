@@ -67,16 +67,16 @@ def temporal_attention(
     backend = resolve_backend(backend, features.to(compute_dtype(features.dtype)))
     dtype = compute_dtype(features.dtype)
     with torch.autocast(features.device.type, enabled=False):
-        target, support, weight = features.to(dtype), support_features.to(dtype), weight.to(dtype)
+        sets, others, weight = features.to(dtype), support_features.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
         if backend == "reference":
             output, weights = reference.temporal_attention(
-                target, support, num_heads, weight, bias, logit_scale
+                sets, others, num_heads, weight, bias, logit_scale
             )
         else:
             output, weights = attention(
-                target.permute(0, 2, 3, 1).contiguous(),
-                support.permute(0, 1, 3, 4, 2).contiguous(),
+                sets.permute(0, 2, 3, 1).contiguous(),
+                others.permute(0, 1, 3, 4, 2).contiguous(),
                 num_heads,
                 weight,
                 bias,

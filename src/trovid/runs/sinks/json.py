@@ -29,7 +29,7 @@ class JsonWriter:
         model: Name of the model.
         class_names: The model's classes.
         options: Options of the run, for the head.
-        facts: What else the head says: versions, digest of the weights.
+        provenance: What else the head says: versions, digest of the weights.
 
     Attributes:
         file: The file, to be published or discarded where it is no context manager.
@@ -45,7 +45,7 @@ class JsonWriter:
         model: str,
         class_names: Sequence[str],
         options: dict[str, Any] | None = None,
-        facts: dict[str, Any] | None = None,
+        provenance: dict[str, Any] | None = None,
     ) -> None:
         self.file = GrowingFile(Path(path))
         head = {
@@ -53,7 +53,7 @@ class JsonWriter:
             "model": model,
             "class_names": list(class_names),
             "options": options or {},
-            **(facts or {}),
+            **(provenance or {}),
         }
         self._videos = self._frames = 0
         self.file.write(f'{{"head": {json.dumps(head)},\n"videos": [')
@@ -143,7 +143,7 @@ def json_writer(path: Path, head: dict[str, Any]) -> JsonWriter:
         model=head["model"],
         class_names=head["class_names"],
         options=head["options"],
-        facts={k: v for k, v in head.items() if k not in ("model", "class_names", "options")},
+        provenance={k: v for k, v in head.items() if k not in ("model", "class_names", "options")},
     )
 
 

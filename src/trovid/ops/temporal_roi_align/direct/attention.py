@@ -30,9 +30,9 @@ def attention(
     """
     by_head = sets.unflatten(-1, (num_heads, -1))
     support_by_head = support_sets.unflatten(-1, (num_heads, -1))
-    target = embed(sets, weight, bias).view(by_head.shape)
-    support = embed(support_sets.flatten(0, 1), weight, bias).view(support_by_head.shape)
-    logits = torch.cat([(target * target).sum(-1).unsqueeze(0), (support * target).sum(-1)])
+    embedded = embed(sets, weight, bias).view(by_head.shape)
+    others = embed(support_sets.flatten(0, 1), weight, bias).view(support_by_head.shape)
+    logits = torch.cat([(embedded * embedded).sum(-1).unsqueeze(0), (others * embedded).sum(-1)])
     weights = (logits * logit_scale).softmax(dim=0)
     output = weights[0].unsqueeze(-1) * by_head
     output = output + (weights[1:].unsqueeze(-1) * support_by_head).sum(dim=0)

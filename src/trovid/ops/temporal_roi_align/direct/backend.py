@@ -84,8 +84,8 @@ def forward(
                 read_cells(problem.features[video], problem.rois[members, 1:], *problem.pooling)
                 for video, members in zip(group.videos, group.rois.split(group.counts), strict=True)
             ]
-        support = rows, row_norms, counts, problem.top_k, reads, problem.search
-        chosen = select(sets.flatten(0, 2), *support, block)
+        searched = rows, row_norms, counts, problem.top_k, reads, problem.search
+        chosen = select(sets.flatten(0, 2), *searched, block)
         cosines, cells = (t.unflatten(1, (-1, area)) for t in chosen)
         step = max(1, workspace // (_COPIES * (frames + 1) * sets[0].nbytes))
         for low in range(0, len(sets), step):

@@ -62,10 +62,10 @@ def select(
         scores Tensor[T, M, K], best first, and cells Tensor[T, M, K], int32.
     """
     if problem.square > 1:
-        support = rows, row_norms, [len(positions)], problem.top_k
-        scores, indices = selection.select(positions, *support, search=problem.search)
+        searched = rows, row_norms, [len(positions)], problem.top_k
+        scores, indices = selection.select(positions, *searched, search=problem.search)
         return scores, (indices % rows.shape[1]).int()
-    support = (rows, row_norms, problem.top_k)
+    searched = (rows, row_norms, problem.top_k)
     norms = inverse_norms(positions)
     keys = new_keys(len(rows), len(positions), problem.top_k, positions.device)
     alone = torch.ones_like(norms, dtype=torch.bool)
@@ -82,14 +82,14 @@ def select(
             scale = torch.where(longest > _LARGEST_LENGTH, longest, 1.0)
             taps = taps._replace(weights=taps.weights * (norms * scale).unsqueeze(1))
             taps = _Taps(*(tensor[index] for tensor in taps))
-            keys[:, index] = _ranked(cells / scale, taps, *support)
+            keys[:, index] = _ranked(cells / scale, taps, *searched)
     index = alone.nonzero().squeeze(1)
     if len(index):
         itself = torch.arange(len(index), dtype=torch.int32, device=index.device)
         one = torch.ones_like(itself)
         taps = _Taps(itself.unsqueeze(1), one.unsqueeze(1).float(), one)
         unit = positions[index] * norms[index].unsqueeze(1)
-        keys[:, index] = _ranked(unit, taps, *support)
+        keys[:, index] = _ranked(unit, taps, *searched)
     return decode(keys, problem.top_k)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trovid.benchmarks.own_process import run_module
+from trovid.benchmarks.child_process import run_module
 
 
 def module(folder, monkeypatch, text: str) -> str:

@@ -23,14 +23,14 @@ SPLITS = ("train", "val", "test")
 Progress = Callable[[int, int], None]
 
 
-def own_splits(path: Path) -> tuple[str, ...]:
+def plain_json_splits(path: Path) -> tuple[str, ...]:
     """The splits that a file names: those with a list of videos, and "train" for the others."""
     document = read_json(path, Faults(collect=True))
     named = [s for s in SPLITS[1:] if isinstance(document, dict) and document.get(s)]
     return ("train", *named) if named else ()
 
 
-def read_own(
+def read_plain_json(
     path: Path,
     *,
     split: str | None = None,

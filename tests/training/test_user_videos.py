@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
-from tests.datasets.own_folder import own_folder
+from tests.datasets.labelled_folder import labelled_folder
 from tests.training.tiny import tiny_recipe
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
@@ -24,7 +24,7 @@ SMALL = ("image.shorter=48", "image.longer=80", "training.validate_every=1", "tr
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
-    return own_folder(tmp_path / "my-videos")
+    return labelled_folder(tmp_path / "my-videos")
 
 
 def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
@@ -41,8 +41,8 @@ def test_one_command_trains_on_ones_own_videos(capsys, folder, tmp_path):
     card = read_card(file)
     assert card.recipe.model.classes == ("cup", "star")
     assert (card.recipe.training.steps, card.recipe.training.batch) == (2, 1)
-    assert card.facts["start"]["source"].startswith("everyday-selsa-troi")
-    assert "val_ap50" in card.facts
+    assert card.provenance["start"]["source"].startswith("everyday-selsa-troi")
+    assert "val_ap50" in card.provenance
     assert out.startswith(f"{file}: ")
     assert (tmp_path / "runs" / "own-seed0.best.safetensors").exists()
     assert (tmp_path / "runs" / "own-seed0.png").read_bytes().startswith(b"\x89PNG")

@@ -6,10 +6,16 @@ import json
 
 import pytest
 
-from tests.datasets.own_folder import HEIGHT, WIDTH, own_folder, own_labels, write_labels
+from tests.datasets.labelled_folder import (
+    HEIGHT,
+    WIDTH,
+    folder_labels,
+    labelled_folder,
+    write_labels,
+)
 from tests.media import encode
 from trovid.datasets.check import check_data
-from trovid.datasets.own import read_own
+from trovid.datasets.plain_json import read_plain_json
 from trovid.datasets.reading import learned_from, read_dataset, splits_of
 from trovid.errors import TrovidError
 from trovid.structures import Video
@@ -17,7 +23,7 @@ from trovid.structures import Video
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return own_folder(tmp_path_factory.mktemp("own"))
+    return labelled_folder(tmp_path_factory.mktemp("own"))
 
 
 def test_ten_lines_by_hand(tmp_path):
@@ -50,12 +56,12 @@ def test_ten_lines_by_hand(tmp_path):
 
 
 def test_folders_of_frames_and_names_of_frames(folder, tmp_path):
-    labels = own_labels()
+    labels = folder_labels()
     labels["videos"]["street"] = {"0003.png": labels["videos"]["street"]["2"]}
     labels["classes"] = ["star", "cup", "gear"]
     path = folder / "named.json"
     path.write_text(json.dumps(labels))
-    dataset = read_own(path)
+    dataset = read_plain_json(path)
     assert dataset.class_names == ("star", "cup", "gear")
     assert dataset.video("street") == Video("street", 6, HEIGHT, WIDTH)
     assert dataset.labelled_frames("street").tolist() == [2]
@@ -89,8 +95,8 @@ def test_what_a_training_learns_of_a_file_that_is_read_whole(folder, tmp_path):
 
 
 def test_splits_that_the_file_names(tmp_path):
-    folder = own_folder(tmp_path / "own")
-    write_labels(folder, {**own_labels(), "val": ["yard"], "test": ["park"]})
+    folder = labelled_folder(tmp_path / "own")
+    write_labels(folder, {**folder_labels(), "val": ["yard"], "test": ["park"]})
     assert splits_of(folder) == ("train", "val", "test")
     assert [v.name for v in read_dataset(folder, split="val").videos] == ["yard"]
     assert len(read_dataset(folder, split="train").videos) == 3
@@ -98,7 +104,7 @@ def test_splits_that_the_file_names(tmp_path):
 
 
 def changed(change) -> dict:
-    labels = own_labels()
+    labels = folder_labels()
     change(labels, labels["videos"]["street"]["0"][0])
     return labels
 
@@ -139,7 +145,7 @@ def test_misfits_are_one_line_with_their_place(folder, message):
     path.write_text(text)
     try:
         with pytest.raises(TrovidError) as error:
-            read_own(path, split=None if "val" not in message else "val")
+            read_plain_json(path, split=None if "val" not in message else "val")
     finally:
         path.unlink()
     assert message in str(error.value)
@@ -153,10 +159,10 @@ def test_misfits_are_one_line_with_their_place(folder, message):
 def test_a_name_that_is_there_twice_is_a_fault(folder, tmp_path, old, new, name):
     """JSON itself lets the last one win."""
     path = folder / "twice.json"
-    path.write_text(json.dumps(own_labels()).replace(old, new, 1))
+    path.write_text(json.dumps(folder_labels()).replace(old, new, 1))
     try:
         with pytest.raises(TrovidError, match=rf"twice\.json: '{name}' is there twice: put both"):
-            read_own(path)
+            read_plain_json(path)
         assert "unreadable-labels" in {finding.name for finding in check_data(path).errors}
     finally:
         path.unlink()

@@ -21,7 +21,7 @@ def write_frames(folder: Path, *, count: int = FRAMES, shade: int = 0) -> Path:
     return folder
 
 
-def own_labels(videos: tuple[str, ...] = VIDEOS) -> dict[str, Any]:
+def folder_labels(videos: tuple[str, ...] = VIDEOS) -> dict[str, Any]:
     """Every second frame holds a cup that moves and a star that stands."""
     frames = {
         str(frame): [
@@ -39,16 +39,16 @@ def write_labels(folder: Path, labels: Any) -> Path:
     return folder
 
 
-def own_folder(folder: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
+def labelled_folder(folder: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
     """The folder, with five videos of six frames."""
     for number, name in enumerate(videos):
         write_frames(folder / name, shade=40 * number + 10)
-    return write_labels(folder, own_labels(videos))
+    return write_labels(folder, folder_labels(videos))
 
 
 def coco_vid_labels(videos: tuple[str, ...] = VIDEOS) -> dict[str, Any]:
     """The same labels as a COCO-VID document, which names the frames' files."""
-    own = own_labels(videos)["videos"]
+    own = folder_labels(videos)["videos"]
     classes = ["cup", "star"]
     images, annotations = [], []
     measures = {"width": WIDTH, "height": HEIGHT, "num_frames": FRAMES}
