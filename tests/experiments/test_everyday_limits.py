@@ -111,28 +111,29 @@ def place(tmp_path_factory):
 
 
 def test_proposals_and_points_are_counted_and_kept(place, tmp_path):
-    """Frames 0 and 8 of 10 are looked at, with 2 and 3 support frames; the object fills its box."""
+    """Frame 0 is looked at, with 2 support frames; the object fills its box."""
     read_choice_of(tmp_path)
     (tmp_path / "choice.json").rename(tmp_path / "everyday-choice.json")
     given = {"stills": None, "davis": True, "folder": tmp_path, "names": ["dog", "camel"]}
     result, page = run_limits(place, **given, resamples=20)
-    assert len(result["proposals"]["rows"]) == len(result["points"]["rows"]) == 7
-    for rows in result["proposals"]["rows"].values():
+    proposals, points = result["videos"]["proposals"], result["videos"]["points"]
+    assert len(proposals["rows"]) == len(points["rows"]) == 7
+    for rows in proposals["rows"].values():
         alone, over = rows["single-frame"], rows["with boxes taken over"]
-        assert alone["frames"] == over["frames"] == 2
+        assert alone["frames"] == over["frames"] == 1
         assert over["proposals"] >= alone["proposals"] > 0
         assert over["0.5"]["value"] >= alone["0.5"]["value"] >= alone["0.75"]["value"]
         assert alone["at all"]["value"] >= alone["found"]["value"]
-    assert result["proposals"]["sequences"] == ["dog"]
-    assert result["points"]["sequences"] == ["dog", "camel"]
-    for own in result["points"]["rows"].values():
+    assert proposals["sequences"] == ["dog"]
+    assert points["sequences"] == ["dog", "camel"]
+    for own in points["rows"].values():
         assert own["chance"]["value"] == pytest.approx(24 * 24 / (64 * 96), rel=0.01)
-    assert result["points"]["rows"]["clean"]["points"] == 2 * 49 * (2 + 3)
+    assert points["rows"]["clean"]["points"] == 2 * 49 * 2
     assert json.loads((tmp_path / "everyday-limits.json").read_text()) == result
     assert (tmp_path / "everyday-limits.md").read_text() == page
     kept = {file: file.stat().st_mtime_ns for file in place.out.rglob("limits-*.json")}
     again, _ = run_limits(place, **given, resamples=20)
-    assert (again["points"], len(kept)) == (result["points"], 2)
+    assert (again["videos"], len(kept)) == (result["videos"], 2)
     assert kept == {file: file.stat().st_mtime_ns for file in kept}
 
 
@@ -181,9 +182,8 @@ def test_pictures_set_aside_are_measured_with_both_models(place, tmp_path):
     tiny_weights(tmp_path)
     result, page = run_limits(own, stills=stills, davis=False, folder=tmp_path)
     found = result["pictures"]
-    assert found["pictures"] == 2
-    assert set(found["models"]) == {SINGLE, TEMPORAL}
-    ceilings = found["models"][SINGLE]["ceilings"]
+    assert (result["set_aside"], list(found)) == (2, [SINGLE, TEMPORAL])
+    ceilings = found[SINGLE]["ceilings"]
     for row in ceilings.values():
         assert all(value is None or 0 <= value <= 1 for value in row.values())
     assert ceilings["both given"]["all"] >= ceilings["IoU 0.5"]["all"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from trovid.experiments.everyday_pictures import (
     proposal_recall,
 )
 from trovid.experiments.everyday_points import measure_points
-from trovid.experiments.everyday_proposals import measure_proposals
+from trovid.experiments.everyday_proposals import EVERY, measure_proposals
 from trovid.experiments.everyday_run import divided_stills
 from trovid.experiments.markdown import written
 from trovid.inference.loading import load
@@ -46,10 +47,10 @@ def model_file(place: EverydayPlace, name: str) -> Path:
     return own if own.exists() else embedded_models()[name]
 
 
-def measured_pictures(place: EverydayPlace, dataset: Dataset, name: str) -> dict[str, Any]:
+def measured_pictures(weights: Path, dataset: Dataset) -> dict[str, Any]:
     """A model on labelled pictures, and what limits it."""
-    predictor = load(model_file(place, name), device="cpu")
-    with bar(name, unit="pictures") as tick:
+    predictor = load(weights, device="cpu")
+    with bar(predictor.name, unit="pictures") as tick:
         found, seen = look_at_pictures(predictor, dataset, tick)
     pool = pooled(predictor, dataset, found)
     proposals = [seen[pool.clip_names[number]] for number in pool.clips]
@@ -76,6 +77,8 @@ def run_limits(
 ) -> tuple[dict[str, Any], str]:
     """All that is not there yet, and the report; returns its JSON and its page.
 
+    The report is written after each part, with what is there by then.
+
     Args:
         place: Where and how; models that are not in it are those that come with trovid.
         stills: Folder of the pictures, of whose train.json some are set aside.
@@ -93,51 +96,50 @@ def run_limits(
             "give the folder of DAVIS 2016 (`data`), that of the pictures (`stills`), or both"
         )
     began = time.monotonic()
-    weights = {name: sha256_of(model_file(place, name)) for name in (SINGLE, TEMPORAL)}
+    files = {name: model_file(place, name) for name in (SINGLE, TEMPORAL)}
+    weights = {name: sha256_of(file) for name, file in files.items()}
     result: dict[str, Any] = {"weights": weights}
+    parts: list[tuple[str, str, Any, Callable[[], dict[str, Any]]]] = []
     if stills is not None:
-        dataset = read_split(divided_stills(stills, place.out), "val")
-        result["pictures"] = {"pictures": len(dataset.videos), "models": {}}
-        for name in (SINGLE, TEMPORAL):
-            result["pictures"]["models"][name] = _kept(
-                place,
-                f"pictures-{name}",
-                [weights[name], [video.name for video in dataset.videos]],
-                lambda name=name: measured_pictures(place, dataset, name),
-            )
+        aside = read_split(divided_stills(stills, place.out), "val")
+        shown = [video.name for video in aside.videos]
+        result["set_aside"] = len(shown)
+        parts += [
+            ("pictures", name, [weights[name], shown], partial(measured_pictures, file, aside))
+            for name, file in files.items()
+        ]
     if davis:
-        file = folder / CHOICE
-        if not file.exists():
-            raise TrovidError(f"{file} is not there: run `everyday` on DAVIS 2016 first")
-        strengths = read_choice(file).strengths
+        strengths = _strengths(folder)
+        result["strengths"] = strengths
         conditions = [CLEAN, *(Condition(kind, value) for kind, value in strengths.items())]
-        dataset = place.dataset()
-        missing = [name for name in names if name not in dataset]
+        sequences = place.dataset()
+        missing = [name for name in names if name not in sequences]
         if missing:
             raise TrovidError(
                 f"{place.davis}: has no sequence {missing[0]!r}; give the folder of DAVIS 2016"
             )
-        said = [weights, strengths, list(names), resamples]
-        single, temporal = (model_file(place, name) for name in (SINGLE, TEMPORAL))
-        known = of_classes(list(names))
-        result["strengths"] = strengths
-        result["proposals"] = _kept(
-            place,
-            "proposals",
-            said,
-            lambda: measure_proposals(single, dataset, conditions, known, resamples=resamples),
+        said = [weights, strengths, list(names), resamples, EVERY]
+        known, drawn = of_classes(list(names)), {"resamples": resamples}
+        proposals = partial(measure_proposals, files[SINGLE], sequences, conditions, known, **drawn)
+        points = partial(
+            measure_points, files[TEMPORAL], sequences, conditions, names, pictures, **drawn
         )
-        result["points"] = _kept(
-            place,
-            "points",
-            said,
-            lambda: measure_points(
-                temporal, dataset, conditions, names, resamples=resamples, pictures=pictures
-            ),
-            anew=pictures is not None,
-        )
-    result = {**report_origin(began=began), **result}
-    return result, write_limits(result, folder)
+        parts[1:1] = [("videos", "proposals", said, proposals), ("videos", "points", said, points)]
+    page = ""
+    for group, name, said, measure in parts:
+        anew = name == "points" and pictures is not None
+        found = _kept(place, f"{group}-{name}", said, measure, anew=anew)
+        result.setdefault(group, {})[name] = found
+        result |= report_origin(began=began)
+        page = write_limits(result, folder)
+    return result, page
+
+
+def _strengths(folder: Path) -> dict[str, float]:
+    file = folder / CHOICE
+    if not file.exists():
+        raise TrovidError(f"{file} is not there: run `everyday` on DAVIS 2016 first")
+    return read_choice(file).strengths
 
 
 def _kept(

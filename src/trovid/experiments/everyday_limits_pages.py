@@ -30,23 +30,25 @@ def limits_page(result: dict[str, Any]) -> str:
     lines = ["# What limits the everyday models", "", origin_text(result), ""]
     lines += [hashes_text(result), ""]
     if "pictures" in result:
-        lines += _pictures(result["pictures"])
-    if "proposals" in result:
+        lines += _pictures(result["pictures"], result["set_aside"])
+    videos = result.get("videos", {})
+    if "proposals" in videos:
         strengths = ", ".join(f"{kind} {value:g}" for kind, value in result["strengths"].items())
-        lines += _proposals(result["proposals"], strengths)
-        lines += _points(result["points"])
+        lines += _proposals(videos["proposals"], strengths)
+    if "points" in videos:
+        lines += _points(videos["points"])
     return "\n".join(lines)
 
 
-def _pictures(own: dict[str, Any]) -> list[str]:
-    models, limited = own["models"], own["models"][SINGLE]
+def _pictures(own: dict[str, Any], count: int) -> list[str]:
+    limited = own[SINGLE]
     ceilings, fates, recall = limited["ceilings"], limited["fates"], limited["proposals"]["recall"]
     sizes = [size for size in SIZES if size in recall]
-    single, temporal = (models[name]["classes"] for name in (SINGLE, TEMPORAL))
+    single, temporal = (own[name]["classes"] if name in own else {} for name in (SINGLE, TEMPORAL))
     classes = sorted(single, key=lambda name: -(single[name]["AP50"] or 0))
     shown = fates["detections"]
     return [
-        f"## {own['pictures']} training pictures that were set aside",
+        f"## {count} training pictures that were set aside",
         "",
         "Nothing was trained on them, but settings were chosen on them, so these figures may be "
         "higher than those of new pictures. Sizes are COCO's, in the pixels of the stored "
@@ -61,7 +63,7 @@ def _pictures(own: dict[str, Any]) -> list[str]:
                     *(_percent(found["sizes"]["all"][figure]) for figure in ("AP50", "AP75", "AP")),
                     *(_percent(_of(found["sizes"], size, "AP50")) for size in sizes[1:]),
                 ]
-                for name, found in models.items()
+                for name, found in own.items()
             ],
         ),
         "",
@@ -89,8 +91,8 @@ def _pictures(own: dict[str, Any]) -> list[str]:
         "",
         f"What becomes of the objects at score {SHOWN:g} and IoU {MATCH:g}, each counted where it "
         "first belongs: found; under another class alone; its class shown with a box that overlaps "
-        f"it by {NEAR:g} to {MATCH:g}; right with a lower score; proposed and none of these; not "
-        "proposed.",
+        f"it by {NEAR:g} to {MATCH:g} (it may be a neighbour's); right with a lower score; "
+        "proposed and none of these; not proposed.",
         "",
         *table(
             ["objects", *FATES],
@@ -115,7 +117,7 @@ def _pictures(own: dict[str, Any]) -> list[str]:
                     name,
                     str(single[name]["objects"]),
                     *(_percent(single[name][figure]) for figure in ("AP50", "AP75", "AP")),
-                    _percent(temporal[name]["AP50"]),
+                    _percent(temporal.get(name, {}).get("AP50")),
                     *(_percent(fates["objects"][name][fate]) for fate in FATES),
                 ]
                 for name in classes
@@ -131,7 +133,7 @@ def _proposals(own: dict[str, Any], strengths: str) -> list[str]:
         "## Spoilt frames: missed by the RPN, or by the head?",
         "",
         f"The {len(own['sequences'])} sequences of DAVIS 2016 for choosing that show one of the "
-        "classes, every eighth frame (fixed beforehand), which alone is spoilt, and the same "
+        "classes, every sixteenth frame (fixed beforehand), which alone is spoilt, and the same "
         f"frames clean: {strengths}. {SINGLE}: share of frames in which a proposal overlaps the "
         "object by so much, and in which it is found (a class of its group, IoU "
         f"{MATCH:g}). Boxes taken over: "

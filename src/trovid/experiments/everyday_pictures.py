@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from trovid.evaluation.protocols import coco
 from trovid.experiments.everyday_methods import LOWEST_SCORE
 from trovid.inference.predictor import Predictor
 from trovid.progress import Tick
-from trovid.structures import DetectOptions
 from trovid.structures.detections import scaled_boxes
 from trovid.video.reader import Frame
 
@@ -39,29 +38,44 @@ found; on an object of its class with an IoU from `NEAR`; none of these."""
 CONFUSIONS = 10
 
 
-def look(
-    predictor: Predictor, frame: Frame, support: Any, options: DetectOptions
-) -> tuple[Any, Tensor]:
-    """What is found in a frame, and Tensor[R, 4], the boxes that the box head looked at for it.
+class Look(NamedTuple):
+    """What a model says of a frame.
 
-    Args:
-        predictor: A model of the family of Faster R-CNN.
-        frame: The frame.
-        support: Of its video; None for none.
-        options: Resolved.
+    Attributes:
+        found: All boxes with all scores.
+        boxes: Tensor[R, 4], what the box head looked at for them, in pixels of the frame.
+        proposed: How many of them, the first ones, are the RPN's; the others are taken over.
     """
-    seen: list[Tensor] = []
 
-    def keep(module: nn.Module, given: tuple[Any, ...]) -> None:
-        seen.extend(given[1])
+    found: Candidates
+    boxes: Tensor
+    proposed: int
 
-    hook = predictor.running.roi_features.register_forward_pre_hook(keep)
+
+def look(predictor: Predictor, frame: Frame, support: Any = None) -> Look:
+    """Looks at a frame with a model of the family of Faster R-CNN."""
+    boxes: list[Tensor] = []
+    proposed: list[int] = []
+
+    def keep_boxes(module: nn.Module, given: tuple[Any, ...]) -> None:
+        boxes.extend(given[1])
+
+    def count(module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        proposed.extend(map(len, made[0]))
+
+    options = predictor.options(selection="candidates", score=LOWEST_SCORE)
+    hooks = [
+        predictor.running.roi_features.register_forward_pre_hook(keep_boxes),
+        predictor.running.rpn.register_forward_hook(count),
+    ]
     try:
         (found,) = predictor.detect_frames([frame], [support], options)
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
     source = frame.image.shape[:2]
-    return found, scaled_boxes(torch.cat(seen), predictor.transform.size(*source), source).cpu()
+    seen = scaled_boxes(torch.cat(boxes), predictor.transform.size(*source), source)
+    return Look(found, seen.cpu(), sum(proposed))
 
 
 def look_at_pictures(
@@ -71,13 +85,12 @@ def look_at_pictures(
 
     A picture is its own support frame, as in training.
     """
-    options = predictor.options(selection="candidates", score=LOWEST_SCORE)
     found, proposals = {}, {}
     for done, video in enumerate(dataset.videos, 1):
         with dataset.open(video.name) as reader:
             (frame,) = reader.read([0])
         support = predictor.encode([frame]) if predictor.running.uses_support else None
-        found[video.name], proposals[video.name] = look(predictor, frame, support, options)
+        found[video.name], proposals[video.name], _ = look(predictor, frame, support)
         if progress:
             progress(done, len(dataset.videos), video.name)
     return found, proposals

@@ -132,9 +132,9 @@ def measure_points(
     dataset: Dataset,
     conditions: Sequence[Condition],
     names: Sequence[str],
+    pictures: Path | None = None,
     *,
     resamples: int,
-    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Where points fall in some sequences, with intervals over them.
 
@@ -143,8 +143,8 @@ def measure_points(
         dataset: DAVIS 2016.
         conditions: Clean, and with spoilt target frames.
         names: The sequences.
-        resamples: Of the bootstrap; near duplicates are one sequence.
         pictures: See `count_points`.
+        resamples: Of the bootstrap; near duplicates are one sequence.
     """
     predictor = load(weights, device="cpu")
     counted = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torchvision.ops import box_iou
 
 from trovid.datasets.contract import Dataset
 from trovid.evaluation.bootstrap import resample_weights
-from trovid.experiments.conditions import ALONE, Condition
+from trovid.experiments.conditions import ALONE, CLEAN, Condition
 from trovid.experiments.correspondence import ratio_interval
 from trovid.experiments.davis_sequences import FOLDS
 from trovid.experiments.everyday_jobs import loaded, scene_of
@@ -27,13 +28,13 @@ from trovid.experiments.everyday_pictures import MATCH, SHOWN, look
 from trovid.experiments.object_matches import match_objects
 from trovid.inference.predictor import Predictor
 from trovid.progress import bar
-from trovid.structures import SupportSampling
+from trovid.structures import Detections, SupportSampling
 
 ROWS = ("single-frame", "with boxes taken over")
 FIGURES = ("0.5", "0.75", "found", "at all")
 """Share of objects that a proposal overlaps by so much, that are found at `SHOWN`, at any score."""
 
-EVERY = 2 * ALONE
+EVERY = 4 * ALONE
 """Every so many frames one is looked at; each of them is spoilt where not all are clean."""
 
 Counts = dict[str, float]
@@ -41,50 +42,44 @@ Counts = dict[str, float]
 
 
 def count_proposals(
-    predictors: Mapping[str, Predictor],
-    dataset: Dataset,
-    name: str,
-    conditions: Sequence[Condition],
+    predictor: Predictor, dataset: Dataset, name: str, conditions: Sequence[Condition]
 ) -> dict[str, dict[str, Counts]]:
     """By condition and row what is proposed and found in a sequence.
 
+    Boxes that are taken over change nothing of what is found in the others, so one look says both.
+
     Args:
-        predictors: The single-frame model, and the same with boxes taken over, by `ROWS`.
+        predictor: The single-frame model with boxes taken over.
         dataset: The sequences.
         name: Of the sequence.
         conditions: In which; support frames are clean.
     """
     sequence = loaded(dataset, name)
-    _, carrying = (predictors[row] for row in ROWS)
-    options = carrying.options(score=LOWEST_SCORE)
-    sampling = SupportSampling.parse(str(options.support))
-    indices = sampling.indices(len(sequence.frames))
-    encoded = carrying.encode([sequence.seen(Condition(), index) for index in indices])
+    options = predictor.options(score=LOWEST_SCORE)
+    indices = SupportSampling.parse(str(options.support)).indices(len(sequence.frames))
+    encoded = predictor.encode([sequence.seen(CLEAN, index) for index in indices])
+    frames = [i for i in range(0, len(sequence.frames), EVERY) if i in sequence.boxes]
+    truths = dataset.ground_truth(name, frames=frames)
     counts: dict[str, dict[str, Counts]] = {}
     for condition in conditions:
-        own = counts[condition.key] = {
-            row: dict.fromkeys(("frames", "proposals", *FIGURES), 0.0) for row in ROWS
-        }
-        frames = [i for i in range(0, len(sequence.frames), EVERY) if i in sequence.boxes]
-        found: dict[str, list[Any]] = {row: [] for row in ROWS}
-        for index in frames:
-            frame = sequence.seen(condition, index)
-            (truth,) = dataset.ground_truth(name, frames=[index])
-            for row, predictor in predictors.items():
-                support = encoded.without(index) if row == ROWS[1] else None
-                detections, boxes = look(predictor, frame, support, options)
-                best = box_iou(truth.boxes[:1], boxes).amax().item() if len(boxes) else 0.0
-                own[row]["proposals"] += len(boxes)
+        own = {row: dict.fromkeys(("frames", "proposals", *FIGURES), 0.0) for row in ROWS}
+        detections: dict[str, list[Detections]] = {row: [] for row in ROWS}
+        for index, truth in zip(frames, truths, strict=True):
+            seen = look(predictor, sequence.seen(condition, index), encoded.without(index))
+            for row, count in zip(ROWS, (seen.proposed, len(seen.boxes)), strict=True):
+                overlaps = box_iou(truth.boxes[:1], seen.boxes[:count])[0]
+                own[row]["proposals"] += count
                 for iou in (MATCH, 0.75):
-                    own[row][f"{iou:g}"] += best >= iou
-                found[row].append(detections)
-        for row, detections in found.items():
-            if not frames:
-                continue
-            matches = match_objects({name: detections}, dataset, {name: scene_of(name)})
-            for figure, score in (("found", SHOWN), ("at all", LOWEST_SCORE)):
-                own[row][figure] = matches.found_at(score) * len(frames)
+                    own[row][f"{iou:g}"] += bool((overlaps >= iou).any())
+                boxes, scores = seen.found.boxes[:count], seen.found.class_scores[:count]
+                some = replace(seen.found, boxes=boxes, class_scores=scores)
+                detections[row].append(some.select(options))
+        for row, found in detections.items():
+            matches = match_objects({name: found}, dataset, {name: scene_of(name)})
             own[row]["frames"] = len(frames)
+            own[row]["found"] = matches.found_at(SHOWN) * len(frames)
+            own[row]["at all"] = matches.found_at(LOWEST_SCORE) * len(frames)
+        counts[condition.key] = own
     return counts
 
 
@@ -114,14 +109,11 @@ def measure_proposals(
         names: The sequences, all of which show one of the classes.
         resamples: Of the bootstrap; near duplicates are one sequence.
     """
-    predictors = {
-        row: method_model(weights, Method(name=row, model=SINGLE, carried=carried))
-        for row, carried in zip(ROWS, (0, CARRIED), strict=True)
-    }
+    predictor = method_model(weights, Method(name=ROWS[1], model=SINGLE, carried=CARRIED))
     counted = {}
     with bar("proposals", unit="sequences") as tick:
         for done, name in enumerate(names, 1):
-            counted[name] = count_proposals(predictors, dataset, name, conditions)
+            counted[name] = count_proposals(predictor, dataset, name, conditions)
             tick(done, len(names), name)
     folds = {FOLDS.get(name, name) for name in names}
     drawn = resample_weights(len(folds), resamples=resamples)
