@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from trovid.cli.experiment_runs import (
     DAVIS_ALONE,
+    EVERYDAY,
     NO_TRAINING,
     OTHER_NAMES,
     SYNTHVID_ALONE,
@@ -42,6 +43,7 @@ def experiment(
     device: DeviceName = "cpu",
     resamples: int = 1000,
     report: Path | None = None,
+    pictures: Path | None = None,
     embed: Annotated[bool, FLAG] = False,
     no_training: Annotated[bool, FLAG] = False,
     json: Annotated[bool, FLAG] = False,
@@ -59,7 +61,10 @@ def experiment(
     others, blur how much of the objects of real frames stays visible where `trovid blur` covers
     them. everyday measures the everyday models on test pictures, and on sequences of DAVIS 2016
     with clean and spoilt frames, beside the training-free mode, controls and post-processing; what
-    was chosen on other sequences stays in everyday-choice.json.
+    was chosen on other sequences stays in everyday-choice.json. everyday-limits asks what limits
+    these models, those in OUT or else those that come with trovid: classes, boxes and proposals on
+    the pictures that were set aside, and on the sequences for choosing the proposals of spoilt
+    frames and where the points of Temporal RoI Align fall.
     Every report has intervals; those of tables have the paper's figures beside their own, costs,
     and the weights' hashes, which the others but blur have too.
 
@@ -76,17 +81,19 @@ def experiment(
         trovid experiment premise --data DAVIS
         trovid experiment recognition --data DAVIS --stills STILLS
         trovid experiment everyday --data DAVIS --stills STILLS --embed
+        trovid experiment everyday-limits --data DAVIS --stills STILLS
         trovid experiment blur --data DAVIS --model one.safetensors
         trovid experiment table5 --data ILSVRC2015 --backbone resnet101-imagenet
 
     Args:
         name: Which experiment.
         data: The folder ILSVRC2015 of ImageNet VID, for the paper's recipes with ResNet-101;
-            without it SynthVID, which is made. Of `premise`, `recognition`, `everyday` and `blur`
-            the folder of DAVIS 2016.
+            without it SynthVID, which is made. Of `premise`, `recognition`, `everyday`,
+            `everyday-limits` and `blur` the folder of DAVIS 2016.
         stills: Of `recognition`: labelled pictures of everyday things to train the attention on;
             without them there are no trained rows. Of `everyday`: the pictures (train.json,
-            test.json) that missing models are trained on, and that are measured.
+            test.json) that missing models are trained on, and that are measured; of
+            `everyday-limits` those of train.json that `everyday` sets aside.
         clip: Of `everyday`, a second look after DAVIS: the pictures of a validation video of
             ImageNet VID, whose official ground truth is the folder --data.
         model: Of `blur`: who looks for objects, single-frame first; may be given several times. By
@@ -106,7 +113,9 @@ def experiment(
         device: Where to train and run; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report, of --no-training
-            OUT/report-no-training.
+            OUT/report-no-training. `everyday-limits` reads there what `everyday` has chosen.
+        pictures: Of `everyday-limits`: folder for pictures of where points fall, one a sequence and
+            deterioration. They show frames of --data.
         embed: With `synthvid`, `synthvid-masks` and `everyday`: put the weights of the first seed,
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
@@ -135,19 +144,27 @@ def experiment(
         raise TrovidError(f"--no-training belongs to {', '.join(others)} and {last} on SynthVID")
     if data is not None and name in SYNTHVID_ALONE:
         raise TrovidError(f"{name} is of SynthVID alone, {SYNTHVID_ALONE[name]}: leave out --data")
-    if backbone is not None and name != "everyday" and (data is None or name in DAVIS_ALONE):
+    if (
+        backbone is not None
+        and name != "everyday"
+        and (data is None or name in (*EVERYDAY, *DAVIS_ALONE))
+    ):
         raise TrovidError("--backbone belongs to --data ILSVRC2015 and to `everyday`")
     if name in DAVIS_ALONE and data is None:
         raise TrovidError(
             f"{name} needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
         )
-    if stills is not None and name not in ("recognition", "everyday"):
-        raise TrovidError("--stills belongs to `trovid experiment recognition` and everyday")
+    if stills is not None and name not in ("recognition", *EVERYDAY):
+        raise TrovidError(
+            "--stills belongs to `trovid experiment recognition`, everyday and everyday-limits"
+        )
+    if pictures is not None and (name != "everyday-limits" or data is None):
+        raise TrovidError("--pictures belongs to `trovid experiment everyday-limits` with --data")
     if clip is not None and (name != "everyday" or data is None or stills is not None):
         raise TrovidError("--clip belongs to `trovid experiment everyday` with --data alone")
     if model and name != "blur":
         raise TrovidError("--model belongs to `trovid experiment blur`")
-    if every is not None and (name == "everyday" or (name != "synthvid" and data is None)):
+    if every is not None and (name in EVERYDAY or (name != "synthvid" and data is None)):
         raise TrovidError("--every belongs to `synthvid` and to --data")
 
     from trovid.inference.runtime.device import usable_device
@@ -171,6 +188,7 @@ def experiment(
         folder=report or out / ("report-no-training" if no_training else "report"),
         embed=embed,
         no_training=no_training,
+        pictures=pictures,
     )
     found = results(wanted)
     if json:

@@ -25,13 +25,15 @@ Name = Literal[
     "selsa",
     "correspondence",
     "everyday",
+    "everyday-limits",
     "premise",
     "recognition",
     "blur",
     "all",
 ]
 DAVIS_ALONE = ("premise", "recognition", "blur")
-ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in ("everyday", *DAVIS_ALONE))
+EVERYDAY = ("everyday", "everyday-limits")
+ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in (*EVERYDAY, *DAVIS_ALONE))
 """What "all" makes, in this order."""
 OTHER_NAMES: dict[str, Name] = {"table8": "synthvid-masks"}
 SYNTHVID_ALONE = {
@@ -87,6 +89,7 @@ class Wanted:
     folder: Path
     embed: bool
     no_training: bool = False
+    pictures: Path | None = None
 
     @property
     def davis(self) -> Path:
@@ -198,6 +201,21 @@ def _everyday(wanted: Wanted) -> Result:
     return {"report": str(wanted.folder), "embedded": [], **record}, page
 
 
+def _everyday_limits(wanted: Wanted) -> Result:
+    from trovid.experiments.everyday_jobs import EverydayPlace
+    from trovid.experiments.everyday_limits import run_limits
+
+    record, page = run_limits(
+        EverydayPlace(out=wanted.out, davis=wanted.data or Path(), seed=wanted.seeds[0]),
+        stills=wanted.stills,
+        davis=wanted.data is not None,
+        resamples=wanted.resamples,
+        folder=wanted.folder,
+        pictures=wanted.pictures,
+    )
+    return {"report": str(wanted.folder), **record}, page
+
+
 def _masks(wanted: Wanted) -> Result:
     from trovid.experiments.embedding import embed_masks
     from trovid.experiments.mask_pages import write_mask_report
@@ -258,6 +276,7 @@ RUNS: dict[str, Callable[[Wanted], Result]] = {
     "synthvid": _synthvid,
     "synthvid-masks": _masks,
     "everyday": _everyday,
+    "everyday-limits": _everyday_limits,
     "premise": _premise,
     "recognition": _recognition,
     "blur": _blur,

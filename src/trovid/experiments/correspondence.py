@@ -150,7 +150,7 @@ def _records(
     assert truth.masks is not None
     own_masks = truth.masks.dense()
     for number, instance in enumerate(truth.instance_ids.tolist()):
-        inside = _inside(own_masks[number], truth.boxes[number], cells.shape[2:])
+        inside = positions_inside(own_masks[number], truth.boxes[number], cells.shape[2:])
         if not inside.any():
             continue
         for place, frame in enumerate(others):
@@ -176,7 +176,7 @@ def _records(
             )
 
 
-def _inside(mask: Tensor, box: Tensor, grid: Sequence[int]) -> Tensor:
+def positions_inside(mask: Tensor, box: Tensor, grid: Sequence[int]) -> Tensor:
     """Tensor[h, w]: whether the centre of each RoI position lies within the mask."""
     x1, y1, x2, y2 = box.tolist()
     rows, columns = (

@@ -85,6 +85,7 @@ def explain_frame(
     frame: int,
     boxes: Any,
     support: str = "uniform:4",
+    encoded: Support | None = None,
 ) -> FrameExplanation:
     """Explains all RoI positions of some proposals of a frame.
 
@@ -99,6 +100,7 @@ def explain_frame(
         frame: Index of the target frame.
         boxes: Tensor[R, 4], at least one proposal, in source pixels; also an array or lists.
         support: Which support frames to show; the target itself is left out.
+        encoded: All of these, where they are encoded already.
 
     Raises:
         TrovidError: If the model does not look at support frames; there is no such frame, box or
@@ -108,7 +110,7 @@ def explain_frame(
     boxes = _boxes(boxes)
     _check_frame(reader, frame)
     predictor.notice.say(reader)
-    target, seen, shown = _with_support(predictor, reader, frame, support)
+    target, seen, shown = _with_support(predictor, reader, frame, support, encoded)
     for box in boxes:
         _check_box(box, target)
 
@@ -153,7 +155,7 @@ def explain_frame(
 
 
 def _with_support(
-    predictor: Predictor, reader: VideoReader, frame: int, support: str
+    predictor: Predictor, reader: VideoReader, frame: int, support: str, encoded: Support | None
 ) -> tuple[Frame, Any, list[Frame]]:
     """The target frame, its Support as `detect` has it, and the frames of that."""
     shown: dict[int, Frame] = {}
@@ -163,7 +165,8 @@ def _with_support(
         return predictor.encode(frames)
 
     options = predictor.options(support=support, target_among_support=False)
-    with closing(VideoSession(reader, encode=encode, options=options, frames=[frame])) as session:
+    session = VideoSession(reader, encode=encode, options=options, frames=[frame], encoded=encoded)
+    with closing(session):
         target = next(session)
     seen = None if target.support is None else target.support.without(frame)
     if not seen:
@@ -171,6 +174,8 @@ def _with_support(
             f"{reader.source}: {support} gives frame {frame} no support frame: "
             "choose more of them, or a longer video"
         )
+    if encoded is not None:
+        shown = {one.index: one for one in reader.read(sorted(seen.frame_indices))}
     return target.frame, seen, [shown[index] for index in seen.frame_indices]
 
 
