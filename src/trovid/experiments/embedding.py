@@ -38,7 +38,7 @@ CARD = """# {name}
 """
 ABOUT = """The figures are COCO AP50 of seed {seed} on
 {clips} test clips of SynthVID from clip {first} on, one frame in {every};
-the report of all seeds, with gains and controls, is docs/results/synthvid/report.md.
+the report of three trainings, with gains and controls, is docs/results/synthvid/report.md.
 Made by `trovid experiment synthvid --embed`."""
 ABOUT_MASKS = """The figures are AP of tracks (YouTube-VIS) of seed {seed} on {clips} test clips of
 SynthVID from clip {first} on, one frame in {every}. Its masks are amodal: `visible AP` is that of
