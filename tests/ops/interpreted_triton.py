@@ -74,22 +74,23 @@ def test_positions_alone_equal_the_equations(problem, monkeypatch):
 
 @pytest.mark.parametrize("k", [3, slow(1), slow(8)])
 def test_equal_similarities_go_to_the_lowest_cell(k, form):
-    # Whole numbers, cells along one channel, and samples at quarters of cells: in any order of
-    # sums no similarity is rounded, so that equal cells stay equal.
+    # Positions of length 4 or 0, cells along one channel, and samples at quarters of cells: in any
+    # order of sums no similarity is rounded, so that equal cells stay equal.
     problem = Problem(frames=(2,), rois=(3,), heads=0, top_k=k, **SMALL)
     tensors = problem.tensors()
     with torch.no_grad():
-        tensors["features"].copy_((3 * tensors["features"]).round())
-        tensors["features"][..., :2] = 0.0
+        position = torch.tensor([1.0, 0, 1, 1, 0, 3, 1, 0, 1, 1, 1, 0])
+        tensors["features"].copy_(position[:, None, None].expand_as(tensors["features"]))
+        tensors["features"][..., :3] = 0.0
         height, width = SMALL["size"]
         channel = torch.arange(height * width) * 7 % problem.channels
         length = torch.tensor([1.0, 2.0, 0.5, 0.0, 4.0]).repeat(height)
         cells = torch.eye(problem.channels)[channel] * length[:, None]
         tensors["support0"][0] = cells.t().unflatten(1, (height, width))
         tensors["support0"][1] = 0.0
-        tensors["support0"][1, 3] = 1.0
-        tensors["boxes0"].copy_(torch.tensor([[0, 0, 2, 3], [1, 1, 3, 4], [2.5, 0.5, 4.5, 3.5]]))
-        tensors["boxes0"].add_(0.5).mul_(8)
+        tensors["support0"][1, 2] = 1.0
+        boxes = torch.tensor([[0.0, 0, 2, 3], [3, 0, 5, 3], [3, 1, 5, 4]])
+        tensors["boxes0"].copy_(8 * (boxes + 0.5))
     case = problem.described(tensors)
     _, choice = triton.forward(case, True)
     pooled = torchvision.ops.roi_align(case.features, case.rois, *case.pooling)
