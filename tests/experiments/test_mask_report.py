@@ -218,6 +218,7 @@ def test_table8_is_another_name_of_it(capsys, monkeypatch):
     assert json.loads(out) == {"made": "synthvid-masks"}
 
 
+@pytest.mark.slow
 def test_the_command_with_weights_that_are_there(capsys, tmp_path):
     for split in ("train", "val"):
         write_split(tmp_path / "data", split=split, videos=1, size=96)

@@ -164,7 +164,9 @@ def test_the_mean_of_equal_frames_is_the_frame(tmp_path, weights):
         torch.testing.assert_close(fused(own, sets, similarities, setting), own)
 
 
-def test_the_whole(tmp_path, weights, monkeypatch):
+@pytest.fixture
+def run(tmp_path, weights, monkeypatch):
+    """The experiment on four sequences, as small as it can be."""
     monkeypatch.setattr(recognition, "TARGETS", 1)
     few = tuple(setting for setting in UNTRAINED if setting.top_k == 1)[:2]
     monkeypatch.setattr(recognition_report, "UNTRAINED", few)
@@ -181,18 +183,19 @@ def test_the_whole(tmp_path, weights, monkeypatch):
     labels["annotations"][0] |= {"area": 60 * 56, "iscrowd": 0}
     (stills / "train.json").write_text(json.dumps(labels))
 
-    def run():
-        return run_recognition(
-            tmp_path / "davis",
-            stills=stills / "train.json",
-            out=tmp_path / "out",
-            folder=tmp_path / "report",
-            seeds=(3,),
-            resamples=10,
-            weights=weights,
-            steps=1,
-        )
+    return lambda: run_recognition(
+        tmp_path / "davis",
+        stills=stills / "train.json",
+        out=tmp_path / "out",
+        folder=tmp_path / "report",
+        seeds=(3,),
+        resamples=10,
+        weights=weights,
+        steps=1,
+    )
 
+
+def test_the_whole(run, tmp_path, weights):
     result, page = run()
     assert (result["choosing"], result["reporting"]) == (["bus", "dog"], ["bear", "goat"])
     assert result["folds"] == 2
@@ -205,6 +208,12 @@ def test_the_whole(tmp_path, weights, monkeypatch):
     assert (tmp_path / "report" / "recognition.png").stat().st_size > 5000
     assert result["weights"] == {file.name: sha256_of(file) for file in (weights, trained)}
     assert "rhino" in page
+
+
+@pytest.mark.slow
+def test_a_second_run_trains_nothing(run, tmp_path):
+    result, _ = run()
+    (trained,) = (tmp_path / "out").glob("*.safetensors")
     before = trained.stat().st_mtime_ns
     assert run()[0]["shares"] == result["shares"]
     assert trained.stat().st_mtime_ns == before

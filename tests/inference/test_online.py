@@ -68,8 +68,17 @@ def test_several_frames_encoded_together_differ_by_rounding_alone(model):
         torch.testing.assert_close(packed.rows, rows, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("support", ["uniform:3", "consecutive:4", "stride:2x3"])
-@pytest.mark.parametrize("lookahead", [0, 2])
+@pytest.mark.parametrize(
+    ("support", "lookahead"),
+    [
+        ("uniform:3", 2),
+        ("consecutive:4", 0),
+        ("stride:2x3", 2),
+        pytest.param("uniform:3", 0, marks=pytest.mark.slow),
+        pytest.param("consecutive:4", 2, marks=pytest.mark.slow),
+        pytest.param("stride:2x3", 0, marks=pytest.mark.slow),
+    ],
+)
 def test_later_frames_change_nothing(model, support, lookahead):
     clip = images(9)
     other = clip.copy()

@@ -135,6 +135,7 @@ def test_a_resumed_training_equals_an_uninterrupted_one(masked, tmp_path):
     assert all(v.equal(state[k]) for k, v in whole.detector.state_dict().items())
 
 
+@pytest.mark.slow
 def test_from_data_to_masks_with_identities(tmp_path):
     """Trained a little on a moving square, it finds the square, its mask and its identity."""
     data = tiny_folder(tmp_path / "data")

@@ -87,7 +87,7 @@ def assert_same_detections(found, theirs, names: list[int], *, score=1e-5):
         assert abs(float(found.scores[same][near] - wanted)) < score
 
 
-QUICK = ("coco-r50-fpn", "coco-r50-fpn-v2", "coco-mobilenet-v3-320-fpn")
+QUICK = ("coco-r50-fpn", "coco-mobilenet-v3-320-fpn")
 
 
 @pytest.mark.parametrize(
