@@ -42,6 +42,24 @@ def test_a_compiled_model_finds_the_same(clip):
         torch.testing.assert_close(one.scores, other.scores, atol=1e-4, rtol=0)
 
 
+def test_what_is_compiled_for_forced_instructions_lies_apart(monkeypatch):
+    """Elsewhere it would be found by a process that is free to take others."""
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    for variable in (name, *compilation.FORCED):
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
+    folders = []
+    for forced in ({compilation.FORCED[0]: "avx2"}, {compilation.FORCED[0]: "default"}, {}):
+        for variable in compilation.FORCED:
+            os.environ.pop(variable, None)
+        os.environ.update(forced)
+        compilation.separate_cache()
+        folders.append(os.environ.pop(name, None))
+    assert folders[0].endswith("_avx2")
+    assert folders[1] not in (None, folders[0])
+    assert folders[2] is None
+
+
 class OfAnotherFamily(VideoDetector):
     """A detector of other parts than those that are built in."""
 

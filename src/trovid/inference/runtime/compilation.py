@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import re
+import tempfile
+from pathlib import Path
+
 import torch
 
 from trovid.detectors.contract import VideoDetector
 from trovid.errors import TrovidError
+
+FORCED = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Environment variables by which torch and oneDNN are kept to lesser instruction sets."""
 
 
 def compile_parts(detector: VideoDetector, device: torch.device) -> None:
@@ -34,6 +43,7 @@ def check_compile(device: torch.device) -> None:
     Raises:
         TrovidError: If it does not; the message says why.
     """
+    separate_cache()
     try:
         torch.compile(_trial)(torch.ones(2, device=device))
     except RuntimeError as error:
@@ -42,6 +52,19 @@ def check_compile(device: torch.device) -> None:
             f"torch.compile does not work here ({reason}): run without it, or install what it "
             "needs (on a CPU a C++ compiler)"
         ) from error
+
+
+def separate_cache() -> None:
+    """A folder of its own for what is compiled for instruction sets that are forced.
+
+    torch's own keys do not tell them apart, and weights that oneDNN has laid out for other
+    instructions make a compiled network find nothing, or write beside its memory.
+    """
+    forced = [os.environ[name] for name in FORCED if name in os.environ]
+    if forced:
+        words = re.sub(r"\W", "_", "_".join([getpass.getuser(), *forced]))
+        folder = Path(tempfile.gettempdir()) / f"torchinductor_{words}"
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def _trial(x: torch.Tensor) -> torch.Tensor:
