@@ -108,7 +108,7 @@ def packed(encoder, frames, support):
     return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
-ENDS = [FOUR[0], FOUR[-1], *(pytest.param(name, marks=pytest.mark.slow) for name in FOUR[1:-1])]
+ENDS = [*(pytest.param(name, marks=pytest.mark.slow) for name in FOUR[:-1]), FOUR[-1]]
 
 
 @needs_newer_torch

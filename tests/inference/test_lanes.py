@@ -103,7 +103,9 @@ def test_one_that_is_left_lets_go_of_the_video(two_threads):
     assert (closed, lanes_alive()) == ([True], 0)
 
 
-@pytest.mark.parametrize("support", ["uniform:4", "consecutive:3"])
+@pytest.mark.parametrize(
+    "support", ["uniform:4", pytest.param("consecutive:3", marks=pytest.mark.slow)]
+)
 def test_a_video_gives_what_its_frames_give_one_by_one(two_threads, support):
     model = trovid.load("synthvid-selsa-troi")
     video = np.random.default_rng(0).integers(0, 255, (9, 96, 96, 3), dtype=np.uint8)
