@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from trovid.benchmarks.formatting import (
     markdown_table,
 )
 from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
-from trovid.benchmarks.records import Record
+from trovid.benchmarks.records import Record, write_page
 from trovid.files import replacing
 
 TIME_HEAD = ("case", "backend", "rival", "trovid", "faster", "spread", "error", "ties", "compared")
@@ -132,11 +131,7 @@ def slowest(records: Sequence[Record], backend: str = "auto") -> Record | None:
 
 def write_report(records: Sequence[Record], folder: Path) -> None:
     """Writes report.json, report.md and report.png into `folder`, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / "report.json") as partial:
-        partial.write_text(json.dumps({"records": list(records)}, indent=1) + "\n")
-    with replacing(folder / "report.md") as partial:
-        partial.write_text(report_markdown(records))
+    write_page(folder, report_markdown(records), records)
     plot(records, folder / "report.png")
 
 

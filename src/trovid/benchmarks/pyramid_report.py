@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from trovid.benchmarks.formatting import format_machine, format_seconds, markdown_table
 from trovid.benchmarks.pyramid import BACKBONE
-from trovid.benchmarks.records import Record
-from trovid.files import replacing
+from trovid.benchmarks.records import Record, write_page
 
 TIME_HEAD = ("case", "what", "fastest", "median", "spread", "plain backbones")
 AGREEMENT_HEAD = (
@@ -107,11 +105,4 @@ def write_pyramid_report(records: Sequence[Record], folder: Path) -> None:
         if rows:
             note = [NOTES[title], ""] if title in NOTES else []
             lines += ["", f"## {title}", "", *note, *markdown_table(head, rows)]
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "report.md": "\n".join(lines) + "\n",
-        "report.json": json.dumps({"records": list(records)}, indent=1) + "\n",
-    }
-    for name, text in texts.items():
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    write_page(folder, "\n".join(lines) + "\n", records)

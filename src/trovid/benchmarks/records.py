@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,18 @@ def add_records(path: Path, records: Iterable[Record]) -> None:
     with replacing(path) as partial:
         text = json.dumps({"records": list(kept.values())}, indent=1)
         partial.write_text(text + "\n", encoding="utf-8")
+
+
+def write_page(folder: Path, page: str, records: Sequence[Record]) -> None:
+    """A page of records: report.md, and report.json with the records themselves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        "report.md": page,
+        "report.json": json.dumps({"records": list(records)}, indent=1) + "\n",
+    }
+    for name, text in texts.items():
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def _key(record: Record) -> tuple[Any, ...]:

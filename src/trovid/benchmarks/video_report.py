@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from trovid.benchmarks.formatting import (
     format_seconds,
     markdown_table,
 )
-from trovid.benchmarks.records import Record
+from trovid.benchmarks.records import Record, write_page
 from trovid.benchmarks.video_parts import PARTS
-from trovid.files import replacing
 
 TIME_HEAD = ("recipe", "what", "fastest", "spread", "ratio")
 PART_HEAD = ("recipe", "what", *PARTS)
@@ -109,11 +107,4 @@ def write_video_report(records: Sequence[Record], folder: Path) -> None:
         rows = rows_of(records)
         if rows:
             lines += ["", f"## {title}", "", *markdown_table(head, rows)]
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        "report.md": "\n".join(lines) + "\n",
-        "report.json": json.dumps({"records": list(records)}, indent=1) + "\n",
-    }
-    for name, text in texts.items():
-        with replacing(folder / name) as partial:
-            partial.write_text(text, encoding="utf-8")
+    write_page(folder, "\n".join(lines) + "\n", records)
