@@ -13,9 +13,11 @@ from typing import Any, Self
 
 from tests.external import need_chromium
 
+ALONE = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+"""Without what a container lacks or a first start asks."""
 KEYS = {"Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
-LONGEST = 300
-"""Seconds that an answer may take."""
+LONGEST = 60
+"""Seconds that an answer, or what is waited for, may take."""
 HIGHER = 10
 """Beyond the descriptors 3 and 4, by which Chromium is spoken to."""
 
@@ -37,25 +39,22 @@ class Browser:
             for number, end in zip((3, 4), ends, strict=True):
                 os.dup2(end, number)
 
-        words = [need_chromium(), "--headless", "--no-sandbox", "--disable-gpu"]
-        words += ["--remote-debugging-pipe", f"--user-data-dir={profile}", file.as_uri()]
+        words = [need_chromium(), *ALONE, "--remote-debugging-pipe", f"--user-data-dir={profile}"]
         self._process = subprocess.Popen(
-            words, preexec_fn=connect, close_fds=False, stderr=subprocess.DEVNULL
+            [*words, "about:blank"], preexec_fn=connect, close_fds=False, stderr=subprocess.DEVNULL
         )
         for end in (theirs, answers, *ends):
             os.close(end)
         self._number, self._session, self._rest = 0, "", b""
-        pages: list[dict[str, Any]] = []
-        while not pages:
-            targets = self.ask("Target.getTargets")["targetInfos"]
-            pages = [own for own in targets if own["url"] == file.as_uri()]
-            time.sleep(0.02)
-        given = {"targetId": pages[0]["targetId"], "flatten": True}
-        self._session = self.ask("Target.attachToTarget", **given)["sessionId"]
+        opened = self.ask("Target.createTarget", url=file.as_uri())["targetId"]
+        attached = self.ask("Target.attachToTarget", targetId=opened, flatten=True)
+        self._session = attached["sessionId"]
         self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
         self.ask("Emulation.setTouchEmulationEnabled", enabled=True)
+        last = time.monotonic() + LONGEST
         there = f"document.readyState === 'complete' && document.URL === '{file.as_uri()}'"
         while not self.value(there):
+            assert time.monotonic() < last, "the browser does not show the page"
             time.sleep(0.02)
 
     def __enter__(self) -> Self:
