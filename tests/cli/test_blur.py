@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from fractions import Fraction
@@ -20,6 +18,7 @@ from tests.cli.command import trovid_command
 from tests.cli.runs import HEIGHT, WIDTH, folder, names, video
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
+from tests.programs import COMMAND, start_program
 from tests.video.test_damaged_files import damaged
 from trovid.datasets.synthvid.clip import make_clip
 from trovid.recipes import TrackingRecipe
@@ -389,16 +388,7 @@ def test_a_signal_completes_the_files(tmp_path, model, number):
     source = video(tmp_path / "a.mp4", count=70)
     out = tmp_path / "out"
     words = [source, "--classes", "star", "--model", model, "--out", out, "--device", "cpu"]
-    code = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "from trovid.cli.main import main; main(sys.argv[1:])"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "blur", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start_program(COMMAND, ["blur", *words])
     for _ in range(3000):
         if out.exists() and list(out.glob(".*.partial.json")):
             break

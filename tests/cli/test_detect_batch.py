@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 
 from tests.cli.runs import HEIGHT, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.programs import COMMAND, start_program
 from tests.runs.batches import note_batches
 from trovid.cli.main import main
 from trovid.errors import TrovidError
@@ -85,9 +84,8 @@ def test_an_interrupted_run_goes_on(tmp_path, capsys, model):
     sources = [video(tmp_path / f"{name}.mp4", count=60) for name in "ab"]
     words = [*sources, "--no-video", "--end", "4", "--batch", "2"]
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "trovid", "detect", *words, "--out", out]
-    command += ["--model", model, "--score", "0.2", "--device", "cpu"]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    options = ["--out", out, "--model", model, "--score", "0.2", "--device", "cpu"]
+    process = start_program(COMMAND, ["detect", *words, *options])
     until = time.monotonic() + 120
     sizes: list[int] = []
     while len(sizes) < 2 or min(sizes) < 400:  # until some frames of both are found

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from PIL import Image
 
 from tests.cli.runs import FRAMES, folder, names, run, video
 from tests.cli.tiny_model import save_tiny_model
+from tests.programs import COMMAND, Program, start_program
 from tests.runs.batches import note_batches
 from trovid.datasets.synthvid import write_split
 from trovid.runs.predictions import read_document, read_predictions
@@ -242,21 +241,14 @@ def test_json_and_quiet(tmp_path, capsys, model):
     assert run(capsys, model, source, "--out", tmp_path / "quiet", "--quiet") == (0, [], [])
 
 
-def start(source: Path, out: Path, model: str, *words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "trovid", "detect", source, "--out", out]
+def start(source: Path, out: Path, model: str, *words: str) -> Program:
     options = ["--model", model, "--score", "0.2", "--device", "cpu", *words]
-    return subprocess.Popen(
-        [*command, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # pytest may ignore it
-    )
+    return start_program(COMMAND, ["detect", source, "--out", out, *options])
 
 
-def wait_for_partial(out: Path, process: subprocess.Popen, *, size: int) -> None:
+def wait_for_partial(out: Path, process: Program, *, size: int) -> None:
     """Until some frames are on their way to the JSON file."""
-    for _ in range(3000):
+    for _ in range(1200):
         partial = list(out.glob(".*.partial.csv")) if out.exists() else []
         if partial and partial[0].stat().st_size > size:
             return

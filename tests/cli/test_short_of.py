@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from PIL import Image
 from tests.cli.runs import names, run, video
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode, number
+from tests.programs import run_program
 from trovid.runs.predictions import read_document, read_predictions
 from trovid.video.opening import open_video
 from trovid.zoo.weights import load_weights, save_weights
@@ -43,11 +42,7 @@ def model(tmp_path_factory) -> Path:
 def limited(kind: str, room: int, model: Path, *words: str | Path) -> tuple[int, list[str]]:
     """Exit status and complaints of a process that may not take more than `room` bytes."""
     options = ["--model", model, "--device", "cpu"]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, kind, str(room), *map(str, words), *map(str, options)],
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(LIMITED, [kind, str(room), *words, *options])
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, [s for s in done.stderr.splitlines() if s.startswith("trovid: ")]
 

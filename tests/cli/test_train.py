@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 import torch
 
 from tests.cli.command import trovid_command
+from tests.programs import COMMAND, Program, start_program
 from tests.training.tiny import tiny_folder, tiny_recipe
 from trovid.recipes import recipe_values
 from trovid.storage.tensor_files import read_tensors
@@ -86,19 +85,13 @@ def test_what_cannot_be_done_is_one_line(capsys, tmp_path, words, message):
     assert message in complaint
 
 
-def begin(recipe: Path, data: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the back ignores it
-    command = [sys.executable, "-m", "trovid", "train", recipe, "--data", data]
-    return subprocess.Popen(
-        [*map(str, command), "--out", str(out), "--validate", "0", *more],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def begin(recipe: Path, data: Path, out: Path, *more: str) -> Program:
+    words = ["train", recipe, "--data", data, "--out", out, "--validate", "0", *more]
+    return start_program(COMMAND, words, leads=True)
 
 
-def wait_for_step(process: subprocess.Popen[str], log: Path, step: int) -> None:
-    deadline = time.monotonic() + 600
+def wait_for_step(process: Program, log: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if log.exists() and any(json.loads(x)["step"] >= step for x in whole_lines(log)):
             return

@@ -74,7 +74,7 @@ def used_by_masks(video: Path, out: Path, **model) -> list[int]:
     head does. All else is `trovid segment`, in a process of its own.
     """
     program = "from tests.inference.blobs import main; main()"
-    done = run_program(program, [json.dumps(model), video, "--out", out])
+    done = run_program(program, [json.dumps(model), video, "--out", out], timeout=7000)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

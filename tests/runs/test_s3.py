@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,7 @@ from tests.cli.command import trovid_command
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
 from tests.external import need_package
+from tests.programs import COMMAND, Program, start_program
 from tests.runs.s3_server import free_port, nobody_known, s3_server, variables
 from trovid.errors import TrovidError
 from trovid.runs import VideoDetector
@@ -79,16 +79,7 @@ def other_process():
     return s3fs.S3FileSystem(skip_instance_cache=True, use_listings_cache=False)
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "trovid", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
+def ended(process: Program) -> tuple[int, str, list[str]]:
     out, err = process.communicate(timeout=300)
     return process.returncode, out, [line for line in err.splitlines() if line[:8] == "trovid: "]
 
@@ -97,9 +88,11 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, list[str]]:
 def test_two_machines_one_killed_and_what_is_missing_is_done(videos, tmp_path, capsys, model):
     out, store = "s3://bucket/out", other_process()
     shard = ["detect", ROOT, "--out", out, *model, "--shard"]
-    killed = start(*shard, "1/2")
+    killed = start_program(COMMAND, [*shard, "1/2"])
     try:
+        last = time.monotonic() + 120
         while not store.exists("bucket/out/b.mp4.done"):
+            assert time.monotonic() < last
             assert killed.poll() is None, killed.communicate()
             time.sleep(0.02)
         os.kill(killed.pid, signal.SIGKILL)
@@ -110,7 +103,7 @@ def test_two_machines_one_killed_and_what_is_missing_is_done(videos, tmp_path, c
     assert left == set()  # neither a result nor a part of one
     first = store.info("bucket/out/b.mp4.parquet")
 
-    both = [start(*shard, "1/2", "--json"), start(*shard, "0/2", "--json")]
+    both = [start_program(COMMAND, [*shard, part, "--json"]) for part in ("1/2", "0/2")]
     (status, said, complaints), (status0, said0, complaints0) = map(ended, both)
     assert (status, status0, complaints0) == (1, 0, [])
     assert complaints == [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.programs import start_program
 from tests.training.tiny import TRANSFORM
 from tests.training.two_processes import (
     RANKS,
@@ -48,14 +46,11 @@ def test_two_processes_compute_what_one_computes_on_both_batches(clips, tmp_path
         batches = [one.batch(TRANSFORM) for one in drawn]
         parts.append([replace(batch, images=batch.images.double()) for batch in batches])
         torch.save(parts[-1], tmp_path / f"batches{rank}.pt")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
-    words = [sys.executable, "-m", "tests.training.two_processes"]
-    processes = [
-        subprocess.Popen([*words, str(rank), str(tmp_path)], env=environment)
-        for rank in range(RANKS)
-    ]
+    code = "from tests.training.two_processes import run_rank; run_rank()"
+    processes = [start_program(code, [str(rank), tmp_path], folder=ROOT) for rank in range(RANKS)]
     try:
-        assert [process.wait(timeout=300) for process in processes] == [0] * RANKS
+        said = [process.communicate()[1] for process in processes]
+        assert [process.returncode for process in processes] == [0] * RANKS, said
     finally:
         for process in processes:
             process.kill()

@@ -79,8 +79,10 @@ def instance_losses(rows: slice) -> dict[str, Tensor]:
     }
 
 
-def main(rank: int, folder: Path) -> None:
+def run_rank() -> None:
+    """One of the processes; the words are its number and the folder."""
     torch.set_num_threads(1)
+    rank, folder = int(sys.argv[1]), Path(sys.argv[2])
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=RANKS
     )
@@ -91,7 +93,3 @@ def main(rank: int, folder: Path) -> None:
     state = model.module.state_dict()
     torch.save((losses, gradients, state, shares), folder / f"result{rank}.pt")
     torch.distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
