@@ -27,7 +27,7 @@ def free_port() -> int:
 
 def shared_recipe(**training: object) -> Recipe:
     """BatchNorm is frozen, since its statistics would be those of a process's own clips."""
-    settings = {"random": "clip", "batch": 3, "steps": 20, "flip": 0.5, "support_frames": 2}
+    settings = {"random": "clip", "batch": 3, "steps": 5, "flip": 0.5, "support_frames": 2}
     recipe = tiny_recipe(**{**settings, **training})
     backbone = replace(recipe.model.backbone, frozen_stages=4)
     return replace(recipe, model=replace(recipe.model, backbone=backbone))
@@ -51,7 +51,7 @@ def run(
             seed=0,
             checkpoint=out / "checkpoint",
             device="cpu",
-            save_every=10,
+            save_every=2,
             report=lambda progress: losses.append(progress.losses),
             processes=processes,
             stopping=lambda: nullcontext(lambda: len(losses) == stop_after),
@@ -59,12 +59,10 @@ def run(
     return losses, trained.detector.state_dict()
 
 
-def main(folder: Path, rank: str) -> None:
+def run_rank() -> None:
+    """One of the processes; the words are the folder and its number."""
     torch.set_num_threads(1)
+    folder, rank = Path(sys.argv[1]), sys.argv[2]
     out = folder / f"rank{rank}"
     result = run(out, shared_recipe())
     torch.save(result, folder / f"result{rank}.pt")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
