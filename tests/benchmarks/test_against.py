@@ -61,6 +61,14 @@ def test_another_installation_that_fails_is_named(tmp_path, capsys, text, said):
     assert said in error
 
 
+def test_what_an_installation_complains_of_holds_nothing_up(tmp_path):
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nhead -c 200000 /dev/zero >&2\nread job\necho '[[1.0]]'\n")
+    python.chmod(0o755)
+    with Installation(python, threads=1) as one:
+        assert one.prepare(Job("", {})) == [[1.0]]
+
+
 def test_another_installation_that_is_not_there_is_named(tmp_path, capsys):
     words = ["operator", "rois-1", "--quick", "--out", str(tmp_path), "--against"]
     assert run(*words, str(tmp_path / "absent")) == 2

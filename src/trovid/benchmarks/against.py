@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -59,16 +60,19 @@ class Installation:
     def __init__(self, python: Path, threads: int) -> None:
         self.python, self.threads = python, threads
         worker = Path(__file__).with_name("installation_worker.py").read_text(encoding="utf-8")
+        # A pipe would be full some time, and hold the process up.
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 [str(python), "-c", worker],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=self._complaints,
                 text=True,
                 env={**os.environ, "OMP_NUM_THREADS": str(threads)},
             )
         except OSError as error:
+            self._complaints.close()
             raise TrovidError(f"{python}: cannot be run ({error.strerror}); check it") from error
 
     def __enter__(self) -> Self:
@@ -77,6 +81,7 @@ class Installation:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.communicate()
+        self._complaints.close()
 
     def prepare(self, job: Job) -> list[list[float]]:
         """Makes ready and runs once; returns the numbers of the result."""
@@ -96,7 +101,9 @@ class Installation:
         except OSError:
             line = ""
         if not line:
-            said = self._process.communicate()[1].strip().splitlines()
+            self._process.communicate()
+            self._complaints.seek(0)
+            said = self._complaints.read().decode(errors="replace").strip().splitlines()
             raise TrovidError(f"{self.python}: {said[-1] if said else 'ended without a word'}")
         return json.loads(line)
 
