@@ -34,6 +34,7 @@ def test_memory_in_a_process_of_its_own():
     assert volume < peak < 6 * (volume + sets)
 
 
+@pytest.mark.slow
 def test_a_failing_process_is_told():
     with pytest.raises(RuntimeError, match="of trovid failed: ValueError: `backend` must be"):
         memory_of("trovid", SIZE, backward=False, backend="none", threads=1)

@@ -22,13 +22,20 @@ def run(*words):
     return exited.value.code
 
 
-def test_quick_run_and_report(tmp_path, capsys):
-    cases = ["forward-grouped", "training-dense", "memory-forward-grouped"]
+@pytest.mark.parametrize(
+    "cases",
+    [
+        ["training-dense"],
+        pytest.param(["forward-grouped", "memory-forward-grouped"], marks=pytest.mark.slow),
+    ],
+    ids="-".join,
+)
+def test_quick_run_and_report(tmp_path, capsys, cases):
     words = ["operator", *cases, "--quick", "--threads", "1", "--rounds", "2", "--seconds", "0"]
     words += ["--backend", "direct"]
     assert run(*words, "--out", str(tmp_path)) == 0
     captured = capsys.readouterr()
-    assert "3 cases, at most about" in captured.out
+    assert f"{len(cases)} cases, at most about" in captured.out
     assert "backend direct" in captured.out
     path = tmp_path / "quick-operator.json"
     records = json.loads(path.read_text())["records"]
@@ -54,7 +61,7 @@ def test_quick_run_and_report(tmp_path, capsys):
     page = (folder / "report.md").read_text()
     (words,) = {backend_words(record) for record in records}
     assert words.startswith("direct")
-    assert f"| training-dense | {words} |" in page
+    assert f"| {cases[0]} | {words} |" in page
     assert "No GPU was at hand" in page
     assert (folder / "report.png").read_bytes()[:4] == b"\x89PNG"
 

@@ -65,6 +65,7 @@ def test_a_wrong_search_coarse_to_fine_gives_status_1(tmp_path, capsys, monkeypa
     assert "WRONG RESULT" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_no_similarity_volume_is_kept_in_inference_and_in_training(tmp_path, capsys):
     words = ("--rois", "100", "--frames", "4", "--size", "192", "320", "--maps", "random")
     words += ("--threads", "1", "--rounds", "1", "--seconds", "0")

@@ -108,7 +108,7 @@ def test_one_that_is_left_lets_go_of_the_video(two_threads):
 )
 def test_a_video_gives_what_its_frames_give_one_by_one(two_threads, support):
     model = trovid.load("synthvid-selsa-troi")
-    video = np.random.default_rng(0).integers(0, 255, (9, 96, 96, 3), dtype=np.uint8)
+    video = np.random.default_rng(0).integers(0, 255, (6, 96, 96, 3), dtype=np.uint8)
     names = set()
 
     def watched(frames, supports, options, detect=model.detect_frames):

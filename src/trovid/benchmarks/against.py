@@ -129,7 +129,8 @@ def run_against(
                 HERE: stack.enter_context(Installation(Path(sys.executable), threads)),
                 THERE: stack.enter_context(Installation(python, threads)),
             }
-            results = {name: one.prepare(job) for name, one in installations.items()}
+            # The other one first, which is the one that may fail.
+            results = {name: installations[name].prepare(job) for name in (THERE, HERE)}
             timings = interleave(
                 {name: one.run for name, one in installations.items()},
                 rounds=rounds,
