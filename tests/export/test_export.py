@@ -30,10 +30,9 @@ from trovid.video.opening import Frame, VideoWriter
 OLD = tuple(int(part) for part in torch.__version__.split(".")[:2]) < OLDEST_TORCH
 needs_newer_torch = pytest.mark.skipif(OLD, reason=f"torch {torch.__version__} cannot export")
 FOUR = ["synthvid-single", "synthvid-single-troi", "synthvid-selsa", "synthvid-selsa-troi"]
-ONNX_SLOW, TORCH_EXPORT_SLOW = (
-    pytest.param(name, marks=pytest.mark.slow) for name in ("onnx", "torch-export")
-)
+FORMATS = [pytest.param("onnx", marks=pytest.mark.slow), "torch-export"]
 SUPPORT = [0, 6, 12, 18, 23]
+FEW = SUPPORT[1:3]
 TARGETS = [3, 9, 20]
 
 
@@ -136,17 +135,17 @@ def test_onnx_equals_the_model_for_any_number_of_support_frames_and_boxes(
 
 
 @needs_newer_torch
-@pytest.mark.parametrize("format", [ONNX_SLOW, "torch-export"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_support_frames_as_input(format, predictors, frames, tmp_path):
     predictor = predictors["synthvid-selsa-troi"]
-    options = {"frame_size": (256, 256), "support": "frames", "support_frames": 5}
+    options = {"frame_size": (256, 256), "support": "frames", "support_frames": len(FEW)}
     (file,) = export(predictor, tmp_path, format=format, **options)
     detect = runner_of(file)
-    support = np.stack([frames[i].image for i in SUPPORT])
+    support = np.stack([frames[i].image for i in FEW])
     counts = set()
     for target in TARGETS:
         found = detect(frames[target].image, support)
-        assert_equal(found, expected(predictor, frames, target, SUPPORT))
+        assert_equal(found, expected(predictor, frames, target, FEW))
         counts.add(len(found[0]))
     assert len(counts) > 1
 
@@ -166,15 +165,17 @@ def runner_of(file):
 @needs_newer_torch
 def test_no_box_at_all(predictors, exported):
     blank = Frame(0, 0.0, np.full((160, 160, 3), 128, np.uint8))
-    wanted = expected(predictors["synthvid-single"], [blank], 0, [])
+    wanted = expected(predictors["synthvid-selsa-troi"], [blank], 0, [0])
     assert wanted[0].shape == (0, 4)
-    (file,) = exported("synthvid-single")
-    boxes, scores, labels = session(file).run(None, {"frame": blank.image})
+    detect, encode = map(session, exported("synthvid-selsa-troi"))
+    inputs = {"frame": blank.image, **packed(encode, [blank], [0])}
+    boxes, scores, labels = detect.run(None, inputs)
     assert boxes.shape == (0, 4)
     assert scores.shape == labels.shape == (0,)
 
 
 @needs_newer_torch
+@pytest.mark.slow
 def test_torch_export_equals_the_model(predictors, tmp_path):
     """In frames that are no square."""
     predictor = predictors["synthvid-selsa-troi"]
@@ -214,7 +215,7 @@ def resized_frame(runner: Predictor) -> Frame:
 
 
 @needs_newer_torch
-@pytest.mark.parametrize("format", ["onnx", TORCH_EXPORT_SLOW])
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_feature_pyramid_is_exported_for_single_frames(format, tmp_path):
     """Every level is pooled from; once trained with support frames it cannot be exported."""
     runner = pyramid("coco-r50-fpn")
