@@ -13,9 +13,10 @@ import torch
 
 from tests.programs import run_program
 from trovid.cli.main import SUMMARIES, main
-from trovid.datasets.synthvid import write_split
+from trovid.datasets.synthvid import make_clip
 from trovid.detectors.building import build_detector
 from trovid.recipes import parse_recipe
+from trovid.video import VideoWriter
 from trovid.zoo.catalogue import catalogue
 from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE
 from trovid.zoo.weights import embedded_models
@@ -52,9 +53,13 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("clips")
-    write_split(folder, split="test", videos=1, workers=1)
-    return next((folder / "test").iterdir())
+    """As long as the examples need it."""
+    path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    frames = make_clip("test", 0).frames[:11]
+    with VideoWriter(path, height=256, width=256, frame_rate=12) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
 
 
 def test_every_exception_belongs_to_an_example():
