@@ -355,7 +355,10 @@ def test_what_was_black_stays_black_when_it_is_gone_on_from(tmp_path, model):
     assert record["redaction"]["blank_frames"] == 1
 
 
-@pytest.mark.parametrize(("by", "repeated"), [("mask", True), ("mask", False), ("box", False)])
+@pytest.mark.parametrize(
+    ("by", "repeated"),
+    [("mask", True), pytest.param("mask", False, marks=pytest.mark.slow), ("box", False)],
+)
 def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, place, by, repeated):
     """As published, MaskTrack R-CNN drops the weaker of two rows that match one object.
 

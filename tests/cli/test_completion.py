@@ -41,6 +41,10 @@ def trovid(tmp_path_factory):
     return file
 
 
+def slow(words: list[str], offered: set[str]):
+    return pytest.param(words, offered, marks=pytest.mark.slow)
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 @pytest.mark.parametrize(
     ("words", "offered"),
@@ -49,23 +53,23 @@ def trovid(tmp_path_factory):
         (["detect", "--look"], {"--lookahead"}),
         (["detect", "--precision", "b"], {"bf16"}),
         (["detect", "str"], {"street.mp4"}),
-        (["detect", "x.mp4", "--out", "str"], {"street.mp4"}),
+        slow(["detect", "x.mp4", "--out", "str"], {"street.mp4"}),
         (["info", "str"], {"street.mp4"}),
-        (["explain", "str"], {"street.mp4"}),
-        (["models", "s"], {"show"}),
+        slow(["explain", "str"], {"street.mp4"}),
+        slow(["models", "s"], {"show"}),
         (["detect", "x.mp4", "--model", "synthvid-selsa"], EMBEDDED),
         (["detect", "--quiet", "--model", "mi"], {"mine.safetensors"}),
         (["explain", "x.mp4", "--device", "c"], {"cpu", "cuda"}),
-        (["models", "show", "synthvid-selsa"], EMBEDDED),
-        (["export", "synthvid-selsa-"], {"synthvid-selsa-troi"}),
-        (["evaluate", "--model", "synthvid-selsa"], EMBEDDED),
-        (["recipes", "show", "paper/selsa-troi-r5"], {"paper/selsa-troi-r50"}),
+        slow(["models", "show", "synthvid-selsa"], EMBEDDED),
+        slow(["export", "synthvid-selsa-"], {"synthvid-selsa-troi"}),
+        slow(["evaluate", "--model", "synthvid-selsa"], EMBEDDED),
+        slow(["recipes", "show", "paper/selsa-troi-r5"], {"paper/selsa-troi-r50"}),
         (["recipes", "diff", "x", "paper/selsa-troi-r5"], {"paper/selsa-troi-r50"}),
-        (["train", "my"], {"my.yaml"}),
-        (["train", "x", "--start", "mi"], {"mine.safetensors"}),
+        slow(["train", "my"], {"my.yaml"}),
+        slow(["train", "x", "--start", "mi"], {"mine.safetensors"}),
         (["train", "x", "--backbone", "resnet18"], {"resnet18-imagenet"}),
-        (["weights", "download", "x", "selsa-troi-r101"], {"selsa-troi-r101-vid"}),
-        (["weights", "where", "resnet18"], {"resnet18-imagenet"}),
+        slow(["weights", "download", "x", "selsa-troi-r101"], {"selsa-troi-r101-vid"}),
+        slow(["weights", "where", "resnet18"], {"resnet18-imagenet"}),
         (["weights", "convert", "x", "--recipe", "mmtracking/selsa-r5"], {"mmtracking/selsa-r50"}),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_folder_of_masks_that_no_run_has_left_is_kept(capsys, tmp_path, model,
         assert own.stat().st_size
 
 
-@pytest.mark.parametrize("after", [1, 5])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_a_resumed_run_equals_an_uninterrupted_one_identities_included(
     tmp_path, model, videos, whole, after
 ):

@@ -14,7 +14,10 @@ from trovid.structures import Masks
 SIZE = (128, 160)
 
 
-@pytest.mark.parametrize("name", ["maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"])
+@pytest.mark.parametrize(
+    "name",
+    ["maskrcnn_resnet50_fpn", pytest.param("maskrcnn_resnet50_fpn_v2", marks=pytest.mark.slow)],
+)
 def test_the_masks_are_torchvisions(name):
     torch.manual_seed(0)
     model = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=5)
