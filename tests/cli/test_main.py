@@ -6,6 +6,7 @@ import sys
 import cyclopts
 import pytest
 
+from tests.programs import COMMAND, run_program
 from trovid.cli import main as cli
 from trovid.cli.messages import complain
 from trovid.errors import TrovidError
@@ -179,11 +180,10 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_a_name_that_is_no_text_is_printed_nevertheless(tmp_path):
-    command = [sys.executable, "-m", "trovid", "detect", b"/absent/\xff.mp4"]
-    done = subprocess.run(command, capture_output=True)
+def test_a_name_that_is_no_text_is_printed_nevertheless():
+    done = run_program(COMMAND, ["detect", os.fsdecode(b"/absent/\xff.mp4")])
     assert done.returncode == 2
-    assert done.stderr.startswith(b"trovid: /absent/\\udcff.mp4: no such file")
+    assert done.stderr.startswith("trovid: /absent/\\udcff.mp4: no such file")
 
 
 def test_a_bug_is_not_hidden(app_that):

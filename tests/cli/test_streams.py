@@ -18,6 +18,7 @@ from rich.console import Console
 
 from tests.cli.runs import video
 from tests.cli.tiny_model import save_tiny_model
+from tests.programs import COMMAND, run_program
 from trovid.cli.signals import StopWish, ended_in_order
 from trovid.cli.streams import usable_streams
 from trovid.evaluation.tables import Table
@@ -36,13 +37,10 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def shell(command: str, folder: Path, **variables: str) -> tuple[int, str, str]:
+def shell(command: str, folder: Path) -> tuple[int, str, str]:
     """A command line in which `trovid` stands for the program."""
     line = command.replace("trovid", " ".join(TROVID), 1)
-    environment = {**os.environ, **variables}
-    done = subprocess.run(
-        [*SHELL, line], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+    done = subprocess.run([*SHELL, line], cwd=folder, capture_output=True, text=True, timeout=300)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 
@@ -153,11 +151,13 @@ def test_names_of_any_bytes_in_a_locale_without_utf_8(place, name):
 
 
 def test_a_wrong_backend_is_one_line(place):
-    words = "detect street.mp4 --model model.safetensors --device cpu"
-    status, out, err = shell(f"trovid {words}", place, TROVID_BACKEND="nonsense")
-    assert (status, out) == (2, "")
-    assert err.startswith("trovid: the environment variable TROVID_BACKEND must be one of 'auto', ")
-    assert (err.count("\n"), (place / "trovid-detect").exists()) == (1, False)
+    words = ["detect", "street.mp4", "--model", "model.safetensors", "--device", "cpu"]
+    variables = {**os.environ, "TROVID_BACKEND": "nonsense"}
+    done = run_program(COMMAND, words, environment=variables, folder=place)
+    assert (done.returncode, done.stdout) == (2, "")
+    wanted = "trovid: the environment variable TROVID_BACKEND must be one of 'auto', "
+    assert done.stderr.startswith(wanted)
+    assert (done.stderr.count("\n"), (place / "trovid-detect").exists()) == (1, False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
