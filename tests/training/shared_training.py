@@ -54,7 +54,7 @@ def run(
             save_every=2,
             report=lambda progress: losses.append(progress.losses),
             processes=processes,
-            stopping=lambda: nullcontext(lambda: len(losses) == stop_after),
+            stopping=lambda: nullcontext(lambda: len(losses) + 1 == stop_after),  # not yet told
         )
     return losses, trained.detector.state_dict()
 
