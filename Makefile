@@ -42,11 +42,11 @@ demo: $(STAMP)
 
 test: lint
 	@echo "Running the fast tests (see 'make slow' for the others) ..."
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --timeout 150
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0 --timeout 150
 
 test-lowest: $(LOWEST)
 	@echo "Running the fast tests with the lowest versions ..."
-	@.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile --timeout 150
+	@.venv-lowest/bin/python -m pytest -q -n 2 --dist loadfile --max-worker-restart 0 --timeout 150
 
 $(LOWEST): pyproject.toml hatch_build.py tools/lowest.py $(wildcard src/trovid/ops/temporal_roi_align/cpp/*)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
