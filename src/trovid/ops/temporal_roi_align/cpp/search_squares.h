@@ -61,7 +61,11 @@ struct Level {
 
 constexpr int kVectorsAtOnce = 3;
 // Positions of one task: neighbours, which keep the same squares.
-constexpr int64_t kRefined = 256;
+constexpr int64_t kRefined = 1024;
+// Positions whose best are found at once, one in each lane.
+constexpr int64_t kLanes = kWidth / 2;
+
+typedef uint64_t Keys __attribute__((vector_size(8 * kLanes), aligned(8), may_alias));
 
 // Products of some vectors with the quarters of a square.
 template <int Vectors, int Cells>
@@ -81,13 +85,15 @@ inline void products_of(const float* const* vectors, const float* const* cells, 
     }
   }
 #pragma GCC unroll 3
-  for (int i = 0; i < Vectors; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < Cells; ++j) {
-      float total = sum(sums[i][j]);
-      for (int64_t k = c; k < channels; ++k) total += vectors[i][k] * cells[j][k];
-      to[i][j] = total;
-    }
+  for (int i = 0; i < Vectors; ++i) {
+    if constexpr (Cells == 4)
+      sum_into(to[i], sums[i][0], sums[i][1], sums[i][2], sums[i][3]);
+    else
+#pragma GCC unroll 2
+      for (int j = 0; j < Cells; ++j) to[i][j] = sum(sums[i][j]);
+    for (int j = 0; c < channels && j < Cells; ++j)
+      for (int64_t k = c; k < channels; ++k) to[i][j] += vectors[i][k] * cells[j][k];
+  }
 }
 
 template <int Cells>
@@ -102,15 +108,38 @@ inline void products_of_some(const float* const* vectors, int count, const float
 }
 
 // What one thread needs for the positions of a task: those that keep the same square as lists, so that
-// the square's quarters are read once.
+// the square's quarters are read once, and the keys of all quarters.
 struct SquareLists {
+  int64_t slots;               // of a position: four for each square
   Array<int32_t> first, next;  // [squares], [positions * kept]; -1 ends a list
   Array<int32_t> touched;      // squares that have a list
-  Array<uint64_t> keys;        // [positions, most that is kept]
+  Array<uint64_t> keys;        // [positions / kLanes, slots, kLanes]
+  Array<uint64_t> lanes;       // [most that is kept, kLanes]
+  Array<uint64_t> best;        // [most that is kept]
 
   SquareLists(int64_t squares, int64_t positions, int64_t kept, int64_t most)
-      : first(squares), next(positions * kept), touched(positions * kept), keys(positions * most) {
+      : slots(4 * kept), first(squares), next(positions * kept), touched(positions * kept),
+        keys(positions * slots), lanes(most * kLanes), best(most) {
     first.fill(squares, -1);
+  }
+
+  uint64_t& key(int64_t position, int64_t slot) {
+    return keys[(position / kLanes * slots + slot) * kLanes + position % kLanes];
+  }
+
+  // The greatest keys of kLanes positions from `position` on, into `lanes`, in descending order.
+  void choose(int64_t position, int64_t top_k) {
+    Keys* own = reinterpret_cast<Keys*>(lanes.data());
+    std::memset(own, 0, sizeof(Keys) * top_k);
+    const Keys* from = reinterpret_cast<const Keys*>(keys.data() + position * slots);
+    for (int64_t slot = 0; slot < slots; ++slot) {
+      Keys key = from[slot];
+      for (int64_t k = 0; k < top_k; ++k) {
+        const Keys held = own[k];
+        own[k] = held > key ? held : key;
+        key = held > key ? key : held;
+      }
+    }
   }
 };
 
@@ -124,23 +153,30 @@ inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t ke
     SquareLists& lists = spaces[thread];
     const int64_t frame = task / tasks, begin = task % tasks * kRefined;
     const int64_t end = begin + kRefined < s.positions ? begin + kRefined : s.positions;
-    std::memset(lists.keys.data(), 0, sizeof(uint64_t) * kRefined * s.top_k);
     int64_t touched = 0;
-    for (int64_t m = begin; m < end; ++m)
-      for (int64_t k = 0; s.inverse_lengths[m] != 0 && k < kept; ++k) {
+    for (int64_t m = begin; m < end; ++m) {
+      if (s.inverse_lengths[m] == 0) {
+        for (int64_t slot = 0; slot < lists.slots; ++slot) lists.key(m - begin, slot) = 0;
+        continue;
+      }
+      for (int64_t k = 0; k < kept; ++k) {
         const int32_t square = chosen[(frame * s.positions + m) * kept + k];
         const int64_t item = (m - begin) * kept + k;
         if (lists.first[square] < 0) lists.touched[touched++] = square;
         lists.next[item] = lists.first[square];
         lists.first[square] = static_cast<int32_t>(item);
       }
+    }
     for (int64_t i = 0; i < touched; ++i) {
       const int64_t square = lists.touched[i];
       int64_t cells[4];
       const int quarters = grid.quarters(square, cells);
       const float* rows[4];
-      for (int j = 0; j < quarters; ++j)
+      float norms[4];
+      for (int j = 0; j < quarters; ++j) {
         rows[j] = s.support + (frame * s.cells + cells[j]) * s.channels;
+        norms[j] = s.inverse_norms[frame * s.cells + cells[j]];
+      }
       if (i + 1 < touched) {
         int64_t next[4];
         const int count = grid.quarters(lists.touched[i + 1], next);
@@ -148,12 +184,12 @@ inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t ke
           fetch(s.support + (frame * s.cells + next[j]) * s.channels, s.channels);
       }
       for (int32_t item = lists.first[square]; item >= 0;) {
-        int64_t positions[kVectorsAtOnce];
+        int32_t items[kVectorsAtOnce];
         const float* vectors[kVectorsAtOnce];
         int count = 0;
         for (; item >= 0 && count < kVectorsAtOnce; item = lists.next[item], ++count) {
-          positions[count] = begin + item / kept;
-          vectors[count] = s.vectors[positions[count]];
+          items[count] = item;
+          vectors[count] = s.vectors[begin + item / kept];
         }
         float products[kVectorsAtOnce][4];
         if (quarters == 4)
@@ -162,19 +198,20 @@ inline void refine(const Search& s, Grid grid, const int32_t* chosen, int64_t ke
           products_of_some<2>(vectors, count, rows, s.channels, products);
         else
           products_of_some<1>(vectors, count, rows, s.channels, products);
-        for (int a = 0; a < count; ++a) {
-          uint64_t* own = lists.keys.data() + (positions[a] - begin) * s.top_k;
-          for (int j = 0; j < quarters; ++j) {
-            const float norm = s.inverse_norms[frame * s.cells + cells[j]];
-            const uint64_t key = key_of(products[a][j] * norm, cells[j]);
-            if (key > own[s.top_k - 1]) insert(own, s.top_k, key);
-          }
-        }
+        for (int a = 0; a < count; ++a)
+          for (int j = 0; j < 4; ++j)
+            lists.key(items[a] / kept, items[a] % kept * 4 + j) =
+                j < quarters ? key_of(products[a][j] * norms[j], cells[j]) : 0;
       }
       lists.first[square] = -1;
     }
-    for (int64_t m = begin; m < end; ++m)
-      found.set(s, frame, m, lists.keys.data() + (m - begin) * s.top_k);
+    for (int64_t m = begin; m < end; m += kLanes) {
+      lists.choose(m - begin, s.top_k);
+      for (int64_t lane = 0; lane < kLanes && m + lane < end; ++lane) {
+        for (int64_t k = 0; k < s.top_k; ++k) lists.best[k] = lists.lanes[k * kLanes + lane];
+        found.set(s, frame, m + lane, lists.best.data());
+      }
+    }
   });
 }
 

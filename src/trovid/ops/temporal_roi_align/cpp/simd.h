@@ -40,6 +40,29 @@ inline float sum(Vec value) {
 #endif
 }
 
+#if defined(__AVX2__)
+inline __m256 halved(Vec value) {
+#if defined(__AVX512F__)
+  return _mm256_add_ps(_mm512_castps512_ps256((__m512)value),
+                       _mm512_extractf32x8_ps((__m512)value, 1));
+#else
+  return (__m256)value;
+#endif
+}
+#endif
+
+// The sums of four vectors at once.
+inline void sum_into(float* to, Vec a, Vec b, Vec c, Vec d) {
+#if defined(__AVX2__)
+  const __m256 quarters = _mm256_hadd_ps(_mm256_hadd_ps(halved(a), halved(b)),
+                                         _mm256_hadd_ps(halved(c), halved(d)));
+  _mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(quarters),
+                               _mm256_extractf128_ps(quarters, 1)));
+#else
+  to[0] = sum(a), to[1] = sum(b), to[2] = sum(c), to[3] = sum(d);
+#endif
+}
+
 // Bit i is set where lane i of a is at least lane i of b.
 inline unsigned at_least(Vec a, Vec b) {
 #if defined(__AVX512F__)
