@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trovid.detectors.contract import Support, VideoDetector
-from trovid.errors import TrovidError, nearest
+from trovid.errors import OptionError, TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
 from trovid.inference.identities import video_tracker
 from trovid.inference.notice import Notice
@@ -251,6 +251,8 @@ class Predictor:
             raise TrovidError(
                 f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"
             )
+        if chosen.continue_score is not None and chosen.track is None:
+            raise OptionError("`continue_score` belongs to `track`: give both or none")
         return chosen.resolved(self.recipe.inference)
 
     def segmenting(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
@@ -343,12 +345,14 @@ class Predictor:
             options: Resolved (`options`).
 
         Returns:
-            For each frame Detections, or with `selection="candidates"` Candidates.
+            For each frame Detections, or with `selection="candidates"` Candidates. With `track`
+            those from `continue_score` on are among them: its tracker chooses.
 
         Raises:
             TrovidError: If memory is short, or the weights give values that are too large.
         """
         given = [support for support in supports if support is not None]
+        options = options.of_detector
         with self.computing():
             images, size = self.input(frames)
             found = self.running.detect(
