@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from trovid.detectors.contract import Support, VideoDetector
-from trovid.errors import OptionError, TrovidError, nearest
+from trovid.errors import TrovidError, nearest
 from trovid.inference.batching import FrameBatcher
 from trovid.inference.identities import video_tracker
 from trovid.inference.notice import Notice
@@ -251,8 +251,6 @@ class Predictor:
             raise TrovidError(
                 f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"
             )
-        if chosen.continue_score is not None and chosen.track is None:
-            raise OptionError("`continue_score` belongs to `track`: give both or none")
         return chosen.resolved(self.recipe.inference)
 
     def segmenting(self, options: DetectOptions | None = None, **changes: Any) -> DetectOptions:
@@ -332,10 +330,7 @@ class Predictor:
 
     @torch.inference_mode()
     def detect_frames(
-        self,
-        frames: Sequence[Frame],
-        supports: Sequence[Support | None],
-        options: DetectOptions,
+        self, frames: Sequence[Frame], supports: Sequence[Support | None], options: DetectOptions
     ) -> list[Any]:
         """The objects in a batch of frames, in pixels of the source, each with its own support.
 
@@ -352,7 +347,8 @@ class Predictor:
             TrovidError: If memory is short, or the weights give values that are too large.
         """
         given = [support for support in supports if support is not None]
-        options = options.of_detector
+        if options.track is not None:
+            options = options.of_detector
         with self.computing():
             images, size = self.input(frames)
             found = self.running.detect(

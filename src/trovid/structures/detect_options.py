@@ -122,11 +122,17 @@ class DetectOptions:
             object.__setattr__(self, "support", str(SupportSampling.parse(self.support)))
 
     def resolved(self, inference: InferenceRecipe) -> Self:
-        """The same with the recipe's values where there is None."""
+        """The same with the recipe's values where there is None.
+
+        Raises:
+            OptionError: If `continue_score` is given without `track`.
+        """
         names = ("support", "target_among_support", "score", "nms", "max_detections")
         own = {name: getattr(inference, name) for name in names if getattr(self, name) is None}
         resolved = replace(self, **own)
         if self.track is None:
+            if self.continue_score is not None:
+                raise OptionError("`continue_score` belongs to `track`; give both or none")
             return resolved
         lowest = CONTINUE_SCORE if self.continue_score is None else self.continue_score
         published = inference.tracking is not None and inference.tracking.repeated
@@ -137,7 +143,7 @@ class DetectOptions:
 
     @property
     def of_detector(self) -> Self:
-        """What the detector is asked for: also what may continue an identity alone."""
-        if self.track is None or self.seq_nms or self.continue_score is None:
+        """What the detector is asked for with `track`: also what may only continue identities."""
+        if self.seq_nms or self.continue_score is None:
             return self
         return replace(self, score=self.continue_score)
