@@ -56,7 +56,7 @@ def test_a_description_is_one_paragraph(capsys):
     lines = [line.strip("│ ") for line in out.splitlines()]
     at = next(i for i, line in enumerate(lines) if line.startswith("--support"))
     assert lines[at : at + 3] == [
-        "--support STR         Frames that support each other: uniform:14 (or 14),",
+        "--support STR           Frames that support each other: uniform:14 (or 14),",
         "consecutive:6, stride:8x26; by default the model's",
         "own.",
     ]

@@ -244,6 +244,46 @@ def test_in_python_and_online(model, videos, whole):
     assert [len(own.masks) for own in online] == [4] * 8
 
 
+def test_unsure_detections_continue_identities_online_and_after_an_interruption_too(
+    tmp_path, model, videos
+):
+    predictor = trovid.load(model, device="cpu")
+    every = list(predictor.segment(videos[0], score=0.02, max_detections=12))
+    score = float(torch.cat([own.scores for own in every]).median())
+    options = DetectOptions(score=score, max_detections=12, continue_score=0.02)
+
+    def run(after=10**6, **how):
+        frames = iter(range(after))
+        runs = Batch(
+            load=lambda: predictor,
+            options=options,
+            segment=True,
+            out=tmp_path,
+            kinds={"json"},
+            stop=lambda: next(frames, None) is None,
+            **how,
+        )
+        list(runs.run([str(videos[0])]))
+        return results(tmp_path, "a")
+
+    assert 1 <= len(run(after=5)) < 8
+    resumed = run(resume=True)
+    whole = list(predictor.segment(videos[0], options=options))
+    alone = list(predictor.segment(videos[0], options=replace(options, continue_score=1.0)))
+    assert sum(map(len, whole)) > sum(map(len, alone))
+    pictures = iter([frame.image for frame in open_video(videos[0])])
+    online = list(predictor.segment(pictures, options=replace(options, online=True)))
+    for frames in (whole, resumed, online):
+        begun: set[int] = set()
+        for own in frames:
+            sure = own.scores > score - 1e-5
+            assert {*own.track_ids[~sure].tolist()} <= begun
+            begun |= {*own.track_ids[sure].tolist()}
+    for own, again in zip(whole, resumed, strict=True):
+        assert own.track_ids.tolist() == again.track_ids.tolist()
+        assert own.masks == again.masks
+
+
 def test_identities_along_sequences(model, videos):
     """With Seq-NMS, which goes through the whole video first."""
     predictor = trovid.load(model, device="cpu")

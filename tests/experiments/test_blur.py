@@ -44,7 +44,8 @@ class Finder:
         self.missed = missed
 
     def detect(self, reader, **asked):
-        assert asked == {"score": 0.3, "classes": ("car",), "track": "iou"}
+        wanted = {"score": 0.3, "classes": ("car",), "track": "iou", "continue_score": 1.0}
+        assert asked == wanted
         for index in range(len(reader)):
             boxes = torch.tensor([[10.0, 10, 10 + SIDE, 10 + SIDE]])
             boxes[:, [0, 2]] += 2 * index

@@ -156,6 +156,8 @@ def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
     [
         ({"score": 2}, ValueError, "`score` must lie in 0..1, but is 2"),
         ({"nms": -1}, ValueError, "`nms` must lie in 0..1, but is -1"),
+        ({"continue_score": 2}, ValueError, "`continue_score` must lie in 0..1, but is 2"),
+        ({"continue_score": 0.1}, ValueError, "`continue_score` belongs to `track`; give both"),
         ({"max_detections": 0}, ValueError, "`max_detections` must be at least 1, but is 0"),
         ({"frames": [99]}, ValueError, "lie in 0..3, but one asked for is 99"),
         ({"frames": [2, 1]}, ValueError, "once and in rising order"),

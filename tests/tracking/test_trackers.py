@@ -189,15 +189,55 @@ def test_another_class_elsewhere_is_another_object():
 
 
 @pytest.mark.parametrize("kind", ["iou", "embedding"])
+def test_unsure_detections_continue_identities_and_begin_none(kind):
+    tracker = make_tracker(kind, None, learned=True, score=0.5)
+    assert ids(tracker, frame(0, (0.0, RED, 0.9), (60.0, BLUE, 0.8))) == [[0, 1]]
+    covered = frame(1, (63.0, BLUE, 0.3), (2.0, RED, 0.9), (120.0, [0.0, 0.0, 4.0], 0.4))
+    found = tracker.update(covered)
+    assert (found.track_ids.tolist(), found.names) == ([0, 1], ["cat", "cat"])
+    assert found.scores.tolist() == pytest.approx([0.9, 0.3])
+    # where it was seen last is where it was unsure
+    assert ids(tracker, frame(2, (4.0, RED, 0.9), (72.0, BLUE, 0.3))) == [[0, 1]]
+    assert ids(tracker, frame(3, (6.0, RED, 0.9), (78.0, BLUE, 0.9))) == [[0, 1]]
+
+
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+@pytest.mark.parametrize(("left", "label"), [(2.0, 0), (20.0, 0), (80.0, 0), (62.0, 1)], ids=str)
+def test_an_unsure_detection_that_lies_elsewhere_or_is_another_class_goes(kind, left, label):
+    """Or that is a second box on what a surer one continues."""
+    tracker = make_tracker(kind, None, learned=True, score=0.5)
+    tracker.update(frame(0, (0.0, RED, 0.9), (60.0, BLUE, 0.8)))
+    second = frame(1, (1.0, RED, 0.9), (left, BLUE, 0.3))
+    second.labels[1] = label
+    assert ids(tracker, second) == [[0]]
+
+
+def test_unsure_detections_change_nothing_of_the_surer_ones_of_their_frame():
+    frames = crossing(9)
+    plain, two = IoUTracker(), IoUTracker(score=0.5)
+    for own in frames[:-1]:
+        plain.update(own)
+        two.update(own)
+    doubt = frame(8, (64.0, RED, 0.9), (96.0, BLUE, 0.8), (64.5, RED, 0.4), (150.0, RED, 0.2))
+    doubt.labels[2] = 1
+    wanted, found = plain.update(doubt[:2]), two.update(doubt)
+    for name in ("boxes", "scores", "labels", "track_ids"):
+        assert getattr(found, name).equal(getattr(wanted, name))
+
+
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+@pytest.mark.parametrize("score", [float("-inf"), 0.6])
 @pytest.mark.parametrize("settings", [{}, {"same": 1.0}, {"repeated": True}])
-def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, settings):
+def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, settings, score):
     """From what was written, which is rounded and knows no identities where nothing was found."""
     settings = TrackingRecipe(patience=4, **settings)
 
     def new():
-        return make_tracker(kind, settings, learned=True)
+        return make_tracker(kind, settings, learned=True, score=score)
 
     frames = crossing(15)
+    for own in (frames[2], frames[7], frames[8]):
+        own.scores[0] = 0.5
     frames[5], frames[6] = frame(5), frame(6, (150.0, [0.0, 0.0, 4.0], 0.9), label=1)
     frames[3].labels[0] = frames[8].labels[0] = frames[9].labels[1] = 1
     frames[10] = frame(10, (80.0, RED, 0.500004), (80.0, RED, 0.500001), (80.5, BLUE, 0.8))

@@ -100,7 +100,8 @@ def detect(
         out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.
         score: Lowest score that is kept; by default the one that was best in the model's own
-            validation where its card says it (models trained on one's own data), else 0.5.
+            validation where its card says it (models trained on one's own data), else 0.5. With
+            --track that of what begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
             by default the model's own.

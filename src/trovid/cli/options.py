@@ -27,11 +27,15 @@ class SelectionOptions:
         nms: IoU above which the lower of two boxes of a class goes; by default the model's own.
         class_agnostic_nms: Let boxes of different classes suppress each other too.
         max_detections: Detections a frame at most; by default the model's own.
+        continue_score: With identities: a detection that is less sure than --score, but from this
+            score on, is kept where it goes on an identity that no surer one goes on; by default
+            0.2, and 1 for none.
     """
 
     nms: float | None = None
     class_agnostic_nms: Annotated[bool, FLAG] = False
     max_detections: int | None = None
+    continue_score: float | None = None
 
 
 @Parameter(name="*")

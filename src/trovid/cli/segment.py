@@ -79,7 +79,7 @@ def segment(
             with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent.
         model: Name of a model with masks, or a weights file.
-        score: Lowest score that is kept.
+        score: Lowest score that begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         track: How objects are known again: iou, by the overlap of their boxes from frame to frame;
             embedding, by how they look; by default embedding where the model has a track head.

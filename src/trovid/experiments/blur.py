@@ -64,7 +64,8 @@ def measure(
     """
     found = FoundObjects(Path())
     reader = open_video(sequence.images)
-    for detections in predictor.detect(reader, score=score, classes=classes, track="iou"):
+    runs = predictor.detect(reader, score=score, classes=classes, track="iou", continue_score=1.0)
+    for detections in runs:
         found.add(detections)
     size = reader.video.height, reader.video.width
     filled = filled_trajectories(found, longest=redaction.fill_gaps, size=size)

@@ -34,7 +34,7 @@ TWINS = Clips(first=2200, count=200, every=1, setting="twins")
 
 Clips 2000 to 2199 were read before classes were voted for along identities."""
 LOWEST_SCORE = {"classes": 0.05, "twins": 0.5}
-"""AP asks for unsure detections too; identities are those that `trovid segment` shows."""
+"""AP asks for unsure detections too; identities are of what `trovid segment` is sure of."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
         "score": LOWEST_SCORE[job.clips.setting],
         "masks": True,
         "track": "embedding",
+        "continue_score": 1.0,
     }
     found = run_dataset(
         predictor,

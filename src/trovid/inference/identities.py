@@ -30,7 +30,8 @@ def video_tracker(
     assert options.track is not None
     detector = predictor.detector
     settings = predictor.recipe.inference.tracking
-    tracker = make_tracker(options.track, settings, learned=detector.embeds)
+    assert options.score is not None
+    tracker = make_tracker(options.track, settings, learned=detector.embeds, score=options.score)
     if earlier:
         last = earlier[max(0, len(earlier) - tracker.patience) :]
         boxes = replace(options, masks=False, seq_nms=False)

@@ -330,10 +330,7 @@ class Predictor:
 
     @torch.inference_mode()
     def detect_frames(
-        self,
-        frames: Sequence[Frame],
-        supports: Sequence[Support | None],
-        options: DetectOptions,
+        self, frames: Sequence[Frame], supports: Sequence[Support | None], options: DetectOptions
     ) -> list[Any]:
         """The objects in a batch of frames, in pixels of the source, each with its own support.
 
@@ -343,12 +340,15 @@ class Predictor:
             options: Resolved (`options`).
 
         Returns:
-            For each frame Detections, or with `selection="candidates"` Candidates.
+            For each frame Detections, or with `selection="candidates"` Candidates. With `track`
+            those from `continue_score` on are among them: its tracker chooses.
 
         Raises:
             TrovidError: If memory is short, or the weights give values that are too large.
         """
         given = [support for support in supports if support is not None]
+        if options.track is not None:
+            options = options.of_detector
         with self.computing():
             images, size = self.input(frames)
             found = self.running.detect(

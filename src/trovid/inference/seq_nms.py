@@ -133,7 +133,8 @@ def sequence_targets(
 
 def candidate_options(options: DetectOptions) -> DetectOptions:
     """How the frames are looked at whose candidates Seq-NMS takes."""
-    return replace(options, seq_nms=False, track=None, selection="candidates")
+    alone = {"track": None, "continue_score": None}
+    return replace(options, seq_nms=False, selection="candidates", **alone)
 
 
 def select_along(candidates: Iterable[Candidates], options: DetectOptions) -> list[Detections]:

@@ -67,7 +67,7 @@ def redaction_batch(
     usual = None if masks else "iou"
     return Batch(
         load=checked,
-        options=replace(options, masks=masks, track=options.track or usual),
+        options=replace(options, masks=masks, track=options.track or usual, continue_score=1.0),
         segment=masks,
         out=Path(out),
         kinds=KINDS,

@@ -20,7 +20,7 @@ from trovid.video.reader import VideoReader
 
 UNSTATED_OPTIONS = ("target_among_support", "selection")
 """Options that the command line does not have: results of before do not state them."""
-STATED_WHERE_USED = ("masks", "track")
+STATED_WHERE_USED = ("masks", "track", "continue_score")
 """Later options: results of before do not state them either."""
 
 
@@ -35,7 +35,7 @@ def results_head(predictor: Predictor, options: DetectOptions) -> dict[str, Any]
 
     stated = {k: v for k, v in asdict(options).items() if k not in UNSTATED_OPTIONS}
     for name in STATED_WHERE_USED:
-        if not stated[name]:
+        if stated[name] is None or stated[name] is False:
             del stated[name]
     if options.classes is not None:
         stated["classes"] = list(options.classes)

@@ -12,6 +12,9 @@ from trovid.structures.times import seconds
 if TYPE_CHECKING:
     from trovid.recipes import InferenceRecipe
 
+CONTINUE_SCORE = 0.2
+"""See `DetectOptions.continue_score`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DetectOptions:
@@ -45,6 +48,10 @@ class DetectOptions:
             box head's last layer (`trovid.tracking`); None for none. Boxes of several classes on
             one object are then one detection, the surest, and classes are voted for along an
             identity.
+        continue_score: Lowest score of a detection that continues an identity which no detection
+            above `score` continues, where `track` is given (ByteTrack: Zhang et al., ECCV 2022);
+            those that continue none are left out. None for 0.2; `score` or more for none, as with
+            `seq_nms` and in the published memory.
         selection: "detections", or "candidates": all boxes with the scores of all classes.
 
     Raises:
@@ -67,6 +74,7 @@ class DetectOptions:
     stride: int = 1
     masks: bool = False
     track: Literal["iou", "embedding"] | None = None
+    continue_score: float | None = None
     selection: Literal["detections", "candidates"] = "detections"
 
     def __post_init__(self) -> None:
@@ -74,7 +82,7 @@ class DetectOptions:
             raise TypeError(f"`classes` must be names, such as [{self.classes!r}], but is a text")
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(self.classes))
-        for name in ("score", "nms"):
+        for name in ("score", "nms", "continue_score"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise OptionError(f"`{name}` must lie in 0..1, but is {value}")
@@ -114,7 +122,28 @@ class DetectOptions:
             object.__setattr__(self, "support", str(SupportSampling.parse(self.support)))
 
     def resolved(self, inference: InferenceRecipe) -> Self:
-        """The same with the recipe's values where there is None."""
+        """The same with the recipe's values where there is None.
+
+        Raises:
+            OptionError: If `continue_score` is given without `track`.
+        """
         names = ("support", "target_among_support", "score", "nms", "max_detections")
         own = {name: getattr(inference, name) for name in names if getattr(self, name) is None}
-        return replace(self, **own)
+        resolved = replace(self, **own)
+        if self.track is None:
+            if self.continue_score is not None:
+                raise OptionError("`continue_score` belongs to `track`; give both or none")
+            return resolved
+        lowest = CONTINUE_SCORE if self.continue_score is None else self.continue_score
+        published = inference.tracking is not None and inference.tracking.repeated
+        if self.seq_nms or (published and self.track == "embedding"):
+            lowest = 1.0
+        assert resolved.score is not None
+        return replace(resolved, continue_score=min(lowest, resolved.score))
+
+    @property
+    def of_detector(self) -> Self:
+        """What the detector is asked for with `track`: also what may only continue identities."""
+        if self.seq_nms or self.continue_score is None:
+            return self
+        return replace(self, score=self.continue_score)

@@ -10,7 +10,7 @@ from torch import Tensor
 from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
 from trovid.tracking.matching import log_matches, overlaps_of
-from trovid.tracking.object_memory import ObjectMemory, SeenObjects
+from trovid.tracking.object_memory import ANY_SCORE, ObjectMemory, SeenObjects
 
 
 class EmbeddingTracker(ObjectMemory):
@@ -23,11 +23,18 @@ class EmbeddingTracker(ObjectMemory):
         settings: Weights of the cues, patience, and what is one object.
         learned: Whether inner products of the embeddings are logits, as a track head makes them;
             otherwise their cosines are.
+        score: See `ObjectMemory`.
     """
 
-    def __init__(self, settings: TrackingRecipe | None = None, *, learned: bool = True) -> None:
-        self.settings = settings or TrackingRecipe()
-        super().__init__(patience=self.settings.patience, same=self.settings.same)
+    def __init__(
+        self,
+        settings: TrackingRecipe | None = None,
+        *,
+        learned: bool = True,
+        score: float = ANY_SCORE,
+    ) -> None:
+        self.settings = own = settings or TrackingRecipe()
+        super().__init__(patience=own.patience, same=own.same, score=score)
         self._learned = learned
 
     def update(self, detections: Detections) -> Detections:

@@ -7,7 +7,13 @@ from torch import Tensor
 
 from trovid.structures import Detections
 from trovid.tracking.matching import overlaps_of
-from trovid.tracking.object_memory import FORBIDDEN, ObjectMemory, SeenObjects
+from trovid.tracking.object_memory import (
+    ANY_SCORE,
+    FORBIDDEN,
+    LINKED_IOU,
+    ObjectMemory,
+    SeenObjects,
+)
 
 
 class IoUTracker(ObjectMemory):
@@ -17,10 +23,18 @@ class IoUTracker(ObjectMemory):
         iou: Lowest overlap of a link.
         patience: Frames for which an identity that is not seen is remembered.
         same: IoU above which boxes are one object whatever their classes; 1 for never.
+        score: See `ObjectMemory`.
     """
 
-    def __init__(self, *, iou: float = 0.3, patience: int = 20, same: float = 0.7) -> None:
-        super().__init__(patience=patience, same=same)
+    def __init__(
+        self,
+        *,
+        iou: float = LINKED_IOU,
+        patience: int = 20,
+        same: float = 0.7,
+        score: float = ANY_SCORE,
+    ) -> None:
+        super().__init__(patience=patience, same=same, score=score)
         self._iou = iou
 
     def match_scores(self, found: Detections, votes: Tensor, known: SeenObjects) -> Tensor:

@@ -10,10 +10,14 @@ from torch import Tensor
 
 from trovid.structures import Detections
 from trovid.tracking.class_votes import best_first, class_scores, objects_of
+from trovid.tracking.matching import overlaps_of
 from trovid.tracking.places import found_again
 
 FORBIDDEN = -1e9
 """As a match: of what is never the same object."""
+ANY_SCORE = float("-inf")
+LINKED_IOU = 0.3
+"""Lowest overlap with its last box by which place alone links a detection to an identity."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +47,20 @@ class ObjectMemory:
     also be new. Its class is the one of the greatest sum, this frame included, so it does not
     change where a single frame is in doubt; a detection keeps its own score.
 
+    Detections up to `score` come in afterwards (ByteTrack: Zhang et al., ECCV 2022): each may
+    continue an identity of its class that no surer one continued, where it lies on its last box;
+    the others are left out.
+
     Args:
         patience: Frames for which an identity that is not seen is remembered.
         same: IoU above which detections of different classes are one object; 1 for never.
+        score: Up to which score detections only continue identities.
     """
 
-    def __init__(self, *, patience: int, same: float) -> None:
+    def __init__(self, *, patience: int, same: float, score: float = ANY_SCORE) -> None:
         self.patience = patience
         self.same = same
+        self.score = score
         self._started = 0
         self._frames: deque[SeenObjects] = deque(maxlen=patience)
 
@@ -71,7 +81,15 @@ class ObjectMemory:
     def update(self, detections: Detections) -> Detections:
         """See `Tracker.update`: of each object its surest detection, under the class voted for."""
         found, votes = self._candidates(detections)
-        ids, labels = self._assigned(found, votes)
+        sure, known = int((found.scores > self.score).sum()), self._known()
+        ids = self._assigned(found[:sure], votes[:sure], known)
+        rows = list(range(sure))
+        if known is not None:
+            further = self._continued(found[sure:], votes[sure:], known, taken=ids)
+            rows += [sure + row for row in further]
+            ids += further.values()
+        found, votes = found[rows], votes[rows]
+        labels = self._voted(votes, ids, known)
         self._take(found, votes, ids)
         track_ids = torch.tensor(ids, dtype=torch.int64)
         return replace(found, labels=labels, track_ids=track_ids)
@@ -87,10 +105,23 @@ class ObjectMemory:
         self._started = max(self._started, number)
 
     def _candidates(self, detections: Detections) -> tuple[Detections, Tensor]:
-        """The surest detection of each object, in the order of the rows, and [K, C] scores."""
-        objects = sorted(objects_of(detections, self.same))
+        """The surest detection of each object, in the order of the rows, and [K, C] scores.
+
+        Those up to `score` come last, without those that lie on a surer one.
+        """
+        above = detections.scores > self.score
+        sure, unsure = (own.nonzero()[:, 0] for own in (above, ~above))
+        objects = self._objects(detections, sure)
+        if len(unsure):
+            boxes = detections.boxes[[rows[0] for rows in objects]]
+            own = overlaps_of(detections.boxes[unsure], boxes)
+            objects += self._objects(detections, unsure[~(own > self.same).any(1)])
         surest = [rows[0] for rows in objects]
         return detections[surest], class_scores(detections, objects)
+
+    def _objects(self, detections: Detections, rows: Tensor) -> list[list[int]]:
+        objects = sorted(objects_of(detections[rows], self.same))
+        return [rows[own].tolist() for own in objects]
 
     def _take(self, found: Detections, votes: Tensor, ids: list[int]) -> None:
         embeddings = self.embeddings_of(found).clone()
@@ -112,27 +143,50 @@ class ObjectMemory:
         votes = _sums(torch.cat([own.votes for own in frames]), rows, len(ids))
         return SeenObjects(ids, boxes, means, votes)
 
-    def _assigned(self, found: Detections, votes: Tensor) -> tuple[list[int], Tensor]:
-        """The identities of the candidates, by the assignment of greatest total, and classes."""
-        known, count = self._known(), len(found)
-        ids, totals = [-1] * count, votes.clone()
+    def _assigned(self, found: Detections, votes: Tensor, known: SeenObjects | None) -> list[int]:
+        """The identities of candidates that may be new, by the assignment of greatest total."""
+        count = len(found)
+        ids = [-1] * count
         if count and known is not None:
             scores = self.match_scores(found, votes, known)
             table = scores.new_full((count, len(known.ids) + count), FORBIDDEN)
             table[:, : len(known.ids)] = scores[:, 1:]
             table[:, len(known.ids) :].diagonal().copy_(scores[:, 0])
-            from scipy.optimize import linear_sum_assignment
-
-            rows, columns = linear_sum_assignment(table.double().numpy(), maximize=True)
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            for row, column in _greatest_total(table).items():
                 if column < len(known.ids):
                     ids[row] = known.ids[column]
-                    totals[row] += known.votes[column]
         for row in best_first(found):
             if ids[row] < 0:
                 ids[row] = self._started
                 self._started += 1
-        return ids, totals.argmax(1)
+        return ids
+
+    def _continued(
+        self, found: Detections, votes: Tensor, known: SeenObjects, *, taken: list[int]
+    ) -> dict[int, int]:
+        """By its row the identity of each candidate that continues one which is not taken."""
+        free = torch.tensor([own not in taken for own in known.ids])
+        overlaps = overlaps_of(found.boxes, known.boxes)
+        linked = (overlaps >= LINKED_IOU) & (votes[:, known.votes.argmax(1)] > 0) & free
+        pairs = _greatest_total(torch.where(linked, overlaps, 0))
+        return {row: known.ids[column] for row, column in pairs.items() if linked[row, column]}
+
+    def _voted(self, votes: Tensor, ids: list[int], known: SeenObjects | None) -> Tensor:
+        """The class of each object by what is known and what this frame says."""
+        totals = votes.clone()
+        places = {} if known is None else {own: place for place, own in enumerate(known.ids)}
+        for row, own in enumerate(ids):
+            if known is not None and own in places:
+                totals[row] += known.votes[places[own]]
+        return totals.argmax(1)
+
+
+def _greatest_total(table: Tensor) -> dict[int, int]:
+    """Which column goes with each row, so that the sum is greatest."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(table.double().numpy(), maximize=True)
+    return dict(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _sums(values: Tensor, rows: Tensor, count: int) -> Tensor:

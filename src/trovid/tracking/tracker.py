@@ -9,6 +9,7 @@ from trovid.recipes import TrackingRecipe
 from trovid.structures import Detections
 from trovid.tracking.embedding_tracker import EmbeddingTracker
 from trovid.tracking.iou_tracker import IoUTracker
+from trovid.tracking.object_memory import ANY_SCORE
 from trovid.tracking.published_tracker import PublishedTracker
 
 
@@ -40,7 +41,11 @@ class Tracker(Protocol):
 
 
 def make_tracker(
-    kind: Literal["iou", "embedding"], settings: TrackingRecipe | None, *, learned: bool
+    kind: Literal["iou", "embedding"],
+    settings: TrackingRecipe | None,
+    *,
+    learned: bool,
+    score: float = ANY_SCORE,
 ) -> Tracker:
     """The memory for a new video.
 
@@ -49,13 +54,14 @@ def make_tracker(
         settings: None for the defaults; of "iou" `patience` and `same` count alone.
         learned: Whether a track head made the embeddings, whose inner products mean something;
             otherwise their cosine is taken.
+        score: Detections up to it continue identities alone; the published memory has none.
     """
     settings = settings or TrackingRecipe()
     if kind == "iou":
-        return IoUTracker(patience=settings.patience, same=settings.same)
+        return IoUTracker(patience=settings.patience, same=settings.same, score=score)
     if settings.repeated:
         return PublishedTracker(settings, learned=learned)
-    return EmbeddingTracker(settings, learned=learned)
+    return EmbeddingTracker(settings, learned=learned, score=score)
 
 
 def resume(tracker: Tracker, earlier: Sequence[Detections], again: Iterable[Detections]) -> None:
