@@ -40,7 +40,8 @@ def begin_counting(
         return
     with bar(f"reading {name}", unit="frames", shown=show_progress) as tick:
         while not file.counted(STEP) and not stop():
-            tick(file.counting.frames, file.counting.promised)
+            if file.counting.frames:
+                tick(file.counting.frames, file.counting.promised)
 
 
 def turned_out_wrong(source: Source, *, wait: bool) -> bool:
