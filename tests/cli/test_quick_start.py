@@ -28,6 +28,10 @@ import gc
 clip, model, out = sys.argv[1:]
 run("info", clip)
 assert not {"torch", "matplotlib", "scipy"} & {*sys.modules}
+from trovid.cli.running import counted_ahead
+with counted_ahead([clip], allow_playlist=False) as begun:
+    assert begun[clip].counted(60) and begun[clip].video.num_frames == 2
+assert "torch" not in sys.modules
 run("detect", clip, "--model", model, "--out", out, "--device", "cpu")
 slow = {"torch._dynamo", "scipy", "httpx", "matplotlib"} & {*sys.modules}
 assert not slow, slow

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from trovid.experiments.everyday import (
     SEQ_NMS,
     TRACKS,
     choose,
+    free_setting,
     read_choice,
     report,
 )
@@ -149,12 +151,37 @@ def test_every_method_looks_at_a_sequence(place):
         assert len(found[name]) <= len(found[f"{name} with boxes taken over"])
 
 
+def test_a_training_free_setting_that_costs_too_much_is_left_out():
+    tried = [Method(name=str(k), model=SINGLE, temporal=replace(FREE, top_k=k)) for k in (1, 4)]
+    figures = {"single-frame": {"clean": 0.8}, **{n: {"clean": 0.8, "all": 0.5} for n in "14"}}
+    figures["4"]["all"] = 0.6
+    assert free_setting(tried, figures, {"1": 1.2, "4": 1.4})[0].top_k == 4
+    free, line = free_setting(tried, figures, {"1": 1.2, "4": 1.6})
+    assert free.top_k == 1
+    assert "1 of 2 settings cost more and are left out" in line
+    figures["1"]["clean"] = 0.796  # spares clean frames by this experiment's own rule
+    assert free_setting(tried, figures, {"1": 1.2, "4": 1.6})[0].top_k == 1
+
+
+def test_a_choice_made_without_costs_is_read_and_says_nothing_of_them(tmp_path):
+    file = Path(__file__).parents[2] / "docs/results/everyday/everyday-choice.json"
+    choice = read_choice(file)
+    assert choice.times_single == {}
+    assert choice.cost == ""
+    new = replace(choice, times_single={"K = 1": 1.2}, cost="None is left out.")
+    (tmp_path / "new.json").write_text(json.dumps(asdict(new)))
+    assert read_choice(tmp_path / "new.json") == new
+
+
 @pytest.mark.slow
 def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
     settings = [own for own in FREE_SETTINGS if own.searched == "own"]
     choice = choose(place, folder=tmp_path, names=["dog", "hike"], settings=settings)
     assert set(choice.strengths) == set(KINDS)
     assert all(value in GRID[kind] for kind, value in choice.strengths.items())
+    assert len(choice.times_single) == len(settings)
+    assert min(choice.times_single.values()) > 0
+    assert "A frame may cost 1.5 times a single frame" in choice.cost
     assert choose(place, folder=tmp_path, names=["dog", "hike"]) == choice
     result = report(place, choice, resamples=20, names=["train", "lucia"])
     rows = [method.name for method in methods(choice.free)]

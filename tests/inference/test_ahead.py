@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.media import encode, number
-from trovid.inference.session import ahead
+from trovid.inference.session import ahead, in_turn
 from trovid.video import open_video
 
 
@@ -82,3 +85,18 @@ def test_nothing_is_taken_before_it_is_asked_for():
     items = ahead(iter(lambda: pytest.fail("asked"), None), 2)
     items.close()
     assert settled()
+
+
+def test_a_signal_while_it_is_closed_leaves_no_job_behind():
+    done = []
+    jobs = [lambda: 0, lambda: (time.sleep(0.5), done.append(1))]
+    made = in_turn(iter(jobs), 2, ThreadPoolExecutor(1))
+    assert next(made) == 0
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            made.close()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == [1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -50,3 +52,19 @@ def test_dropped_calls_are_not_done():
     work.drop()
     work.drop()
     assert done in ([], [0])
+
+
+def test_a_signal_while_it_is_waited_for_leaves_no_call_behind():
+    """What is discarded then would else be written to meanwhile, and Python ends by SIGABRT."""
+    done = []
+    work = Behind(lambda: (time.sleep(0.5), done.append(1)), 2)
+    work()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            work.finish()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    work.drop()
+    assert done == [1]

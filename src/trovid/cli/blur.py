@@ -9,7 +9,7 @@ import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.options import FLAG, detect_options
-from trovid.cli.running import check_videos, run_videos
+from trovid.cli.running import check_videos, counted_ahead, run_videos
 from trovid.zoo.default import DEFAULT_MODEL
 
 
@@ -104,40 +104,42 @@ def blur(
     """
     check_videos("blur", videos, overwrite=overwrite, resume=resume, batch=1, one_by_one=None)
     check_frame_rate(frame_rate)
-    from trovid.redaction import Redaction, redaction_batch
+    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+        from trovid.redaction import Redaction, redaction_batch
 
-    redaction = Redaction(
-        by=by,
-        fill=fill,
-        fill_gaps=fill_gaps,
-        margin=margin,
-        keep_sound=keep_sound,
-        keep_metadata=keep_metadata,
-    )
-    options = detect_options(
-        score=score,
-        classes=classes,
-        support=support,
-        max_detections=max_detections,
-        track=track,
-        start=start,
-        end=end,
-    )
-    runs = redaction_batch(
-        lambda: trovid.load(
-            model,
-            device=device,
-            precision=precision,
-            compile=compile,
-            deterministic=deterministic,
-            temporal=temporal,
-        ),
-        out=out,
-        options=options,
-        redaction=redaction,
-        overwrite=overwrite,
-        resume=resume,
-        frame_rate=frame_rate,
-        allow_playlist=allow_playlist,
-    )
-    return run_videos(runs, videos, json=json)
+        redaction = Redaction(
+            by=by,
+            fill=fill,
+            fill_gaps=fill_gaps,
+            margin=margin,
+            keep_sound=keep_sound,
+            keep_metadata=keep_metadata,
+        )
+        options = detect_options(
+            score=score,
+            classes=classes,
+            support=support,
+            max_detections=max_detections,
+            track=track,
+            start=start,
+            end=end,
+        )
+        runs = redaction_batch(
+            lambda: trovid.load(
+                model,
+                device=device,
+                precision=precision,
+                compile=compile,
+                deterministic=deterministic,
+                temporal=temporal,
+            ),
+            out=out,
+            options=options,
+            redaction=redaction,
+            overwrite=overwrite,
+            resume=resume,
+            frame_rate=frame_rate,
+            allow_playlist=allow_playlist,
+            begun=begun,
+        )
+        return run_videos(runs, videos, json=json)

@@ -20,7 +20,7 @@ from trovid.cli.options import (
     SelectionOptions,
     detect_options,
 )
-from trovid.cli.running import check_videos, introduce, run_videos, window_for
+from trovid.cli.running import check_videos, counted_ahead, introduce, run_videos, window_for
 from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
 
@@ -145,10 +145,6 @@ def detect(
         running: See `RunningOptions`.
         json: Print the summary as JSON.
     """
-    from trovid.runs.batch import Batch
-    from trovid.runs.sinks.making import Pictures
-    from trovid.viz.canvas import LabelStyle
-
     one_by_one = "--seq-nms" if seq_nms else "--online" if frames.online else None
     check_videos(
         "detect", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
@@ -196,14 +192,6 @@ def detect(
         }
         check_alone([name for name, given in other.items() if given], videos)
         return detect_shard(load, options, videos[0], out, shard, overwrite, frame_rate, json)
-    pictures = Pictures(
-        timeline=timeline,
-        side_by_side=side_by_side,
-        labels=_labels(labels, videos),
-        beside=_beside(beside),
-        style=LabelStyle(not no_labels, label_size),
-        window=window_for(show),
-    )
     kinds = {
         "video": video,
         "csv": csv,
@@ -213,19 +201,33 @@ def detect(
         "parquet": parquet,
         "json": True,
     }
-    runs = Batch(
-        load=load,
-        options=options,
-        out=Path(out),
-        kinds={kind for kind, wanted in kinds.items() if wanted},
-        pictures=pictures,
-        overwrite=overwrite,
-        resume=resume,
-        frame_rate=frame_rate,
-        allow_playlist=allow_playlist,
-        at_once=batch,
-    )
-    return run_videos(runs, videos, json=json)
+    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+        from trovid.runs.batch import Batch
+        from trovid.runs.sinks.making import Pictures
+        from trovid.viz.canvas import LabelStyle
+
+        pictures = Pictures(
+            timeline=timeline,
+            side_by_side=side_by_side,
+            labels=_labels(labels, videos),
+            beside=_beside(beside),
+            style=LabelStyle(not no_labels, label_size),
+            window=window_for(show),
+        )
+        runs = Batch(
+            load=load,
+            options=options,
+            out=Path(out),
+            kinds={kind for kind, wanted in kinds.items() if wanted},
+            pictures=pictures,
+            overwrite=overwrite,
+            resume=resume,
+            frame_rate=frame_rate,
+            allow_playlist=allow_playlist,
+            at_once=batch,
+            begun=begun,
+        )
+        return run_videos(runs, videos, json=json)
 
 
 def _labels(path: Path | None, videos: Sequence[str | Path]) -> Dataset | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from trovid.progress import QUIET_VARIABLE
 if TYPE_CHECKING:
     from trovid.inference import Predictor
     from trovid.runs.batch import Batch
+    from trovid.video.file import FileReader
     from trovid.viz.window import Window
 
 
@@ -71,6 +73,36 @@ def window_for(show: bool) -> Window | None:
     except TrovidError as error:
         say(f"{error}; the files are written as ever")
         return None
+
+
+@contextmanager
+def counted_ahead(
+    videos: Sequence[str | Path], *, allow_playlist: bool
+) -> Generator[dict[str, FileReader]]:
+    """While it lasts, the first video's frames are counted, also while torch is imported.
+
+    Args:
+        videos: See `find_inputs`.
+        allow_playlist: See `open_video`.
+
+    Yields:
+        The open file by its word; nothing where that is no file. What is wrong with it is said in
+        its turn.
+    """
+    from trovid.video.opening import FileReader, open_video
+
+    word, begun = str(videos[0]), dict[str, FileReader]()
+    with suppress(TrovidError, OSError, MemoryError):
+        reader = open_video(word, allow_playlist=allow_playlist) if Path(word).is_file() else None
+        if isinstance(reader, FileReader):
+            begun[word] = reader
+    try:
+        for reader in begun.values():
+            reader.count_ahead()
+        yield begun
+    finally:
+        for reader in begun.values():
+            reader.give_up()
 
 
 def run_videos(batch: Batch, videos: Sequence[str | Path], *, json: bool) -> int:

@@ -18,7 +18,7 @@ from trovid.cli.options import (
     SelectionOptions,
     detect_options,
 )
-from trovid.cli.running import check_videos, run_videos, window_for
+from trovid.cli.running import check_videos, counted_ahead, run_videos, window_for
 
 
 def segment(
@@ -109,10 +109,6 @@ def segment(
         running: See `RunningOptions`.
         json: Print the summary as JSON.
     """
-    from trovid.runs.batch import Batch
-    from trovid.runs.sinks.making import Pictures
-    from trovid.viz.canvas import LabelStyle
-
     one_by_one = "--online" if frames.online else None
     check_videos(
         "segment", videos, overwrite=overwrite, resume=resume, batch=batch, one_by_one=one_by_one
@@ -136,21 +132,27 @@ def segment(
         "masks": masks,
         "json": True,
     }
-    runs = Batch(
-        load=lambda: trovid.load(
-            model,
-            temporal=temporal,
-            **vars(running),
-        ),
-        options=options,
-        segment=True,
-        out=out,
-        kinds={kind for kind, wanted in kinds.items() if wanted},
-        pictures=Pictures(style=LabelStyle(not no_labels, label_size), window=window_for(show)),
-        overwrite=overwrite,
-        resume=resume,
-        frame_rate=frame_rate,
-        allow_playlist=allow_playlist,
-        at_once=batch,
-    )
-    return run_videos(runs, videos, json=json)
+    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+        from trovid.runs.batch import Batch
+        from trovid.runs.sinks.making import Pictures
+        from trovid.viz.canvas import LabelStyle
+
+        runs = Batch(
+            load=lambda: trovid.load(
+                model,
+                temporal=temporal,
+                **vars(running),
+            ),
+            options=options,
+            segment=True,
+            out=out,
+            kinds={kind for kind, wanted in kinds.items() if wanted},
+            pictures=Pictures(style=LabelStyle(not no_labels, label_size), window=window_for(show)),
+            overwrite=overwrite,
+            resume=resume,
+            frame_rate=frame_rate,
+            allow_playlist=allow_playlist,
+            at_once=batch,
+            begun=begun,
+        )
+        return run_videos(runs, videos, json=json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,24 @@ from trovid.evaluation import Bootstrap, TrackSettings, average_along_tracks, bo
 from trovid.evaluation.bootstrap import average_precision
 from trovid.evaluation.track_scores import TRACK_SETTINGS
 from trovid.experiments.conditions import CLEAN, GRID, Condition, grid, reported
+from trovid.experiments.costs import times_single
 from trovid.experiments.davis_sequences import CHOOSING, REPORTING, of_classes
 from trovid.experiments.everyday_jobs import (
     EverydayPlace,
     candidates_of,
     detections_of,
+    loaded,
     run_methods,
     scene_of,
 )
-from trovid.experiments.everyday_methods import SINGLE, Method, methods
+from trovid.experiments.everyday_methods import LOWEST_SCORE, SINGLE, Method, method_model, methods
 from trovid.experiments.markdown import written
 from trovid.experiments.object_matches import ObjectMatches, match_objects
 from trovid.experiments.scoring import to_detections
+from trovid.experiments.training_free import within_cost
 from trovid.inference.seq_nms import CANDIDATE_SCORE, MOST_CANDIDATES, seq_nms
 from trovid.recipes import TrainingFreeRecipe
-from trovid.structures import Detections, DetectOptions
+from trovid.structures import Detections, DetectOptions, SupportSampling
 from trovid.zoo.weights import read_card
 
 PLAIN = Method(name="single-frame", model=SINGLE)
@@ -60,11 +63,16 @@ class Choice:
         strengths: Of each deterioration, by single-frame results alone.
         free: The setting of the training-free mode.
         tracks: Of the average along tracks.
+        times_single: By training-free setting how many times a single frame a frame costs; nothing
+            where it was chosen without.
+        cost: What was left out for its cost, in a sentence; empty where it was chosen without.
     """
 
     strengths: dict[str, float]
     free: TrainingFreeRecipe
     tracks: TrackSettings
+    times_single: dict[str, float] = field(default_factory=dict)
+    cost: str = ""
 
 
 class Sequences:
@@ -167,8 +175,9 @@ def choose(
     """Fixes strengths and settings on the sequences for choosing; what is there is not made again.
 
     A strength is that of a small grid whose single-frame AP50 is nearest to `REACHED` of the clean
-    one. Of the training-free settings that lose at most `CLEAN_LOSS` on clean frames, the one of
-    the highest mean AP50 over the deteriorations. Writes everyday-choice.json.
+    one. Of the training-free settings that lose at most `CLEAN_LOSS` on clean frames, and whose
+    frame costs at most `COST` times a single frame, the one of the highest mean AP50 over the
+    deteriorations (see `within_cost`). Writes everyday-choice.json.
     """
     file = folder / CHOICE
     if file.exists():
@@ -193,14 +202,16 @@ def choose(
         }
         for method in tried
     }
-    allowed = [m for m in tried if seen[m.name][CLEAN.key] >= clean - CLEAN_LOSS] or tried
-    best = max(allowed, key=lambda m: _mean(seen[m.name], spoilt))
+    times = _times(place, tried, own)
+    figures = {PLAIN.name: {"clean": clean}}
+    for name, found in seen.items():
+        figures[name] = {"clean": found[CLEAN.key], "all": _mean(found, spoilt)}
+    free, note = free_setting(tried, figures, times)
     tracks = max(
         TRACK_SETTINGS,
         key=lambda track: np.mean([ap50(own.matches(own.averaged(c, track), c)) for c in spoilt]),
     )
-    assert best.temporal is not None
-    choice = Choice(strengths, best.temporal, tracks)
+    choice = Choice(strengths, free, tracks, times, note)
     document = {**asdict(choice), "single-frame": single, "training-free": seen, "on": own.names}
     folder.mkdir(parents=True, exist_ok=True)
     written(file, json.dumps(document, indent=1) + "\n")
@@ -215,9 +226,47 @@ def read_choice(file: Path) -> Choice:
             {kind: float(document["strengths"][kind]) for kind in GRID},
             TrainingFreeRecipe(**document["free"]),
             TrackSettings(**document["tracks"]),
+            dict(document.get("times_single", {})),
+            str(document.get("cost", "")),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise TrovidError(f"{file} is no choice of settings: delete it ({error})") from error
+
+
+def free_setting(
+    tried: Sequence[Method],
+    figures: Mapping[str, Mapping[str, float]],
+    times: Mapping[str, float],
+) -> tuple[TrainingFreeRecipe, str]:
+    """The training-free setting that is chosen, and a sentence on cost.
+
+    Args:
+        tried: One setting each.
+        figures: By setting AP50 of "clean" frames, and of "all" deteriorations in the mean; the
+            clean one of single frames too.
+        times: By setting how many times a single frame a frame costs.
+    """
+    lowest = figures[PLAIN.name]["clean"] - CLEAN_LOSS
+    allowed = [m for m in tried if figures[m.name]["clean"] >= lowest] or tried
+    best = max(allowed, key=lambda m: figures[m.name]["all"])
+    assert best.temporal is not None
+    return within_cost(best.temporal, tried, figures, times, clean_loss=CLEAN_LOSS)
+
+
+def _times(place: EverydayPlace, tried: Sequence[Method], own: Sequences) -> dict[str, float]:
+    """By setting how many times a single frame a frame costs, measured in turns."""
+    sequence = loaded(own.truth, own.names[0])
+    frames = [sequence.seen(CLEAN, index) for index in CLEAN.targets(len(sequence.frames))]
+    single = method_model(place.weights(SINGLE), PLAIN)
+    alone = single, single.options(score=LOWEST_SCORE)
+    times = {}
+    for method in tried:
+        predictor = method_model(place.weights(method.model), method)
+        options = predictor.options(score=LOWEST_SCORE)
+        indices = SupportSampling.parse(str(options.support)).indices(len(sequence.frames), 0)
+        support = predictor.encode([sequence.seen(CLEAN, index) for index in sorted({*indices})])
+        times[method.name] = times_single((predictor, options), support, alone, frames)
+    return times
 
 
 def _mean(figures: Mapping[str, float], conditions: Sequence[Condition]) -> float:

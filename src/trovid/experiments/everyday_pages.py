@@ -55,6 +55,7 @@ def _davis(own: dict[str, Any]) -> list[str]:
     figures, groups = own["ap50"], own["groups"]
     strengths = ", ".join(f"{k} {v:g}" for k, v in own["choice"]["strengths"].items())
     kinds = [group for group in groups if group not in MAIN]
+    cost = own["choice"].get("cost", "")
     return [
         "## Real videos",
         "",
@@ -64,7 +65,8 @@ def _davis(own: dict[str, Any]) -> list[str]:
         f"stand, all else is wrong. 95 % intervals over {own['folds']} sequences (near duplicates "
         f"are one), {own['resamples']} resamples. Strengths, fixed by single-frame results on "
         f"other sequences: {strengths}. Deteriorations are added to every fourth frame, which "
-        "alone is evaluated, or to stretches of 8 frames, support frames included.",
+        "alone is evaluated, or to stretches of 8 frames, support frames included."
+        + (f" The training-free setting: {cost}" if cost else ""),
         "",
         *table(
             ["AP50", *MAIN],

@@ -17,6 +17,7 @@ from typing import Any
 from trovid.errors import TrovidError
 from trovid.experiments.costs import read_cost
 from trovid.experiments.description import Clips, Experiment, Row
+from trovid.experiments.everyday_methods import Method
 from trovid.experiments.markdown import written
 from trovid.experiments.pages import write_experiment
 from trovid.experiments.results import experiment_result
@@ -119,9 +120,11 @@ def choose(
 
 def within_cost(
     chosen: TrainingFreeRecipe,
-    rows: Sequence[Row],
+    rows: Sequence[Row | Method],
     figures: Mapping[str, Mapping[str, float]],
     times: Mapping[str, float],
+    *,
+    clean_loss: float = CLEAN_LOSS,
 ) -> tuple[TrainingFreeRecipe, str]:
     """What is left of a choice by AP50 when dear settings are left out, and a sentence on it.
 
@@ -130,8 +133,9 @@ def within_cost(
         rows: All settings that were looked at.
         figures: By row and group the mean over seeds, the single-frame detector's too.
         times: By row how many times a single frame a frame costs.
+        clean_loss: Of AP50, that clean frames may lose.
     """
-    harmless = _harmless(rows, figures)
+    harmless = _harmless(rows, figures, clean_loss)
     cheap = [row for row in harmless if times[row.name] <= COST]
     dear = sum(times[row.name] > COST for row in rows)
     words = (
@@ -139,7 +143,7 @@ def within_cost(
         "settings cost more"
     )
     if cheap:
-        return _best(cheap, figures), f"{words} and are left out."
+        return _best(cheap, figures, clean_loss), f"{words} and are left out."
     if not harmless:
         return chosen, f"{words}; none spares clean objects, so AP50 alone decided."
     least = min(harmless, key=lambda row: times[row.name])
@@ -213,13 +217,21 @@ def _figures(experiment: Experiment, place: Workplace) -> dict[str, dict[str, fl
     }
 
 
-def _harmless(rows: Sequence[Row], figures: Mapping[str, Mapping[str, float]]) -> list[Row]:
+def _harmless(
+    rows: Sequence[Row | Method],
+    figures: Mapping[str, Mapping[str, float]],
+    clean_loss: float,
+) -> list[Row | Method]:
     """The settings that spare clean objects."""
-    lowest = figures[SINGLE.name]["clean"] - CLEAN_LOSS
+    lowest = figures[SINGLE.name]["clean"] - clean_loss
     return [row for row in rows if figures[row.name]["clean"] >= lowest]
 
 
-def _best(rows: Sequence[Row], figures: Mapping[str, Mapping[str, float]]) -> TrainingFreeRecipe:
-    allowed = _harmless(rows, figures) or rows
+def _best(
+    rows: Sequence[Row | Method],
+    figures: Mapping[str, Mapping[str, float]],
+    clean_loss: float = CLEAN_LOSS,
+) -> TrainingFreeRecipe:
+    allowed = _harmless(rows, figures, clean_loss) or rows
     best: Any = max(allowed, key=lambda row: figures[row.name]["all"])
     return best.temporal

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from functools import partial
 from itertools import chain, repeat
@@ -329,6 +329,7 @@ def in_turn(
         finally:
             for future in waiting:
                 future.cancel()
+            wait(waiting)  # a signal may interrupt this, but no join: see `Behind`
 
 
 def share_threads(pool: ThreadPoolExecutor, lanes: int, threads: int) -> None:

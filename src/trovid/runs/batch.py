@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from trovid.errors import TrovidError, without_password
 from trovid.inference.predictor import Predictor
 from trovid.inference.target_frames import target_frames
 from trovid.progress import Parts, bar
+from trovid.runs.counting import begin_counting, end_counting, turned_out_wrong
 from trovid.runs.derived import strange_folder
 from trovid.runs.jobs import Job, find_inputs, jobs_for
 from trovid.runs.provenance import contents_digest, results_head
@@ -27,6 +29,7 @@ from trovid.video.live import LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
 
 Source = VideoReader | LiveStream
+log = logging.getLogger("trovid")
 
 
 @dataclass
@@ -80,6 +83,7 @@ class Batch:
         stop: Is asked whether to stop.
         show_progress: Whether bars are shown.
         opened: What a video that was opened is read through.
+        begun: By their word the files that are open already, and whose frames are being counted.
         sinks: Makes the files of a video, as this batch runs them.
         stated: What the results say of their options besides.
     """
@@ -98,6 +102,7 @@ class Batch:
     stop: Callable[[], bool] = lambda: False
     show_progress: bool = False
     opened: Callable[[VideoReader], VideoReader] = lambda reader: reader
+    begun: Mapping[str, VideoReader] = field(default_factory=dict)
     sinks: Callable[[Subject, Batch], Sequence[Sink]] = lambda subject, batch: make_sinks(subject)
     stated: Mapping[str, Any] = field(default_factory=dict)
 
@@ -154,8 +159,9 @@ class Batch:
         if self.at_once == 1:
             yield from self._run_all(predictor, options, subjects)
             return
+        totals = {subject.job.source: self._total(subject) for subject in subjects}
         with bar(f"{len(ready)} videos", unit="frames", shown=self.show_progress) as tick:
-            parts = Parts(tick, {subject.job.source: _total(subject) for subject in subjects})
+            parts = Parts(tick, totals)
             for result in self._run_all(predictor, options, subjects, parts):
                 if result.outcome is None:
                     parts.drop(result.source)
@@ -167,7 +173,7 @@ class Batch:
                 FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
             )
         if not is_live(word):
-            reader = open_video(
+            reader = self.begun.get(word) or open_video(
                 word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist
             )
             return self.opened(reader)
@@ -207,9 +213,14 @@ class Batch:
                         running.append(begun)
                     else:
                         yield begun
-                for run in [run for run in running if not run.goes_on]:
-                    running.remove(run)
-                    yield _finished(run)
+                for run in list(running):
+                    over = not run.goes_on
+                    if self._is_wrong(run, wait=over):
+                        running.remove(run)
+                        waiting.appendleft(run.subject)
+                    elif over:
+                        running.remove(run)
+                        yield _finished(run)
                 turns = batcher.next_frames([run.targets for run in running])
                 for run, turn in zip(list(running), turns, strict=True):
                     try:
@@ -221,12 +232,23 @@ class Batch:
         finally:
             for run in running:
                 run.discard()
+            for subject in subjects:
+                end_counting(subject.source)
+
+    def _is_wrong(self, run: VideoRun, *, wait: bool) -> bool:
+        """Whether a run goes by frames that the file does not have; it is discarded then."""
+        if not turned_out_wrong(run.subject.source, wait=wait):
+            return False
+        log.warning("%s: other frames decode than the file tells of: begun again", run.job.source)
+        run.discard()
+        return True
 
     def _begin(
         self, predictor: Predictor, subject: Subject, parts: Parts | None
     ) -> VideoRun | Result:
         """Begins a video; a Result where there is nothing to do, or it cannot be."""
         job = subject.job
+        self._count(subject, foresee=self.at_once == 1 and not self.resume)
         if self.stop():
             return Result(job.source, job, losses=[f"{job.source}: interrupted before it began"])
         if parts is None:
@@ -244,8 +266,29 @@ class Batch:
                 run.discard()
                 raise
         except (TrovidError, MemoryError) as error:
+            if turned_out_wrong(subject.source, wait=True):
+                return self._begin(predictor, subject, parts)
             return _failed(job, error)
         return run
+
+    def _count(self, subject: Subject, *, foresee: bool) -> None:
+        begin_counting(
+            subject.source,
+            subject.job.name,
+            foresee=foresee,
+            stop=self.stop,
+            show_progress=self.show_progress,
+        )
+
+    def _total(self, subject: Subject) -> int:
+        """The number of target frames, as far as it is known."""
+        if isinstance(subject.source, LiveStream) or self.stop():
+            return 0
+        self._count(subject, foresee=False)
+        try:
+            return len(target_frames(subject.source, subject.options))
+        except TrovidError:
+            return 0
 
     def _earlier(self, subject: Subject) -> Sequence[Detections] | None:
         """What an earlier run has left; None if it has left nothing to do, and every file is there.
@@ -290,16 +333,6 @@ def _finished(run: VideoRun) -> Result:
         again = "the same command with `resume` goes on"
         losses.append(f"{job.source}: stopped after {outcome.frames} frames; {again}")
     return Result(job.source, job, outcome, losses, outcome.error)
-
-
-def _total(subject: Subject) -> int:
-    """The number of target frames, as far as it is known."""
-    if isinstance(subject.source, LiveStream):
-        return 0
-    try:
-        return len(target_frames(subject.source, subject.options))
-    except TrovidError:
-        return 0
 
 
 def _failed(job: Job, error: Exception) -> Result:

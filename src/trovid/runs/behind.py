@@ -21,8 +21,8 @@ class Behind:
         self._calls: queue.Queue[tuple[Any, ...] | None] = queue.Queue(waiting)
         self._error: BaseException | None = None
         self._dropping = False
-        self._thread = threading.Thread(target=self._run, name="trovid-behind", daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="trovid-behind", daemon=True).start()
 
     def __call__(self, *arguments: Any) -> None:
         """Hands out a call; an error of an earlier one is raised here."""
@@ -40,9 +40,10 @@ class Behind:
         self._end()
 
     def _end(self) -> None:
-        if self._thread.is_alive():
+        # Python up to 3.12 takes a thread for ended where a signal interrupts its join.
+        if not self._ended.is_set():
             self._calls.put(None)
-            self._thread.join()
+            self._ended.wait()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -58,3 +59,4 @@ class Behind:
                 self._work(*arguments)
             except BaseException as error:
                 self._error = error
+        self._ended.set()

@@ -70,6 +70,7 @@ class VideoRun:
         stop: Is asked before each frame whether to stop.
 
     Attributes:
+        subject: The video.
         job: Input and files.
         outcome: What has come of it so far.
         targets: The target frames that are left, as the model is to look at them.
@@ -83,7 +84,7 @@ class VideoRun:
         self._source = source = subject.source
         self._sinks = sinks
         self._fill = Behind(self._write_files, DRAWN_BEHIND)
-        self._subject = subject
+        self.subject = subject
         self._window: Shown | None = None
         self._options = subject.options
         self._stop = stop
@@ -112,7 +113,7 @@ class VideoRun:
         Raises:
             TrovidError: If no frame is asked for, or a file cannot be written.
         """
-        self._window = self._subject.window
+        self._window = self.subject.window
         frames = None
         if isinstance(self._source, VideoReader):
             asked = target_frames(self._source, self._options)

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from trovid.errors import TrovidError
 from trovid.structures import Video
+from trovid.video.ahead import Ahead, GivenUp, Stop
 from trovid.video.clock import DEFAULT_FRAME_RATE, SteadyClock
 from trovid.video.container import Pass, decode, decoding, open_container, video_stream
 from trovid.video.damage import (
@@ -28,6 +29,7 @@ from trovid.video.damage import (
     missing_between,
     steps_with_loss,
 )
+from trovid.video.foresight import foreseen
 from trovid.video.reader import Frame, VideoReader
 from trovid.video.upright import Upright
 
@@ -63,6 +65,16 @@ class _Index:
     doubtful: tuple[range, ...] = ()
     clock: SteadyClock = field(default_factory=lambda: SteadyClock(0.0))
 
+    def holds(self, foreseen: _Index) -> bool:
+        """Whether frames found by another index, made without decoding, are exactly these."""
+        return (
+            not self.careful
+            and self.clock.restart is None
+            and self.times == foreseen.times
+            and self.ticks == foreseen.ticks
+            and {*foreseen.keys} <= {*self.keys}
+        )
+
 
 class _SeekMissed(Exception):
     """The demuxer did not land where the index says."""
@@ -78,12 +90,17 @@ class FileReader(VideoReader):
     or a frame or packet is flagged as damaged, the file is decoded in one thread from then on
     (several threads drop the frames before a damage without a word) and `problems` says so.
 
+    Whoever cannot wait for that has it done in a thread (`count_ahead`). Meanwhile `foresee` lets
+    him have the frames as the file's packets tell of them, `as_foreseen` says in the end whether it
+    is so, and `settle` comes back to the counted ones.
+
     Args:
         path: The file.
         allow_playlist: Whether it may be a playlist, for which other files are read.
 
     Attributes:
         path: The file.
+        counting: What the decoding that counts the frames has met so far.
 
     Raises:
         TrovidError: If no frame can be read.
@@ -94,6 +111,9 @@ class FileReader(VideoReader):
         self.allow_playlist = allow_playlist
         self.source = str(path)
         self.problems = []
+        self.counting = Pass()
+        self._ahead: Ahead[_Index] | None = None
+        self._foreseen: _Index | None = None
         with self._container() as container:
             stream = video_stream(container, path)
             pixel_aspect = stream.sample_aspect_ratio
@@ -131,7 +151,7 @@ class FileReader(VideoReader):
         """Width of an upright frame's pixel by its height; None for square ones."""
         return self._upright.pixel_aspect
 
-    @cached_property
+    @property
     def video(self) -> Video:
         """Name (the file's stem), exact number of frames, upright size, mean frame rate."""
         height, width = self.size
@@ -160,6 +180,53 @@ class FileReader(VideoReader):
     def doubtful(self) -> tuple[range, ...]:
         """The frames from a loss on to the next that can be decoded alone, and some before."""
         return self._index.doubtful
+
+    def count_ahead(self) -> None:
+        """Begins to count the frames in a thread; `video` and all that needs them waits for it."""
+        if self._ahead is None:
+            self._ahead = Ahead(self._count)
+
+    def counted(self, within: float) -> bool:
+        """Whether the frames are counted, or cannot be, in so many seconds."""
+        return self._ahead is not None and self._ahead.done(within)
+
+    def give_up(self) -> None:
+        """Ends the thread of `count_ahead` where it is not through."""
+        if self._ahead is not None and not self._ahead.done(0):
+            self._ahead.give_up()
+            self._ahead = self._foreseen = None
+
+    def foresee(self) -> bool:
+        """Takes the frames that the file's packets tell of, until `settle`; whether they do."""
+        with self._container() as container:
+            found = foreseen(container, video_stream(container, self.path))
+            unit = video_stream(container, self.path).time_base
+        if found is None or unit is None:
+            return False
+        ticks, keys = found
+        times = array("d", (float(t) * unit.numerator / unit.denominator for t in ticks))
+        if missing_between(times):
+            return False
+        self._foreseen = _Index(times, ticks, keys)
+        return True
+
+    @property
+    def foreseen(self) -> bool:
+        """Whether frames are those of `foresee`."""
+        return self._foreseen is not None
+
+    def as_foreseen(self) -> bool:
+        """Waits for the count; whether the frames are those of `foresee`, or nothing was."""
+        if self._foreseen is None:
+            return True
+        try:
+            return self._exact.holds(self._foreseen)
+        except (TrovidError, FFmpegError):
+            return False
+
+    def settle(self) -> None:
+        """From now on the frames are those that were counted."""
+        self._foreseen = None
 
     @cached_property
     def metadata(self) -> dict[str, str]:
@@ -228,20 +295,27 @@ class FileReader(VideoReader):
                 else:
                     raise _SeekMissed
 
-    @cached_property
+    @property
     def _index(self) -> _Index:
+        return self._exact if self._foreseen is None else self._foreseen
+
+    @cached_property
+    def _exact(self) -> _Index:
+        return self._count(lambda: False) if self._ahead is None else self._ahead.result()
+
+    def _count(self, stop: Stop) -> _Index:
         seen = Pass()
-        index = self._scan(seen, careful=False)
+        index = self._scan(seen, stop, careful=False)
         if self._strict and seen.lost_packets > seen.frames:
             self._strict, seen = False, Pass()
-            index = self._scan(seen, careful=False)
+            index = self._scan(seen, stop, careful=False)
         complaints = seen.complaints(index.times)
         if not complaints and missing_between(index.times) and self._demuxer_complains():
             seen.damaged = 1
             complaints = seen.complaints(index.times)
         if complaints:
             careful = Pass()
-            index = self._scan(careful, careful=True)
+            index = self._scan(careful, stop, careful=True)
             careful.damaged = max(careful.damaged, seen.damaged)
             complaints = careful.complaints(index.times) or complaints
             count = len(index.times)
@@ -263,13 +337,16 @@ class FileReader(VideoReader):
             number = video_stream(container, self.path).index
         return demuxer_complains(self.path, number, allow_playlist=self.allow_playlist)
 
-    def _scan(self, seen: Pass, *, careful: bool) -> _Index:
+    def _scan(self, seen: Pass, stop: Stop, *, careful: bool) -> _Index:
+        self.counting = seen
         index = _Index(careful=careful, clock=SteadyClock(self._stated_rate))
         step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
         by_time = not careful
         harm = 0
         with closing(self._decode(seen, careful=careful, pictures=False)) as frames:
             for number, frame in enumerate(frames):
+                if stop():
+                    raise GivenUp
                 if seen.harm > harm:
                     harm = seen.harm
                     index.marks.append(number)

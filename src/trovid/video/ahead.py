@@ -1,0 +1,53 @@
+"""Work that is begun in a thread of its own, before its result is asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Stop = Callable[[], bool]
+
+
+class GivenUp(Exception):
+    """Nobody wants the result any more."""
+
+
+class Ahead(Generic[T]):
+    """Calls a function in a thread of its own.
+
+    Args:
+        work: The function. It asks its argument again and again whether to give up, as it does
+            where the program ends; then it raises `GivenUp`.
+    """
+
+    def __init__(self, work: Callable[[Stop], T]) -> None:
+        self._work = work
+        self._future: Future[T] = Future()
+        self._given_up = threading.Event()
+        threading.Thread(target=self._run, name="trovid-counting").start()
+
+    def done(self, within: float) -> bool:
+        """Whether it is through in so many seconds."""
+        wait([self._future], within)
+        return self._future.done()
+
+    def result(self) -> T:
+        """What came of it, waited for; its error is raised."""
+        return self._future.result()
+
+    def give_up(self) -> None:
+        """Ends it, where it is not through."""
+        self._given_up.set()
+        wait([self._future])
+
+    def _stop(self) -> bool:
+        return self._given_up.is_set() or not threading.main_thread().is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._future.set_result(self._work(self._stop))
+        except BaseException as error:
+            self._future.set_exception(error)
