@@ -33,6 +33,14 @@ class LateReader(FileReader):
         return super().as_foreseen()
 
 
+class UncountedReader(LateReader):
+    """A file of which nobody asks how long it is, before that is foreseen."""
+
+    def __len__(self) -> int:
+        assert self.foreseen or self.waited, "this waits for the count"
+        return super().__len__()
+
+
 def batch(predictor, out, **how) -> Batch:
     options = predictor.options(score=0.2, support="uniform:3")
     return Batch(load=lambda: predictor, options=options, out=out, **how)
@@ -49,6 +57,13 @@ def test_the_results_are_those_of_counted_frames(tmp_path, predictor):
     assert foreseen.state == counted.state == "done"
     texts = [(tmp_path / name / "a.json").read_text() for name in ("counted", "foreseen")]
     assert texts[0] == texts[1]
+
+
+def test_a_file_that_is_open_is_run_before_it_is_counted(tmp_path, predictor):
+    clip = video(tmp_path / "a.mp4", count=5)
+    reader = UncountedReader(clip)
+    (result,) = batch(predictor, tmp_path / "out", begun={str(clip): reader}).run([str(clip)])
+    assert result.state == "done"
 
 
 def test_a_run_over_frames_that_are_not_there_begins_anew(tmp_path, predictor, caplog):

@@ -173,9 +173,11 @@ class Batch:
                 FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
             )
         if not is_live(word):
-            reader = self.begun.get(word) or open_video(
-                word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist
-            )
+            reader = self.begun.get(word)  # whose length, and so its truth, waits for the count
+            if reader is None:
+                reader = open_video(
+                    word, frame_rate=self.frame_rate, allow_playlist=self.allow_playlist
+                )
             return self.opened(reader)
         shown = without_password(word)
         if not self.options.online:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -9,6 +11,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Stop = Callable[[], bool]
+LOWEST_PRIORITY = 19
 
 
 class GivenUp(Exception):
@@ -16,7 +19,7 @@ class GivenUp(Exception):
 
 
 class Ahead(Generic[T]):
-    """Calls a function in a thread of its own.
+    """Calls a function in a thread of its own, which takes what time the others leave.
 
     Args:
         work: The function. It asks its argument again and again whether to give up, as it does
@@ -47,6 +50,8 @@ class Ahead(Generic[T]):
         return self._given_up.is_set() or not threading.main_thread().is_alive()
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # there priorities are of threads, and of those they start
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         try:
             self._future.set_result(self._work(self._stop))
         except BaseException as error:
