@@ -43,12 +43,11 @@ def table1() -> Experiment:
         notes=(
             "MD: modulated deformable RoI Align, whose offsets and mask are predicted from target "
             "and support RoI features of the same box; MS: Most Similar RoI Align.",
-            "Of SynthVID with seeds 1 and 2 (trainings of commit e795c58cb88f) two pairs are not "
-            "in the paper's order, and MS + attention is above MD + attention by +0.6 [-0.2, "
-            "+1.7] alone (0.2 and 1.0 by seed). Motion decides: of fast objects, 3847 of 5351, "
-            "MS is above MD with either seed, with attention by 3.8 and 4.8, averaged by 7.7 and "
-            "7.4; of slow and medium ones MD is far above (with attention 95.9 and 96.0, MS 77.4 "
-            "and 80.7). MD looks where the box lies in the target frame and shifts its bins by a "
+            "Of SynthVID with seeds 1 to 3 (trainings of commit e795c58cb88f) two pairs are not in "
+            "the paper's order; MS + attention is above MD + attention by 0.2, 1.0 and 1.6. Motion "
+            "decides: of fast objects, 3847 of 5351, MS is above MD with every seed, with "
+            "attention by 3.8 to 5.0, averaged by 7.4 to 8.7; of slow and medium ones MD is far "
+            "above (with attention 95.6 and 95.9, MS 78.9 and 81.7). MD looks where the box lies in the target frame and shifts its bins by a "
             "tenth of the box for an offset of 1, so it needs no search where the object stays, "
             "and loses it where it leaves; MS searches by likeness, which fails between "
             "different states of one object (correspondence.json). Open: why MD + averaging is "
