@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.interrupting import interrupt_within, interruptible
 from tests.media import encode, number
 from trovid.inference.session import ahead, in_turn
 from trovid.video import open_video
@@ -88,15 +87,19 @@ def test_nothing_is_taken_before_it_is_asked_for():
 
 
 def test_a_signal_while_it_is_closed_leaves_no_job_behind():
-    done = []
-    jobs = [lambda: 0, lambda: (time.sleep(0.5), done.append(1))]
-    made = in_turn(iter(jobs), 2, ThreadPoolExecutor(1))
+    done, begun, closing = [], threading.Event(), threading.Event()
+
+    def job() -> None:
+        begun.set()
+        assert closing.wait(60)
+        interrupt_within("in_turn")
+        time.sleep(0.3)
+        done.append(1)
+
+    made = in_turn(iter([lambda: 0, job]), 2, ThreadPoolExecutor(1))
     assert next(made) == 0
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            made.close()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert begun.wait(60)
+    closing.set()
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        made.close()
     assert done == [1]

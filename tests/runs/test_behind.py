@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 
 import pytest
 
+from tests.interrupting import interrupt_within, interruptible
 from trovid.runs.behind import Behind
 
 
@@ -57,14 +56,15 @@ def test_dropped_calls_are_not_done():
 def test_a_signal_while_it_is_waited_for_leaves_no_call_behind():
     """What is discarded then would else be written to meanwhile, and Python ends by SIGABRT."""
     done = []
-    work = Behind(lambda: (time.sleep(0.5), done.append(1)), 2)
+
+    def call() -> None:
+        interrupt_within("finish")
+        time.sleep(0.3)
+        done.append(1)
+
+    work = Behind(call, 2)
     work()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            work.finish()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with interruptible(), pytest.raises(KeyboardInterrupt):
+        work.finish()
     work.drop()
     assert done == [1]
