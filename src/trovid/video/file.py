@@ -88,7 +88,8 @@ class FileReader(VideoReader):
     fast as reading them), which gives the exact number of frames, their times and the places where
     decoding can start. The count is compared with what the container promises; where they differ,
     or a frame or packet is flagged as damaged, the file is decoded in one thread from then on
-    (several threads drop the frames before a damage without a word) and `problems` says so.
+    (several threads drop the frames before a damage without a word) and `problems` says so. Where
+    the container promises nothing, one thread looks at it too.
 
     Whoever cannot wait for that has it done in a thread (`count_ahead`). Meanwhile `foresee` lets
     him have the frames as the file's packets tell of them, `as_foreseen` says in the end whether it
@@ -313,14 +314,15 @@ class FileReader(VideoReader):
         if not complaints and missing_between(index.times) and self._demuxer_complains():
             seen.damaged = 1
             complaints = seen.complaints(index.times)
-        if complaints:
+        if complaints or not (seen.promised or seen.promised_end):
             careful = Pass()
-            index = self._scan(careful, stop, careful=True)
+            alone = self._scan(careful, stop, careful=True)
             careful.damaged = max(careful.damaged, seen.damaged)
-            complaints = careful.complaints(index.times) or complaints
-            count = len(index.times)
-            marks = [*index.marks, *steps_with_loss(index.times), count]
-            index.doubtful = doubtful_frames(marks, index.keys, count)
+            complaints = careful.complaints(alone.times) or complaints
+            if complaints or len(alone.times) != len(index.times):
+                index, count = alone, len(alone.times)
+                marks = [*index.marks, *steps_with_loss(index.times), count]
+                index.doubtful = doubtful_frames(marks, index.keys, count)
         if not index.times:
             raise TrovidError(f"{self.source}: its frames are gone; the file changed meanwhile")
         if self._flags_none and not self._strict:
