@@ -69,7 +69,7 @@ def test_a_file_that_is_open_is_run_before_it_is_counted(tmp_path, predictor):
 def test_a_run_over_frames_that_are_not_there_begins_anew(tmp_path, predictor, caplog):
     clip = str(spoilt(tmp_path / "a.mp4"))
     (counted,) = batch(predictor, tmp_path / "counted").run([clip])
-    with caplog.at_level(logging.WARNING, logger="trovid"):
+    with caplog.at_level(logging.INFO, logger="trovid"):
         (foreseen,) = batch(predictor, tmp_path / "foreseen", opened=late).run([clip])
     assert f"{clip}: other frames decode than the file tells of: begun again" in caplog.messages
     assert foreseen.state == counted.state == "damaged"

@@ -241,7 +241,7 @@ class Batch:
         """Whether a run goes by frames that the file does not have; it is discarded then."""
         if not turned_out_wrong(run.subject.source, wait=wait):
             return False
-        log.warning("%s: other frames decode than the file tells of: begun again", run.job.source)
+        log.info("%s: other frames decode than the file tells of: begun again", run.job.source)
         run.discard()
         return True
 
