@@ -201,14 +201,9 @@ class FileReader(VideoReader):
         """Takes the frames that the file's packets tell of, until `settle`; whether they do."""
         with self._container() as container:
             found = foreseen(container, video_stream(container, self.path))
-            unit = video_stream(container, self.path).time_base
-        if found is None or unit is None:
+        if found is None:
             return False
-        ticks, keys = found
-        times = array("d", (float(t) * unit.numerator / unit.denominator for t in ticks))
-        if missing_between(times):
-            return False
-        self._foreseen = _Index(times, ticks, keys)
+        self._foreseen = _Index(*found)
         return True
 
     @property

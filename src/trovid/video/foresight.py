@@ -10,6 +10,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from trovid.video.container import stated_frames
+from trovid.video.damage import missing_between
 
 CONTAINERS = frozenset(("mov", "matroska"))
 DECODERS = frozenset(("av1", "libdav1d", "h264", "hevc", "vp9"))
@@ -18,8 +19,8 @@ DECODERS = frozenset(("av1", "libdav1d", "h264", "hevc", "vp9"))
 
 def foreseen(
     container: InputContainer, stream: VideoStream
-) -> tuple[array[int], array[int]] | None:
-    """The frames' presentation times, rising, and the indices of those that stand alone.
+) -> tuple[array[float], array[int], array[int]] | None:
+    """The frames' times in seconds and in the stream's unit, rising, and which of them stand alone.
 
     Only decoding tells whether it is so: files may be damaged where no packet shows it.
 
@@ -29,11 +30,12 @@ def foreseen(
 
     Returns:
         None where packets do not tell: another kind of file, packets that are flagged or without
-            a time of their own, or not as many as the container announces.
+            a time of their own, not as many as the container announces, or a gap in their times.
     """
     if not CONTAINERS & {*container.format.name.split(",")}:
         return None
-    if stream.codec_context.name not in DECODERS:
+    unit = stream.time_base
+    if stream.codec_context.name not in DECODERS or unit is None:
         return None
     promised = stated_frames(container, stream)
     found: list[tuple[int, bool]] = []
@@ -51,5 +53,8 @@ def foreseen(
         return None
     if not found[0][1] or any(after[0] == before[0] for before, after in pairwise(found)):
         return None
-    keys = array("q", (number for number, (_, key) in enumerate(found) if key))
-    return array("q", (tick for tick, _ in found)), keys
+    ticks = array("q", (tick for tick, _ in found))
+    times = array("d", (float(t) * unit.numerator / unit.denominator for t in ticks))
+    if missing_between(times):
+        return None
+    return times, ticks, array("q", (number for number, (_, key) in enumerate(found) if key))
