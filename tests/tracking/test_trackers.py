@@ -72,6 +72,26 @@ def test_overlap_alone_is_fooled_where_embeddings_are_not():
     assert ids(EmbeddingTracker(), *frames) == [[0, 1], [0, 1]]
 
 
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+@pytest.mark.parametrize("hidden", [(), (4, 5, 6)])
+def test_look_alikes_that_pass_each_other_are_known_by_where_they_were_going(kind, hidden):
+    """Where they meet either box overlaps both last ones; one may be hidden meanwhile."""
+    right, left = (lambda t: 9.0 * t + 1), (lambda t: 9.0 * (10 - t))
+    tracker = make_tracker(kind, TrackingRecipe(), learned=True)
+    for t in range(11):
+        objects = [(right(t), RED, 0.9)] + ([] if t in hidden else [(left(t), RED, 0.8)])
+        found = tracker.update(frame(t, *objects))
+        assert found.track_ids.tolist() == [0, 1][: len(objects)], t
+
+
+@pytest.mark.parametrize("kind", ["iou", "embedding"])
+def test_an_object_that_stops_or_turns_is_the_same(kind):
+    path = [0.0, 6.0, 12.0, 18.0, 24.0, 24.0, 24.0, 18.0, 12.0, 6.0]
+    tracker = make_tracker(kind, TrackingRecipe(), learned=True)
+    frames = [frame(t, (x, RED, 0.9)) for t, x in enumerate(path)]
+    assert ids(tracker, *frames) == [[0]] * len(path)
+
+
 def test_an_object_that_was_hidden_is_known_again_until_it_is_forgotten():
     settings = TrackingRecipe(patience=3)
     for gap, expected in ((2, 0), (3, 1)):

@@ -52,7 +52,8 @@ class TrackingRecipe:
 
     Attributes:
         score: weight of the logarithm of the detection's score, where `repeated`
-        iou: weight of the overlap with the identity's last box
+        iou: weight of the overlap with the identity's last box, where `repeated`, or with the box
+            that its motion leads to
         label: what being of the identity's class, or new, is worth, where `repeated`
         classes: weight of the cosine of the scores in all classes, those of the detections and
             those summed along the identity; it is 1 for a new one
@@ -64,7 +65,7 @@ class TrackingRecipe:
     """
 
     score: float = 1.0
-    iou: float = 2.0
+    iou: float = 4.0
     label: float = 10.0
     patience: int = 20
     repeated: bool = False

@@ -136,7 +136,7 @@ def masktrack() -> Recipe:
             ),
             track_head=TrackHeadRecipe(output_size=7, hidden=(128, 128), samples=16),
         ),
-        training=replace(base.training, steps=1200, reference_window=100),
+        training=replace(base.training, steps=3600, reference_window=100),
         origin=Origin(
             title="SynthVID: MaskTrack R-CNN",
             base=base,

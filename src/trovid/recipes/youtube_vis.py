@@ -47,7 +47,7 @@ BACKBONES = {
     "x101": ("resnext101_64x4d", "X101-FPN"),
 }
 TEMPORAL = TemporalRecipe(top_k=4, num_heads=4, embedding="grouped", bias=True, logit_scale=1.0)
-PUBLISHED_MEMORY = TrackingRecipe(repeated=True)
+PUBLISHED_MEMORY = TrackingRecipe(iou=2.0, repeated=True)
 """How MaskTrack R-CNN's published code finds the objects of a video again."""
 
 

@@ -17,7 +17,9 @@ FORBIDDEN = -1e9
 """As a match: of what is never the same object."""
 ANY_SCORE = float("-inf")
 LINKED_IOU = 0.3
-"""Lowest overlap with its last box by which place alone links a detection to an identity."""
+"""Lowest overlap with its expected box by which place alone links a detection to an identity."""
+SIGHTINGS = 3
+"""The last ones of an object, from which its motion is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,7 @@ class SeenObjects:
 
     Attributes:
         ids: The identity of each of K objects.
-        boxes: Tensor[K, 4].
+        boxes: Tensor[K, 4]; of what is known from several frames, where they are expected next.
         embeddings: Tensor[K, D]; D = 0 where they are not asked for.
         votes: Tensor[K, C], scores in all classes.
     """
@@ -40,16 +42,17 @@ class SeenObjects:
 class ObjectMemory:
     """Gives detections their identities, and identities their classes; subclasses say what matches.
 
-    An object is known by what was seen of it in the last `patience` frames: its last box, the mean
-    of its embeddings and the sum of its scores in each class. Detections of several classes on one
+    An object is known by what was seen of it in the last `patience` frames: its last box, moved on
+    as its centre moved over its last three sightings, the mean of its embeddings and the sum of its
+    scores in each class. Detections of several classes on one
     object are one candidate (`objects_of`), of which the surest box stays. Each known object is
     matched at most once a frame, by the assignment of greatest total, where every candidate may
     also be new. Its class is the one of the greatest sum, this frame included, so it does not
     change where a single frame is in doubt; a detection keeps its own score.
 
     Detections up to `score` come in afterwards (ByteTrack: Zhang et al., ECCV 2022): each may
-    continue an identity of its class that no surer one continued, where it lies on its last box;
-    the others are left out.
+    continue an identity of its class that no surer one continued, where it lies on its expected
+    box; the others are left out.
 
     Args:
         patience: Frames for which an identity that is not seen is remembered.
@@ -128,20 +131,30 @@ class ObjectMemory:
         self._frames.append(SeenObjects(ids, found.boxes.float().clone(), embeddings, votes))
 
     def _known(self) -> SeenObjects | None:
-        """The known objects: last boxes, means of embeddings, sums of votes; None for none."""
+        """The known objects: expected boxes, means of embeddings, sums of votes; None for none."""
         frames = [own for own in self._frames if own.ids]
         if not frames:
             return None
         ids = sorted({number for own in frames for number in own.ids})
         place = {number: row for row, number in enumerate(ids)}
         rows = torch.tensor([place[number] for own in frames for number in own.ids])
-        boxes = frames[-1].boxes.new_empty(len(ids), 4)
-        for own in frames:
-            boxes[[place[number] for number in own.ids]] = own.boxes
         embeddings = _sums(torch.cat([own.embeddings for own in frames]), rows, len(ids))
         means = embeddings / rows.bincount()[:, None]
         votes = _sums(torch.cat([own.votes for own in frames]), rows, len(ids))
-        return SeenObjects(ids, boxes, means, votes)
+        return SeenObjects(ids, self._expected_boxes(ids), means, votes)
+
+    def _expected_boxes(self, ids: list[int]) -> Tensor:
+        """Tensor[K, 4]: where objects are in the coming frame if they move on as they did."""
+        seen: dict[int, list[tuple[int, Tensor]]] = {number: [] for number in ids}
+        for ago, frame in enumerate(reversed(self._frames), start=1):
+            for number, box in zip(frame.ids, frame.boxes, strict=True):
+                if len(seen[number]) < SIGHTINGS:
+                    seen[number].append((ago, box))
+        last, first = ([seen[number][at] for number in ids] for at in (0, -1))
+        boxes, before = (torch.stack([box for _, box in own]) for own in (last, first))
+        ago, earlier = (boxes.new_tensor([frames for frames, _ in own]) for own in (last, first))
+        moved = (boxes - before).unflatten(1, (2, 2)).mean(1) / (earlier - ago).clamp(min=1)[:, None]
+        return boxes + (moved * ago[:, None]).repeat(1, 2)
 
     def _assigned(self, found: Detections, votes: Tensor, known: SeenObjects | None) -> list[int]:
         """The identities of candidates that may be new, by the assignment of greatest total."""
