@@ -145,9 +145,9 @@ class EfficientNetLiteBackbone(Backbone):
         before, level_of = STEM_CHANNELS, {stage: name for name, stage in LEVELS.items()}
         for stage, (expansion, kernel, stride, channels, count) in enumerate(STAGES):
             for number in range(count):
-                own = stride if number == 0 else 1
+                block_stride = stride if number == 0 else 1
                 block = InvertedResidual(
-                    before, channels, kernel=kernel, stride=own, expansion=expansion
+                    before, channels, kernel=kernel, stride=block_stride, expansion=expansion
                 )
                 self.blocks.append(block)
                 before = channels
@@ -179,8 +179,8 @@ class EfficientNetLiteBackbone(Backbone):
             part = BLOCK_NORMS.get(part) or PUBLISHED_NAMES.get(part, part)
             return f"blocks.{number}.{part}.{tensor}"
         part, _, tensor = name.partition(".")
-        own = PUBLISHED_NAMES.get(part) or TIMM_NAMES.get(part, part)
-        return f"{own}.{tensor}"
+        module = PUBLISHED_NAMES.get(part) or TIMM_NAMES.get(part, part)
+        return f"{module}.{tensor}"
 
     def inference_form(self, form: InferenceForm) -> EfficientNetLiteBackbone:
         """BatchNorm folded, ReLU6 within the convolutions."""

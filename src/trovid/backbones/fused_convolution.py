@@ -51,13 +51,17 @@ class FusedConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Tensor[B, C_in, H, W] to Tensor[B, C, H', W']."""
-        own = self.convolution
+        convolution = self.convolution
         if torch.compiler.is_compiling() or not onednn.fuses(x):
-            y = own(x)
+            y = convolution(x)
             return F.relu6(y) if self.relu6 else y
-        how = own.padding, own.stride, own.dilation, own.groups
+        how = convolution.padding, convolution.stride, convolution.dilation, convolution.groups
         if self._laid_out is None:
             size = list(x.shape)
-            self._laid_out = torch.ops.mkldnn._reorder_convolution_weight(own.weight, *how, size)
+            self._laid_out = torch.ops.mkldnn._reorder_convolution_weight(
+                convolution.weight, *how, size
+            )
         bounds = ("hardtanh", [0.0, 6.0], "") if self.relu6 else ("none", [], "")
-        return torch.ops.mkldnn._convolution_pointwise(x, self._laid_out, own.bias, *how, *bounds)
+        return torch.ops.mkldnn._convolution_pointwise(
+            x, self._laid_out, convolution.bias, *how, *bounds
+        )

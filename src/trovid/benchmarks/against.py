@@ -161,10 +161,10 @@ def share_unequal(
     if [len(values) for values in here] != [len(values) for values in there]:
         return 1.0
     total = wrong = 0
-    for own, other in zip(here, there, strict=True):
+    for tensor, other in zip(here, there, strict=True):
         bound = tolerance * max((abs(value) for value in other), default=0.0)
-        wrong += sum(not abs(a - b) <= bound for a, b in zip(own, other, strict=True))
-        total += len(own)
+        wrong += sum(not abs(a - b) <= bound for a, b in zip(tensor, other, strict=True))
+        total += len(tensor)
     return wrong / max(total, 1)
 
 

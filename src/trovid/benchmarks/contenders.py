@@ -70,7 +70,7 @@ def forward_backward(
 ) -> dict[str, Tensor]:
     """The output, and the gradients of the maps and of the embedding."""
     leaves = {name: leaf.detach().requires_grad_() for name, leaf in inputs.leaves().items()}
-    own = OperatorInputs(
+    leaf_inputs = OperatorInputs(
         leaves["features"],
         leaves["support"],
         inputs.boxes,
@@ -78,8 +78,8 @@ def forward_backward(
         leaves.get("bias"),
         inputs.grad_output,
     )
-    output = contender(own, size)
-    gradients = torch.autograd.grad(output, list(leaves.values()), own.grad_output)
+    output = contender(leaf_inputs, size)
+    gradients = torch.autograd.grad(output, list(leaves.values()), leaf_inputs.grad_output)
     return {"output": output.detach(), **dict(zip(leaves, gradients, strict=True))}
 
 

@@ -77,15 +77,15 @@ def run_detect(video: str, settings: DetectSettings) -> dict[str, Any]:
     }
     with TemporaryDirectory(prefix="trovid-") as place:
         runs = {
-            name: _run_of(predictor, own, video, Path(place) / str(number))
-            for number, (name, (predictor, own)) in enumerate(options.items())
+            name: _run_of(predictor, detect_options, video, Path(place) / str(number))
+            for number, (name, (predictor, detect_options)) in enumerate(options.items())
         }
         for run in runs.values():
             run()
         timings = interleave(runs, rounds=settings.rounds, budget=settings.seconds)
         agreement = {
-            name: _agreement(predictor, own, video, Path(place) / str(number))
-            for number, (name, (predictor, own)) in enumerate(options.items())
+            name: _agreement(predictor, detect_options, video, Path(place) / str(number))
+            for number, (name, (predictor, detect_options)) in enumerate(options.items())
         }
         start = start_seconds(video, settings.model, settings.threads, Path(place) / "start")
     frames = agreement[temporal.name]["frames"]
@@ -105,7 +105,8 @@ def run_detect(video: str, settings: DetectSettings) -> dict[str, Any]:
         "ratio": _ratio(timings, temporal.name),
         "start_seconds": start,
         "parts": {
-            name: part_seconds(predictor, own, video) for name, (predictor, own) in options.items()
+            name: part_seconds(predictor, detect_options, video)
+            for name, (predictor, detect_options) in options.items()
         },
         "agreement": agreement,
     }

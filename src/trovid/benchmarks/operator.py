@@ -231,8 +231,8 @@ def fitting(cases: Iterable[Case], maps: str) -> list[Case]:
     """
     found: dict[tuple[Any, ...], Case] = {}
     for case in cases:
-        own = replace(case, size=fitted(maps, case.size))
-        found.setdefault((own.size, own.backward, own.kind, own.packed), own)
+        resized = replace(case, size=fitted(maps, case.size))
+        found.setdefault((resized.size, resized.backward, resized.kind, resized.packed), resized)
     return list(found.values())
 
 

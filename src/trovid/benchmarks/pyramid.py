@@ -197,10 +197,13 @@ def _step(settings: PyramidSettings, backward: bool) -> Callable[[], object]:
     shapes = [(settings.height, settings.width)]
     pooler = _pooler(_extractor("exact"))
     if not backward:
-        packed = {name: ops.pack_support(own).with_prefixes() for name, own in support.items()}
+        packed = {
+            name: ops.pack_support(level_maps).with_prefixes()
+            for name, level_maps in support.items()
+        }
         return torch.no_grad()(partial(pooler, features, boxes, shapes, packed))
-    for own in (*features.values(), *support.values()):
-        own.requires_grad_()
+    for leaf in (*features.values(), *support.values()):
+        leaf.requires_grad_()
 
     def train() -> None:
         pooler(features, boxes, shapes, support).square().mean().backward()

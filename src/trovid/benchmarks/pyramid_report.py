@@ -36,13 +36,13 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
         [
             record["case"],
             name,
-            format_seconds(own),
+            format_seconds(fastest),
             format_seconds(record["median"][name]),
             f"{record['spread'][name]:.0%}",
-            f"{own / record['minimum'][BACKBONE]:.2f}",
+            f"{fastest / record['minimum'][BACKBONE]:.2f}",
         ]
         for record in records
-        for name, own in record["minimum"].items()
+        for name, fastest in record["minimum"].items()
     ]
 
 
@@ -52,15 +52,16 @@ def agreement_rows(records: Sequence[Record]) -> list[list[str]]:
         [
             record["case"],
             level,
-            str(own["rois"]),
-            f"{own['output']:.1e}" + ("" if own["passed"] and own["coarse_passed"] else " WRONG"),
-            str(own["ties"]),
-            f"{own['coarse_cells_found']:.0%}",
-            f"{own['coarse_cosine']:.3f}",
-            f"{own['cosine']:.3f}",
+            str(agreement["rois"]),
+            f"{agreement['output']:.1e}"
+            + ("" if agreement["passed"] and agreement["coarse_passed"] else " WRONG"),
+            str(agreement["ties"]),
+            f"{agreement['coarse_cells_found']:.0%}",
+            f"{agreement['coarse_cosine']:.3f}",
+            f"{agreement['cosine']:.3f}",
         ]
         for record in records
-        for level, own in record["agreement"].items()
+        for level, agreement in record["agreement"].items()
     ]
 
 

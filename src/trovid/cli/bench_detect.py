@@ -71,7 +71,7 @@ def detect(
     )
     path = out / DETECT_FILE
     add_records(path, [record])
-    passed = all(own["passed"] for own in record["agreement"].values())
+    passed = all(agreement["passed"] for agreement in record["agreement"].values())
     status = 0 if passed else 1
     if json:
         print_record({"status": status, "file": str(path), "records": [record]})
@@ -104,8 +104,12 @@ def _tables(record: dict[str, Any]) -> list[Table]:
     ]
     names = list(next(iter(record["parts"].values())))
     parts = [
-        [name, *(format_seconds(own[part]) for part in names), format_seconds(sum(own.values()))]
-        for name, own in record["parts"].items()
+        [
+            name,
+            *(format_seconds(seconds[part]) for part in names),
+            format_seconds(sum(seconds.values())),
+        ]
+        for name, seconds in record["parts"].items()
     ]
     return [
         terminal_table("The whole command", ("", "frames/s", "fastest", "spread"), whole),

@@ -71,15 +71,18 @@ def pyramid(
     add_records(path, [record])
     if folder is not None:
         write_pyramid_report([record], folder)
-    passed = all(own["passed"] and own["coarse_passed"] for own in record["agreement"].values())
+    passed = all(
+        agreement["passed"] and agreement["coarse_passed"]
+        for agreement in record["agreement"].values()
+    )
     status = 0 if passed else 1
     if json:
         print_record({"status": status, "file": str(path), "records": [record]})
         return status
     console = Console()
     rows = [
-        [name, format_seconds(own), f"{own / record['minimum'][BACKBONE]:.2f}"]
-        for name, own in record["minimum"].items()
+        [name, format_seconds(fastest), f"{fastest / record['minimum'][BACKBONE]:.2f}"]
+        for name, fastest in record["minimum"].items()
     ]
     head = ("", "fastest run", "plain backbones")
     console.print(terminal_table(record["case"], head, rows))
@@ -88,15 +91,16 @@ def pyramid(
         for name, count in record["rois_by_level"].items()
     )
     console.print(f"RoIs by level: {levels}")
-    worst = max(own["output"] for own in record["agreement"].values())
+    worst = max(agreement["output"] for agreement in record["agreement"].values())
     console.print(f"largest error {worst:.1g} of the largest feature")
-    for name, own in record["agreement"].items():
+    for name, agreement in record["agreement"].items():
         console.print(
-            f"coarse to fine, {name}: {own['coarse_cells_found']:.0%} of the exact search's cells, "
-            f"mean cosine {own['coarse_cosine']:.3f} instead of {own['cosine']:.3f}"
+            f"coarse to fine, {name}: {agreement['coarse_cells_found']:.0%} of the exact search's "
+            f"cells, mean cosine {agreement['coarse_cosine']:.3f} instead of "
+            f"{agreement['cosine']:.3f}"
         )
     if memory:
-        peaks = {name: f"{own / 2**20:.0f} MiB" for name, own in record["peak_memory"].items()}
+        peaks = {name: f"{peak / 2**20:.0f} MiB" for name, peak in record["peak_memory"].items()}
         console.print(
             "peak memory: forward {forward}, forward and backward {forward_backward}; a volume of "
             "all similarities would take {similarity_volume}".format_map(peaks)

@@ -113,11 +113,11 @@ def stats(
     if plots is not None:
         draw_statistics(found, plots)
     if json:
-        print_record({name: own.to_dict() for name, own in found.items()})
+        print_record({name: class_statistics.to_dict() for name, class_statistics in found.items()})
         return
     rows = []
-    for name, own in found.items():
-        figures = own.to_dict()
+    for name, class_statistics in found.items():
+        figures = class_statistics.to_dict()
         middle = [figures[key][1] if key in figures else "-" for key in ("sizes", "speeds")]
         length = figures["lengths"][1] if "lengths" in figures else "-"
         counts = [str(figures[key]) for key in ("objects", "instances", "videos")]

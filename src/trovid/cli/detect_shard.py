@@ -55,7 +55,7 @@ def detect_shard(
     from trovid.runs.shard import Shard
     from trovid.runs.shard_run import ShardRun
 
-    own = Shard.parse(shard)
+    parsed_shard = Shard.parse(shard)
     results = []
     with stop_wish() as stop:
         run = ShardRun(
@@ -63,7 +63,7 @@ def detect_shard(
             options,
             Place(root),
             Place(out),
-            own,
+            parsed_shard,
             overwrite=overwrite,
             frame_rate=frame_rate,
             stop=stop,
@@ -80,9 +80,9 @@ def detect_shard(
         status = NOTHING_DONE
     if json:
         videos = [asdict(result) for result in results]
-        print_record({"status": status, "shard": str(own), "videos": videos})
+        print_record({"status": status, "shard": str(parsed_shard), "videos": videos})
     else:
         counted = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        print(f"shard {own}: {len(results)} videos" + (f" ({counted})" if counted else ""))
+        print(f"shard {parsed_shard}: {len(results)} videos" + (f" ({counted})" if counted else ""))
         print(f"  {out}")
     return status

@@ -237,7 +237,7 @@ def _of_file(
     }
     if seq_nms:
         _, frames = read_frames(predictions)
-        found = {name: suppress_along_sequences(own) for name, own in frames.items()}
+        found = {name: suppress_along_sequences(detections) for name, detections in frames.items()}
         report_head["seq_nms"] = True
     _print_report(found, truth, report_head, measuring, predictions, files, json)
 
@@ -318,13 +318,16 @@ def _of_shards(
     from trovid.runs.dataset_shards import DatasetShards
     from trovid.runs.shard import Shard
 
-    own = Shard.parse(shard)
+    parsed_shard = Shard.parse(shard)
     folder = out.with_suffix(".shards")
     shards = DatasetShards(folder, predictor, truth, options, **frames)
-    shards.run(own, progress=tick)
+    shards.run(parsed_shard, progress=tick)
     missing = shards.missing
     if missing:
-        print(f"shard {own} is done; {len(missing)} videos of other shards are missing: {folder}")
+        print(
+            f"shard {parsed_shard} is done; {len(missing)} videos of other shards are missing: "
+            f"{folder}"
+        )
         return None
     return shards.predictions()
 

@@ -47,8 +47,8 @@ def _pictures(
 
     found = by_labels(found, dataset)
     for worst in report.worst_frames:
-        own = found[worst.video]
-        frames = own.frames() if isinstance(own, VideoDetections) else own
+        predictions = found[worst.video]
+        frames = predictions.frames() if isinstance(predictions, VideoDetections) else predictions
         detections = next(frame for frame in frames if frame.frame_index == worst.frame)
         try:
             with dataset.open(worst.video) as reader:

@@ -88,8 +88,8 @@ def defaults_of(command: Callable) -> dict[str, Any]:
     defaults: dict[str, Any] = {}
     for name, parameter in inspect.signature(command).parameters.items():
         if parameter.kind in named:
-            own = parameter.default
-            defaults |= vars(own) if is_dataclass(own) else {name: own}
+            default = parameter.default
+            defaults |= vars(default) if is_dataclass(default) else {name: default}
     return defaults
 
 

@@ -104,26 +104,28 @@ def read_coco_results(path: Path, source: Path) -> dict[str, VideoDetections]:
     for image, number, frame in frames:
         of_video.setdefault(number, []).append((frame, image))
     return {
-        truth.videos[number].name: _video(sorted(own), images, boxes, values, truth.class_names)
-        for number, own in of_video.items()
+        truth.videos[number].name: _video(
+            sorted(frame_images), images, boxes, values, truth.class_names
+        )
+        for number, frame_images in of_video.items()
     }
 
 
 def _video(
-    own: Sequence[tuple[int, int]],
+    frame_images: Sequence[tuple[int, int]],
     images: NDArray[np.int64],
     boxes: NDArray[np.float64],
     values: NDArray[np.float64],
     class_names: tuple[str, ...],
 ) -> VideoDetections:
     starts, ends = (
-        np.searchsorted(images, [image for _, image in own], side=side)
+        np.searchsorted(images, [image for _, image in frame_images], side=side)
         for side in ("left", "right")
     )
     pairs = zip(starts, ends, strict=True)
     rows = np.concatenate([np.arange(start, end) for start, end in pairs]).astype(np.int64)
     return VideoDetections(
-        np.array([frame for frame, _ in own], dtype=np.int32),
+        np.array([frame for frame, _ in frame_images], dtype=np.int32),
         (ends - starts).astype(np.int32),
         boxes[rows],
         values[rows, 1],

@@ -113,7 +113,10 @@ def _dataset(text: str, path: Path, faults: Faults) -> Dataset:
                 _add(rows, annotation, number, frame, labels[annotation["category_id"]], masks)
     return Dataset(
         [record["name"] for record in categories],
-        (_entry(record, path.parent, own) for record, own in zip(videos, labelled, strict=True)),
+        (
+            _entry(record, path.parent, files)
+            for record, files in zip(videos, labelled, strict=True)
+        ),
         rows.objects(),
         info=source.info(),
         ids=SourceIds.of(frames, labels),

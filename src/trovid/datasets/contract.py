@@ -173,8 +173,10 @@ class Dataset:
             dtype=np.int32,
         )
         kept = (places[self.objects.videos] >= 0) & (labels[self.objects.labels] >= 0)
-        own = self.objects[np.flatnonzero(kept)]
-        objects = replace(own, videos=places[own.videos], labels=labels[own.labels])
+        kept_objects = self.objects[np.flatnonzero(kept)]
+        objects = replace(
+            kept_objects, videos=places[kept_objects.videos], labels=labels[kept_objects.labels]
+        )
         entries = [
             VideoEntry(self.videos[i], self._paths[i], self._labelled[i].tolist(), self._files[i])
             for i in chosen
@@ -224,31 +226,31 @@ class Dataset:
             masks: Whether with the masks (where every object of the video has one).
         """
         video = self.video(name)
-        own = self.objects[self.rows(name)]
+        objects = self.objects[self.rows(name)]
         wanted = np.fromiter(range(video.num_frames) if frames is None else frames, dtype=np.int64)
-        starts = np.searchsorted(own.frames, wanted, side="left").tolist()
-        ends = np.searchsorted(own.frames, wanted, side="right").tolist()
-        with_masks = masks and own.masks is not None and all(own.masks)
+        starts = np.searchsorted(objects.frames, wanted, side="left").tolist()
+        ends = np.searchsorted(objects.frames, wanted, side="right").tolist()
+        with_masks = masks and objects.masks is not None and all(objects.masks)
         return [
-            self._frame(video, index, own[start:end], masks=with_masks)
+            self._frame(video, index, objects[start:end], masks=with_masks)
             for index, start, end in zip(wanted.tolist(), starts, ends, strict=True)
         ]
 
-    def _frame(self, video: Video, index: int, own: Objects, *, masks: bool) -> GroundTruth:
+    def _frame(self, video: Video, index: int, objects: Objects, *, masks: bool) -> GroundTruth:
         return GroundTruth(
-            boxes=torch.tensor(own.boxes, dtype=torch.float32),
-            labels=torch.tensor(own.labels, dtype=torch.int64),
-            instance_ids=torch.tensor(own.instance_ids),
+            boxes=torch.tensor(objects.boxes, dtype=torch.float32),
+            labels=torch.tensor(objects.labels, dtype=torch.int64),
+            instance_ids=torch.tensor(objects.instance_ids),
             class_names=self.class_names,
             frame_index=index,
             image_size=(video.height, video.width),
-            crowd=torch.tensor(own.crowd),
-            ignore=torch.tensor(own.ignore),
+            crowd=torch.tensor(objects.crowd),
+            ignore=torch.tensor(objects.ignore),
             attributes={
                 name: tuple(column.tolist()) if column.dtype.kind == "U" else torch.tensor(column)
-                for name, column in own.attributes.items()
+                for name, column in objects.attributes.items()
             },
-            masks=Masks((video.height, video.width), tuple(own.masks))
-            if masks and own.masks is not None
+            masks=Masks((video.height, video.width), tuple(objects.masks))
+            if masks and objects.masks is not None
             else None,
         )

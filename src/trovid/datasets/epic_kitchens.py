@@ -100,10 +100,10 @@ def read_epic_kitchens(
     labels = {number: label for label, number in enumerate(nouns)}
     rows = ObjectRows()
     entries: list[VideoEntry] = []
-    for done, (name, own) in enumerate(by_video.items(), 1):
-        entry = _video(root, name, own, faults)
+    for done, (name, video_lines) in enumerate(by_video.items(), 1):
+        entry = _video(root, name, video_lines, faults)
         if entry is not None:
-            _add_objects(rows, len(entries), entry, own, labels, faults)
+            _add_objects(rows, len(entries), entry, video_lines, labels, faults)
             entries.append(entry)
         if progress:
             progress(done, len(by_video))

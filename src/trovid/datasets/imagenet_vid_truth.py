@@ -73,8 +73,12 @@ def _objects(path: Path) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.in
     truth = _matlab(path, "gt_obj_labels", "gt_obj_bboxes")
     labels_of, boxes_of = truth["gt_obj_labels"][0], truth["gt_obj_bboxes"][0]
     counts = np.array([labels.size for labels in labels_of])
-    boxes = np.concatenate([own.reshape(4, -1).T for own in boxes_of if own.size])
-    labels = np.concatenate([own.ravel() for own in labels_of if own.size]).astype(np.int64)
+    boxes = np.concatenate(
+        [frame_boxes.reshape(4, -1).T for frame_boxes in boxes_of if frame_boxes.size]
+    )
+    labels = np.concatenate(
+        [frame_labels.ravel() for frame_labels in labels_of if frame_labels.size]
+    ).astype(np.int64)
     if len(boxes) != len(labels):
         raise TrovidError(f"{path}: has {len(labels)} labels, but {len(boxes)} boxes")
     return counts, boxes, labels
@@ -119,10 +123,10 @@ def _motion(folder: Path, counts: NDArray[np.int64]) -> dict[str, NDArray[np.flo
     if not path.exists():
         return {}
     of_frames = _matlab(path)["motion_iou"].ravel()
-    sizes = np.array([own.size for own in of_frames])
+    sizes = np.array([frame_ious.size for frame_ious in of_frames])
     if not np.array_equal(sizes, counts):
         raise TrovidError(f"{path}: is of other frames than {TRUTH}; take both from one release")
-    motion = [own.ravel() for own in of_frames if own.size]
+    motion = [frame_ious.ravel() for frame_ious in of_frames if frame_ious.size]
     return {"motion_iou": np.concatenate(motion).astype(np.float64)}
 
 

@@ -54,10 +54,10 @@ def read_mixed(path: Path, split: str | None, read: ReadSplit, splits_of: Splits
         there = splits_of(place)
         taken = split is None or split in there or (not there and split == "train")
         wanted = split if split is None or split in there else next(iter(there), None)
-        own = read(place, wanted)
-        class_names |= dict.fromkeys(own.class_names)
+        dataset = read(place, wanted)
+        class_names |= dict.fromkeys(dataset.class_names)
         if taken:
-            found.append((own, weight))
+            found.append((dataset, weight))
     if not found:
         raise TrovidError(f"{path}: none of its data sets has a split {split!r}")
     return mix([d for d, _ in found], [weight for _, weight in found], list(class_names))
@@ -77,9 +77,9 @@ def mix(datasets: list[Dataset], weights: list[float], names: list[str]) -> Data
     entries: list[VideoEntry] = []
     columns: list[Objects] = []
     sources: list[int] = []
-    for number, own in enumerate(datasets):
-        labels = np.array([names.index(name) for name in own.class_names], dtype=np.int32)
-        objects = own.objects
+    for number, dataset in enumerate(datasets):
+        labels = np.array([names.index(name) for name in dataset.class_names], dtype=np.int32)
+        objects = dataset.objects
         columns.append(
             replace(
                 objects,
@@ -90,21 +90,21 @@ def mix(datasets: list[Dataset], weights: list[float], names: list[str]) -> Data
                 visible_masks=None,
             )
         )
-        for video in own.videos:
+        for video in dataset.videos:
             entries.append(
                 VideoEntry(
                     replace(video, name=f"{number}/{video.name}"),
-                    str(own.path(video.name)),
-                    own.labelled_frames(video.name).tolist(),
-                    own.named_files(video.name),
+                    str(dataset.path(video.name)),
+                    dataset.labelled_frames(video.name).tolist(),
+                    dataset.named_files(video.name),
                 )
             )
-        sources += [number] * len(own.videos)
+        sources += [number] * len(dataset.videos)
     together: dict[str, Any] = {
-        name: np.concatenate([getattr(own, name) for own in columns])
+        name: np.concatenate([getattr(objects, name) for objects in columns])
         for name in ("videos", "frames", "boxes", "labels", "instance_ids", "crowd", "ignore")
     }
-    layouts = {own.box_layout for own in datasets}
+    layouts = {dataset.box_layout for dataset in datasets}
     return Dataset(
         names,
         entries,

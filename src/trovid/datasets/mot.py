@@ -209,18 +209,18 @@ def _detections(
         rows.setdefault(int(row[0]) - 1, []).append(row)
     frames = []
     for index in range(video.num_frames):
-        own = rows.get(index, [])
-        boxes = torch.tensor([row[2:6] for row in own], dtype=torch.float64).reshape(-1, 4)
+        frame_rows = rows.get(index, [])
+        boxes = torch.tensor([row[2:6] for row in frame_rows], dtype=torch.float64).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         frames.append(
             Detections(
                 boxes,
-                torch.tensor([row[6] if len(row) > 6 else 1.0 for row in own]),
-                torch.full((len(own),), label),
+                torch.tensor([row[6] if len(row) > 6 else 1.0 for row in frame_rows]),
+                torch.full((len(frame_rows),), label),
                 class_names,
                 index,
                 image_size=(video.height, video.width),
-                track_ids=torch.tensor([int(row[1]) for row in own], dtype=torch.int64),
+                track_ids=torch.tensor([int(row[1]) for row in frame_rows], dtype=torch.int64),
             )
         )
     return frames
@@ -243,8 +243,11 @@ def _without_copies(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         copies.setdefault(_base(folder.name), []).append(folder)
     chosen = [
-        min(own, key=lambda p: next((i for i, e in enumerate(DETECTORS) if p.name.endswith(e)), 9))
-        for own in copies.values()
+        min(
+            versions,
+            key=lambda p: next((i for i, e in enumerate(DETECTORS) if p.name.endswith(e)), 9),
+        )
+        for versions in copies.values()
     ]
     if len(chosen) < len(folders):
         log.warning(
@@ -280,7 +283,7 @@ def _entry(folder: Path) -> tuple[VideoEntry, Video]:
         measures, rate = [len(files), *read_size(files[0])], 0.0
     except ValueError as error:
         raise TrovidError(f"{folder / 'seqinfo.ini'}: holds no number: {error}") from error
-    if not all(1 <= own <= MOST_MEASURE for own in measures) or not 0 <= rate <= MOST_RATE:
+    if not all(1 <= measure <= MOST_MEASURE for measure in measures) or not 0 <= rate <= MOST_RATE:
         given = f"{shortened(measures)}, {rate}"
         raise TrovidError(f"{folder / 'seqinfo.ini'}: a measure is out of range: {given}")
     video = Video(folder.name, *measures, rate)

@@ -30,27 +30,27 @@ def true_tracks(
     Raises:
         TrovidError: If masks are wanted and an object has none.
     """
-    own = dataset.objects[dataset.rows(name)]
+    objects = dataset.objects[dataset.rows(name)]
     wanted = dataset.labelled_frames(name) if frames is None else np.asarray(frames)
     video = dataset.video(name)
-    own = own[np.flatnonzero(np.isin(own.frames, wanted))]
-    if masks and len(own) and (own.masks is None or not all(own.masks)):
+    objects = objects[np.flatnonzero(np.isin(objects.frames, wanted))]
+    if masks and len(objects) and (objects.masks is None or not all(objects.masks)):
         raise TrovidError(f"the labels of video '{name}' have no masks for all objects")
-    ids, first, tracks = np.unique(own.instance_ids, return_index=True, return_inverse=True)
+    ids, first, tracks = np.unique(objects.instance_ids, return_index=True, return_inverse=True)
     parts: list[tuple[NDArray[np.int64], Shapes]] = []
     for index in wanted.tolist():
-        rows = np.flatnonzero(own.frames == index)
+        rows = np.flatnonzero(objects.frames == index)
         seen, kept = np.unique(tracks[rows], return_index=True)
         rows = rows[kept]
-        codes = () if own.masks is None else own.masks[rows]
-        shapes = Masks((video.height, video.width), tuple(codes)) if masks else own.boxes[rows]
+        codes = () if objects.masks is None else objects.masks[rows]
+        shapes = Masks((video.height, video.width), tuple(codes)) if masks else objects.boxes[rows]
         parts.append((seen, shapes))
     crowd = np.zeros(len(ids), dtype=np.bool_)
-    np.logical_or.at(crowd, tracks, ~own.counted)
+    np.logical_or.at(crowd, tracks, ~objects.counted)
     sizes = None
-    areas = own.attributes.get("area")
+    areas = objects.attributes.get("area")
     if masks and areas is not None and not np.isnan(areas).any():
         sums = np.bincount(tracks, areas.astype(np.float64), len(ids))
         sizes = sums / np.maximum(np.bincount(tracks, areas > 0, len(ids)), 1)
-    labels = own.labels[first].astype(np.int64)
+    labels = objects.labels[first].astype(np.int64)
     return Tracks.make(labels, np.ones(len(ids)), parts, crowd=crowd, sizes=sizes)

@@ -44,12 +44,13 @@ def by_labels(predictions: Mapping[str, T], dataset: Dataset) -> Mapping[str, T]
         if not meant:
             some = ", ".join(video.name for video in dataset.videos[:3])
             raise TrovidError(f"video '{name}' is not in the labels, which hold {some} ...")
-        (own,) = meant
-        if own in given:
+        (known_name,) = meant
+        if known_name in given:
             raise TrovidError(
-                f"'{given[own]}' and '{name}' are both video '{own}' of the labels: leave one out"
+                f"'{given[known_name]}' and '{name}' are both video '{known_name}' of the labels: "
+                "leave one out"
             )
-        given[own] = name
+        given[known_name] = name
     return _Renamed(predictions, given)
 
 

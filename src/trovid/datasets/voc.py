@@ -152,8 +152,8 @@ def _picture(path: Path, file: Path, root: ElementTree.Element) -> Path:
     """The picture of an XML file: of its own name, or of the one that it states."""
     stated = _stated(root)
     folders = (path / "JPEGImages", path / "images", file.parent, path)
-    own = [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
-    names = [stated, *own] if Path(stated).stem == file.stem else [*own, stated]
+    stem_names = [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
+    names = [stated, *stem_names] if Path(stated).stem == file.stem else [*stem_names, stated]
     for name in filter(None, names):
         for folder in folders:
             if (folder / name).is_file():

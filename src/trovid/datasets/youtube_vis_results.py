@@ -45,9 +45,9 @@ def video_results(
             "video_id": video_id,
             "score": round(score, SCORE_DECIMALS),
             "category_id": category_ids[label],
-            "segmentations": own,
+            "segmentations": segmentations,
         }
-        for score, label, own in zip(
+        for score, label, segmentations in zip(
             tracks.scores.tolist(), tracks.labels.tolist(), codes, strict=True
         )
     ]
@@ -117,7 +117,7 @@ def read_youtube_vis_results(path: Path, dataset: Dataset) -> dict[str, Tracks]:
             )
         row = labels[entry["category_id"]], float(entry["score"]), entry["segmentations"], where
         found[name].append(row)
-    return {name: _tracks(own, dataset, name) for name, own in found.items()}
+    return {name: _tracks(rows, dataset, name) for name, rows in found.items()}
 
 
 def _texts(

@@ -113,8 +113,8 @@ def _further_heads(parts: ModelRecipe, channels: int) -> dict[str, Any]:
     """The arguments of MaskTrackRCNN beyond a Detector's."""
     heads: dict[str, Any] = {}
     mask, track = parts.mask_head, parts.track_head
-    for name, own in (("mask_head", mask), ("track_head", track)):
-        if own is not None and own.temporal and parts.roi.temporal is None:
+    for name, head in (("mask_head", mask), ("track_head", track)):
+        if head is not None and head.temporal and parts.roi.temporal is None:
             raise ValueError(f"{name}.temporal needs roi.temporal, whose values it takes")
     if mask is not None:
         heads |= {

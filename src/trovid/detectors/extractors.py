@@ -60,12 +60,12 @@ def build_extractor(
     if recipe is None:
         return RoIAlign(**pooling)
     names = [field.name for field in dataclasses.fields(recipe)]
-    own: dict[str, Any] = {name: getattr(recipe, name) for name in names if name != "name"}
+    settings: dict[str, Any] = {name: getattr(recipe, name) for name in names if name != "name"}
     if isinstance(recipe, TemporalRecipe):
-        return TemporalRoIAlign(**pooling, channels=channels, **own)
+        return TemporalRoIAlign(**pooling, channels=channels, **settings)
     if isinstance(recipe, DeformableRecipe):
-        return DeformableRoIAlign(**pooling, channels=channels, **own)
+        return DeformableRoIAlign(**pooling, channels=channels, **settings)
     if isinstance(recipe, NonLocalRecipe):
-        return NonLocalRoIAlign(**pooling, channels=channels, **own)
-    del own["searched"], own["searching"]
-    return TrainingFreeRoIAlign(**pooling, **own)
+        return NonLocalRoIAlign(**pooling, channels=channels, **settings)
+    del settings["searched"], settings["searching"]
+    return TrainingFreeRoIAlign(**pooling, **settings)

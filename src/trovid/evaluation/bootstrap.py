@@ -149,8 +149,8 @@ def _class_precision(
             ap[part] = _mean_over_recalls(right, ceiling, num_objects[part])
         else:
             area = (ceiling * times[:, points]).sum(axis=1)
-            own = num_objects[part]
-            ap[part] = np.divide(area, own, out=np.zeros_like(area), where=own > 0)
+            counts = num_objects[part]
+            ap[part] = np.divide(area, counts, out=np.zeros_like(area), where=counts > 0)
     return ap
 
 

@@ -83,10 +83,10 @@ def walk_pairs(images: NDArray[Any], true_images: NDArray[Any]) -> Iterator[tupl
         return
     cuts = np.searchsorted(ends, np.arange(0, total, PAIRS_AT_ONCE), side="right").tolist()
     for low, high in zip(cuts, [*cuts[1:], len(count)], strict=True):
-        own = count[low:high]
-        places = np.repeat(np.arange(low, high), own)
-        step = np.arange(len(places)) - np.repeat(np.cumsum(own) - own, own)
-        yield places, np.repeat(starts[images[low:high]], own) + step
+        repeats = count[low:high]
+        places = np.repeat(np.arange(low, high), repeats)
+        step = np.arange(len(places)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        yield places, np.repeat(starts[images[low:high]], repeats) + step
 
 
 def serve(

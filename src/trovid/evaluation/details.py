@@ -47,12 +47,12 @@ def matches_at_half(pool: Pool) -> list[ClassMatches]:
 def precision_curves(pool: Pool, matches: Sequence[ClassMatches]) -> dict[str, list[float]]:
     """For each class with an object the falling precision at COCO's 101 recalls, IoU .5."""
     curves = {}
-    for name, own in zip(pool.class_names, matches, strict=True):
-        if not own.num_objects:
+    for name, class_matches in zip(pool.class_names, matches, strict=True):
+        if not class_matches.num_objects:
             continue
-        right, precision = own.curve()
+        right, precision = class_matches.curve()
         ceiling = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
-        reached = np.searchsorted(right / own.num_objects, RECALL_POINTS, side="left")
+        reached = np.searchsorted(right / class_matches.num_objects, RECALL_POINTS, side="left")
         curves[name] = np.round(ceiling[reached], DECIMALS).tolist()
     return curves
 
@@ -66,8 +66,12 @@ def counts_at_scores(
         Array[S] of scores, and for each how many detections with at least that score are right,
         and how many there are.
     """
-    right = -np.sort(-np.concatenate([pool.scores[own.rows[own.right]] for own in matches]))
-    every = np.concatenate([pool.scores[own.rows] for own in matches])
+    right = -np.sort(
+        -np.concatenate(
+            [pool.scores[class_matches.rows[class_matches.right]] for class_matches in matches]
+        )
+    )
+    every = np.concatenate([pool.scores[class_matches.rows] for class_matches in matches])
     every.sort()
     last = np.flatnonzero(np.append(np.diff(right) != 0, True)) if len(right) else np.arange(0)
     scores = right[last]
@@ -79,7 +83,7 @@ def best_score(pool: Pool, matches: Sequence[ClassMatches]) -> float | None:
     scores, right, every = counts_at_scores(pool, matches)
     if not len(scores):
         return None
-    f1 = 2 * right / (every + sum(own.num_objects for own in matches))
+    f1 = 2 * right / (every + sum(class_matches.num_objects for class_matches in matches))
     return float(scores[f1.argmax()])
 
 
@@ -102,11 +106,11 @@ def worst_frames(
     """
     missed = pool.objects.counted.copy()
     false = np.zeros(len(pool.clips), dtype=np.int64)
-    for own in matches if score is not None else ():
-        sure = pool.scores[own.rows] >= score
-        assert own.objects is not None
-        missed[own.objects[own.right & sure]] = False
-        np.add.at(false, pool.images[own.rows[~own.right & sure]], 1)
+    for class_matches in matches if score is not None else ():
+        sure = pool.scores[class_matches.rows] >= score
+        assert class_matches.objects is not None
+        missed[class_matches.objects[class_matches.right & sure]] = False
+        np.add.at(false, pool.images[class_matches.rows[~class_matches.right & sure]], 1)
     lost = np.bincount(pool.true_images[missed], minlength=len(pool.clips))
     chosen: list[int] = []
     of_video: NDArray[np.int64] = np.zeros(len(pool.clip_names), dtype=np.int64)

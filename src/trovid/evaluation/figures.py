@@ -91,8 +91,8 @@ def coco_figures(pool: Pool, groups: Mapping[str, coco.Group]) -> dict[str, Coco
     for label in range(len(pool.class_names)):
         for name, found in coco.match(pool, label, groups).items():
             aps = [matches.average_precision(at_points=True) for matches in found.by_iou]
-            own = _CocoClass(np.array(aps), found.recalls, found.by_iou[0].num_objects)
-            figures[name].append(own)
+            coco_class = _CocoClass(np.array(aps), found.recalls, found.by_iou[0].num_objects)
+            figures[name].append(coco_class)
     return {name: _coco_ap(pool.class_names, classes) for name, classes in figures.items()}
 
 
@@ -141,18 +141,18 @@ def _group_ap(pool: Pool, aps: list[float], num_objects: int) -> GroupAP:
 
 
 def _coco_ap(class_names: tuple[str, ...], classes: list[_CocoClass]) -> CocoAP:
-    aps = np.array([own.aps for own in classes])
-    recalls = np.array([own.recalls for own in classes])
+    aps = np.array([coco_class.aps for coco_class in classes])
+    recalls = np.array([coco_class.recalls for coco_class in classes])
 
     def figures(some: slice) -> Figures:
-        own = aps[some]
+        precisions = aps[some]
         number = sum(each.num_objects for each in classes[some])
-        return Figures(mean(own[:, 0]), mean(own[:, 5]), mean(own), number)
+        return Figures(mean(precisions[:, 0]), mean(precisions[:, 5]), mean(precisions), number)
 
     single = {name: slice(i, i + 1) for i, name in enumerate(class_names)}
     return CocoAP(
         figures(slice(None)),
-        {name: figures(own) for name, own in single.items()},
+        {name: figures(part) for name, part in single.items()},
         (mean(recalls[..., 0]), mean(recalls[..., 1]), mean(recalls[..., 2])),
-        {name: mean(recalls[own, :, 2]) for name, own in single.items()},
+        {name: mean(recalls[part, :, 2]) for name, part in single.items()},
     )

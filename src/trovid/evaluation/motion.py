@@ -39,9 +39,9 @@ def motion_iou(objects: Objects) -> NDArray[np.float64]:
         if not len(first):
             break
         overlap = _iou(boxes[first], boxes[first + step])
-        for own in (first, first + step):
-            total[own] += overlap
-            count[own] += 1
+        for rows in (first, first + step):
+            total[rows] += overlap
+            count[rows] += 1
     found = np.zeros(len(order))
     found[order] = np.divide(total, count, out=np.zeros_like(total), where=count > 0)
     return found

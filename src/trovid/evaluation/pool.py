@@ -97,10 +97,10 @@ def pool_frames(
         own_found = _checked(video, found, classes)
         predicted += len(own_found)
         labelled = np.intersect1d(dataset.labelled_frames(video.name), own_found.frame_indices)
-        own = dataset.rows(video.name)
-        frames = dataset.objects.frames[own]
+        video_rows = dataset.rows(video.name)
+        frames = dataset.objects.frames[video_rows]
         among = np.flatnonzero(np.isin(frames, labelled))
-        rows.append(own.start + among)
+        rows.append(video_rows.start + among)
         images.append(len(clips) + np.searchsorted(labelled, frames[among]))
         columns.add(_detections(own_found, labelled, len(clips), classes))
         clips += [len(clip_names)] * len(labelled)
@@ -179,8 +179,8 @@ def _checked(
         columns = found
     else:
         names = {frame.class_names for frame in found}
-        for own in sorted(names):
-            classes.add(own)
+        for class_names in sorted(names):
+            classes.add(class_names)
         frames = [_renamed(frame, classes) for frame in found] if len(names) > 1 else found
         columns = VideoDetections.from_frames(frames)
     indices = columns.frame_indices
@@ -250,7 +250,7 @@ def _strength_edges(attributes: Mapping[str, Attribute]) -> dict[str, tuple[floa
     kinds, strengths = attributes["deterioration"], attributes["strength"]
     edges = {}
     for kind in sorted(set(kinds[known(kinds) & known(strengths)].tolist()) - {CLEAN}):
-        own = strengths[(kinds == kind) & known(strengths)]
-        low, high = np.quantile(own, [1 / 3, 2 / 3])
+        kind_strengths = strengths[(kinds == kind) & known(strengths)]
+        low, high = np.quantile(kind_strengths, [1 / 3, 2 / 3])
         edges[kind] = (float(low), float(high))
     return edges

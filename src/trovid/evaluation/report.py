@@ -124,13 +124,15 @@ class Report:
                     for name, groups in data.get("protocols", {}).items()
                 },
                 intervals={
-                    name: {group: Interval(**own) for group, own in groups.items()}
+                    name: {group: Interval(**interval) for group, interval in groups.items()}
                     for name, groups in data.get("intervals", {}).items()
                 },
                 stability=_stability_from_json(data.get("stability")),
-                curves={name: [*map(float, own)] for name, own in data.get("curves", {}).items()},
+                curves={
+                    name: [*map(float, curve)] for name, curve in data.get("curves", {}).items()
+                },
                 best_score=data.get("best_score"),
-                worst_frames=[WorstFrame(**own) for own in data.get("worst_frames", ())],
+                worst_frames=[WorstFrame(**frame) for frame in data.get("worst_frames", ())],
             )
         except OSError as error:
             raise TrovidError(f"cannot read {path}: {error.strerror}") from error
@@ -171,7 +173,7 @@ def evaluate(
     chosen = _chosen(protocols, dataset)
     pool = pool_frames(predictions, dataset)
     groups = {name: coco.Group(active) for name, active in object_groups(pool).items()}
-    groups |= {name: own for name, own in coco.size_groups(pool).items() if own.active.any()}
+    groups |= {name: group for name, group in coco.size_groups(pool).items() if group.active.any()}
     found = coco_figures(pool, {"all": coco.Group(pool.objects.counted), **groups})
     overall = found.pop("all")
     settings = {
@@ -192,7 +194,7 @@ def evaluate(
         head={**settings, **pool.counts, **(head or {})},
         overall=overall.overall,
         per_class=overall.per_class,
-        groups={name: own.overall for name, own in found.items()},
+        groups={name: coco_ap.overall for name, coco_ap in found.items()},
         recalls={
             f"AR{limit}": value for limit, value in zip(coco.LIMITS, overall.recalls, strict=True)
         },

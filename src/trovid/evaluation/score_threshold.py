@@ -41,9 +41,12 @@ def best_score_threshold(pool: Pool, *, iou: float = 0.5) -> ScoreThreshold | No
         None where no detection is right.
     """
     classes = match_clips(pool, iou=iou).classes
-    rows = np.concatenate([own.rows for own in classes])
+    rows = np.concatenate([matches.rows for matches in classes])
     order = np.argsort(-pool.scores[rows], kind="stable")
-    scores, right = pool.scores[rows][order], np.concatenate([own.right for own in classes])[order]
+    scores, right = (
+        pool.scores[rows][order],
+        np.concatenate([matches.right for matches in classes])[order],
+    )
     objects = int(pool.objects.counted.sum())
     found = np.cumsum(right)
     if not objects or not len(found) or not found[-1]:

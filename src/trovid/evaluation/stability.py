@@ -87,10 +87,10 @@ def stability(pool: Pool, matches: Sequence[ClassMatches]) -> Stability | None:
         nan = float("nan")
         return Stability(None, nan, tracks, steps, nan, nan, nan, None)
     found = np.zeros(len(pool.objects), dtype=bool)
-    for own in matches:
-        sure = own.right & (pool.scores[own.rows] >= score)
-        assert own.objects is not None
-        found[own.objects[sure]] = True
+    for class_matches in matches:
+        sure = class_matches.right & (pool.scores[class_matches.rows] >= score)
+        assert class_matches.objects is not None
+        found[class_matches.objects[sure]] = True
     seen = found[order]
     shown = _shown_classes(pool, score)[order]
     both = same & (shown[:-1] >= 0) & (shown[1:] >= 0)

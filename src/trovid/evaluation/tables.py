@@ -73,13 +73,13 @@ def report_tables(report: Report) -> list[Table]:
 
 def _protocol_tables(report: Report) -> list[Table]:
     """AP50 under each name; EPIC's, whose columns are overlaps, apart."""
-    others = {name: own for name, own in report.protocols.items() if name != "epic"}
+    others = {name: group_aps for name, group_aps in report.protocols.items() if name != "epic"}
     tables = []
     if others:
         groups = list(next(iter(others.values())))
         coco = {"all": report.overall, **report.groups}
         ap50 = {
-            **{n: {g: f.mean for g, f in own.items()} for n, own in others.items()},
+            **{n: {g: f.mean for g, f in group_aps.items()} for n, group_aps in others.items()},
             "coco": {group: coco[group].ap50 for group in groups if group in coco},
         }
         tables.append(
@@ -87,49 +87,52 @@ def _protocol_tables(report: Report) -> list[Table]:
                 "AP50 of ImageNet VID by protocol, in per cent",
                 ("protocol", *groups),
                 [
-                    (name, *(per_cent(own.get(group, math.nan)) for group in groups))
-                    for name, own in ap50.items()
+                    (name, *(per_cent(averages.get(group, math.nan)) for group in groups))
+                    for name, averages in ap50.items()
                 ],
             )
         )
     if "epic" in report.protocols:
-        own = report.protocols["epic"]
-        row = tuple(per_cent(figures.mean) for figures in own.values())
-        tables.append(Table("EPIC-KITCHENS, per cent", ("mAP at", *own), [("all", *row)]))
+        epic_aps = report.protocols["epic"]
+        row = tuple(per_cent(figures.mean) for figures in epic_aps.values())
+        tables.append(Table("EPIC-KITCHENS, per cent", ("mAP at", *epic_aps), [("all", *row)]))
     return tables
 
 
 def _interval_tables(report: Report) -> list[Table]:
     rows = [
-        (f"{protocol}, {group}", *(per_cent(x) for x in (own.value, own.low, own.high)))
+        (
+            f"{protocol}, {group}",
+            *(per_cent(x) for x in (interval.value, interval.low, interval.high)),
+        )
         for protocol, groups in report.intervals.items()
-        for group, own in groups.items()
+        for group, interval in groups.items()
     ]
     head = ("AP50", "value", "from", "to")
     return [Table("95 % intervals over the videos, in per cent", head, rows)] if rows else []
 
 
 def _stability_tables(report: Report) -> list[Table]:
-    own = report.stability
-    if own is None:
+    stability = report.stability
+    if stability is None:
         return []
-    if own.score is None:
+    if stability.score is None:
         title = "Along tracks: nothing, as at no score 80 % of the detections are right"
-        return [Table(title, ("tracks", "number"), [("followed", str(own.num_tracks))])]
-    gap = own.worst_gap
+        return [Table(title, ("tracks", "number"), [("followed", str(stability.num_tracks))])]
+    gap = stability.worst_gap
     where = "-"
     if gap is not None:
         length = f"{gap.frames} frame{'s' * (gap.frames != 1)}"
         where = f"{length} from {gap.first_frame}: {gap.video}, object {gap.instance_id}"
     rows = [
-        ("objects found, per cent", per_cent(own.recall)),
-        ("lost objects that appear, per 100 steps", f"{own.appears:.2f}"),
-        ("found objects that vanish, per 100 steps", f"{own.vanishes:.2f}"),
-        ("changes of class, per 100 steps", f"{own.class_changes:.2f}"),
+        ("objects found, per cent", per_cent(stability.recall)),
+        ("lost objects that appear, per 100 steps", f"{stability.appears:.2f}"),
+        ("found objects that vanish, per 100 steps", f"{stability.vanishes:.2f}"),
+        ("changes of class, per 100 steps", f"{stability.class_changes:.2f}"),
         ("longest gap", where),
     ]
     title = (
-        f"Along {own.num_tracks} tracks at score {own.score:.3f}, "
+        f"Along {stability.num_tracks} tracks at score {stability.score:.3f}, "
         "the lowest at which 80 % of the detections are right"
     )
     return [Table(title, ("", "number"), rows)]

@@ -36,16 +36,22 @@ def clip_matches(
     classes = []
     start = 0
     for label in range(num_classes):
-        own = [cell for cell in cells if cell.label == label]
+        class_cells = [cell for cell in cells if cell.label == label]
         scores, matched, ignored = (
             np.concatenate([part, *parts])
             for part, parts in (
-                (np.zeros(0), [cell.scores for cell in own]),
-                (np.zeros(0, dtype=bool), [cell.matched[_ALL_SIZES, threshold] for cell in own]),
-                (np.zeros(0, dtype=bool), [cell.ignored[_ALL_SIZES, threshold] for cell in own]),
+                (np.zeros(0), [cell.scores for cell in class_cells]),
+                (
+                    np.zeros(0, dtype=bool),
+                    [cell.matched[_ALL_SIZES, threshold] for cell in class_cells],
+                ),
+                (
+                    np.zeros(0, dtype=bool),
+                    [cell.ignored[_ALL_SIZES, threshold] for cell in class_cells],
+                ),
             )
         )
-        clips += [np.full(len(cell.scores), cell.video, dtype=np.int64) for cell in own]
+        clips += [np.full(len(cell.scores), cell.video, dtype=np.int64) for cell in class_cells]
         order = np.argsort(-scores, kind="stable")
         order = order[~ignored[order]]
         classes.append(
@@ -101,12 +107,15 @@ def bootstrap_counts(
         resamples: Number of resamples.
         seed: Of the resampling.
     """
-    clips = {len(own) for seeds in models.values() for own in seeds}
+    clips = {len(counts) for seeds in models.values() for counts in seeds}
     if len(clips) != 1:
         raise ValueError(f"all models and seeds must be of the same clips, but are of {clips}")
 
     def value(counts: Sequence[TrackingCounts], weights: NDArray[np.int32]) -> NDArray[np.float64]:
-        columns = {n: np.array([getattr(own, n) for own in counts], dtype=float) for n in names}
+        columns = {
+            n: np.array([getattr(clip_counts, n) for clip_counts in counts], dtype=float)
+            for n in names
+        }
         return figure({name: weights @ column for name, column in columns.items()})
 
     return _resampled(models, value, clips.pop(), resamples, seed)
@@ -122,9 +131,9 @@ def _resampled(
     once = np.ones((1, num_clips), dtype=np.int32)
     weights = resample_weights(num_clips, resamples=resamples, seed=seed)
     return Bootstrap(
-        {n: np.array([figure(own, once)[0] for own in seeds]) for n, seeds in models.items()},
+        {n: np.array([figure(found, once)[0] for found in seeds]) for n, seeds in models.items()},
         {
-            n: np.mean([figure(own, weights) for own in seeds], axis=0)
+            n: np.mean([figure(found, weights) for found in seeds], axis=0)
             for n, seeds in models.items()
         },
     )

@@ -101,14 +101,14 @@ class TrackReport:
         if not mot:
             counts = {"number": "num_objects"}
 
-        def rows(own: Mapping[str, Row]) -> list[tuple[str, ...]]:
+        def rows(named_rows: Mapping[str, Row]) -> list[tuple[str, ...]]:
             return [
                 (
                     name,
                     *(per_cent(row[key]) for key in columns.values()),
                     *(str(row[key]) for key in counts.values()),
                 )
-                for name, row in own.items()
+                for name, row in named_rows.items()
             ]
 
         videos, frames = self.head["videos"], self.head["frames"]
@@ -118,7 +118,9 @@ class TrackReport:
             every = {"whole shapes (amodal)": self.overall, "visible parts": self.visible}
         parts = [(title, "", every), ("", "class", self.per_class), ("", "video", self.per_video)]
         tables = [
-            Table(text, (first, *columns, *counts), rows(own)) for text, first, own in parts if own
+            Table(text, (first, *columns, *counts), rows(named_rows))
+            for text, first, named_rows in parts
+            if named_rows
         ]
         if self.similarity:
             lines = [
@@ -163,9 +165,9 @@ def evaluate_vis(
         visible = asdict(vis_figures(match_tracks(*parts), len(classes))[0])
     similarities: dict[str, Row] = {}
     if class_agnostic:
-        own = {name: asdict(similarity(found[name], true[name])) for name in true}
-        every = {key: float(np.nanmean([r[key] for r in own.values()])) for key in _SIMILARITY}
-        similarities = {"all": every, **own}
+        by_video = {name: asdict(similarity(found[name], true[name])) for name in true}
+        every = {key: float(np.nanmean([r[key] for r in by_video.values()])) for key in _SIMILARITY}
+        similarities = {"all": every, **by_video}
     settings = {
         "protocol": VIS if masks else VIS.replace("tracks,", "tracks of boxes,"),
         **({"masks": AMODAL} if amodal else {}),
@@ -204,7 +206,7 @@ def evaluate_mot(
     """
     predictions = by_labels(predictions, dataset)
     counts = sequence_counts(predictions, dataset, masks=masks, class_agnostic=class_agnostic)
-    videos = {name: None for own in counts.values() for name in own}
+    videos = {name: None for by_video in counts.values() for name in by_video}
     frames = sum(
         len({f.frame_index for f in predictions[name]} & {*dataset.labelled_frames(name).tolist()})
         for name in videos
@@ -220,10 +222,14 @@ def evaluate_mot(
 
     return TrackReport(
         _head(settings, head),
-        figures([part for own in counts.values() for part in own.values()]),
-        {name: figures(list(own.values())) for name, own in counts.items() if name and own},
+        figures([part for by_video in counts.values() for part in by_video.values()]),
         {
-            video: figures([own[video] for own in counts.values() if video in own])
+            name: figures(list(by_video.values()))
+            for name, by_video in counts.items()
+            if name and by_video
+        },
+        {
+            video: figures([by_video[video] for by_video in counts.values() if video in by_video])
             for video in videos
         },
     )

@@ -56,7 +56,7 @@ def average_along_tracks(
     tracks = link_boxes(
         [frame.boxes[:, 0] for frame in single], iou=settings.iou, patience=settings.patience
     )
-    if not any(len(own) for own in tracks):
+    if not any(len(box_tracks) for box_tracks in tracks):
         return single
     all_tracks = torch.cat(tracks)
     all_scores = torch.cat([frame.class_scores for frame in single])
@@ -64,8 +64,8 @@ def average_along_tracks(
     sums = sums.index_add(0, all_tracks, all_scores)
     means = sums / torch.bincount(all_tracks)[:, None]
     return [
-        dataclasses.replace(frame, class_scores=means[own])
-        for frame, own in zip(single, tracks, strict=True)
+        dataclasses.replace(frame, class_scores=means[box_tracks])
+        for frame, box_tracks in zip(single, tracks, strict=True)
     ]
 
 
@@ -84,8 +84,8 @@ def choose_track_settings(
     """
     return max(
         settings,
-        key=lambda own: quality(
-            {name: average_along_tracks(frames, own) for name, frames in clips.items()}
+        key=lambda setting: quality(
+            {name: average_along_tracks(frames, setting) for name, frames in clips.items()}
         ),
     )
 

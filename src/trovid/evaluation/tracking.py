@@ -88,12 +88,12 @@ def both_tracks(
         TrovidError: If a video is not labelled, or predictions lack identities or masks.
     """
     found, true = {}, {}
-    for name, own in by_labels(predictions, dataset).items():
-        if isinstance(own, Tracks):
+    for name, predicted in by_labels(predictions, dataset).items():
+        if isinstance(predicted, Tracks):
             indices = dataset.labelled_frames(name).tolist()
-            tracks = replace(own, frames=tuple(own.frames[index] for index in indices))
+            tracks = replace(predicted, frames=tuple(predicted.frames[index] for index in indices))
         else:
-            frames = comparable_frames(own, dataset, name, class_agnostic=class_agnostic)
+            frames = comparable_frames(predicted, dataset, name, class_agnostic=class_agnostic)
             indices = [frame.frame_index for frame in frames]
             tracks = Tracks.from_detections(frames, masks=masks)
         if indices:
@@ -121,8 +121,10 @@ def result_tracks(
         TrovidError: If predictions lack identities or masks, or no class is the labels'.
     """
     return {
-        name: Tracks.from_detections([_with_classes(frame, dataset.class_names) for frame in own])
-        for name, own in predictions.items()
+        name: Tracks.from_detections(
+            [_with_classes(frame, dataset.class_names) for frame in frames]
+        )
+        for name, frames in predictions.items()
     }
 
 
@@ -137,8 +139,8 @@ def frame_objects(
         TrovidError: If a video is not labelled, or predictions or labels lack masks.
     """
     found, true = {}, {}
-    for name, own in by_labels(predictions, dataset).items():
-        for frame in comparable_frames(own, dataset, name):
+    for name, predicted in by_labels(predictions, dataset).items():
+        for frame in comparable_frames(predicted, dataset, name):
             if len(frame) and frame.masks is None:
                 raise TrovidError(f"the detections of video '{name}' have no masks")
             key = f"{name}/{frame.frame_index}"
@@ -180,8 +182,8 @@ def sequence_counts(
     labels = [None] if class_agnostic else sorted(counted)
     names = ["" if label is None else dataset.class_names[label] for label in labels]
     counts: dict[str, dict[str, TrackingCounts]] = {name: {} for name in names}
-    for video, own in by_labels(predictions, dataset).items():
-        frames = comparable_frames(own, dataset, video, class_agnostic=class_agnostic)
+    for video, predicted in by_labels(predictions, dataset).items():
+        frames = comparable_frames(predicted, dataset, video, class_agnostic=class_agnostic)
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted
         if challenge:

@@ -73,8 +73,8 @@ def measure(
     sums = {FOUND: Exposure(), FILLED: Exposure()}
     for place, file in enumerate(sequence.masks):
         mask = np.asarray(Image.open(file).convert("L"))[None] > 0
-        own = found.detections(place).boxes.tolist()
-        for name, boxes in ((FOUND, own), (FILLED, [*own, *extra.boxes(place)])):
+        found_boxes = found.detections(place).boxes.tolist()
+        for name, boxes in ((FOUND, found_boxes), (FILLED, [*found_boxes, *extra.boxes(place)])):
             shapes = regions(boxes, size=size, by=redaction.by, margin=redaction.margin)
             sums[name] += frame_exposure(mask, coverage(shapes, size))
     return sums
@@ -105,13 +105,17 @@ def run_blur(
         TrovidError: If no sequence is there, or a model knows none of the classes.
     """
     began, redaction = time.monotonic(), redaction or Redaction()
-    wanted = [own for own in sequences(data) if own.name in names and own.name in CLASSES]
+    wanted = [
+        sequence
+        for sequence in sequences(data)
+        if sequence.name in names and sequence.name in CLASSES
+    ]
     if not wanted:
         raise TrovidError(f"{data}: holds none of the sequences {', '.join(names[:5])}, ...")
     measured: dict[str, list[Exposure]] = {}
     for model in models:
         predictor = without_loss(load(model, device=device))
-        kept = [_known(predictor, CLASSES[own.name]) for own in wanted]
+        kept = [_known(predictor, CLASSES[sequence.name]) for sequence in wanted]
         if not all(kept):
             missing = wanted[kept.index(())].name
             raise TrovidError(
@@ -123,10 +127,10 @@ def run_blur(
                 for name, sums in measure(predictor, sequence, classes, redaction).items():
                     measured.setdefault(f"{predictor.name}, {name}", []).append(sums)
                 tick(done, len(wanted), sequence.name)
-    folds = [FOLDS.get(own.name, own.name) for own in wanted]
+    folds = [FOLDS.get(sequence.name, sequence.name) for sequence in wanted]
     result = {
         "experiment": NAME,
-        "sequences": [own.name for own in wanted],
+        "sequences": [sequence.name for sequence in wanted],
         "score": LOWEST_SCORE,
         "by": redaction.by,
         "margin": redaction.margin,
@@ -135,7 +139,7 @@ def run_blur(
         **report_origin(device, began=began),
         "figures": exposure_figures(measured, folds, resamples=resamples),
         "by_sequence": {
-            name: {own.name: sums.counts for own, sums in zip(wanted, rows, strict=True)}
+            name: {sequence.name: sums.counts for sequence, sums in zip(wanted, rows, strict=True)}
             for name, rows in measured.items()
         },
     }
@@ -164,16 +168,16 @@ def exposure_figures(
     drawn = resample_weights(len(kinds), resamples=resamples) @ member
     weights = np.concatenate((np.ones((1, len(folds))), drawn))
     shares = {
-        name: _shares(weights @ np.array([own.counts for own in rows], dtype=np.float64))
+        name: _shares(weights @ np.array([sums.counts for sums in rows], dtype=np.float64))
         for name, rows in measured.items()
     }
     first = next(iter(shares.values()))
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    for name, own in shares.items():
+    for name, columns in shares.items():
         figures[name] = {}
         for key in FIGURES:
-            figures[name][key] = _interval(own[key])
-            figures[name][f"{key} above"] = _interval(own[key] - first[key])
+            figures[name][key] = _interval(columns[key])
+            figures[name][f"{key} above"] = _interval(columns[key] - first[key])
     return figures
 
 
@@ -211,7 +215,10 @@ def blur_page(result: dict[str, Any]) -> str:
         "",
         *table(
             ["method", *FIGURES.values()],
-            [[name, *(_text(own[key]) for key in FIGURES)] for name, own in figures.items()],
+            [
+                [name, *(_text(intervals[key]) for key in FIGURES)]
+                for name, intervals in figures.items()
+            ],
         ),
         "",
         f"Difference to {first}:",
@@ -219,8 +226,8 @@ def blur_page(result: dict[str, Any]) -> str:
         *table(
             ["method", *FIGURES.values()],
             [
-                [name, *(_text(own[f"{key} above"], "+") for key in FIGURES)]
-                for name, own in figures.items()
+                [name, *(_text(intervals[f"{key} above"], "+") for key in FIGURES)]
+                for name, intervals in figures.items()
                 if name != first
             ],
         ),
@@ -229,6 +236,6 @@ def blur_page(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _text(own: Mapping[str, float], sign: str = "") -> str:
-    value, low, high = (f"{100 * own[key]:{sign}.1f}" for key in ("value", "low", "high"))
+def _text(interval: Mapping[str, float], sign: str = "") -> str:
+    value, low, high = (f"{100 * interval[key]:{sign}.1f}" for key in ("value", "low", "high"))
     return f"{value} [{low}, {high}]"

@@ -92,4 +92,4 @@ def reported(strengths: Mapping[str, float]) -> list[Condition]:
 
 def grid() -> list[Condition]:
     """What strengths are chosen from."""
-    return [CLEAN, *(Condition(kind, own) for kind in KINDS for own in GRID[kind])]
+    return [CLEAN, *(Condition(kind, strength) for kind in KINDS for strength in GRID[kind])]

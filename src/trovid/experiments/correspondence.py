@@ -84,7 +84,9 @@ def follow_clips(
         followed = follow(predictor, frames, truths, every=every, colour=control == "colour alone")
         clips[video.name] = list(followed)
     file.parent.mkdir(parents=True, exist_ok=True)
-    written(file, json.dumps({name: list(map(list, own)) for name, own in clips.items()}) + "\n")
+    written(
+        file, json.dumps({name: list(map(list, records)) for name, records in clips.items()}) + "\n"
+    )
 
 
 @torch.inference_mode()
@@ -118,11 +120,13 @@ def follow(
         truth = truths[target]
         boxes = truth.boxes * torch.tensor([size[1] / source[1], size[0] / source[0]]).repeat(2)
         support = pack_support(maps[others])
-        own = maps[target : target + 1]
-        found = most_similar_roi_align(pool.extractor.align(own, [boxes], scale), support, top_k=1)
+        target_map = maps[target : target + 1]
+        found = most_similar_roi_align(
+            pool.extractor.align(target_map, [boxes], scale), support, top_k=1
+        )
         weights = None
         if not colour:
-            weights = pool.extractor.sight(own, [boxes], scale, support).weights[1:].mean(2)
+            weights = pool.extractor.sight(target_map, [boxes], scale, support).weights[1:].mean(2)
         yield from _records(truths, target, others, found[1][:, :, 0], weights, maps.shape[-2:])
 
 
@@ -198,7 +202,7 @@ def _cells_on(mask: Tensor, map_size: Sequence[int]) -> Tensor:
 def read_followed(file: Path) -> dict[str, list[Followed]]:
     """What `follow_clips` wrote."""
     clips = json.loads(file.read_text(encoding="utf-8"))
-    return {name: [Followed(*own) for own in records] for name, records in clips.items()}
+    return {name: [Followed(*record) for record in records] for name, records in clips.items()}
 
 
 def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[np.float64]]]:
@@ -213,24 +217,26 @@ def accuracies(clips: dict[str, list[Followed]]) -> dict[str, dict[str, NDArray[
             groups[f"{state}, {there} in the support frame"] = lambda r, a=spoilt, b=worse: (
                 (r.deterioration != "none", r.support_strength > 0) == (a, b)
             )
-    kinds = sorted({r.deterioration for own in clips.values() for r in own} - {"none"})
+    kinds = sorted({r.deterioration for records in clips.values() for r in records} - {"none"})
     groups |= {f"kind: {kind}": lambda r, k=kind: r.deterioration == k for kind in kinds}
     for low, high in DISTANCES:
         name = f"distance: {low} to {high}" if high < 10**6 else f"distance: {low} and more"
         groups[name] = lambda r, a=low, b=high: a <= r.distance <= b
     found = {}
     for name, wanted in groups.items():
-        rows = [[r for r in own if wanted(r)] for own in clips.values()]
+        rows = [[r for r in records if wanted(r)] for records in clips.values()]
         found[name] = {
-            "hits": np.array([sum(r.hits for r in own) for own in rows], float),
-            "positions": np.array([sum(r.positions for r in own) for own in rows], float),
-            "chance": np.array([sum(r.chance * r.positions for r in own) for own in rows], float),
-            "near": np.array([sum(r.near for r in own) for own in rows], float),
+            "hits": np.array([sum(r.hits for r in records) for records in rows], float),
+            "positions": np.array([sum(r.positions for r in records) for records in rows], float),
+            "chance": np.array(
+                [sum(r.chance * r.positions for r in records) for records in rows], float
+            ),
+            "near": np.array([sum(r.near for r in records) for records in rows], float),
             "near_chance": np.array(
-                [sum(r.near_chance * r.positions for r in own) for own in rows], float
+                [sum(r.near_chance * r.positions for r in records) for records in rows], float
             ),
         }
-    return {name: own for name, own in found.items() if own["positions"].any()}
+    return {name: counts for name, counts in found.items() if counts["positions"].any()}
 
 
 class Preferring(Protocol):
@@ -258,9 +264,9 @@ def preferences(
         "rank": rank correlation of weight and clearness (minus the strength), Array[clips].
     """
     found: dict[str, list[float]] = {"clean": [], "deteriorated": [], "rank": []}
-    for own in clips.values():
-        weights = np.array([record.weight for record in own])
-        strengths = np.array([record.support_strength for record in own])
+    for records in clips.values():
+        weights = np.array([record.weight for record in records])
+        strengths = np.array([record.support_strength for record in records])
         for name, chosen in (("clean", strengths == 0), ("deteriorated", strengths > 0)):
             found[name].append(float(weights[chosen].mean()) if chosen.any() else np.nan)
         differ = len(set(weights)) > 1 and len(set(strengths)) > 1

@@ -157,7 +157,7 @@ def _accuracy(
     found = {}
     for group in each[0]:
         hits, positions, chance, near, near_chance = (
-            np.sum([own[group][name] for own in each if group in own], axis=0)
+            np.sum([by_group[group][name] for by_group in each if group in by_group], axis=0)
             for name in ("hits", "positions", "chance", "near", "near_chance")
         )
         found[group] = {
@@ -176,7 +176,7 @@ def _attention(
     each = [preferences(run) for run in runs]
     found = {}
     for name in each[0]:
-        values = np.stack([own[name] for own in each])
+        values = np.stack([by_name[name] for by_name in each])
         known = ~np.isnan(values)
         counts, sums = known.sum(0).astype(float), np.where(known, values, 0.0).sum(0)
         found[name] = ratio_interval(sums, counts, drawn) if counts.any() else {}
@@ -211,7 +211,7 @@ def correspondence_page(result: dict[str, Any]) -> str:
                 [
                     group,
                     str(first[group]["positions"]),
-                    *(_interval(own.get(group), 100) for own in accuracy.values()),
+                    *(_interval(by_group.get(group), 100) for by_group in accuracy.values()),
                     f"{100 * first[group]['chance']:.1f}",
                 ]
                 for group in groups
@@ -228,7 +228,10 @@ def correspondence_page(result: dict[str, Any]) -> str:
             [
                 [
                     group,
-                    *(_interval(own.get(group, {}).get("near"), 100) for own in accuracy.values()),
+                    *(
+                        _interval(by_group.get(group, {}).get("near"), 100)
+                        for by_group in accuracy.values()
+                    ),
                     f"{100 * first[group]['near_chance']:.1f}",
                 ]
                 for group in groups
@@ -255,7 +258,9 @@ def draw_correspondence(result: dict[str, Any], path: Path) -> None:
     states = [group for group in first if not group.startswith(("distance: ", "kind: "))]
 
     def panel(axis: str, groups: list[str], *, joined: bool) -> Panel:
-        curves = {name: [own.get(group) for group in groups] for name, own in accuracy.items()}
+        curves = {
+            name: [by_group.get(group) for group in groups] for name, by_group in accuracy.items()
+        }
         curves["chance"] = [{"value": first[group]["chance"]} for group in groups]
         words = [group.removeprefix("distance: ") for group in groups]
         return Panel(axis=axis, places=words, curves=curves, joined=joined)
@@ -270,8 +275,11 @@ def _preferences(attention: dict[str, dict[str, Any]]) -> list[str]:
     return table(
         ["model", "clean", "deteriorated", "rank correlation"],
         [
-            [name, *(_interval(own[kind], 1, 3) for kind in ("clean", "deteriorated", "rank"))]
-            for name, own in attention.items()
+            [
+                name,
+                *(_interval(intervals[kind], 1, 3) for kind in ("clean", "deteriorated", "rank")),
+            ]
+            for name, intervals in attention.items()
         ],
     )
 
@@ -288,8 +296,8 @@ def _selsa(attention: dict[str, dict[str, Any]] | None) -> list[str]:
     ]
 
 
-def _interval(own: dict[str, Any] | None, factor: float, digits: int = 1) -> str:
-    if not own:
+def _interval(interval: dict[str, Any] | None, factor: float, digits: int = 1) -> str:
+    if not interval:
         return "-"
-    value, low, high = (factor * own[name] for name in ("value", "low", "high"))
+    value, low, high = (factor * interval[name] for name in ("value", "low", "high"))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

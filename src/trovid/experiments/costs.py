@@ -80,8 +80,8 @@ def counted(row: Row, recipe: Recipe) -> list[str]:
     """What the cost of a row has in it that not every row has."""
     parts = recipe.model
     aggregates = isinstance(parts, ModelRecipe) and parts.aggregation is not None
-    own = ["aggregation"] * aggregates + ["Seq-NMS"] * row.seq_nms
-    return own + ["times a single frame"] * (row.temporal is not None)
+    extras = ["aggregation"] * aggregates + ["Seq-NMS"] * row.seq_nms
+    return extras + ["times a single frame"] * (row.temporal is not None)
 
 
 def times_single(
@@ -102,9 +102,9 @@ def times_single(
     ratios = []
     for number in range(PAIRS + 1):
         frame, seconds = frames[number % len(frames)], []
-        for predictor, options, own in turns:
+        for predictor, options, encoded in turns:
             began = time.perf_counter()
-            predictor.detect_frames([frame], [own], options)
+            predictor.detect_frames([frame], [encoded], options)
             seconds.append(time.perf_counter() - began)
         ratios.append(seconds[0] / seconds[1])
     return statistics.median(ratios[1:])

@@ -48,8 +48,8 @@ def run_models(
             JsonWriter(file, model=name, class_names=model.class_names, options=options) as writer,
         ):
             frames = run_dataset(model, dataset, progress=tick, score=score)
-            for video, own in groupby(frames, key=itemgetter(0)):
-                found[name][video.name] = [detections for _, detections in own]
+            for video, pairs in groupby(frames, key=itemgetter(0)):
+                found[name][video.name] = [detections for _, detections in pairs]
                 writer.write_video(video, dataset.path(video.name), found[name][video.name])
     return found
 

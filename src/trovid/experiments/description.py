@@ -78,8 +78,8 @@ class Row:
     def options(self) -> dict[str, Any]:
         """What is not as the recipe has it, as plain values."""
         free = None if self.temporal is None else {**asdict(self.temporal)}
-        own = {"support": self.support, "top_k": self.top_k, "temporal": free}
-        return {k: v for k, v in own.items() if v is not None} | (
+        settings = {"support": self.support, "top_k": self.top_k, "temporal": free}
+        return {k: v for k, v in settings.items() if v is not None} | (
             {"seq_nms": True} if self.seq_nms else {}
         )
 

@@ -81,12 +81,12 @@ def embed_weights(out: Path, result: dict[str, Any], *, folder: Path | None = No
 
 def embed_masks(out: Path, result: dict[str, Any], *, folder: Path | None = None) -> list[Path]:
     """The same for the experiment on masks; see `embed_weights`."""
-    seed, own = result["seeds"][0], result["classes"]
-    first, clips = own["first"], own["clips"]
-    about = ABOUT_MASKS.format(seed=seed, clips=clips, first=first, every=own["every"])
+    seed, report = result["seeds"][0], result["classes"]
+    first, clips = report["first"], report["clips"]
+    about = ABOUT_MASKS.format(seed=seed, clips=clips, first=first, every=report["every"])
     written = []
     for name in MASK_MODELS:
-        figures = {g: own["models"][name][g]["seeds"][0] for g in ("AP", "AP50", "visible AP")}
+        figures = {g: report["models"][name][g]["seeds"][0] for g in ("AP", "AP50", "visible AP")}
         provenance = {"test_track_ap": figures, "test_clips": clips, "test_first_clip": first}
         written.append(_embed(out, name, seed, provenance, "AP of tracks", figures, about, folder))
     return written

@@ -128,13 +128,13 @@ class Sequences:
 
         Where single frames are spoilt, they stand among clean ones, as a video shows them.
         """
-        own = candidates_of(self.place, PLAIN, condition, self.names, self.named)
+        boxes = candidates_of(self.place, PLAIN, condition, self.names, self.named)
         if not condition.kind or condition.stretches:
-            return own
+            return boxes
         clean = candidates_of(self.place, PLAIN, CLEAN, self.names, self.named)
         return {
             name: sorted(
-                [*own[name], *(f for f in clean[name] if not condition.spoilt(f.frame_index))],
+                [*boxes[name], *(f for f in clean[name] if not condition.spoilt(f.frame_index))],
                 key=lambda frame: frame.frame_index,
             )
             for name in self.names
@@ -161,8 +161,8 @@ class Sequences:
 
 def ap50(matches: ObjectMatches) -> float:
     """AP50 over all sequences in one pool."""
-    own = matches.clip_matches()
-    return float(average_precision(own, np.ones((1, len(own.clip_names)), dtype=np.int32))[0])
+    clips = matches.clip_matches()
+    return float(average_precision(clips, np.ones((1, len(clips.clip_names)), dtype=np.int32))[0])
 
 
 def choose(
@@ -182,9 +182,9 @@ def choose(
     file = folder / CHOICE
     if file.exists():
         return read_choice(file)
-    own = Sequences(place, names)
-    own.run([PLAIN], grid())
-    single = {c.key: ap50(own.matches(own.found(PLAIN, c)[0], c)) for c in grid()}
+    clips = Sequences(place, names)
+    clips.run([PLAIN], grid())
+    single = {c.key: ap50(clips.matches(clips.found(PLAIN, c)[0], c)) for c in grid()}
     clean = single[CLEAN.key]
     strengths = {
         kind: min(
@@ -195,24 +195,26 @@ def choose(
     }
     spoilt = [Condition(kind, value) for kind, value in strengths.items()]
     tried = [Method(name=_words(free), model=SINGLE, temporal=free) for free in settings]
-    own.run(tried, [CLEAN, *spoilt])
+    clips.run(tried, [CLEAN, *spoilt])
     seen = {
         method.name: {
-            c.key: ap50(own.matches(own.found(method, c)[0], c)) for c in (CLEAN, *spoilt)
+            c.key: ap50(clips.matches(clips.found(method, c)[0], c)) for c in (CLEAN, *spoilt)
         }
         for method in tried
     }
-    times = _times(place, tried, own)
+    times = _times(place, tried, clips)
     figures = {PLAIN.name: {"clean": clean}}
     for name, found in seen.items():
         figures[name] = {"clean": found[CLEAN.key], "all": _mean(found, spoilt)}
     free, note = free_setting(tried, figures, times)
     tracks = max(
         TRACK_SETTINGS,
-        key=lambda track: np.mean([ap50(own.matches(own.averaged(c, track), c)) for c in spoilt]),
+        key=lambda track: np.mean(
+            [ap50(clips.matches(clips.averaged(c, track), c)) for c in spoilt]
+        ),
     )
     choice = Choice(strengths, free, tracks, times, note)
-    document = {**asdict(choice), "single-frame": single, "training-free": seen, "on": own.names}
+    document = {**asdict(choice), "single-frame": single, "training-free": seen, "on": clips.names}
     folder.mkdir(parents=True, exist_ok=True)
     written(file, json.dumps(document, indent=1) + "\n")
     return choice
@@ -234,9 +236,7 @@ def read_choice(file: Path) -> Choice:
 
 
 def free_setting(
-    tried: Sequence[Method],
-    figures: Mapping[str, Mapping[str, float]],
-    times: Mapping[str, float],
+    tried: Sequence[Method], figures: Mapping[str, Mapping[str, float]], times: Mapping[str, float]
 ) -> tuple[TrainingFreeRecipe, str]:
     """The training-free setting that is chosen, and a sentence on cost.
 
@@ -253,9 +253,9 @@ def free_setting(
     return within_cost(best.temporal, tried, figures, times, clean_loss=CLEAN_LOSS)
 
 
-def _times(place: EverydayPlace, tried: Sequence[Method], own: Sequences) -> dict[str, float]:
+def _times(place: EverydayPlace, tried: Sequence[Method], clips: Sequences) -> dict[str, float]:
     """By setting how many times a single frame a frame costs, measured in turns."""
-    sequence = loaded(own.truth, own.names[0])
+    sequence = loaded(clips.truth, clips.names[0])
     frames = [sequence.seen(CLEAN, index) for index in CLEAN.targets(len(sequence.frames))]
     single = method_model(place.weights(SINGLE), PLAIN)
     alone = single, single.options(score=LOWEST_SCORE)
@@ -304,22 +304,22 @@ def report(
     names: Sequence[str] = tuple(of_classes(REPORTING)),
 ) -> dict[str, Any]:
     """The sequences to be reported, looked at once: what the report's JSON holds of them."""
-    own, wanted = Sequences(place, names), methods(choice.free)
-    if len(own.names) == 1:
+    clips, wanted = Sequences(place, names), methods(choice.free)
+    if len(clips.names) == 1:
         wanted = [method for method in wanted if method.support != "other"]
     conditions = reported(choice.strengths)
-    own.run(wanted, conditions)
+    clips.run(wanted, conditions)
     rows = [*(method.name for method in wanted), TRACKS, SEQ_NMS]
     figures: dict[str, dict[str, Any]] = {name: {} for name in rows}
     costs: dict[str, dict[str, float]] = {}
     drawn: dict[str, Bootstrap] = {}
     for condition in conditions:
         matches = {}
-        for name, found in _everything(own, wanted, condition, choice, costs).items():
-            matches[name] = own.matches(found, condition)
+        for name, found in _everything(clips, wanted, condition, choice, costs).items():
+            matches[name] = clips.matches(found, condition)
             figures[name][condition.key] = {
                 **_figures(matches[name]),
-                **_steadiness(own.matches(found, condition, whole=True), condition),
+                **_steadiness(clips.matches(found, condition, whole=True), condition),
             }
         drawn[condition.key] = bootstrap(
             {name: [m.clip_matches()] for name, m in matches.items()}, resamples=resamples
@@ -332,9 +332,9 @@ def report(
     }
     results = {group: _mean_of([drawn[key] for key in keys]) for group, keys in groups.items()}
     return {
-        "data": str(own.truth.info.get("name", "videos")),
-        "sequences": own.names,
-        "folds": len({scene.fold for scene in own.scenes.values()}),
+        "data": str(clips.truth.info.get("name", "videos")),
+        "sequences": clips.names,
+        "folds": len({scene.fold for scene in clips.scenes.values()}),
         "choice": asdict(choice),
         "resamples": resamples,
         "groups": list(groups),
@@ -358,7 +358,7 @@ def report(
 
 
 def _everything(
-    own: Sequences,
+    clips: Sequences,
     wanted: Sequence[Method],
     condition: Condition,
     choice: Choice,
@@ -367,11 +367,11 @@ def _everything(
     """By name what was found in a condition; notes what it cost on clean frames."""
     found = {}
     for method in wanted:
-        found[method.name], seconds, support = own.found(method, condition)
+        found[method.name], seconds, support = clips.found(method, condition)
         if not condition.kind:
             costs[method.name] = {"frame": seconds, "support_frame": support}
-    found[TRACKS] = own.averaged(condition, choice.tracks)
-    found[SEQ_NMS] = own.along_sequences(condition)
+    found[TRACKS] = clips.averaged(condition, choice.tracks)
+    found[SEQ_NMS] = clips.along_sequences(condition)
     return found
 
 

@@ -115,10 +115,10 @@ def run_methods(
     for number, name in enumerate(sequences):
         other = _other(sequences, number)
         for model in versions:
-            own = [method for method in methods if method.model == model]
+            wanted = [method for method in methods if method.model == model]
             missing = [
                 (method, condition)
-                for method in own
+                for method in wanted
                 for condition in conditions
                 if not place.file(method, condition, name).exists()
             ]
@@ -141,9 +141,9 @@ def run_methods(
 
 def _other(sequences: Sequence[str], number: int) -> str:
     """The next sequence that shows something else."""
-    own = _classes(sequences[number])
+    classes = _classes(sequences[number])
     turned = [*sequences[number + 1 :], *sequences[: number + 1]]
-    return next((name for name in turned if not set(own) & set(_classes(name))), turned[0])
+    return next((name for name in turned if not set(classes) & set(_classes(name))), turned[0])
 
 
 def _classes(sequence: str) -> tuple[str, ...]:
@@ -165,7 +165,7 @@ def run_sequence(
         if method.support == "other" and foreign is None:
             foreign = loaded(dataset, other)
         supports: dict[str, tuple[Any, float]] = {}
-        for condition in [own for one, own in missing if one == method]:
+        for condition in [condition for one, condition in missing if one == method]:
             result = look(predictor, method, sequence, condition, foreign, supports)
             file = place.file(method, condition, name)
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -215,11 +215,11 @@ def detections_of(
     for name in names:
         file = place.file(method, condition, name)
         if keeps_candidates(method):
-            own, head = load_scores(file, dataset)
-            found |= to_detections(own)
+            videos, head = load_scores(file, dataset)
+            found |= to_detections(videos)
         else:
-            own, head = load_detections(file, dataset)
-            found |= own
+            videos, head = load_detections(file, dataset)
+            found |= videos
         times.append((head["seconds"], head["support_seconds"]))
     seconds, support = np.mean(times, axis=0).tolist()
     return found, seconds, support

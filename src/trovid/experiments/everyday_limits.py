@@ -43,8 +43,8 @@ from trovid.zoo.weights import embedded_models
 
 def model_file(place: EverydayPlace, name: str) -> Path:
     """The weights of a model: those trained in the place, else those that come with trovid."""
-    own = weights_file(place.out, name, place.seed)
-    return own if own.exists() else embedded_models()[name]
+    file = weights_file(place.out, name, place.seed)
+    return file if file.exists() else embedded_models()[name]
 
 
 def measured_pictures(weights: Path, dataset: Dataset) -> dict[str, Any]:

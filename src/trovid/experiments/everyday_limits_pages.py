@@ -40,11 +40,13 @@ def limits_page(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _pictures(own: dict[str, Any], count: int) -> list[str]:
-    limited = own[SINGLE]
+def _pictures(models: dict[str, Any], count: int) -> list[str]:
+    limited = models[SINGLE]
     ceilings, fates, recall = limited["ceilings"], limited["fates"], limited["proposals"]["recall"]
     sizes = [size for size in SIZES if size in recall]
-    single, temporal = (own[name]["classes"] if name in own else {} for name in (SINGLE, TEMPORAL))
+    single, temporal = (
+        models[name]["classes"] if name in models else {} for name in (SINGLE, TEMPORAL)
+    )
     classes = sorted(single, key=lambda name: -(single[name]["AP50"] or 0))
     shown = fates["detections"]
     return [
@@ -63,7 +65,7 @@ def _pictures(own: dict[str, Any], count: int) -> list[str]:
                     *(_percent(found["sizes"]["all"][figure]) for figure in ("AP50", "AP75", "AP")),
                     *(_percent(_of(found["sizes"], size, "AP50")) for size in sizes[1:]),
                 ]
-                for name, found in own.items()
+                for name, found in models.items()
             ],
         ),
         "",
@@ -127,18 +129,19 @@ def _pictures(own: dict[str, Any], count: int) -> list[str]:
     ]
 
 
-def _proposals(own: dict[str, Any], strengths: str) -> list[str]:
+def _proposals(proposals: dict[str, Any], strengths: str) -> list[str]:
     heads = [f"IoU {MATCH:g}", "IoU 0.75", f"found at {SHOWN:g}", "at any score"]
     return [
         "## Spoilt frames: missed by the RPN, or by the head?",
         "",
-        f"The {len(own['sequences'])} sequences of DAVIS 2016 for choosing that show one of the "
-        "classes, every sixteenth frame (fixed beforehand), which alone is spoilt, and the same "
-        f"frames clean: {strengths}. {SINGLE}: share of frames in which a proposal overlaps the "
-        "object by so much, and in which it is found (a class of its group, IoU "
+        f"The {len(proposals['sequences'])} sequences of DAVIS 2016 for choosing that show one of "
+        "the classes, every sixteenth frame (fixed beforehand), which alone is spoilt, and the "
+        f"same frames clean: {strengths}. {SINGLE}: share of frames in which a proposal overlaps "
+        "the object by so much, and in which it is found (a class of its group, IoU "
         f"{MATCH:g}). Boxes taken over: "
         f"the {CARRIED} best of each of 14 clean support frames. 95 % intervals over "
-        f"{own['folds']} sequences (near duplicates are one), {own['resamples']} resamples.",
+        f"{proposals['folds']} sequences (near duplicates are one), "
+        f"{proposals['resamples']} resamples.",
         "",
         *table(
             ["", "boxes", "proposals a frame", *heads],
@@ -149,7 +152,7 @@ def _proposals(own: dict[str, Any], strengths: str) -> list[str]:
                     f"{figures['proposals']:.0f}",
                     *(_interval(figures[name]) for name in ("0.5", "0.75", "found", "at all")),
                 ]
-                for condition, rows in own["rows"].items()
+                for condition, rows in proposals["rows"].items()
                 for row, figures in rows.items()
             ],
         ),
@@ -157,26 +160,26 @@ def _proposals(own: dict[str, Any], strengths: str) -> list[str]:
     ]
 
 
-def _points(own: dict[str, Any]) -> list[str]:
-    count = own["top_k"]
+def _points(points: dict[str, Any]) -> list[str]:
+    count = points["top_k"]
     words = dict(
         zip(POINTS, ("K = 1", f"K = {count}", "same place, no search", "chance"), strict=True)
     )
     return [
         "## Where the points fall",
         "",
-        f"{TEMPORAL} on the {len(own['sequences'])} sequences of DAVIS 2016 for choosing, the same "
-        "frames: of the RoI positions of the labelled box whose centre lies within the object's "
-        "mask, the share whose most similar cell in a clean support frame (K = 1), and whose "
-        f"{count} most similar ones (K = {count}), lie on the same object there. Beside it the "
-        "position's own place in the support frame, and the part of the support frame that the "
-        f"object covers. 95 % intervals over {own['folds']} sequences.",
+        f"{TEMPORAL} on the {len(points['sequences'])} sequences of DAVIS 2016 for choosing, the "
+        "same frames: of the RoI positions of the labelled box whose centre lies within the "
+        "object's mask, the share whose most similar cell in a clean support frame (K = 1), and "
+        f"whose {count} most similar ones (K = {count}), lie on the same object there. Beside it "
+        "the position's own place in the support frame, and the part of the support frame that the "
+        f"object covers. 95 % intervals over {points['folds']} sequences.",
         "",
         *table(
             ["", *words.values()],
             [
                 [condition, *(_interval(figures[name]) for name in words)]
-                for condition, figures in own["rows"].items()
+                for condition, figures in points["rows"].items()
             ],
         ),
         "",
@@ -191,5 +194,7 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(own: dict[str, float]) -> str:
-    return f"{100 * own['value']:.1f} [{100 * own['low']:.1f}, {100 * own['high']:.1f}]"
+def _interval(interval: dict[str, float]) -> str:
+    return (
+        f"{100 * interval['value']:.1f} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+    )

@@ -102,12 +102,12 @@ class SamePlace(Extractor):
         support: PackedSupport | None = None,
     ) -> Tensor:
         """See `Extractor.extract`."""
-        own = self.align(features, boxes, spatial_scale)
+        roi_features = self.align(features, boxes, spatial_scale)
         if support is None:
-            return own
+            return roi_features
         embedding, parts = self.inner.embedding, []
         scale = spatial_scale * support.size[0] / features.shape[-2]  # of the level that is read
-        for video, part in enumerate(own.split([len(some) for some in boxes])):
+        for video, part in enumerate(roi_features.split([len(some) for some in boxes])):
             frames = support.lengths[video]
             if not frames or not len(part):
                 parts.append(part)
@@ -221,6 +221,9 @@ def look(
         found = list(each_with_itself(predictor, video, targets, options))
     else:
         given: dict[str, Any] = {"support" if method.support == "other" else "encoded": support}
-        found = [own for _, own in predictor.run(video, frames=targets, options=options, **given)]
+        found = [
+            detections
+            for _, detections in predictor.run(video, frames=targets, options=options, **given)
+        ]
     spent = time.process_time() - began
     return Looked(found, spent / max(1, len(found)), encoded / max(1, sampling.count))

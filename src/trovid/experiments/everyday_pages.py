@@ -36,14 +36,15 @@ def everyday_page(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _stills(own: dict[str, Any]) -> list[str]:
-    classes = sorted(own["per_class"].items(), key=lambda pair: -(pair[1] or 0))
+def _stills(stills: dict[str, Any]) -> list[str]:
+    classes = sorted(stills["per_class"].items(), key=lambda pair: -(pair[1] or 0))
     return [
         "## Pictures",
         "",
-        f"{own['model']} on {own['pictures']} test pictures, read once: AP50 "
-        f"**{100 * own['AP50']:.1f}**, AP75 {100 * own['AP75']:.1f}, AP {100 * own['AP']:.1f}; "
-        + ", ".join(f"{size} {_percent(value)}" for size, value in own["sizes"].items())
+        f"{stills['model']} on {stills['pictures']} test pictures, read once: AP50 "
+        f"**{100 * stills['AP50']:.1f}**, AP75 {100 * stills['AP75']:.1f}, "
+        f"AP {100 * stills['AP']:.1f}; "
+        + ", ".join(f"{size} {_percent(value)}" for size, value in stills["sizes"].items())
         + ". The test is a mixture of public pictures and nobody's standard benchmark.",
         "",
         *table(["class", "AP50"], [[name, _percent(value)] for name, value in classes]),
@@ -51,21 +52,21 @@ def _stills(own: dict[str, Any]) -> list[str]:
     ]
 
 
-def _davis(own: dict[str, Any]) -> list[str]:
-    figures, groups = own["ap50"], own["groups"]
-    strengths = ", ".join(f"{k} {v:g}" for k, v in own["choice"]["strengths"].items())
+def _davis(davis: dict[str, Any]) -> list[str]:
+    figures, groups = davis["ap50"], davis["groups"]
+    strengths = ", ".join(f"{k} {v:g}" for k, v in davis["choice"]["strengths"].items())
     kinds = [group for group in groups if group not in MAIN]
-    cost = own["choice"].get("cost", "")
+    cost = davis["choice"].get("cost", "")
     return [
         "## Real videos",
         "",
-        f"{len(own['sequences'])} sequences of {own['data']} that nothing was chosen on, their "
+        f"{len(davis['sequences'])} sequences of {davis['data']} that nothing was chosen on, their "
         "labelled object each, all in one pool: AP50 (IoU 0.5, any class of the object's group); "
         "unlabelled people, cars and boats in the background are ignored where they are known to "
-        f"stand, all else is wrong. 95 % intervals over {own['folds']} sequences (near duplicates "
-        f"are one), {own['resamples']} resamples. Strengths, fixed by single-frame results on "
-        f"other sequences: {strengths}. Deteriorations are added to every fourth frame, which "
-        "alone is evaluated, or to stretches of 8 frames, support frames included."
+        f"stand, all else is wrong. 95 % intervals over {davis['folds']} sequences (near "
+        f"duplicates are one), {davis['resamples']} resamples. Strengths, fixed by single-frame "
+        f"results on other sequences: {strengths}. Deteriorations are added to every fourth "
+        "frame, which alone is evaluated, or to stretches of 8 frames, support frames included."
         + (f" The training-free setting: {cost}" if cost else ""),
         "",
         *table(
@@ -77,7 +78,7 @@ def _davis(own: dict[str, Any]) -> list[str]:
             ["gain", "over", *MAIN],
             [
                 [gain["row"], gain["over"], *(gain_text(gain[group]) for group in MAIN)]
-                for gain in own["gains"]
+                for gain in davis["gains"]
             ],
         ),
         "",
@@ -104,7 +105,7 @@ def _davis(own: dict[str, Any]) -> list[str]:
                         for key in ["clean", *kinds]
                     ),
                 ]
-                for name, row in own["figures"].items()
+                for name, row in davis["figures"].items()
             ],
         ),
         "",
@@ -114,10 +115,10 @@ def _davis(own: dict[str, Any]) -> list[str]:
         "changes of class per 100 steps.",
         "",
         *table(
-            ["", *_followed(own)],
+            ["", *_followed(davis)],
             [
-                [name, *(_track(row[key]["track"]) for key in _followed(own))]
-                for name, row in own["figures"].items()
+                [name, *(_track(row[key]["track"]) for key in _followed(davis))]
+                for name, row in davis["figures"].items()
             ],
         ),
         "",
@@ -130,40 +131,42 @@ def _davis(own: dict[str, Any]) -> list[str]:
             ["", "frame", "support frame"],
             [
                 [name, f"{1000 * cost['frame']:.0f}", f"{1000 * cost['support_frame']:.0f}"]
-                for name, cost in own["costs"].items()
+                for name, cost in davis["costs"].items()
             ],
         ),
         "",
     ]
 
 
-def _followed(own: dict[str, Any]) -> list[str]:
-    first = next(iter(own["figures"].values()))
+def _followed(davis: dict[str, Any]) -> list[str]:
+    first = next(iter(davis["figures"].values()))
     return [key for key, figures in first.items() if "track" in figures]
 
 
-def _track(own: dict[str, Any]) -> str:
-    return f"{_percent(own['misses'])}, {own['longest_gap']}, {own['class_changes']:.1f}"
+def _track(track: dict[str, Any]) -> str:
+    return f"{_percent(track['misses'])}, {track['longest_gap']}, {track['class_changes']:.1f}"
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f}"
 
 
-def _interval(own: dict[str, float]) -> str:
-    return f"{100 * own['value']:.1f} [{100 * own['low']:.1f}, {100 * own['high']:.1f}]"
+def _interval(interval: dict[str, float]) -> str:
+    return (
+        f"{100 * interval['value']:.1f} [{100 * interval['low']:.1f}, {100 * interval['high']:.1f}]"
+    )
 
 
-def _plot(own: dict[str, Any], path: Path) -> None:
+def _plot(davis: dict[str, Any], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    names = list(own["ap50"])
+    names = list(davis["ap50"])
     figure, axes = plt.subplots(figsize=(9, 5.5), layout="constrained")
     for place, group in enumerate(MAIN):
-        rows = [own["ap50"][name][group] for name in names]
+        rows = [davis["ap50"][name][group] for name in names]
         axes.barh(
             [number + 0.27 * (place - 1) for number in range(len(names))],
             [100 * row["value"] for row in rows],

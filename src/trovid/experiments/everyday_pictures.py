@@ -99,7 +99,9 @@ def look_at_pictures(
 def pooled(predictor: Predictor, dataset: Dataset, found: Mapping[str, Candidates]) -> Pool:
     """What is chosen of the candidates, beside the labels."""
     options = predictor.options(score=LOWEST_SCORE)
-    return pool_frames({name: [own.select(options)] for name, own in found.items()}, dataset)
+    return pool_frames(
+        {name: [candidates.select(options)] for name, candidates in found.items()}, dataset
+    )
 
 
 def precision_of(pool: Pool) -> dict[str, Any]:
@@ -107,8 +109,8 @@ def precision_of(pool: Pool) -> dict[str, Any]:
     groups = {"all": coco.Group(pool.objects.counted), **coco.size_groups(pool)}
     found = coco_figures(pool, groups)
     return {
-        "sizes": {_size(name): _figures(own.overall) for name, own in found.items()},
-        "classes": {name: _figures(own) for name, own in found["all"].per_class.items()},
+        "sizes": {_size(name): _figures(coco_ap.overall) for name, coco_ap in found.items()},
+        "classes": {name: _figures(figures) for name, figures in found["all"].per_class.items()},
     }
 
 
@@ -117,9 +119,9 @@ def precision_at(pool: Pool, iou: float) -> dict[str, float | None]:
     groups = {"all": coco.Group(pool.objects.counted), **coco.size_groups(pool)}
     values: dict[str, list[float]] = {name: [] for name in groups}
     for label in range(len(pool.class_names)):
-        for name, own in coco.match(pool, label, groups, ious=(iou,)).items():
-            values[name].append(own.by_iou[0].average_precision(at_points=True))
-    return {_size(name): _known(mean(own)) for name, own in values.items()}
+        for name, matches in coco.match(pool, label, groups, ious=(iou,)).items():
+            values[name].append(matches.by_iou[0].average_precision(at_points=True))
+    return {_size(name): _known(mean(aps)) for name, aps in values.items()}
 
 
 def corrected(
@@ -138,24 +140,24 @@ def corrected(
     if not len(found) or not len(boxes):
         return found
     overlap, nearest = box_iou(found.boxes[:, 0], boxes).max(1)
-    scores, own = found.class_scores.clone(), found.boxes.clone()
+    scores, found_boxes = found.class_scores.clone(), found.boxes.clone()
     if classes:
         known = overlap >= (ROUGH if places else MATCH)
         whole = scores[known].sum(1)
         scores[known] = 0.0
         scores[known, labels[nearest[known]]] = whole
     if places:
-        own[overlap >= ROUGH, 0] = boxes[nearest[overlap >= ROUGH]]
-    return replace(found, boxes=own, class_scores=scores)
+        found_boxes[overlap >= ROUGH, 0] = boxes[nearest[overlap >= ROUGH]]
+    return replace(found, boxes=found_boxes, class_scores=scores)
 
 
 def ceilings(
     predictor: Predictor, dataset: Dataset, found: Mapping[str, Candidates]
 ) -> dict[str, dict[str, float | None]]:
     """AP by size at lower and higher overlaps, and AP50 with the objects' classes and places."""
-    own = pooled(predictor, dataset, found)
+    pool = pooled(predictor, dataset, found)
     numbers = torch.tensor([predictor.class_names.index(name) for name in dataset.class_names])
-    rows = {f"IoU {iou:g}": precision_at(own, iou) for iou in (0.5, ROUGH, NEAR, 0.75)}
+    rows = {f"IoU {iou:g}": precision_at(pool, iou) for iou in (0.5, ROUGH, NEAR, 0.75)}
     for name, classes, places in (
         ("true class given", True, False),
         ("true box given", False, True),
@@ -182,10 +184,10 @@ def proposal_recall(pool: Pool, proposals: Sequence[Tensor]) -> dict[str, dict[s
     groups = {"all": coco.Group(pool.objects.counted), **coco.size_groups(pool)}
     return {
         _size(name): {
-            "objects": int(own.active.sum()),
-            **{f"{iou:g}": _share(best[own.active] >= iou) for iou in (MATCH, 0.75)},
+            "objects": int(group.active.sum()),
+            **{f"{iou:g}": _share(best[group.active] >= iou) for iou in (MATCH, 0.75)},
         }
-        for name, own in groups.items()
+        for name, group in groups.items()
     }
 
 
@@ -195,10 +197,11 @@ def fates_of(pool: Pool, proposals: Sequence[Tensor]) -> dict[str, Any]:
     best_score = np.full(len(objects), -1.0)
     wrong: list[NDArray[np.int32]] = []
     for label in range(len(pool.class_names)):
-        (own,) = coco.match(pool, label, {"all": coco.Group(counted)}, ious=(MATCH,))["all"].by_iou
-        assert own.objects is not None
-        best_score[own.objects[own.right]] = pool.scores[own.rows[own.right]]
-        wrong.append(own.rows[~own.right])
+        every = coco.match(pool, label, {"all": coco.Group(counted)}, ious=(MATCH,))["all"]
+        (matches,) = every.by_iou
+        assert matches.objects is not None
+        best_score[matches.objects[matches.right]] = pool.scores[matches.rows[matches.right]]
+        wrong.append(matches.rows[~matches.right])
     proposed = _best_overlaps(pool, proposals) >= MATCH
     fates = np.where(proposed, FATES.index("not found"), FATES.index("not proposed"))
     confused: Counter[tuple[str, str]] = Counter()
@@ -228,15 +231,15 @@ def fates_of(pool: Pool, proposals: Sequence[Tensor]) -> dict[str, Any]:
         for row in np.flatnonzero(mistaken[rows]):
             mistakes[_mistake(overlaps[row], same[row])] += 1
     groups = {"all": counted}
-    groups |= {_size(name): own.active for name, own in coco.size_groups(pool).items()}
+    groups |= {_size(name): group.active for name, group in coco.size_groups(pool).items()}
     groups |= {
         name: counted & (objects.labels == label) for label, name in enumerate(pool.class_names)
     }
     shown = sum(mistakes.values())
     return {
         "objects": {
-            name: {fate: _share(fates[own] == place) for place, fate in enumerate(FATES)}
-            for name, own in groups.items()
+            name: {fate: _share(fates[active] == place) for place, fate in enumerate(FATES)}
+            for name, active in groups.items()
         },
         "detections": {"shown": shown, **{n: mistakes[n] / max(1, shown) for n in MISTAKES}},
         "confusions": [
@@ -265,12 +268,12 @@ def _best_overlaps(pool: Pool, proposals: Sequence[Tensor]) -> NDArray[np.float6
     return best
 
 
-def _figures(own: Figures) -> dict[str, Any]:
+def _figures(figures: Figures) -> dict[str, Any]:
     return {
-        "objects": own.num_objects,
-        "AP50": _known(own.ap50),
-        "AP75": _known(own.ap75),
-        "AP": _known(own.ap),
+        "objects": figures.num_objects,
+        "AP50": _known(figures.ap50),
+        "AP75": _known(figures.ap75),
+        "AP": _known(figures.ap),
     }
 
 

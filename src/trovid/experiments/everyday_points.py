@@ -93,7 +93,7 @@ def _on_object(
     count = int(inside.sum())
     x1, y1, x2, y2 = whole.boxes[0].tolist()
     rows, columns = inside.nonzero().unbind(1)
-    own = torch.stack(
+    centres = torch.stack(
         [
             x1 + (columns + 0.5) / inside.shape[1] * (x2 - x1),
             y1 + (rows + 0.5) / inside.shape[0] * (y2 - y1),
@@ -108,7 +108,7 @@ def _on_object(
         sums["points"] += count
         sums["first"] += float(hits[0].sum())
         sums["all"] += float(hits.float().mean(0).sum())
-        sums["same place"] += float(_at(mask, own).sum())
+        sums["same place"] += float(_at(mask, centres).sum())
         sums["chance"] += count * float(mask.float().mean())
     return sums
 
@@ -157,7 +157,7 @@ def measure_points(
     rows = {}
     for condition in conditions:
         sums = {
-            figure: fold_sums(names, [own[condition.key][figure] for own in counted.values()])
+            figure: fold_sums(names, [counts[condition.key][figure] for counts in counted.values()])
             for figure in ("points", *FIGURES)
         }
         rows[condition.key] = {

@@ -62,24 +62,24 @@ def count_proposals(
     truths = dataset.ground_truth(name, frames=frames)
     counts: dict[str, dict[str, Counts]] = {}
     for condition in conditions:
-        own = {row: dict.fromkeys(("frames", "proposals", *FIGURES), 0.0) for row in ROWS}
+        sums = {row: dict.fromkeys(("frames", "proposals", *FIGURES), 0.0) for row in ROWS}
         detections: dict[str, list[Detections]] = {row: [] for row in ROWS}
         for index, truth in zip(frames, truths, strict=True):
             seen = look(predictor, sequence.seen(condition, index), encoded.without(index))
             for row, count in zip(ROWS, (seen.proposed, len(seen.boxes)), strict=True):
                 overlaps = box_iou(truth.boxes[:1], seen.boxes[:count])[0]
-                own[row]["proposals"] += count
+                sums[row]["proposals"] += count
                 for iou in (MATCH, 0.75):
-                    own[row][f"{iou:g}"] += bool((overlaps >= iou).any())
+                    sums[row][f"{iou:g}"] += bool((overlaps >= iou).any())
                 boxes, scores = seen.found.boxes[:count], seen.found.class_scores[:count]
                 some = replace(seen.found, boxes=boxes, class_scores=scores)
                 detections[row].append(some.select(options))
         for row, found in detections.items():
             matches = match_objects({name: found}, dataset, {name: scene_of(name)})
-            own[row]["frames"] = len(frames)
-            own[row]["found"] = matches.found_at(SHOWN) * len(frames)
-            own[row]["at all"] = matches.found_at(LOWEST_SCORE) * len(frames)
-        counts[condition.key] = own
+            sums[row]["frames"] = len(frames)
+            sums[row]["found"] = matches.found_at(SHOWN) * len(frames)
+            sums[row]["at all"] = matches.found_at(LOWEST_SCORE) * len(frames)
+        counts[condition.key] = sums
     return counts
 
 
@@ -122,7 +122,7 @@ def measure_proposals(
         for row in ROWS:
             sums = {}
             for figure in ("frames", "proposals", *FIGURES):
-                values = [own[condition.key][row][figure] for own in counted.values()]
+                values = [counts[condition.key][row][figure] for counts in counted.values()]
                 sums[figure] = fold_sums(names, values)
             rows.setdefault(condition.key, {})[row] = {
                 "frames": int(sums["frames"].sum()),

@@ -87,15 +87,17 @@ def measured_stills(place: EverydayPlace, stills: Path) -> dict[str, Any]:
     with bar("test pictures", unit="pictures") as tick:
         found = by_video(run_dataset(predictor, test, score=LOWEST_SCORE, progress=tick))
     whole = evaluate(found, test)
-    sizes = {name: own for name, own in whole.groups.items() if name.startswith("size")}
+    sizes = {name: figures for name, figures in whole.groups.items() if name.startswith("size")}
     record = {
         "model": SINGLE,
         "pictures": len(test.videos),
         "AP50": whole.overall.ap50,
         "AP75": whole.overall.ap75,
         "AP": whole.overall.ap,
-        "sizes": {name.removeprefix("size: "): _known(own.ap50) for name, own in sizes.items()},
-        "per_class": {name: _known(own.ap50) for name, own in whole.per_class.items()},
+        "sizes": {
+            name.removeprefix("size: "): _known(figures.ap50) for name, figures in sizes.items()
+        },
+        "per_class": {name: _known(figures.ap50) for name, figures in whole.per_class.items()},
     }
     file.parent.mkdir(parents=True, exist_ok=True)
     written(file, json.dumps(record, indent=1) + "\n")

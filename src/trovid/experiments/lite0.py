@@ -92,7 +92,9 @@ class Lite0:
         return maps
 
 
-def in_order(own: dict[str, Tensor], given: dict[str, Tensor], origin: Path) -> dict[str, Tensor]:
+def in_order(
+    model_state: dict[str, Tensor], given: dict[str, Tensor], origin: Path
+) -> dict[str, Tensor]:
     """Tensors under the names of a state whose order and shapes they have.
 
     Raises:
@@ -102,10 +104,10 @@ def in_order(own: dict[str, Tensor], given: dict[str, Tensor], origin: Path) -> 
     def counted(state: dict[str, Tensor]) -> Sequence[str]:
         return [name for name in state if not name.endswith("num_batches_tracked")]
 
-    names, others = counted(own), counted(given)
+    names, others = counted(model_state), counted(given)
     same = len(names) == len(others) and all(
-        own[a].shape == given[b].shape for a, b in zip(names, others, strict=True)
+        model_state[a].shape == given[b].shape for a, b in zip(names, others, strict=True)
     )
     if not same:
         raise TrovidError(f"{origin} does not hold the tensors of EfficientNet-Lite0 in order")
-    return {**own, **{a: given[b] for a, b in zip(names, others, strict=True)}}
+    return {**model_state, **{a: given[b] for a, b in zip(names, others, strict=True)}}

@@ -81,13 +81,13 @@ def mask_page(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _clips(own: dict[str, Any]) -> str:
-    every = "every frame" if own["every"] == 1 else f"one frame in {own['every']}"
-    data = own["data"]
+def _clips(report: dict[str, Any]) -> str:
+    every = "every frame" if report["every"] == 1 else f"one frame in {report['every']}"
+    data = report["data"]
     return (
-        f"{own['clips']} clips of {data['name']} {data['version']}, split {data['split']}, from "
-        f"clip {own['first']} on (fixed before any of them was looked at), {every}, "
-        f"{own['frames']} frames"
+        f"{report['clips']} clips of {data['name']} {data['version']}, split {data['split']}, from "
+        f"clip {report['first']} on (fixed before any of them was looked at), {every}, "
+        f"{report['frames']} frames"
     )
 
 
@@ -118,7 +118,7 @@ def _met(result: dict[str, Any], over: str, model: str) -> str:
 
 
 def _gain_of(gains: Sequence[dict[str, Any]], model: str, over: str) -> dict[str, Any]:
-    return next(own for own in gains if (own["model"], own["over"]) == (model, over))
+    return next(gain for gain in gains if (gain["model"], gain["over"]) == (model, over))
 
 
 def _yes(met: bool) -> str:
@@ -127,7 +127,7 @@ def _yes(met: bool) -> str:
 
 def _models(models: dict[str, dict[str, Any]]) -> list[str]:
     titles = list(next(iter(models.values())))
-    rows = [[name, *(_cell(own[t], t) for t in titles)] for name, own in models.items()]
+    rows = [[name, *(_cell(figures[t], t) for t in titles)] for name, figures in models.items()]
     return table(["model", *titles], rows)
 
 

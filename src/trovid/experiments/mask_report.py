@@ -91,8 +91,8 @@ def _masks(out: Path, jobs: Sequence[MaskJob], resamples: int) -> dict[str, Any]
     seen: dict[str, list[list[Cell]]] = {}
     figures: dict[str, list[dict[str, float]]] = {}
     names: list[str] = []
-    for name, own in _by_variant(jobs).items():
-        for job in own:
+    for name, variant_jobs in _by_variant(jobs).items():
+        for job in variant_jobs:
             found = _read(out, job)
             tracks, true = both_tracks(found, dataset)
             names = list(true)
@@ -127,8 +127,8 @@ def _identities(out: Path, jobs: Sequence[MaskJob], resamples: int) -> dict[str,
     counts: dict[str, list[list[TrackingCounts]]] = {}
     figures: dict[str, list[dict[str, float]]] = {}
     names: list[str] = []
-    for name, own in _by_variant(jobs).items():
-        for job in own:
+    for name, variant_jobs in _by_variant(jobs).items():
+        for job in variant_jobs:
             found = _read(out, job)
             by_clip = sequence_counts(found, dataset, masks=True, class_agnostic=True)[""]
             names = list(by_clip)

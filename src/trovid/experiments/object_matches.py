@@ -95,8 +95,8 @@ class ObjectMatches:
         counts = np.zeros((len(self.folds), 1), dtype=np.int64)
         np.add.at(counts[:, 0], self.fold_of[self.object_sequence], 1)
         rows = np.arange(len(self.scores), dtype=np.int32)
-        own = ClassMatches(self.right, rows, len(self.object_frame))
-        return ClipMatches(self.folds, self.fold_of[self.sequence], counts, (own,))
+        class_matches = ClassMatches(self.right, rows, len(self.object_frame))
+        return ClipMatches(self.folds, self.fold_of[self.sequence], counts, (class_matches,))
 
     def precise_score(self, precision: float) -> float | None:
         """The lowest score of a right detection at which enough of all are right."""

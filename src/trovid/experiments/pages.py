@@ -35,7 +35,7 @@ def experiment_page(result: dict[str, Any]) -> str:
     lines = [
         f"# {result['title']}",
         "",
-        *(_data(own) for own in result["data"]),
+        *(_data(dataset) for dataset in result["data"]),
         "",
         (
             f"Training seeds {seeds}, the same data, schedule and seeds for all rows."
@@ -81,19 +81,19 @@ def experiment_page(result: dict[str, Any]) -> str:
         "",
         *table(
             ["recipe", "seed", "computed in", "commit", *_noted(rows), "SHA-256"],
-            sorted({tuple(own) for row in rows for own in _weights(row, _noted(rows))}),
+            sorted({tuple(cells) for row in rows for cells in _weights(row, _noted(rows))}),
         ),
         "",
     ]
     return "\n".join(lines)
 
 
-def _data(own: dict[str, Any]) -> str:
-    objects = own["objects"]
+def _data(dataset: dict[str, Any]) -> str:
+    objects = dataset["objects"]
     kinds = ", ".join(f"{objects[g]} {g}" for g in GROUPS[1:] if g in objects)
     return (
-        f"{own['clips']}: {own['videos']} videos, one frame in {own['every']}: {own['frames']} "
-        f"frames, {objects['all']} objects{f' ({kinds})' if kinds else ''}. "
+        f"{dataset['clips']}: {dataset['videos']} videos, one frame in {dataset['every']}: "
+        f"{dataset['frames']} frames, {objects['all']} objects{f' ({kinds})' if kinds else ''}. "
     )
 
 
@@ -143,12 +143,12 @@ def _otherwise(result: dict[str, Any]) -> list[str]:
     def cell(pair: tuple[str, str], group: str) -> str:
         if pair in known:
             return gain_text(known[pair][group])
-        own, other = (figures[name][group]["mean"] for name in pair)
-        return f"{100 * (own - other):+.1f}"
+        figure, other = (figures[name][group]["mean"] for name in pair)
+        return f"{100 * (figure - other):+.1f}"
 
     def seed(pair: tuple[str, str], number: int) -> str:
-        own, other = (figures[name]["all"]["seeds"][number] for name in pair)
-        return f"{100 * (own - other):+.1f}"
+        figure, other = (figures[name]["all"]["seeds"][number] for name in pair)
+        return f"{100 * (figure - other):+.1f}"
 
     rows = [[group, *(cell(pair, group) for pair in pairs)] for group in figures[pairs[0][0]]]
     seeds = result["seeds"] if _several(result) else []
@@ -219,7 +219,7 @@ def _training(rows: list[dict[str, Any]]) -> list[str]:
 
 def _training_cost(row: dict[str, Any]) -> list[str]:
     used, passed, memory = (
-        [own[name] for own in row["trained"] if own.get(name) is not None]
+        [training[name] for training in row["trained"] if training.get(name) is not None]
         for name in ("processor_minutes", "minutes", "memory_mb")
     )
     return [
@@ -232,21 +232,23 @@ def _training_cost(row: dict[str, Any]) -> list[str]:
 
 def _noted(rows: list[dict[str, Any]]) -> list[str]:
     """What is said of weights where any of them has it."""
-    known = [own for row in rows for own in row["trained"]]
-    return [name for name in ("finished", "machine") if any(own.get(name) for own in known)]
+    known = [training for row in rows for training in row["trained"]]
+    return [
+        name for name in ("finished", "machine") if any(training.get(name) for training in known)
+    ]
 
 
 def _weights(row: dict[str, Any], noted: list[str]) -> list[list[str]]:
     return [
         [
             row["recipe"],
-            str(own["seed"]),
-            own["precision"],
-            own["commit"],
-            *((own.get(name) or "unknown").removesuffix("+00:00") for name in noted),
-            f"`{own['sha256'][:16]}`",
+            str(training["seed"]),
+            training["precision"],
+            training["commit"],
+            *((training.get(name) or "unknown").removesuffix("+00:00") for name in noted),
+            f"`{training['sha256'][:16]}`",
         ]
-        for own in row["trained"]
+        for training in row["trained"]
     ]
 
 
@@ -276,11 +278,11 @@ def _bars(result: dict[str, Any], axes: Any, _: str) -> None:
     rows = result["rows"]
     groups = [group for group in GROUPS if group in rows[0]["figures"]]
     for place, group in enumerate(groups):
-        own = [row["figures"][group] for row in rows]
+        figures = [row["figures"][group] for row in rows]
         axes.barh(
             [number + 0.27 * (place - (len(groups) - 1) / 2) for number in range(len(rows))],
-            [100 * figure["mean"] for figure in own],
-            xerr=[100 * (figure["spread"] or 0.0) for figure in own],
+            [100 * figure["mean"] for figure in figures],
+            xerr=[100 * (figure["spread"] or 0.0) for figure in figures],
             height=0.25,
             label=group,
         )
@@ -327,9 +329,9 @@ def _curves(result: dict[str, Any], axes: Any, panel: str) -> None:
             curves.setdefault(row["curve"], []).append(row)
     for name, rows in curves.items():
         places = [row["x"] for row in rows]
-        own = [row["figures"]["all"] for row in rows]
-        (line,) = axes.plot(places, [100 * figure["mean"] for figure in own], "o-", label=name)
-        low, high = ([100 * figure[end] for figure in own] for end in ("low", "high"))
+        figures = [row["figures"]["all"] for row in rows]
+        (line,) = axes.plot(places, [100 * figure["mean"] for figure in figures], "o-", label=name)
+        low, high = ([100 * figure[end] for figure in figures] for end in ("low", "high"))
         axes.fill_between(places, low, high, alpha=0.12, color=line.get_color())
         known = [(row["x"], row["published"]) for row in rows if row["published"] is not None]
         if known:

@@ -98,11 +98,12 @@ def write_page(path: Path, comparisons: Sequence[Comparison], title: str) -> Non
         title: Its heading.
     """
     parts = [
-        f"<figure><video controls loop muted src='{html.escape(own.video.name, quote=True)}'>"
-        f"</video><figcaption>{html.escape(own.video.stem)}: {own.frames} frames, "
-        f"{own.detections[0]} detections in single frames, {own.detections[1]} with the other "
-        "frames</figcaption></figure>"
-        for own in comparisons
+        "<figure><video controls loop muted "
+        f"src='{html.escape(comparison.video.name, quote=True)}'>"
+        f"</video><figcaption>{html.escape(comparison.video.stem)}: {comparison.frames} frames, "
+        f"{comparison.detections[0]} detections in single frames, {comparison.detections[1]} "
+        "with the other frames</figcaption></figure>"
+        for comparison in comparisons
     ]
     seconds = [f"{part.start / RATE:.2f} to {part.stop / RATE:.2f} s" for part in (BLURRED, DARK)]
     text = (

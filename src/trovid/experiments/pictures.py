@@ -62,9 +62,9 @@ def draw_panels(path: Path, title: str, panels: Sequence[Panel], *, measure: str
         for number, (name, figures) in enumerate(panel.curves.items()):
             shift = aside * (number - (len(panel.curves) - 1) / 2)
             known = [(x + shift, y) for x, y in zip(places, figures, strict=True) if y is not None]
-            values = [100 * own["value"] for _, own in known]
+            values = [100 * point["value"] for _, point in known]
             errors = [
-                [100 * abs(own.get(end, own["value"]) - own["value"]) for _, own in known]
+                [100 * abs(point.get(end, point["value"]) - point["value"]) for _, point in known]
                 for end in ("low", "high")
             ]
             axes.errorbar(

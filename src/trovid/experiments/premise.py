@@ -89,18 +89,20 @@ def object_cells(mask: NDArray[np.bool_], size: Sequence[int], stride: int) -> T
     return torch.from_numpy(mask[rows][:, columns])
 
 
-def accuracy(own: Tensor, other: Tensor, here: Tensor, there: Tensor) -> tuple[float, float] | None:
+def accuracy(
+    target_map: Tensor, other: Tensor, here: Tensor, there: Tensor
+) -> tuple[float, float] | None:
     """The share of the object's cells found on the object, and chance; None where it is absent.
 
     Args:
-        own: Tensor[1, C, H, W], the target frame.
+        target_map: Tensor[1, C, H, W], the target frame.
         other: Tensor[1, C, H, W], the support frame.
         here: Tensor[H, W] of bool, the object's cells in the target frame.
         there: The same of the support frame.
     """
     if not here.any() or not there.any():
         return None
-    positions = own[0].flatten(1)[:, here.flatten()].t()[:, :, None, None].contiguous()
+    positions = target_map[0].flatten(1)[:, here.flatten()].t()[:, :, None, None].contiguous()
     _, points, _ = most_similar_roi_align(positions, pack_support(other), top_k=1)
     hits = there.flatten()[points.flatten()]
     return float(hits.float().mean()), float(there.float().mean())
@@ -117,11 +119,12 @@ def measure(network: Lite0, sequence: MaskedSequence) -> dict[str, list[float]]:
                 mask = np.asarray(Image.open(sequence.masks[frame]).convert("L")) > 0
                 read[frame] = network(image), mask
         for stride in STRIDES:
-            own, other = (read[frame][0][stride] for frame in (target, support))
+            target_map, other = (read[frame][0][stride] for frame in (target, support))
             here, there = (
-                object_cells(read[frame][1], own.shape[-2:], stride) for frame in (target, support)
+                object_cells(read[frame][1], target_map.shape[-2:], stride)
+                for frame in (target, support)
             )
-            result = accuracy(own, other, here, there)
+            result = accuracy(target_map, other, here, there)
             if result is not None:
                 for word, value in zip(("", "chance, "), result, strict=True):
                     found.setdefault(f"{word}{stride}, {share:g}", []).append(value)
@@ -154,7 +157,9 @@ def run_premise(
         "resamples": resamples,
         **report_origin(began=began),
         "weights": {file.name: sha256_of(file)},
-        "accuracy": {name: _intervals(own, resamples, "") for name, own in measured.items()},
+        "accuracy": {
+            name: _intervals(accuracies, resamples, "") for name, accuracies in measured.items()
+        },
         "chance": _intervals(measured["ImageNet weights"], resamples, "chance, "),
     }
     page = premise_page(result)
@@ -174,7 +179,9 @@ def _intervals(
     for stride in STRIDES:
         for share in SHARES:
             key = f"{stride}, {share:g}"
-            values = np.array([np.mean(own.get(word + key, [np.nan])) for own in measured])
+            values = np.array(
+                [np.mean(sequence.get(word + key, [np.nan])) for sequence in measured]
+            )
             known = ~np.isnan(values)
             if known.any():
                 means = (drawn[:, known] @ values[known]) / drawn[:, known].sum(1).clip(min=1)
@@ -199,7 +206,10 @@ def premise_page(result: dict[str, Any]) -> str:
         "",
         *table(
             ["stride, distance in sequences", *columns],
-            [[key, *(_text(own.get(key)) for own in columns.values())] for key in result["chance"]],
+            [
+                [key, *(_text(column.get(key)) for column in columns.values())]
+                for key in result["chance"]
+            ],
         ),
         "",
     ]
@@ -214,8 +224,8 @@ def draw_premise(result: dict[str, Any], path: Path) -> None:
             axis=f"stride {stride}: distance, share of the sequence",
             places=SHARES,
             curves={
-                name: [own.get(f"{stride}, {share:g}") for share in SHARES]
-                for name, own in columns.items()
+                name: [column.get(f"{stride}, {share:g}") for share in SHARES]
+                for name, column in columns.items()
             },
         )
         for stride in STRIDES
@@ -224,5 +234,9 @@ def draw_premise(result: dict[str, Any], path: Path) -> None:
     draw_panels(path, title, panels, measure="most similar cells on the object")
 
 
-def _text(own: Mapping[str, float] | None) -> str:
-    return "-" if own is None else f"{own['value']:.2f} [{own['low']:.2f}, {own['high']:.2f}]"
+def _text(interval: Mapping[str, float] | None) -> str:
+    return (
+        "-"
+        if interval is None
+        else f"{interval['value']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+    )

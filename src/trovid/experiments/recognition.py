@@ -130,19 +130,19 @@ def uniform(count: int, *, without: int | None = None) -> tuple[int, ...]:
 
 
 @torch.inference_mode()
-def fused(own: Tensor, sets: Tensor, similarities: Tensor, setting: Setting) -> Tensor:
+def fused(roi_features: Tensor, sets: Tensor, similarities: Tensor, setting: Setting) -> Tensor:
     """RoI features Tensor[1, C, GRID, GRID] of a box with its support frames, without training.
 
     Args:
-        own: Tensor[1, C, GRID, GRID], of the target frame.
+        roi_features: Tensor[1, C, GRID, GRID], of the target frame.
         sets: Tensor[T, 1, C, GRID, GRID], found in the support frames.
         similarities: Tensor[T, 1, GRID, GRID].
         setting: How the frames are weighted.
     """
     weights = frame_weights(
-        own, sets, similarities, attention=setting.attention, scale=setting.scale
+        roi_features, sets, similarities, attention=setting.attention, scale=setting.scale
     )
-    return (weights * torch.cat([own[None], sets])).sum(0)
+    return (weights * torch.cat([roi_features[None], sets])).sum(0)
 
 
 def read(maps: Tensor, boxes: Sequence[Tensor]) -> Tensor:
@@ -183,13 +183,13 @@ def recognised(
             features = maps.network(damaged(target.frame, damage))[STRIDE]
             if "itself" in sources:
                 packed["itself"] = pack_support(features)
-            own = read(features, [target.box])
+            roi_features = read(features, [target.box])
             searched: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
-            found = [own]
+            found = [roi_features]
             for setting in settings:
                 if setting.source == "place":
                     assert place is not None
-                    found.append(torch.cat([own, place]).mean(0, keepdim=True))
+                    found.append(torch.cat([roi_features, place]).mean(0, keepdim=True))
                     continue
                 support = packed[setting.source]
                 if setting.attention == "trained":
@@ -198,15 +198,17 @@ def recognised(
                     continue
                 key = setting.source, setting.top_k
                 if key not in searched:
-                    sets, _, scores = most_similar_roi_align(own, support, top_k=setting.top_k)
+                    sets, _, scores = most_similar_roi_align(
+                        roi_features, support, top_k=setting.top_k
+                    )
                     searched[key] = sets, scores[:, :, 0]
-                found.append(fused(own, *searched[key], setting))
+                found.append(fused(roi_features, *searched[key], setting))
             with torch.inference_mode():
                 first = maps.network.head(torch.cat(found)).argmax(1)
             hits = torch.isin(first, classes).tolist()
             for name, hit in zip(right[damage], hits, strict=True):
                 right[damage][name].append(hit)
     return {
-        damage: {name: float(np.mean(hits)) for name, hits in own.items()}
-        for damage, own in right.items()
+        damage: {name: float(np.mean(hits)) for name, hits in by_setting.items()}
+        for damage, by_setting in right.items()
     }

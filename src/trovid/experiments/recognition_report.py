@@ -69,8 +69,8 @@ def choose(shares: Shares) -> Choice:
     half = average(shares, CLEAN, SINGLE) / 2
     chosen = []
     for kind in STRENGTHS:
-        own = [name for name in damages() if name.startswith(kind)]
-        chosen.append(min(own, key=lambda name: abs(average(shares, name, SINGLE) - half)))
+        names = [name for name in damages() if name.startswith(kind)]
+        chosen.append(min(names, key=lambda name: abs(average(shares, name, SINGLE) - half)))
     lowest = average(shares, CLEAN, SINGLE) - CLEAN_LOSS
 
     def worth(setting: Setting) -> tuple[bool, float]:
@@ -84,7 +84,7 @@ def choose(shares: Shares) -> Choice:
 
 def average(shares: Shares, damage: str, setting: str) -> float:
     """The mean over sequences."""
-    return float(np.mean([own[damage][setting] for own in shares.values()]))
+    return float(np.mean([by_damage[damage][setting] for by_damage in shares.values()]))
 
 
 def reported_settings(choice: Choice, seeds: Sequence[int]) -> list[Setting]:
@@ -213,9 +213,9 @@ def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, 
 
     def column(damage: str, name: str) -> np.ndarray:
         if damage == "damaged":
-            own = [column(kind, name) for kind in first if kind != CLEAN]
-            return np.mean(own, axis=0)
-        return np.array([own[damage][name] for own in shares.values()])
+            columns = [column(kind, name) for kind in first if kind != CLEAN]
+            return np.mean(columns, axis=0)
+        return np.array([by_damage[damage][name] for by_damage in shares.values()])
 
     found: dict[str, dict[str, dict[str, float]]] = {}
     for name in first[CLEAN]:
@@ -250,13 +250,16 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
     kinds = [CLEAN, *choice.damages]
     shares = result["shares"]
     rows = []
-    for name, own in shares.items():
-        gain = own["damaged"]
+    for name, by_damage in shares.items():
+        gain = by_damage["damaged"]
         over = {"value": gain["gain"], "low": gain["gain_low"], "high": gain["gain_high"]}
         text = "" if name == SINGLE else gain_text(over)
-        rows.append([name, *(f"{own[kind]['value']:.2f}" for kind in (*kinds, "damaged")), text])
+        rows.append(
+            [name, *(f"{by_damage[kind]['value']:.2f}" for kind in (*kinds, "damaged")), text]
+        )
     looked = [
-        [name, *(f"{own[kind]:.2f}" for kind in kinds)] for name, own in result["looked at"].items()
+        [name, *(f"{by_damage[kind]:.2f}" for kind in kinds)]
+        for name, by_damage in result["looked at"].items()
     ]
     lines = [
         "# Damaged objects of real frames: recognised with the other frames?",
@@ -299,8 +302,8 @@ def draw_recognition(result: dict[str, Any], choice: Choice, path: Path) -> None
     """The shares over K of both chosen kinds and of what was trained, damaged and clean."""
     shares = result["shares"]
     kinds = {
-        own.name.partition(", K")[0]: [replace(own, top_k=k).name for k in TOP_K]
-        for own in (choice.mean, choice.attention)
+        setting.name.partition(", K")[0]: [replace(setting, top_k=k).name for k in TOP_K]
+        for setting in (choice.mean, choice.attention)
     }
     for seed in result["seeds"]:
         names = [Setting("trained", top_k=k, seed=seed).name for k in TOP_K]

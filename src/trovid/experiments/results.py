@@ -130,13 +130,13 @@ def _detections(
     weights = sha256_of(place.weights(row, seed))
     videos: dict[str, list[Detections]] = {}
     for file in parts(place.scores(row, seed, clips), len(dataset.videos)):
-        own, head = load_detections(file, dataset)
+        detections, head = load_detections(file, dataset)
         if head["weights"] != weights or head["every"] != place.distance(clips):
             raise TrovidError(
                 f"{file} was made with other weights or other frames than are asked for: delete "
                 f"{file.parent} and run the experiment again"
             )
-        videos |= own
+        videos |= detections
     return videos
 
 
@@ -144,7 +144,7 @@ def _bootstrap(
     pools: Mapping[str, Sequence[Pool]], active: NDArray[np.bool_], resamples: int
 ) -> Bootstrap:
     matches = {
-        name: [match_clips(pool, active=active) for pool in own] for name, own in pools.items()
+        name: [match_clips(pool, active=active) for pool in seeds] for name, seeds in pools.items()
     }
     return bootstrap(matches, resamples=resamples)
 
@@ -164,7 +164,11 @@ def _figure(result: Bootstrap, name: str) -> dict[str, Any]:
 
 def _gains(found: Mapping[str, Bootstrap], row: str, over: str) -> dict[str, Any]:
     """By group how much a row is above another one."""
-    return {"row": row, "over": over, **{g: _gain(own, row, over) for g, own in found.items()}}
+    return {
+        "row": row,
+        "over": over,
+        **{g: _gain(result, row, over) for g, result in found.items()},
+    }
 
 
 def _gain(result: Bootstrap, row: str, over: str) -> dict[str, Any]:

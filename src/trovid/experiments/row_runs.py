@@ -54,8 +54,8 @@ def run_rows(job: RowsJob) -> None:
     for video in dataset.videos[job.first : job.first + job.count]:
         targets = dataset.labelled_frames(video.name)[:: job.every].tolist()
         with dataset.open(video.name) as reader:
-            for own, frames in zip(found, run_video(models, reader, targets), strict=True):
-                own[video.name] = frames
+            for by_video, frames in zip(found, run_video(models, reader, targets), strict=True):
+                by_video[video.name] = frames
     for row, file, videos in zip(job.rows, job.files, found, strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
         head = {"weights": sha256_of(job.weights), "options": row.options(), "every": job.every}

@@ -21,7 +21,7 @@ ScoredVideos = Mapping[str, Sequence[Candidates]]
 
 def save_scores(path: Path, videos: ScoredVideos, head: dict) -> None:
     """Writes candidates as one .npz, under a temporary name first."""
-    frames = [(name, frame) for name, own in videos.items() for frame in own]
+    frames = [(name, frame) for name, candidates in videos.items() for frame in candidates]
     arrays: dict[str, Any] = {
         "head": np.array(json.dumps({**head, "videos": list(videos)})),
         "video": np.array([list(videos).index(name) for name, _ in frames], dtype=np.int32),
@@ -57,12 +57,16 @@ def to_detections(
 ) -> dict[str, list[Detections]]:
     """The detections that a model's candidates lead to, as `Predictor.detect` selects them."""
     options = DetectOptions(score=score, nms=nms, max_detections=100)
-    return {name: [frame.select(options) for frame in own] for name, own in videos.items()}
+    return {
+        name: [frame.select(options) for frame in candidates] for name, candidates in videos.items()
+    }
 
 
 def save_detections(path: Path, videos: Mapping[str, Sequence[Detections]], head: dict) -> None:
     """Writes detections as one .npz, under a temporary name first."""
-    frames = [(number, frame) for number, own in enumerate(videos.values()) for frame in own]
+    frames = [
+        (number, frame) for number, detections in enumerate(videos.values()) for frame in detections
+    ]
     nothing = torch.empty(0)
     arrays: dict[str, Any] = {
         "head": np.array(json.dumps({**head, "videos": list(videos)})),
@@ -86,13 +90,13 @@ def load_detections(path: Path, dataset: Dataset) -> tuple[dict[str, list[Detect
         labels = torch.from_numpy(file["labels"]).long().split(counts)
         keys = zip(file["video"].tolist(), file["frame"].tolist(), strict=True)
         videos: dict[str, list[Detections]] = {name: [] for name in head["videos"]}
-        for (number, frame), boxes, scores, own in zip(keys, *parts, labels, strict=True):
+        for (number, frame), boxes, scores, frame_labels in zip(keys, *parts, labels, strict=True):
             video = dataset.video(head["videos"][number])
             videos[video.name].append(
                 Detections(
                     boxes,
                     scores,
-                    own,
+                    frame_labels,
                     dataset.class_names,
                     frame,
                     image_size=(video.height, video.width),

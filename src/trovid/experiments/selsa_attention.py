@@ -54,13 +54,15 @@ def weigh_clips(file: Path, weights: Path, data: Path, *, every: int) -> None:
         truths = dataset.ground_truth(video.name)
         clips[video.name] = list(weigh(predictor, frames, truths, every=every))
     file.parent.mkdir(parents=True, exist_ok=True)
-    written(file, json.dumps({name: list(map(list, own)) for name, own in clips.items()}) + "\n")
+    written(
+        file, json.dumps({name: list(map(list, records)) for name, records in clips.items()}) + "\n"
+    )
 
 
 def read_weighed(file: Path) -> dict[str, list[Weighed]]:
     """What `weigh_clips` wrote."""
     clips = json.loads(file.read_text(encoding="utf-8"))
-    return {name: [Weighed(*own) for own in records] for name, records in clips.items()}
+    return {name: [Weighed(*record) for record in records] for name, records in clips.items()}
 
 
 @torch.inference_mode()
@@ -117,13 +119,13 @@ def frame_shares(
     def note(attention: Any, inputs: tuple[Tensor, ...]) -> None:
         layers.append(attention.weights(*inputs[:2]).mean(0))
 
-    handles = [own.register_forward_pre_hook(note) for own in detector.box_head.attention]
+    handles = [layer.register_forward_pre_hook(note) for layer in detector.box_head.attention]
     try:
         roi_features = detector.pool(detector.backbone(image), [boxes], [size], [support])
         detector.box_head(roi_features, [len(boxes)], [support.embedding])
     finally:
         for handle in handles:
             handle.remove()
-    counts = [len(own) for own in support.proposals]
+    counts = [len(proposals) for proposals in support.proposals]
     whole = torch.stack(layers).mean(0)
     return torch.stack([part.sum(1) for part in whole.split(counts, 1)], 1)

@@ -85,19 +85,19 @@ def run_trainings(
         starts: dict[Future[None], tuple[int, list[str]]] = {}
         followers: list[Future[None]] = []
         for seed, names in missing.items():
-            for start, own in _by_start(names).items():
+            for start, group in _by_start(names).items():
                 if start is None:
-                    jobs = [(model, seed, out, data, next(turns), backbone) for model in own]
+                    jobs = [(model, seed, out, data, next(turns), backbone) for model in group]
                     followers += [pool.submit(_train, *job) for job in jobs]
                 else:
                     job = pool.submit(_train, start, seed, out, data, next(turns), backbone)
-                    starts[job] = seed, own
+                    starts[job] = seed, group
         with bar("training", unit="models") as tick:
-            total = len(followers) + sum(len(own) for _, own in starts.values())
+            total = len(followers) + sum(len(group) for _, group in starts.values())
             for start in as_completed(starts):
                 start.result()
-                seed, own = starts[start]
-                jobs = [(model, seed, out, data, next(turns), None) for model in own]
+                seed, group = starts[start]
+                jobs = [(model, seed, out, data, next(turns), None) for model in group]
                 followers += [pool.submit(_train, *job) for job in jobs]
             for done, future in enumerate(as_completed(followers), 1):
                 future.result()
@@ -140,8 +140,8 @@ def training_records(out: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
             file = weights_file(out, model, seed)
             provenance = read_card(file).provenance
             names = ("precision", "commit", "finished", "machine")
-            own = {name: provenance.get(name, "unknown") for name in names}
-            records.append({"model": model, "seed": seed, **own, "sha256": sha256_of(file)})
+            card = {name: provenance.get(name, "unknown") for name in names}
+            records.append({"model": model, "seed": seed, **card, "sha256": sha256_of(file)})
     return records
 
 

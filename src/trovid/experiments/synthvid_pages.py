@@ -33,7 +33,10 @@ def report_markdown(result: dict[str, Any]) -> str:
         f"seed {seed}: {value:g}" for seed, value in result["prior_exponents"].items()
     )
     tracks = "; ".join(
-        f"{model}: " + ", ".join(f"{own['iou']:g} and {own['patience']}" for own in seeds.values())
+        f"{model}: "
+        + ", ".join(
+            f"{settings['iou']:g} and {settings['patience']}" for settings in seeds.values()
+        )
         for model, seeds in result["track_settings"].items()
     )
     kinds = [name for name in objects if name not in MAIN_GROUPS]
@@ -122,8 +125,8 @@ def _trainings(records: Sequence[dict[str, Any]]) -> list[str]:
         return [f"All models were trained in {precision}, at commit {commit}."]
     models = len({record["model"] for record in records})
     rows = [
-        [str(seed), "all" if len(own) == models else ", ".join(own), precision, commit]
-        for (seed, precision, commit), own in seeds.items()
+        [str(seed), "all" if len(names) == models else ", ".join(names), precision, commit]
+        for (seed, precision, commit), names in seeds.items()
     ]
     return table(["trained with seed", "models", "computed in", "commit"], rows)
 

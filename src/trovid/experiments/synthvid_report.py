@@ -115,8 +115,8 @@ def synthvid_report(
         "resamples": resamples,
         "prior_exponents": exponents,
         "track_settings": {
-            model: {seed: dataclasses.asdict(settings) for seed, settings in own.items()}
-            for model, own in tracking.items()
+            model: {seed: dataclasses.asdict(settings) for seed, settings in by_seed.items()}
+            for model, by_seed in tracking.items()
         },
         "models": {
             name: {group: _figure(results[group], name) for group in groups} for name in variants
@@ -159,7 +159,7 @@ def _bootstrap(
     pools: Mapping[str, Sequence[Pool]], active: NDArray[np.bool_], resamples: int
 ) -> Bootstrap:
     matches = {
-        name: [match_clips(pool, active=active) for pool in own] for name, own in pools.items()
+        name: [match_clips(pool, active=active) for pool in seeds] for name, seeds in pools.items()
     }
     return bootstrap(matches, resamples=resamples)
 

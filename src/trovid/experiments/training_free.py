@@ -160,7 +160,9 @@ def refuse_another(file: Path, document: Mapping[str, Any]) -> None:
     before = json.loads(file.read_text(encoding="utf-8"))
     same = before.get("clips") == document["clips"]
     if same and before["chosen"] != document["chosen"]:
-        was, now = (row_of(TrainingFreeRecipe(**own["chosen"])).name for own in (before, document))
+        was, now = (
+            row_of(TrainingFreeRecipe(**choice["chosen"])).name for choice in (before, document)
+        )
         raise TrovidError(
             f"{file} chose {was!r}, and now {now!r} comes out, since figures or costs differ: "
             "delete it to choose anew, or report into another folder"
@@ -212,7 +214,7 @@ def _figures(experiment: Experiment, place: Workplace) -> dict[str, dict[str, fl
     score(experiment, place)
     result = experiment_result(experiment, place, resamples=1)
     return {
-        row["name"]: {group: own["mean"] for group, own in row["figures"].items()}
+        row["name"]: {group: figure["mean"] for group, figure in row["figures"].items()}
         for row in result["rows"]
     }
 

@@ -28,12 +28,13 @@ def read_clip(frames: Path, truth: Path) -> Dataset:
     whole = read_imagenet_vid_truth(truth)
     if name not in whole or name not in CLASSES:
         raise TrovidError(f"{frames}: must be a folder named as one of {list(CLASSES)}")
-    own = whole.subset([name])
-    if len(files) != own.video(name).num_frames:
+    subset = whole.subset([name])
+    if len(files) != subset.video(name).num_frames:
         raise TrovidError(
-            f"{frames}: has {len(files)} pictures, but the video has {own.video(name).num_frames}"
+            f"{frames}: has {len(files)} pictures, but the video has "
+            f"{subset.video(name).num_frames}"
         )
     height, width = read_size(files[0])
     video = Video(name, len(files), height, width)
     entry = VideoEntry(video, str(frames), range(len(files)))
-    return Dataset(own.class_names, [entry], own.objects, info=own.info, box_layout="xyxy")
+    return Dataset(subset.class_names, [entry], subset.objects, info=subset.info, box_layout="xyxy")

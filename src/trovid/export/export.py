@@ -104,8 +104,8 @@ def export(
         encoder, graph, names = Encoder(*model), FromBank(*model), bank_names(detector)
         with torch.no_grad():
             banks = [encoder(frame)] * 2
-            for own in encoder.encode(frame.unsqueeze(0)).maps.values():
-                graph.map_size = own.size
+            for packed in encoder.encode(frame.unsqueeze(0)).maps.values():
+                graph.map_size = packed.size
         bank = [torch.cat(parts) for parts in zip(*banks, strict=True)]
         graphs = {
             "": (graph, (frame, *bank), ["frame", *names], outputs),

@@ -89,7 +89,9 @@ class Encoder(Graph):
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
         """See `bank_names`: rows [1, H*W, C], inverse norms [1, H*W], keys and values [P, D]."""
         support = self.encode(frame.unsqueeze(0))
-        maps = [part for own in support.maps.values() for part in (own.rows, own.inverse_norms)]
+        maps = [
+            part for packed in support.maps.values() for part in (packed.rows, packed.inverse_norms)
+        ]
         return (*maps, *(part for pair in support.embedding for part in pair))
 
 

@@ -70,4 +70,4 @@ class FrameBatcher:
                 return [error]
             return [turn for target in targets for turn in self._look([target])]
         pairs = zip(targets, found, strict=True)
-        return [(target.frame, target.identified(own)) for target, own in pairs]
+        return [(target.frame, target.identified(detections)) for target, detections in pairs]

@@ -356,9 +356,9 @@ class Predictor:
             )
         return [
             dataclasses.replace(
-                own.scaled(frame.image.shape[:2]).cpu(), frame_index=frame.index, time=frame.time
+                result.scaled(frame.image.shape[:2]).cpu(), frame_index=frame.index, time=frame.time
             )
-            for frame, own in zip(frames, found, strict=True)
+            for frame, result in zip(frames, found, strict=True)
         ]
 
     @torch.inference_mode()

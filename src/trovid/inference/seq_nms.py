@@ -73,9 +73,9 @@ def seq_nms(
     kept = [np.zeros(len(frame), dtype=bool) for frame in frames]
     labels = [frame.labels.cpu().numpy() for frame in frames]
     for label in np.unique(np.concatenate(labels)) if frames else ():
-        places = [np.flatnonzero(own == label) for own in labels]
+        places = [np.flatnonzero(frame_labels == label) for frame_labels in labels]
         boxes = [frame.boxes.cpu()[place] for frame, place in zip(frames, places, strict=True)]
-        values = [own[place] for own, place in zip(scores, places, strict=True)]
+        values = [frame_scores[place] for frame_scores, place in zip(scores, places, strict=True)]
         chain = _Chains(boxes, values, link_iou, suppression_iou)
         while (sequence := chain.best()) is not None:
             first, members = sequence
@@ -123,7 +123,7 @@ def sequence_targets(
         encoded=encoded,
     )
     found = select_along((candidates for _, candidates in looks), options)
-    chosen = {own.frame_index: own for own in found}
+    chosen = {detections.frame_index: detections for detections in found}
     for frame in reader:
         if frame.index in chosen:
             yield Target(frame, found=chosen.pop(frame.index), tracker=tracker)
@@ -174,13 +174,13 @@ class _Chains:
     suppression_iou: float
 
     def __post_init__(self) -> None:
-        self.left = [np.ones(len(own), dtype=bool) for own in self.scores]
+        self.left = [np.ones(len(frame_scores), dtype=bool) for frame_scores in self.scores]
         self.links = [
             (box_iou(before, after) >= self.link_iou).numpy()
             for before, after in zip(self.boxes[:-1], self.boxes[1:], strict=True)
         ]
-        self.sums = [np.full(len(own), -np.inf) for own in self.scores]
-        self.before = [np.full(len(own), -1) for own in self.scores]
+        self.sums = [np.full(len(frame_scores), -np.inf) for frame_scores in self.scores]
+        self.before = [np.full(len(frame_scores), -1) for frame_scores in self.scores]
         self.highest = np.full(len(self.scores), -np.inf)
         self._update(0, len(self.scores))
 

@@ -28,9 +28,9 @@ def detect_together(
     batcher = predictor.batcher(options)
     running = {
         number: predictor.session(
-            source, options, frames=own, frame_rate=frame_rate, together=len(sources) > 1
+            source, options, frames=indices, frame_rate=frame_rate, together=len(sources) > 1
         )
-        for number, (source, own) in enumerate(zip(sources, each, strict=True))
+        for number, (source, indices) in enumerate(zip(sources, each, strict=True))
     }
     try:
         while running:

@@ -69,10 +69,10 @@ class AnchorLoss:
             negative.append(chosen[1] + image * len(anchors))
             labels.append(label)
             wanted.append(delta)
-        own, sampled = torch.cat(positive), torch.cat([*positive, *negative])
+        foreground, sampled = torch.cat(positive), torch.cat([*positive, *negative])
         loss_boxes = F.smooth_l1_loss(
-            deltas.flatten(0, 1)[own],
-            torch.cat(wanted)[own],
+            deltas.flatten(0, 1)[foreground],
+            torch.cat(wanted)[foreground],
             beta=self.smooth_l1_beta,
             reduction="sum",
         )
@@ -97,18 +97,18 @@ class AnchorLoss:
         """
         inside = slice(None) if self.allowed_border is None else self._inside(anchors, image_size)
         labels, deltas = anchors.new_full((len(anchors),), -1.0), torch.zeros_like(anchors)
-        own = anchors[inside]
-        if not len(boxes) or not len(own):
+        candidates = anchors[inside]
+        if not len(boxes) or not len(candidates):
             labels[inside] = 0.0
             return labels, deltas
         matches = match_boxes(
-            box_iou(boxes, own),
+            box_iou(boxes, candidates),
             foreground=self.foreground_iou,
             background=self.background_iou,
             lowest=self.lowest_iou,
         )
         labels[inside] = (matches >= 0).to(labels.dtype) - (matches < BELOW).to(labels.dtype)
-        deltas[inside] = self.box_coder.encode(boxes[matches.clamp(min=0)], own)
+        deltas[inside] = self.box_coder.encode(boxes[matches.clamp(min=0)], candidates)
         return labels, deltas
 
     def _inside(self, anchors: Tensor, image_size: tuple[int, int]) -> Tensor:

@@ -31,5 +31,5 @@ def inference_form(part: nn.Module, form: InferenceForm) -> nn.Module:
         part: In eval mode; it may be changed in place, but for its tensors.
         form: What is asked of it.
     """
-    own = getattr(part, "inference_form", None)
-    return part if own is None else own(form)
+    method = getattr(part, "inference_form", None)
+    return part if method is None else method(form)

@@ -98,7 +98,8 @@ class LevelPooler(nn.Module):
         if maps is None or not self.searched_levels:
             return None
         return {
-            name: PackedSupport.batch([own[name] for own in maps]) for name in self.searched_levels
+            name: PackedSupport.batch([image_maps[name] for image_maps in maps])
+            for name in self.searched_levels
         }
 
     def forward(
@@ -205,8 +206,8 @@ class LevelPooler(nn.Module):
                 raise ValueError(f"`support` must hold the level {name!r}, but has {list(support)}")
         maps = {name: support[name] for name in self.searched_levels}
         return {
-            name: own if isinstance(own, PackedSupport) else pack_support(own)
-            for name, own in maps.items()
+            name: level_maps if isinstance(level_maps, PackedSupport) else pack_support(level_maps)
+            for name, level_maps in maps.items()
         }
 
     def extra_repr(self) -> str:

@@ -62,10 +62,14 @@ class Anchors:
     ) -> None:
         self.rounded = rounded
         self.strides = strides or [None] * len(sizes)
-        ratios = [own for own in aspect_ratios if isinstance(own, int | float)]
-        each = [own for own in aspect_ratios if not isinstance(own, int | float)]
+        ratios = [ratio for ratio in aspect_ratios if isinstance(ratio, int | float)]
+        each = [
+            level_ratios
+            for level_ratios in aspect_ratios
+            if not isinstance(level_ratios, int | float)
+        ]
         self.shapes = list(zip(sizes, each or [ratios] * len(sizes), strict=True))
-        (self.per_place,) = {len(sides) * len(own) for sides, own in self.shapes}
+        (self.per_place,) = {len(sides) * len(level_ratios) for sides, level_ratios in self.shapes}
 
     def __call__(self, levels: Sequence[Tensor], image_size: tuple[int, int]) -> Tensor:
         """The anchors Tensor[A, 4] of all levels, place after place.
@@ -202,9 +206,9 @@ class ProposalNetwork(nn.Module):
         levels = [features[name] for name in self.levels]
         objectness, deltas = self.head(levels)
         anchors = self.anchors(levels, (images.shape[-2], images.shape[-1]))
-        places = [own[0].numel() for own in objectness]
-        scores = torch.cat([_by_anchor(own, 1) for own in objectness], 1).squeeze(2)
-        flat = torch.cat([_by_anchor(own, 4) for own in deltas], 1)
+        places = [logits[0].numel() for logits in objectness]
+        scores = torch.cat([_by_anchor(logits, 1) for logits in objectness], 1).squeeze(2)
+        flat = torch.cat([_by_anchor(level_deltas, 4) for level_deltas in deltas], 1)
         boxes = self.box_coder.decode(flat.detach().flatten(0, 1), anchors.repeat(len(images), 1))
         proposals = self.filter_proposals(
             boxes.view(len(images), -1, 4), scores.detach(), image_sizes, places
@@ -260,22 +264,22 @@ class ProposalNetwork(nn.Module):
         wanted: int,
     ) -> list[Tensor]:
         rows, groups, start = [], [], 0
-        for level, own in enumerate(scores.split(list(per_level), 1)):
-            count = min(looked_at, own.shape[1])
-            rows.append(own.topk(count, dim=1).indices + start)
+        for level, level_scores in enumerate(scores.split(list(per_level), 1)):
+            count = min(looked_at, level_scores.shape[1])
+            rows.append(level_scores.topk(count, dim=1).indices + start)
             groups.append(torch.full((count,), level, device=scores.device))
-            start += own.shape[1]
+            start += level_scores.shape[1]
         row, group = torch.cat(rows, 1), torch.cat(groups)
         scores = scores.gather(1, row).sigmoid()
         boxes = boxes.gather(1, row.unsqueeze(2).expand(-1, -1, 4))
         lowest = 0.0 if self.training else self.lowest_score
         found = []
-        for own, score, size in zip(boxes, scores, image_sizes, strict=True):
-            own = clip_boxes_to_image(own, size)
-            large = (own[:, 2:] - own[:, :2] >= SMALLEST).all(1) & (score >= lowest)
-            own = own[large]
-            keep = suppress(own, score[large], group[large], self.nms, size)
-            found.append(own[keep[:wanted]])
+        for image_boxes, score, size in zip(boxes, scores, image_sizes, strict=True):
+            image_boxes = clip_boxes_to_image(image_boxes, size)
+            large = (image_boxes[:, 2:] - image_boxes[:, :2] >= SMALLEST).all(1) & (score >= lowest)
+            image_boxes = image_boxes[large]
+            keep = suppress(image_boxes, score[large], group[large], self.nms, size)
+            found.append(image_boxes[keep[:wanted]])
         return found
 
 

@@ -40,34 +40,34 @@ class SimilarityAggregation(nn.Module):
             support: For each of them the maps of its support frames at the level.
         """
         maps = []
-        for own, packed in zip(features[self.level], support, strict=True):
-            with torch.autocast(own.device.type, enabled=False):
-                everything, embedded = self._embedded(own, packed)
+        for target, packed in zip(features[self.level], support, strict=True):
+            with torch.autocast(target.device.type, enabled=False):
+                everything, embedded = self._embedded(target, packed)
                 maps.append(similarity_aggregation(everything, embedded, embedded[0]))
         return {**features, self.level: torch.stack(maps)}
 
-    def sight(self, own: Tensor, support: PackedSupport, cells: Tensor) -> Sight:
+    def sight(self, target: Tensor, support: PackedSupport, cells: Tensor) -> Sight:
         """What RoI positions of one target frame take from the support frames of their video.
 
         Place and weight are those of the cell that a position lies on, the place the same in every
         frame.
 
         Args:
-            own: Tensor[C, H, W], the level of the target frame.
+            target: Tensor[C, H, W], the level of the target frame.
             support: The level of the support frames.
             cells: Tensor[R, h, w], the cells of the positions, as y * W + x.
         """
-        with torch.autocast(own.device.type, enabled=False):
-            _, embedded = self._embedded(own, support)
+        with torch.autocast(target.device.type, enabled=False):
+            _, embedded = self._embedded(target, support)
             found = similarities(embedded, embedded[0])
         weights, cosines = (part.flatten(1)[:, cells] for part in (found.softmax(0), found))
         places = cells.expand_as(cosines[1:])
         return Sight(places.unsqueeze(2), cosines[1:].unsqueeze(2), weights.unsqueeze(2))
 
-    def _embedded(self, own: Tensor, support: PackedSupport) -> tuple[Tensor, Tensor]:
+    def _embedded(self, target: Tensor, support: PackedSupport) -> tuple[Tensor, Tensor]:
         """The T + 1 maps, the target frame's first, and their embeddings."""
-        everything = torch.cat([own[None], support.maps().to(own.dtype)])
-        everything = everything.to(compute_dtype(own.dtype))
+        everything = torch.cat([target[None], support.maps().to(target.dtype)])
+        everything = everything.to(compute_dtype(target.dtype))
         return everything, self.embedding(everything)
 
     def operations(self, map_shape: tuple[int, int, int], support_frames: int) -> int:

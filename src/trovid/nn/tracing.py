@@ -16,6 +16,6 @@ def one_node(module: nn.Module, *inputs: Any) -> Any:
         module: The module.
         inputs: Of which one is a Proxy, or a dict of levels that holds one.
     """
-    levels = [own for value in inputs if isinstance(value, Mapping) for own in value.values()]
+    levels = [level for value in inputs if isinstance(value, Mapping) for level in value.values()]
     tracer = next(value.tracer for value in (*inputs, *levels) if isinstance(value, Proxy))
     return tracer.create_proxy("call_module", tracer.path_of_module(module), inputs, {})

@@ -72,8 +72,8 @@ def track_loss(logits: Sequence[Tensor], matches: Sequence[Tensor]) -> Tensor:
         the processes of a training share (`shared_count`).
     """
     losses = [
-        F.cross_entropy(own, match, reduction="sum")
-        for own, match in zip(logits, matches, strict=True)
+        F.cross_entropy(frame_logits, match, reduction="sum")
+        for frame_logits, match in zip(logits, matches, strict=True)
     ]
     matched = sum(int((match > 0).sum()) for match in matches)
     total = torch.stack(losses).sum()

@@ -108,10 +108,10 @@ def deform_roi_align_reference(
         left, top, w, h = _extent(roi[None], spatial_scale, aligned)[0]
         counting = spatial_scale, sampling_ratio, aligned
         down, across = _sample_counts(roi[None], (height, width), *counting)[0].tolist()
-        own = features[int(roi[0])]
+        feature_map = features[int(roi[0])]
         for i in range(height):
             for j in range(width):
-                total = own.new_zeros(own.shape[0])
+                total = feature_map.new_zeros(feature_map.shape[0])
                 for m in range(down):
                     for n in range(across):
                         y = top + (i + (m + 0.5) / down) * h / height + gamma * h * offset[1, i, j]
@@ -120,24 +120,24 @@ def deform_roi_align_reference(
                             + (j + (n + 0.5) / across) * w / width
                             + gamma * w * offset[0, i, j]
                         )
-                        total = total + _bilinear(own, y, x)
+                        total = total + _bilinear(feature_map, y, x)
                 bins.append(total / max(down * across, 1))
     pooled = torch.stack(bins) if bins else features.new_zeros(0, features.shape[1])
     pooled = pooled.view(len(rois), height, width, features.shape[1]).permute(0, 3, 1, 2)
     return pooled if mask is None else pooled * mask
 
 
-def _bilinear(own: Tensor, y: Tensor, x: Tensor) -> Tensor:
+def _bilinear(feature_map: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Tensor[C] of one point of Tensor[C, H, W]."""
-    height, width = own.shape[1:]
+    height, width = feature_map.shape[1:]
     if not (-1 <= y <= height and -1 <= x <= width):
-        return own.new_zeros(own.shape[0])
+        return feature_map.new_zeros(feature_map.shape[0])
     y, x = y.clamp(0, height - 1), x.clamp(0, width - 1)
     top, left = int(y.floor()), int(x.floor())
     below, right = min(top + 1, height - 1), min(left + 1, width - 1)
     ly, lx = y - top, x - left
-    upper = (1 - lx) * own[:, top, left] + lx * own[:, top, right]
-    lower = (1 - lx) * own[:, below, left] + lx * own[:, below, right]
+    upper = (1 - lx) * feature_map[:, top, left] + lx * feature_map[:, top, right]
+    lower = (1 - lx) * feature_map[:, below, left] + lx * feature_map[:, below, right]
     return (1 - ly) * upper + ly * lower
 
 
@@ -200,8 +200,8 @@ def _by_samples(
         return [(torch.arange(len(rois), device=rois.device), (number, number))]
     counts = _sample_counts(rois, size, spatial_scale, sampling_ratio, aligned)
     return [
-        ((counts == own).all(1).nonzero().squeeze(1), (int(own[0]), int(own[1])))
-        for own in counts.unique(dim=0)
+        ((counts == samples).all(1).nonzero().squeeze(1), (int(samples[0]), int(samples[1])))
+        for samples in counts.unique(dim=0)
     ]
 
 

@@ -239,8 +239,8 @@ def _axis_weights(
         for count in counts.unique().tolist():
             if count >= 1:
                 some = counts == count
-                own = start[some], end[some]
-                adaptive[some] = _axis_weights(*own, bins, cells, int(count), aligned)
+                edges = start[some], end[some]
+                adaptive[some] = _axis_weights(*edges, bins, cells, int(count), aligned)
         return adaptive
     bin_length = (length / bins).view(-1, 1, 1)
     bin_index = torch.arange(bins, dtype=start.dtype, device=start.device).view(1, -1, 1)

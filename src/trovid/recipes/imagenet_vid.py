@@ -279,17 +279,17 @@ def paper_fgfa() -> Recipe:
     return r101(recipe)
 
 
-def paper_variant(end: str, own: Variant) -> Recipe:
+def paper_variant(end: str, variant: Variant) -> Recipe:
     """The paper's single-frame detector with a variant of Temporal RoI Align, ResNet-101."""
     base = paper_single()
     recipe = with_heads(
         base,
         f"paper/single-{end}-r50",
-        title=f"{own.title}, ResNet-50, {PAPER}",
-        temporal=own.temporal,
+        title=f"{variant.title}, ResNet-50, {PAPER}",
+        temporal=variant.temporal,
         training=replace(base.training, support_frames=2),
     )
-    return r101(recipe, own.published)
+    return r101(recipe, variant.published)
 
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
@@ -307,8 +307,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "paper/selsa-troi-x101": lambda: x101(paper("selsa-troi"), 84.3),
     "paper/fgfa-r101": paper_fgfa,
     **{
-        f"paper/single-{end}-r101": partial(paper_variant, end, own)
-        for end, own in variants(PAPER_TEMPORAL, hidden=1024).items()
+        f"paper/single-{end}-r101": partial(paper_variant, end, variant)
+        for end, variant in variants(PAPER_TEMPORAL, hidden=1024).items()
     },
     "mmtracking/single-r50": mmtracking_single,
     "mmtracking/single-r101": lambda: r101(mmtracking_single()),

@@ -117,10 +117,10 @@ def fgfa() -> Recipe:
     )
 
 
-def variant(name: str, own: Variant) -> Recipe:
+def variant(name: str, variation: Variant) -> Recipe:
     """The single-frame detector with a variant of Temporal RoI Align."""
-    title = f"SynthVID: {own.title}"
-    return with_heads(single(), name, title=title, temporal=own.temporal)
+    title = f"SynthVID: {variation.title}"
+    return with_heads(single(), name, title=title, temporal=variation.temporal)
 
 
 def masktrack() -> Recipe:
@@ -147,10 +147,10 @@ def masktrack() -> Recipe:
 
 def masktrack_troi(*, selsa_heads: int = 0) -> Recipe:
     """MaskTrack R-CNN with Temporal RoI Align for the boxes and for the embeddings."""
-    own, words = ("selsa-troi", "SELSA and ") if selsa_heads else ("troi", "")
+    ending, words = ("selsa-troi", "SELSA and ") if selsa_heads else ("troi", "")
     recipe = with_heads(
         masktrack(),
-        f"synthvid-masktrack-{own}",
+        f"synthvid-masktrack-{ending}",
         title=f"SynthVID: MaskTrack R-CNN with {words}Temporal RoI Align",
         temporal=TEMPORAL,
         selsa_heads=selsa_heads,
@@ -184,8 +184,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     ),
     "synthvid-fgfa": fgfa,
     **{
-        f"synthvid-single-{end}": partial(variant, f"synthvid-single-{end}", own)
-        for end, own in variants(TEMPORAL, hidden=192).items()
+        f"synthvid-single-{end}": partial(variant, f"synthvid-single-{end}", variation)
+        for end, variation in variants(TEMPORAL, hidden=192).items()
     },
     "synthvid-masktrack": masktrack,
     "synthvid-masktrack-troi": masktrack_troi,

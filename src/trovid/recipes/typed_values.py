@@ -115,10 +115,10 @@ def _to_dataclass(value: Any, kind: Any, reading: Reading, base: Any, key: str) 
 def _named_alone(name: str, kinds: list[Any], where: str) -> dict[str, str]:
     """The values that a name alone stands for."""
     alone = [
-        own
+        literal
         for kind in kinds
         if not any(_needed(field, Reading(where)) for field in _without_name(kind))
-        for own in typing.get_args(typing.get_type_hints(kind).get("name"))
+        for literal in typing.get_args(typing.get_type_hints(kind).get("name"))
     ]
     if name not in alone:
         words = ", ".join(alone) or "keys and values"

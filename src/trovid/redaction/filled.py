@@ -24,8 +24,8 @@ def filled_trajectories(
     """
     first, last = found.frames[0], found.frames[-1]
     return [
-        fill_gaps(own, longest=longest, first=first, last=last, size=size)
-        for own in join_trajectories(found.trajectories(), longest=longest)
+        fill_gaps(trajectory, longest=longest, first=first, last=last, size=size)
+        for trajectory in join_trajectories(found.trajectories(), longest=longest)
     ]
 
 
@@ -37,14 +37,14 @@ class FilledBoxes:
     """
 
     def __init__(self, trajectories: Sequence[Trajectory]) -> None:
-        parts = [own.rows(own.filled) for own in trajectories]
+        parts = [trajectory.rows(trajectory.filled) for trajectory in trajectories]
         frames = np.concatenate([np.zeros(0, np.int64), *(part.frames for part in parts)])
         boxes = np.concatenate([np.zeros((0, 4)), *(part.boxes for part in parts)])
         counts = [len(part.frames) for part in parts]
-        own = np.array([(part.track_id, part.label) for part in parts], dtype=np.int64)
+        owners = np.array([(part.track_id, part.label) for part in parts], dtype=np.int64)
         order = np.argsort(frames, kind="stable")
         self._frames, self._boxes = frames[order], boxes[order]
-        self._owners = np.repeat(own.reshape(-1, 2), counts, axis=0)[order]
+        self._owners = np.repeat(owners.reshape(-1, 2), counts, axis=0)[order]
 
     def boxes(self, frame: int) -> list[list[float]]:
         """Those of a frame."""

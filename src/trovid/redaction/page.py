@@ -57,15 +57,15 @@ def report_page(
             ("class", "objects", "frames found", "frames filled", "longest gap"),
             (
                 (
-                    own.class_name,
-                    str(own.objects),
-                    str(own.frames_found),
-                    str(own.frames_filled),
-                    f"{own.longest_gap} frames ({own.longest_gap_seconds:.2f} s)"
-                    if own.longest_gap
+                    figures.class_name,
+                    str(figures.objects),
+                    str(figures.frames_found),
+                    str(figures.frames_filled),
+                    f"{figures.longest_gap} frames ({figures.longest_gap_seconds:.2f} s)"
+                    if figures.longest_gap
                     else "none",
                 )
-                for own in report.classes
+                for figures in report.classes
             ),
         ),
         "",

@@ -128,9 +128,9 @@ def redact(
 
 def without_loss(predictor: Predictor) -> Predictor:
     """The same model, whose tracker gives every detection an identity and leaves none out."""
-    own = predictor.recipe.inference.tracking or TrackingRecipe()
+    tracking = predictor.recipe.inference.tracking or TrackingRecipe()
     other = copy.copy(predictor)
-    other.recipe = with_tracking(predictor.recipe, replace(own, repeated=False, same=1.0))
+    other.recipe = with_tracking(predictor.recipe, replace(tracking, repeated=False, same=1.0))
     return other
 
 

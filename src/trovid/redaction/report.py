@@ -126,19 +126,21 @@ def redaction_report(
     clock = _Clock(frames, times)
     blank = sorted(set(blank))
     moments = [
-        clock.moment("blank", own[0], own[-1], "cannot be decoded for sure and is black")
-        for own in _stretches(blank)
+        clock.moment("blank", stretch[0], stretch[-1], "cannot be decoded for sure and is black")
+        for stretch in _stretches(blank)
     ]
     moments += [
-        clock.moment("full", own[0], own[-1], "as many objects as are found at most: more may be")
-        for own in _stretches(sorted(set(full)))
+        clock.moment(
+            "full", stretch[0], stretch[-1], "as many objects as are found at most: more may be"
+        )
+        for stretch in _stretches(sorted(set(full)))
     ]
-    for own in found:
-        moments += _moments_of(own, clock, size, class_names[own.label], fill_gaps)
+    for trajectory in found:
+        moments += _moments_of(trajectory, clock, size, class_names[trajectory.label], fill_gaps)
     if not found and len(frames):
         why = f"no {' or '.join(classes)} was found in any frame: nothing is covered"
         moments.append(clock.moment("nothing", frames[0], frames[-1], why))
-    covered = {frame for own in found for frame in own.frames.tolist()}
+    covered = {frame for trajectory in found for frame in trajectory.frames.tolist()}
     vague = any(word in name.lower() for name in class_names for word in ("face", "plate"))
     note = ONLY_ASKED if vague else ONLY_CLASSES
     return RedactionReport(
@@ -154,14 +156,14 @@ def redaction_report(
 def _figures(
     name: str, found: Sequence[Trajectory], class_names: Sequence[str], clock: _Clock
 ) -> ClassFigures:
-    own = [one for one in found if class_names[one.label] == name]
-    gaps = [gap for one in own for gap in one.gaps()]
+    trajectories = [one for one in found if class_names[one.label] == name]
+    gaps = [gap for one in trajectories for gap in one.gaps()]
     longest = max(gaps, key=lambda gap: gap[1] - gap[0], default=None)
-    seen = [one.found.frames.tolist() for one in own]
-    filled = [one.frames[one.filled].tolist() for one in own]
+    seen = [one.found.frames.tolist() for one in trajectories]
+    filled = [one.frames[one.filled].tolist() for one in trajectories]
     return ClassFigures(
         class_name=name,
-        objects=len(own),
+        objects=len(trajectories),
         frames_found=len({frame for one in seen for frame in one}),
         frames_filled=len({frame for one in filled for frame in one}),
         boxes_found=sum(map(len, seen)),
@@ -172,14 +174,14 @@ def _figures(
 
 
 def _moments_of(
-    own: Trajectory, clock: _Clock, size: tuple[int, int], name: str, fill_gaps: int
+    trajectory: Trajectory, clock: _Clock, size: tuple[int, int], name: str, fill_gaps: int
 ) -> list[Moment]:
     """What is worth a look in the course of one object."""
-    about = {"class_name": name, "track": own.track_id}
-    found = own.found
+    about = {"class_name": name, "track": trajectory.track_id}
+    found = trajectory.found
     moments = []
-    for first, last in own.gaps():
-        missed, open_frames = last - first + 1, own.uncovered(first, last)
+    for first, last in trajectory.gaps():
+        missed, open_frames = last - first + 1, trajectory.uncovered(first, last)
         if missed > fill_gaps:
             why = f"not found in {missed} frames"
             why += f", {open_frames} of which are not covered" if open_frames else ", all filled"

@@ -216,8 +216,8 @@ class RedactionSink:
         self._moments = len(report.moments)
         self._json.begin_video(video, subject.job.source, contents=self._contents)
         for place, index in enumerate(self._found.frames):
-            own = {"filled": extra.records(index, names), "blank": index in blank}
-            said = {key: value for key, value in own.items() if value}
+            facts = {"filled": extra.records(index, names), "blank": index in blank}
+            said = {key: value for key, value in facts.items() if value}
             self._json.write(self._found.detections(place), **said)
         self._json.end_video(complete=complete, problems=problems, redaction=report.record())
         self._json.finish()

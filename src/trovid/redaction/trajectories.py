@@ -92,8 +92,8 @@ def join_trajectories(found: Sequence[Trajectory], *, longest: int) -> list[Traj
         longest: Missed frames at most.
     """
     links = []
-    order = sorted(found, key=lambda own: (own.frames[0], own.track_id))
-    begins = np.array([own.frames[0] for own in order])
+    order = sorted(found, key=lambda track: (track.frames[0], track.track_id))
+    begins = np.array([track.frames[0] for track in order])
     for place, before in enumerate(order):
         end = int(before.frames[-1])
         first = int(np.searchsorted(begins, end, side="right"))
@@ -128,10 +128,10 @@ def join_trajectories(found: Sequence[Trajectory], *, longest: int) -> list[Traj
         joined.append(
             replace(
                 chain[0],
-                frames=np.concatenate([own.frames for own in chain]),
-                boxes=np.concatenate([own.boxes for own in chain]),
-                scores=np.concatenate([own.scores for own in chain]),
-                filled=np.concatenate([own.filled for own in chain]),
+                frames=np.concatenate([track.frames for track in chain]),
+                boxes=np.concatenate([track.boxes for track in chain]),
+                scores=np.concatenate([track.scores for track in chain]),
+                filled=np.concatenate([track.filled for track in chain]),
             )
         )
     return joined
@@ -159,8 +159,8 @@ def fill_gaps(
         The same with the filled rows.
 
     Example:
-        >>> own = trajectory(0, 0, [3, 6], [[0, 0, 10, 10], [6, 0, 16, 10]])
-        >>> whole = fill_gaps(own, longest=1, first=0, last=20, size=(10, 40))
+        >>> found = trajectory(0, 0, [3, 6], [[0, 0, 10, 10], [6, 0, 16, 10]])
+        >>> whole = fill_gaps(found, longest=1, first=0, last=20, size=(10, 40))
         >>> whole.frames.tolist(), whole.filled.tolist()
         ([2, 3, 4, 5, 6, 7], [True, False, True, True, False, True])
         >>> whole.boxes[2].tolist()
@@ -181,10 +181,10 @@ def fill_gaps(
                 frames.append(frame)
                 boxes.append((1 - share) * start + share * end)
     back = trajectory(0, 0, -found.frames[::-1], found.boxes[::-1])
-    for own, sign, limit in ((found, 1, last), (back, -1, first)):
-        end, box = int(own.frames[-1]), own.boxes[-1]
+    for track, sign, limit in ((found, 1, last), (back, -1, first)):
+        end, box = int(track.frames[-1]), track.boxes[-1]
         for step in range(1, min(longest, sign * limit - end) + 1):
-            moved = _moved(own, step)
+            moved = _moved(track, step)
             frames.append(sign * (end + step))
             boxes.append(np.concatenate((np.minimum(box, moved)[:2], np.maximum(box, moved)[2:])))
     if not frames:
@@ -204,15 +204,15 @@ def fill_gaps(
     )
 
 
-def _moved(own: Trajectory, step: int) -> NDArray[np.float64]:
+def _moved(track: Trajectory, step: int) -> NDArray[np.float64]:
     """Its last box so many frames later, if it goes on as in its last detections."""
-    start = max(0, len(own.frames) - LOOKED_BACK)
-    span = own.frames[-1] - own.frames[start]
+    start = max(0, len(track.frames) - LOOKED_BACK)
+    span = track.frames[-1] - track.frames[start]
     if not span:
-        return own.boxes[-1]
-    centres = (own.boxes[[start, -1], :2] + own.boxes[[start, -1], 2:]) / 2
+        return track.boxes[-1]
+    centres = (track.boxes[[start, -1], :2] + track.boxes[[start, -1], 2:]) / 2
     way = (centres[1] - centres[0]) * (step / span)
-    return own.boxes[-1] + np.tile(way, 2)
+    return track.boxes[-1] + np.tile(way, 2)
 
 
 def _iou(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

@@ -21,9 +21,9 @@ def check_not_derived(path: Path) -> None:
         TrovidError: If it is: its ids are of the run, not of any labels.
     """
     for kind in ("coco", "youtube-vis"):
-        own = _own_beside(path, ENDINGS[kind])
-        if own is not None:
-            raise TrovidError(_refusal(path, own))
+        original = _own_beside(path, ENDINGS[kind])
+        if original is not None:
+            raise TrovidError(_refusal(path, original))
 
 
 def check_one_class(path: Path) -> None:
@@ -36,14 +36,14 @@ def check_one_class(path: Path) -> None:
         TrovidError: If NAME.json beside one may be of several classes.
     """
     for file in sorted(path.glob("*.txt")) if path.is_dir() else [path]:
-        own = _own_beside(file, ENDINGS["mot"])
-        if own is None:
+        original = _own_beside(file, ENDINGS["mot"])
+        if original is None:
             continue
-        head = read_document(own)["head"]
+        head = read_document(original)["head"]
         options = head.get("options")
         chosen = options.get("classes") if isinstance(options, dict) else None
         if len(chosen or head.get("class_names") or ()) != 1:
-            raise TrovidError(_refusal(file, own))
+            raise TrovidError(_refusal(file, original))
 
 
 def strange_folder(job: Job) -> Path | None:
@@ -63,13 +63,16 @@ def strange_folder(job: Job) -> Path | None:
 def _own_beside(path: Path, ending: str) -> Path | None:
     if not path.name.endswith(ending):
         return None
-    own = path.with_name(path.name.removesuffix(ending) + ENDINGS["json"])
+    original = path.with_name(path.name.removesuffix(ending) + ENDINGS["json"])
     try:
-        with own.open(encoding="utf-8") as file:
-            return own if OWN.match(file.read(1000)) else None
+        with original.open(encoding="utf-8") as file:
+            return original if OWN.match(file.read(1000)) else None
     except (OSError, ValueError):
         return None
 
 
-def _refusal(path: Path, own: Path) -> str:
-    return f"{path}: was written beside {own.name}: give {own}, which tells videos and classes"
+def _refusal(path: Path, original: Path) -> str:
+    return (
+        f"{path}: was written beside {original.name}: give {original}, which tells videos and "
+        "classes"
+    )

@@ -90,9 +90,9 @@ def _in_folder(path: Path) -> list[str]:
         left_out += [folder for folder in inside if folder.is_dir() and _frames_of(folder)]
         _say_left_out(path, left_out, "is taken as one video of frames")
         return [str(path)]
-    own = _frames_of(path)
-    if own is not None:
-        return [str(own)]
+    frame_folder = _frames_of(path)
+    if frame_folder is not None:
+        return [str(frame_folder)]
     found, left_out = [], []
     for file in inside:
         frames = _frames_of(file) if file.is_dir() else None
@@ -109,7 +109,7 @@ def _in_folder(path: Path) -> list[str]:
 def _frames_of(folder: Path) -> Path | None:
     """The folder of frames that a folder is, or that a MOT sequence has; None for another."""
     inner = folder / MOT_FRAMES
-    return next((own for own in (folder, inner) if own.is_dir() and _has_images(own)), None)
+    return next((place for place in (folder, inner) if place.is_dir() and _has_images(place)), None)
 
 
 def _holds_videos(folder: Path) -> bool:

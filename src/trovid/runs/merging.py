@@ -52,14 +52,14 @@ def shard_state(folder: Path) -> ShardState:
     inside = [name for name in place.names(".json") if name.startswith(f"{SHARDS}/")]
     lists = {name.removeprefix(f"{SHARDS}/"): _listed(place, name) for name in inside}
     counts = {name.split("-of-")[-1].removesuffix(".json") for name in lists}
-    runs = {str(own.get("run")) for own in lists.values()}
+    runs = {str(listing.get("run")) for listing in lists.values()}
     if len(counts) > 1 or len(runs) > 1:
         raise TrovidError(
             f"{folder}/{SHARDS}: holds lists of several runs ({', '.join(sorted(lists))}); "
             "keep each run in a folder of its own, or remove the lists of the old one"
         )
-    for name, own in lists.items():
-        videos = own.get("videos")
+    for name, listing in lists.items():
+        videos = listing.get("videos")
         if not isinstance(videos, list) or not all(isinstance(video, str) for video in videos):
             raise TrovidError(f"{folder}/{SHARDS}/{name}: `videos` must be a list of paths")
         state.expected += videos
@@ -100,8 +100,8 @@ def merge(folder: Path, out: Path, state: ShardState, *, progress: Tick | None =
     """
     predictions = ParquetPredictions(folder)
     unfinished = {folder / f"{path}.parquet" for path in state.missing}
-    records = [own for own in predictions.records.values() if own.file not in unfinished]
-    records.sort(key=lambda own: natural_key(own.video.name))
+    records = [record for record in predictions.records.values() if record.file not in unfinished]
+    records.sort(key=lambda record: natural_key(record.video.name))
     if out.suffix == ".parquet":
         _to_parquet(records, predictions.head, out, progress)
     elif out.suffix == ".json":

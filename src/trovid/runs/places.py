@@ -82,12 +82,12 @@ class Place:
             raise TrovidError(f"{root}: no such folder; `shard` needs the folder of all videos")
         for folder, folders, files in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            own = Path(folder)
-            if any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in files) and own != root:
-                yield own.relative_to(root).as_posix()
+            path = Path(folder)
+            if any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in files) and path != root:
+                yield path.relative_to(root).as_posix()
             for name in files:
                 if VIDEO_NAME.fullmatch(name) and not name.startswith("."):
-                    yield (own / name).relative_to(root).as_posix()
+                    yield (path / name).relative_to(root).as_posix()
 
     def _stored(self) -> list[str]:
         return [

@@ -69,7 +69,7 @@ def read_frames(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detect
     if not is_parquet(path):
         return parse_predictions(read_document(path), path)
     found = ParquetPredictions(path)
-    return found.head, {name: list(own.frames()) for name, own in found.records.items()}
+    return found.head, {name: list(record.frames()) for name, record in found.records.items()}
 
 
 def parse_predictions(

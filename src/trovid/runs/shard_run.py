@@ -92,15 +92,20 @@ class ShardRun:
         """
         arrow()
         videos = self.root.videos()
-        own = [path for path in videos if self.shard.holds(path)]
+        shard_videos = [path for path in videos if self.shard.holds(path)]
         predictor = self.load()
         options = predictor.options(self.options)
         head = results_head(predictor, options)
         digest = _digest(head, self.frame_rate)
         names = video_names(videos)
-        listed = {"shard": str(self.shard), "videos": own, "of": len(videos), "run": digest}
+        listed = {
+            "shard": str(self.shard),
+            "videos": shard_videos,
+            "of": len(videos),
+            "run": digest,
+        }
         self.out.write(f"{SHARDS}/{self.shard.index}-of-{self.shard.count}.json", _text(listed))
-        for path in own:
+        for path in shard_videos:
             if self.stop():
                 yield ShardResult(path, "not done", problems=("interrupted before it began",))
             elif self._is_done(path, digest):

@@ -25,47 +25,51 @@ def load_state(
     Raises:
         TrovidError: If a tensor is missing, unknown, of another shape or not finite.
     """
-    own = check_state(module, tensors, origin, partial=partial)
+    state = check_state(module, tensors, origin, partial=partial)
     with torch.no_grad():
         for key, value in tensors.items():
-            own[key].copy_(value)
+            state[key].copy_(value)
 
 
 def check_state(
     module: nn.Module, tensors: dict[str, Tensor], origin: str, *, partial: bool = False
 ) -> dict[str, Tensor]:
     """Checks as `load_state` does, and returns the module's own tensors by name."""
-    own = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
-    check_names_and_shapes(tensors, own, origin, partial=partial)
+    state = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
+    check_names_and_shapes(tensors, state, origin, partial=partial)
     for key, value in tensors.items():
         if not torch.isfinite(value).all():
             raise TrovidError(
                 f"{origin}: {key} holds values that are not finite; "
                 "get the file again, or train with a lower learning rate"
             )
-    return own
+    return state
 
 
 def check_names_and_shapes(
-    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], origin: str, *, partial: bool = False
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    origin: str,
+    *,
+    partial: bool = False,
 ) -> None:
     """That tensors are those of an architecture, by name and shape.
 
     Args:
         tensors: What is checked.
-        own: What the architecture has.
+        state: What the architecture has.
         origin: Names the file in errors.
         partial: Whether some may be missing.
 
     Raises:
         TrovidError: If a tensor is missing, unknown or of another shape.
     """
-    tensors, own = (
+    tensors, state = (
         {k: v for k, v in of.items() if not k.endswith("num_batches_tracked")}
-        for of in (tensors, own)
+        for of in (tensors, state)
     )
-    unknown = sorted(tensors.keys() - own.keys())
-    missing = [] if partial else sorted(own.keys() - tensors.keys())
+    unknown = sorted(tensors.keys() - state.keys())
+    missing = [] if partial else sorted(state.keys() - tensors.keys())
     if unknown or missing:
         what = f"unknown: {shortened(unknown[:3])}" if unknown else f"missing: {missing[:3]}"
         raise TrovidError(
@@ -73,10 +77,10 @@ def check_names_and_shapes(
             "name the weights of this recipe, or the recipe of these weights"
         )
     for key, value in tensors.items():
-        if value.shape != own[key].shape:
+        if value.shape != state[key].shape:
             raise TrovidError(
-                f"{origin}: {key} must have shape {list(own[key].shape)}, "
+                f"{origin}: {key} must have shape {list(state[key].shape)}, "
                 f"but has {list(value.shape)}"
             )
-        if own[key].is_floating_point() and value.dtype not in REAL:
+        if state[key].is_floating_point() and value.dtype not in REAL:
             raise TrovidError(f"{origin}: {key} must be floating-point, but is {value.dtype}")

@@ -128,8 +128,8 @@ class DetectOptions:
             OptionError: If `continue_score` is given without `track`.
         """
         names = ("support", "target_among_support", "score", "nms", "max_detections")
-        own = {name: getattr(inference, name) for name in names if getattr(self, name) is None}
-        resolved = replace(self, **own)
+        defaults = {name: getattr(inference, name) for name in names if getattr(self, name) is None}
+        resolved = replace(self, **defaults)
         if self.track is None:
             if self.continue_score is not None:
                 raise OptionError("`continue_score` belongs to `track`; give both or none")

@@ -139,9 +139,9 @@ class Detections:
     def cpu(self) -> Self:
         """The same on the CPU."""
         tensors = ("boxes", "scores", "labels", "track_ids", "embeddings")
-        own = {name: getattr(self, name) for name in tensors}
+        columns = {name: getattr(self, name) for name in tensors}
         return replace(
-            self, **{name: value.cpu() for name, value in own.items() if value is not None}
+            self, **{name: value.cpu() for name, value in columns.items() if value is not None}
         )
 
     @property

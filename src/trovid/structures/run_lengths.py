@@ -104,8 +104,8 @@ def codes(masks: Sequence[NDArray[np.int64]]) -> list[bytes]:
     if not masks:
         return []
     steps = [lengths.copy() for lengths in masks]
-    for own, lengths in zip(steps, masks, strict=True):
-        own[3:] -= lengths[1:-2]
+    for mask_steps, lengths in zip(steps, masks, strict=True):
+        mask_steps[3:] -= lengths[1:-2]
     values = np.concatenate(steps)
     groups = np.searchsorted(_LARGEST, values ^ (values >> 63), side="right") + 1
     stops = np.concatenate(([0], np.cumsum(groups)))

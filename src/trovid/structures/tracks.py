@@ -81,24 +81,27 @@ class Tracks:
         scores: list[list[float]] = []
         parts: list[tuple[NDArray[np.int64], Shapes]] = []
         for frame in frames:
-            rows, own = sure_identities(frame, masks=masks)
-            for row, track in zip(rows, own, strict=True):
+            rows, identities = sure_identities(frame, masks=masks)
+            for row, track in zip(rows, identities, strict=True):
                 if numbers.setdefault(track, len(numbers)) == len(votes):
                     votes.append({})
                     scores.append([])
                 label = int(frame.labels[row])
                 votes[numbers[track]][label] = votes[numbers[track]].get(label, 0) + 1
                 scores[numbers[track]].append(float(frame.scores[row]))
-            found = np.array([numbers[track] for track in own], dtype=np.int64)
+            found = np.array([numbers[track] for track in identities], dtype=np.int64)
             if masks:
                 shapes = Masks(frame.image_size) if frame.masks is None else frame.masks[rows]
             else:
                 shapes = frame.boxes[rows].double().numpy().reshape(-1, 4)
             parts.append((found, shapes))
-        labels = [min(own, key=lambda label: (-own[label], label)) for own in votes]
+        labels = [
+            min(track_votes, key=lambda label: (-track_votes[label], label))
+            for track_votes in votes
+        ]
         return cls.make(
             np.array(labels, dtype=np.int64),
-            np.array([np.mean(own) for own in scores], dtype=np.float64),
+            np.array([np.mean(track_scores) for track_scores in scores], dtype=np.float64),
             parts,
         )
 

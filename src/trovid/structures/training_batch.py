@@ -56,7 +56,7 @@ class TrainingBatch:
         """
         frames = len(self.frame_indices[0])
         for number, place in enumerate(self.target_positions):
-            clip, own = divmod(place, frames)
-            other = self.references[number] % frames if self.references else own
-            other = own if other < self.targets_per_clip else other
-            yield clip, self.frame_indices[clip][own], self.frame_indices[clip][other]
+            clip, position = divmod(place, frames)
+            other = self.references[number] % frames if self.references else position
+            other = position if other < self.targets_per_clip else other
+            yield clip, self.frame_indices[clip][position], self.frame_indices[clip][other]

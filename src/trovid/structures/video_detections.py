@@ -107,5 +107,5 @@ class VideoDetections:
 
 def _numbers(values: Tensor) -> NDArray[Any]:
     """In a precision that numpy has."""
-    own = values.detach().cpu()
-    return (own.float() if own.dtype == torch.bfloat16 else own).numpy()
+    tensor = values.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()

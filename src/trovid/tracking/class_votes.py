@@ -40,12 +40,12 @@ def objects_of(detections: Detections, iou: float) -> list[list[int]]:
     for row in order:
         if row in taken:
             continue
-        own = {labels[row]: row}
+        members = {labels[row]: row}
         for other in order:
             if near[row][other] and other not in taken:
-                own.setdefault(labels[other], other)
-        taken.update(own.values())
-        objects.append(list(own.values()))
+                members.setdefault(labels[other], other)
+        taken.update(members.values())
+        objects.append(list(members.values()))
     return objects
 
 
@@ -55,8 +55,8 @@ def class_scores(detections: Detections, objects: list[list[int]]) -> Tensor:
     They are above 0 in the classes that it was detected in, and 0 in all others.
     """
     scores = detections.scores.new_zeros(len(objects), len(detections.class_names))
-    for own, rows in zip(scores, objects, strict=True):
-        own[detections.labels[rows].long()] = detections.scores[rows].clamp(min=LEAST_VOTE)
+    for votes, rows in zip(scores, objects, strict=True):
+        votes[detections.labels[rows].long()] = detections.scores[rows].clamp(min=LEAST_VOTE)
     return scores
 
 

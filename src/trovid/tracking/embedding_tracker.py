@@ -33,8 +33,8 @@ class EmbeddingTracker(ObjectMemory):
         learned: bool = True,
         score: float = ANY_SCORE,
     ) -> None:
-        self.settings = own = settings or TrackingRecipe()
-        super().__init__(patience=own.patience, same=own.same, score=score)
+        self.settings = recipe = settings or TrackingRecipe()
+        super().__init__(patience=recipe.patience, same=recipe.same, score=score)
         self._learned = learned
 
     def update(self, detections: Detections) -> Detections:

@@ -99,9 +99,9 @@ class ObjectMemory:
 
     def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
-        own, votes = self._candidates(found)
-        rows, ids = found_again(known, own)
-        self._take(own[rows], votes[rows], ids)
+        candidates, votes = self._candidates(found)
+        rows, ids = found_again(known, candidates)
+        self._take(candidates[rows], votes[rows], ids)
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""
@@ -113,18 +113,18 @@ class ObjectMemory:
         Those up to `score` come last, without those that lie on a surer one.
         """
         above = detections.scores > self.score
-        sure, unsure = (own.nonzero()[:, 0] for own in (above, ~above))
+        sure, unsure = (mask.nonzero()[:, 0] for mask in (above, ~above))
         objects = self._objects(detections, sure)
         if len(unsure):
             boxes = detections.boxes[[rows[0] for rows in objects]]
-            own = overlaps_of(detections.boxes[unsure], boxes)
-            objects += self._objects(detections, unsure[~(own > self.same).any(1)])
+            overlaps = overlaps_of(detections.boxes[unsure], boxes)
+            objects += self._objects(detections, unsure[~(overlaps > self.same).any(1)])
         surest = [rows[0] for rows in objects]
         return detections[surest], class_scores(detections, objects)
 
     def _objects(self, detections: Detections, rows: Tensor) -> list[list[int]]:
         objects = sorted(objects_of(detections[rows], self.same))
-        return [rows[own].tolist() for own in objects]
+        return [rows[members].tolist() for members in objects]
 
     def _take(self, found: Detections, votes: Tensor, ids: list[int]) -> None:
         embeddings = self.embeddings_of(found).clone()
@@ -132,15 +132,15 @@ class ObjectMemory:
 
     def _known(self) -> SeenObjects | None:
         """The known objects: expected boxes, means of embeddings, sums of votes; None for none."""
-        frames = [own for own in self._frames if own.ids]
+        frames = [frame for frame in self._frames if frame.ids]
         if not frames:
             return None
-        ids = sorted({number for own in frames for number in own.ids})
+        ids = sorted({number for frame in frames for number in frame.ids})
         place = {number: row for row, number in enumerate(ids)}
-        rows = torch.tensor([place[number] for own in frames for number in own.ids])
-        embeddings = _sums(torch.cat([own.embeddings for own in frames]), rows, len(ids))
+        rows = torch.tensor([place[number] for frame in frames for number in frame.ids])
+        embeddings = _sums(torch.cat([frame.embeddings for frame in frames]), rows, len(ids))
         means = embeddings / rows.bincount()[:, None]
-        votes = _sums(torch.cat([own.votes for own in frames]), rows, len(ids))
+        votes = _sums(torch.cat([frame.votes for frame in frames]), rows, len(ids))
         return SeenObjects(ids, self._expected_boxes(ids), means, votes)
 
     def _expected_boxes(self, ids: list[int]) -> Tensor:
@@ -151,10 +151,13 @@ class ObjectMemory:
                 if len(seen[number]) < SIGHTINGS:
                     seen[number].append((ago, box))
         last, first = ([seen[number][at] for number in ids] for at in (0, -1))
-        boxes, before = (torch.stack([box for _, box in own]) for own in (last, first))
-        ago, earlier = (boxes.new_tensor([frames for frames, _ in own]) for own in (last, first))
-        moved = (boxes - before).unflatten(1, (2, 2)).mean(1) / (earlier - ago).clamp(min=1)[:, None]
-        return boxes + (moved * ago[:, None]).repeat(1, 2)
+        boxes, before = (torch.stack([box for _, box in sightings]) for sightings in (last, first))
+        ago, since = (
+            boxes.new_tensor([frames for frames, _ in sightings])[:, None]
+            for sightings in (last, first)
+        )
+        moved = (boxes - before).unflatten(1, (2, 2)).mean(1) / (since - ago).clamp(min=1)
+        return boxes + (moved * ago).repeat(1, 2)
 
     def _assigned(self, found: Detections, votes: Tensor, known: SeenObjects | None) -> list[int]:
         """The identities of candidates that may be new, by the assignment of greatest total."""
@@ -178,7 +181,7 @@ class ObjectMemory:
         self, found: Detections, votes: Tensor, known: SeenObjects, *, taken: list[int]
     ) -> dict[int, int]:
         """By its row the identity of each candidate that continues one which is not taken."""
-        free = torch.tensor([own not in taken for own in known.ids])
+        free = torch.tensor([number not in taken for number in known.ids])
         overlaps = overlaps_of(found.boxes, known.boxes)
         linked = (overlaps >= LINKED_IOU) & (votes[:, known.votes.argmax(1)] > 0) & free
         pairs = _greatest_total(torch.where(linked, overlaps, 0))
@@ -187,10 +190,10 @@ class ObjectMemory:
     def _voted(self, votes: Tensor, ids: list[int], known: SeenObjects | None) -> Tensor:
         """The class of each object by what is known and what this frame says."""
         totals = votes.clone()
-        places = {} if known is None else {own: place for place, own in enumerate(known.ids)}
-        for row, own in enumerate(ids):
-            if known is not None and own in places:
-                totals[row] += known.votes[places[own]]
+        places = {} if known is None else {number: place for place, number in enumerate(known.ids)}
+        for row, number in enumerate(ids):
+            if known is not None and number in places:
+                totals[row] += known.votes[places[number]]
         return totals.argmax(1)
 
 

@@ -66,8 +66,8 @@ class PublishedTracker:
     def remember(self, found: Detections, known: Detections) -> None:
         """See `Tracker.remember`."""
         rows, ids = found_again(known, found, same_class=1.0)
-        own = found[rows]
-        self._take(own, ids, _published_order(own))
+        detections = found[rows]
+        self._take(detections, ids, _published_order(detections))
 
     def begin_after(self, number: int) -> None:
         """See `Tracker.begin_after`."""
@@ -80,10 +80,10 @@ class PublishedTracker:
         assert detections.embeddings is not None
         if not known:
             return boxes.new_zeros(len(boxes), 1)
-        memory = torch.stack([own.embedding for own in known])
+        memory = torch.stack([track.embedding for track in known])
         matches = log_matches(detections.embeddings, memory, learned=self._learned)
-        overlaps = F.pad(overlaps_of(boxes, torch.stack([own.box for own in known])), (1, 0))
-        same = labels[:, None] == torch.tensor([own.label for own in known])
+        overlaps = F.pad(overlaps_of(boxes, torch.stack([track.box for track in known])), (1, 0))
+        same = labels[:, None] == torch.tensor([track.label for track in known])
         same = F.pad(same.to(matches.dtype), (1, 0), value=1.0)
         scores = detections.scores.log()[:, None]
         cues = weights.score * scores + weights.iou * overlaps + weights.label * same
@@ -109,9 +109,11 @@ class PublishedTracker:
         """Remembers some rows, later ones in place of earlier ones, and forgets what is too old."""
         assert detections.embeddings is not None
         for row in rows:
-            own = detections.embeddings[row].clone(), detections.boxes[row].clone()
-            self._memory[ids[row]] = _Known(*own, int(detections.labels[row]), self._time)
-        old = [name for name, own in self._memory.items() if self._time - own.seen >= self.patience]
+            tensors = detections.embeddings[row].clone(), detections.boxes[row].clone()
+            self._memory[ids[row]] = _Known(*tensors, int(detections.labels[row]), self._time)
+        old = [
+            name for name, track in self._memory.items() if self._time - track.seen >= self.patience
+        ]
         for name in old:
             del self._memory[name]
         self._time += 1

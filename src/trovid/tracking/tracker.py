@@ -72,8 +72,12 @@ def resume(tracker: Tracker, earlier: Sequence[Detections], again: Iterable[Dete
         earlier: All frames of that run, with `track_ids`, as they were written.
         again: Its last `tracker.patience` frames (or all), detected once more without identities.
     """
-    given = [int(own.track_ids.max()) for own in earlier if own.track_ids is not None and len(own)]
-    frames = {own.frame_index: own for own in earlier}
+    given = [
+        int(frame.track_ids.max())
+        for frame in earlier
+        if frame.track_ids is not None and len(frame)
+    ]
+    frames = {frame.frame_index: frame for frame in earlier}
     for found in again:
         tracker.remember(found, frames[found.frame_index])
     tracker.begin_after(max(given, default=-1) + 1)

@@ -23,9 +23,9 @@ def repeat_factors(dataset: Dataset, names: Sequence[str]) -> list[float]:
         names: Those that are used.
     """
     classes = [set(dataset.objects.labels[dataset.rows(name)].tolist()) for name in names]
-    videos_of = Counter(label for own in classes for label in own)
+    videos_of = Counter(label for labels in classes for label in labels)
     factors = {
         label: max(1.0, math.sqrt(FREQUENT * len(names) / count))
         for label, count in videos_of.items()
     }
-    return [max((factors[label] for label in own), default=1.0) for own in classes]
+    return [max((factors[label] for label in labels), default=1.0) for labels in classes]

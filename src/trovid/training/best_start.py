@@ -56,25 +56,36 @@ class StartAccount:
 
 
 def fitting(
-    tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor], detector_state: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str]]:
     """The tensors that are among a detector's by name and shape; the names of its others."""
-    taken = {k: v for k, v in tensors.items() if k in own and v.shape == own[k].shape}
-    return taken, [name for name in own if name not in taken and not name.endswith(COUNTER)]
+    taken = {
+        k: v
+        for k, v in tensors.items()
+        if k in detector_state and v.shape == detector_state[k].shape
+    }
+    return taken, [
+        name for name in detector_state if name not in taken and not name.endswith(COUNTER)
+    ]
 
 
 def account(
-    source: Path, recipe: Recipe, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]
+    source: Path,
+    recipe: Recipe,
+    tensors: Mapping[str, Tensor],
+    detector_state: Mapping[str, Tensor],
 ) -> StartAccount:
     """What the tensors of a file, as it holds them, give to a detector of a recipe."""
     known, wanted = read_card(source).recipe.model.classes, recipe.model.classes
-    values, state = dict(tensors), dict(own)
+    values, state = dict(tensors), dict(detector_state)
     left = numbers_left(values, state, known, wanted)
-    fit, random = fitting(transfer_classes(values, state, known, wanted), own)
-    taken = [name for name in fit if left.get(name, 0) < own[name].numel()]
+    fit, random = fitting(transfer_classes(values, state, known, wanted), detector_state)
+    taken = [name for name in fit if left.get(name, 0) < detector_state[name].numel()]
     random += [name for name in fit if name not in taken]
-    numbers = sum(own[name].numel() - left.get(name, 0) for name in taken)
-    total = sum(value.numel() for name, value in own.items() if not name.endswith(COUNTER))
+    numbers = sum(detector_state[name].numel() - left.get(name, 0) for name in taken)
+    total = sum(
+        value.numel() for name, value in detector_state.items() if not name.endswith(COUNTER)
+    )
     shared = tuple(name for name in wanted if name in known)
     partly = any(name in left for name in taken)
     new = tuple(name for name in wanted if name not in known) if partly else ()
@@ -91,7 +102,7 @@ def best_start(recipe: Recipe) -> Path | None:
         None where none gives it anything.
     """
     with torch.device("meta"):
-        own = build_detector(recipe).state_dict()
+        detector_state = build_detector(recipe).state_dict()
     found: list[tuple[float, int, str, Path]] = []
     files = [*embedded_models().values(), *map(converted_path, checkpoints().values())]
     for file in files:
@@ -101,7 +112,7 @@ def best_start(recipe: Recipe) -> Path | None:
             tensors = _shapes(file)
         except TrovidError:
             continue
-        says = account(file, recipe, tensors, own)
+        says = account(file, recipe, tensors, detector_state)
         if says.share >= LEAST_SHARE:
             found.append((says.share, len(says.classes), file.stem, file))
     return max(found)[-1] if found else None

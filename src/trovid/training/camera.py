@@ -110,15 +110,16 @@ def drawn_views(
     scale = math.exp(chance.uniform(low, high))
     frame = (settings.height, settings.width)
     y, x = (
-        chance.uniform(*_middles(side, own / scale)) for side, own in zip(size, frame, strict=True)
+        chance.uniform(*_middles(side, frame_side / scale))
+        for side, frame_side in zip(size, frame, strict=True)
     )
     views = [View(x, y, scale, 0.0, frame)]
     for _ in range(count - 1):
         near = scale * math.exp(chance.uniform(-1, 1) * math.log1p(settings.zoom_motion))
         moved = []
-        for side, own, middle in zip(size, frame, (y, x), strict=True):
-            step = chance.uniform(-settings.motion, settings.motion) * own / near
-            first, last = _middles(side, own / near)
+        for side, frame_side, middle in zip(size, frame, (y, x), strict=True):
+            step = chance.uniform(-settings.motion, settings.motion) * frame_side / near
+            first, last = _middles(side, frame_side / near)
             moved.append(min(max(middle + step, first), last))
         views.append(View(moved[1], moved[0], near, 0.0, frame))
     if settings.rotation:
@@ -156,7 +157,7 @@ def filmed(
         or covered, need not be found.
     """
     size = (picture.shape[0], picture.shape[1])
-    own = truth.boxes * (torch.tensor(size) / torch.tensor(truth.image_size)).flip(0).repeat(2)
+    boxes = truth.boxes * (torch.tensor(size) / torch.tensor(truth.image_size)).flip(0).repeat(2)
     views = drawn_views(settings, size, chance, count=count)
     whole = Image.fromarray(picture)
     shrunk = [max(1, round(side * min(1.0, views[0].scale))) for side in size]
@@ -164,7 +165,7 @@ def filmed(
     if shrunk != list(size):
         whole = whole.resize((shrunk[1], shrunk[0]), Image.Resampling.BILINEAR)
     frames = [view.frame(whole, factor) for view in views]
-    truths = [_seen(truth, view.boxes(own), view.size) for view in views]
+    truths = [_seen(truth, view.boxes(boxes), view.size) for view in views]
     if chance.random() < settings.pasted:
         sprite = _sprite(*other(chance), settings, chance)
         if sprite is not None:
@@ -306,8 +307,8 @@ def _sprite(
     part = Image.fromarray(picture[top:bottom, left:right])
     pixels = np.asarray(part.resize((wide, high), Image.Resampling.BILINEAR))
     by = boxes.new_tensor([wide / (right - left), high / (bottom - top)]).repeat(2)
-    own = (boxes - boxes.new_tensor([left, top]).repeat(2)) * by
-    return Sprite(pixels, _soft(high, wide), _seen(truth, own, (high, wide)))
+    part_boxes = (boxes - boxes.new_tensor([left, top]).repeat(2)) * by
+    return Sprite(pixels, _soft(high, wide), _seen(truth, part_boxes, (high, wide)))
 
 
 def _soft(height: int, width: int) -> NDArray[np.float32]:

@@ -107,15 +107,16 @@ def load_checkpoint(
     """
     tensors, metadata = read_tensors(path)
     head = _head(path, metadata)
-    own = parse_recipe(json.dumps(head.get("recipe")), str(path), complete=False)
+    saved_recipe = parse_recipe(json.dumps(head.get("recipe")), str(path), complete=False)
     if head.get("seed") != seed:
         raise TrovidError(
             f"{path} is a checkpoint of another recipe or seed (seed {head.get('seed')}): {CURE}"
         )
-    if own.training.videos == EARLIER_CAP and recipe.training.videos is None:
-        own = replace(own, training=replace(own.training, videos=None))  # its data tell which
-    if own != recipe:
-        found = differences(own, recipe).items()
+    if saved_recipe.training.videos == EARLIER_CAP and recipe.training.videos is None:
+        # its data tell which
+        saved_recipe = replace(saved_recipe, training=replace(saved_recipe.training, videos=None))
+    if saved_recipe != recipe:
+        found = differences(saved_recipe, recipe).items()
         changed = [f"{key} was {old!r}, is {new!r}" for key, (old, new) in found]
         words = "; ".join(changed[:3]) + (f"; {len(changed) - 3} more" if len(changed) > 3 else "")
         raise TrovidError(f"{path} is a checkpoint of another recipe or seed ({words}): {CURE}")
@@ -174,17 +175,19 @@ def _seconds(path: Path, value: Any) -> float:
     return float(value)
 
 
-def _check_model(path: Path, values: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> None:
-    odd = sorted(values.keys() ^ own.keys())
+def _check_model(
+    path: Path, values: Mapping[str, Tensor], model_state: Mapping[str, Tensor]
+) -> None:
+    odd = sorted(values.keys() ^ model_state.keys())
     if odd:
         raise _broken(path, f"the model has other tensors: {odd[0]}")
     for key, value in values.items():
-        _check_tensor(path, key, value, own[key])
+        _check_tensor(path, key, value, model_state[key])
 
 
 def _check_tensor(path: Path, key: str, value: Tensor, like: Tensor) -> None:
     if (value.shape, value.dtype) != (like.shape, like.dtype):
-        wanted, there = (f"{list(own.shape)} of {own.dtype}" for own in (like, value))
+        wanted, there = (f"{list(tensor.shape)} of {tensor.dtype}" for tensor in (like, value))
         raise _broken(path, f"{key} must have shape {wanted}, but has {there}")
     if not torch.isfinite(value).all():
         raise _broken(path, f"{key} holds values that are not finite")
@@ -209,6 +212,6 @@ def _optimizer_state(
             raise _broken(path, f"{key} holds values below 0")
         state.setdefault(int(index), {})[name] = value
     wanted = STATE[type(optimizer)]
-    if not state or any(own.keys() != wanted for own in state.values()):
+    if not state or any(parameter_state.keys() != wanted for parameter_state in state.values()):
         raise _broken(path, "the optimiser's state is not there, or another optimiser's")
     return state

@@ -204,8 +204,8 @@ class TrainingClips:
         if not window:
             return []
         if settings.mutual_support:
-            own = [target, *support]
-            pools = [[j for j in own if 0 < abs(i - j) <= window] or [i] for i in own]
+            targets = [target, *support]
+            pools = [[j for j in targets if 0 < abs(i - j) <= window] or [i] for i in targets]
         else:
             labelled = self.dataset.labelled_frames(video.name).tolist()
             near = [j for j in labelled if 0 < abs(target - j) <= window]
@@ -274,14 +274,15 @@ class _Mixture:
         source = dict(zip((v.name for v in dataset.videos), dataset.sources, strict=True))
         self._names = [[n for n in names if source[n] == k] for k in range(len(dataset.weights))]
         self._ends = [
-            list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in own))
-            for own in self._names
+            list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in dataset_names))
+            for dataset_names in self._names
         ]
         self._balanced = [
-            list(itertools.accumulate(repeat_factors(dataset, own))) for own in self._names
+            list(itertools.accumulate(repeat_factors(dataset, dataset_names)))
+            for dataset_names in self._names
         ]
-        for number, own in enumerate(self._names):
-            if not own:
+        for number, dataset_names in enumerate(self._names):
+            if not dataset_names:
                 raise TrovidError(
                     f"data set {number + 1} of the mixture (weight {dataset.weights[number]:g}) "
                     "has no labelled video to train on: label some, keep some out of validation, "
@@ -374,10 +375,10 @@ def _boxes(
 ) -> NDArray[np.float32]:
     """Some of the objects, [N, 4] in pixels of the resized frame."""
     scale = torch.tensor(size) / torch.tensor(truth.image_size)
-    own = truth.boxes[which] * scale.flip(0).repeat(2)
+    boxes = truth.boxes[which] * scale.flip(0).repeat(2)
     if mirrored:
-        own[:, [0, 2]] = size[1] - own[:, [2, 0]]
-    return own.numpy()
+        boxes[:, [0, 2]] = size[1] - boxes[:, [2, 0]]
+    return boxes.numpy()
 
 
 def _masks(truth: GroundTruth, size: tuple[int, int], mirrored: bool) -> NDArray[np.bool_]:

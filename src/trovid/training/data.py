@@ -114,15 +114,15 @@ def check(path: Path, *, splits: Sequence[str], say: Say) -> None:
 def _classes(
     recipe: Recipe, known: tuple[str, ...], classes: Sequence[str] | None, path: Path
 ) -> tuple[str, ...]:
-    own = recipe.model.classes
+    recipe_classes = recipe.model.classes
     if classes is None:
         if recipe.training.own_data:
             return known
-        if known == own:
-            return own
-        if sorted(known) == sorted(own):
-            return own
-        lacking = [name for name in own if name not in known]
+        if known == recipe_classes:
+            return recipe_classes
+        if sorted(known) == sorted(recipe_classes):
+            return recipe_classes
+        lacking = [name for name in recipe_classes if name not in known]
         missing = f"{lacking[0]!r} is missing{nearest(lacking[0], known)}; " if lacking else ""
         raise TrovidError(
             f"{path}: the labels have other classes than recipe {recipe.name}: {missing}train "

@@ -132,9 +132,9 @@ def _made_up(recipe: Recipe, folder: Path) -> Dataset:
         for frame in range(count):
             pixels = source.integers(0, 256, (height, width, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / name / f"{frame:03}.jpg")
-            for own, (box, code) in enumerate(zip(boxes, codes, strict=True)):
-                label = own % len(recipe.model.classes)
-                rows.add(number, frame, label, box, instance_id=own, mask=code)
+            for instance, (box, code) in enumerate(zip(boxes, codes, strict=True)):
+                label = instance % len(recipe.model.classes)
+                rows.add(number, frame, label, box, instance_id=instance, mask=code)
         video = Video(name, count, height, width)
         entries.append(VideoEntry(video, str(folder / name), range(count)))
     return Dataset(recipe.model.classes, entries, rows.objects(), box_layout="xyxy")

@@ -29,12 +29,12 @@ def dataset_digest(dataset: Dataset, names: Sequence[str]) -> str:
     """
     digest = hashlib.sha256(repr(dataset.class_names).encode())
     for name in names:
-        source, own = dataset.source(name), dataset.objects[dataset.rows(name)]
+        source, objects = dataset.source(name), dataset.objects[dataset.rows(name)]
         what = (dataset.video(name), _contents(source))
         digest.update(repr(what).encode("utf-8", "surrogateescape"))
         digest.update(dataset.labelled_frames(name).tobytes())
         for column in LABELS:
-            digest.update(getattr(own, column).tobytes())
+            digest.update(getattr(objects, column).tobytes())
     return digest.hexdigest()
 
 

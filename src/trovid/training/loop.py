@@ -162,9 +162,9 @@ def train(
         "start": "none" if start is None else sha256_of(start),
         "backbone": "none" if backbone is None else sha256_of(backbone),
     }
-    own = {"seed": seed, "recipe": recipe, "origin": origin}
+    identity = {"seed": seed, "recipe": recipe, "origin": origin}
     if resumed:
-        at = load_checkpoint(checkpoint, detector, optimizer, **own)
+        at = load_checkpoint(checkpoint, detector, optimizer, **identity)
         say(f"goes on after step {at.step} of {settings.steps}, which {checkpoint} holds")
     else:
         at = Position(0, 0.0, training_precision(settings, place), processor_seconds=0.0)
@@ -239,7 +239,7 @@ def train(
                 saved = time.monotonic()
                 now = Position(step + 1, seconds, at.precision, processor_seconds())
                 if processes.first:
-                    save_checkpoint(checkpoint, detector, optimizer, now, **own)
+                    save_checkpoint(checkpoint, detector, optimizer, now, **identity)
             if stopped:
                 raise Stopped(
                     f"stopped after step {step + 1} of {settings.steps}, which {checkpoint} holds: "
@@ -259,5 +259,5 @@ def _shared(detector: VideoDetector, place: torch.device) -> nn.Module:
     kind = nn.parallel.DistributedDataParallel
     known = inspect.signature(kind).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    own: dict[str, Any] = {name: False}  # every process has them alike
-    return kind(detector, device_ids=[place] if place.type == "cuda" else None, **own)
+    options: dict[str, Any] = {name: False}  # every process has them alike
+    return kind(detector, device_ids=[place] if place.type == "cuda" else None, **options)

@@ -94,12 +94,14 @@ def memory_needed(
 
 def _kept(model: nn.Module, run: Callable[[], object]) -> int:
     """Bytes that a computation keeps for its gradients, parameters apart."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    parameter_pointers = {
+        parameter.untyped_storage().data_ptr() for parameter in model.parameters()
+    }
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in parameter_pointers:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 

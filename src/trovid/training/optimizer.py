@@ -36,8 +36,13 @@ def _parts(model: nn.Module, backbone_rate: float) -> list[dict[str, Any]]:
         return [{"params": trained, "share": 1.0}]
     backbone: Any = model.get_submodule("backbone")
     network = {tensor.data_ptr() for tensor in backbone.network_state().values()}
-    others, own = ([p for p in trained if (p.data_ptr() in network) == is_in] for is_in in (0, 1))
-    return [{"params": others, "share": 1.0}, {"params": own, "share": backbone_rate}]
+    others, network_parameters = (
+        [p for p in trained if (p.data_ptr() in network) == is_in] for is_in in (0, 1)
+    )
+    return [
+        {"params": others, "share": 1.0},
+        {"params": network_parameters, "share": backbone_rate},
+    ]
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

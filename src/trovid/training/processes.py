@@ -93,12 +93,12 @@ def started_processes(device: torch.device) -> Generator[Processes]:
     if not dist.is_available():
         raise TrovidError("this build of torch knows no several processes: start one alone")
     try:
-        own = Processes(int(words["RANK"] or ""), int(words["WORLD_SIZE"] or ""))
+        processes = Processes(int(words["RANK"] or ""), int(words["WORLD_SIZE"] or ""))
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (ValueError, RuntimeError) as error:
         raise TrovidError(f"the processes do not meet ({error}): start them by torchrun") from error
     try:
-        yield own
+        yield processes
     except RuntimeError as error:
         if not LOST.search(str(error)):
             raise

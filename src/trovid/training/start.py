@@ -39,11 +39,11 @@ def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> N
         first = recipe.training.start
         root = recipe if start is not None or first is None else load_recipe(first)
         model = root.model
-        own = model.backbone.name if isinstance(model, ModelRecipe) else model.name
-        if published.recipe != own:
+        backbone_name = model.backbone.name if isinstance(model, ModelRecipe) else model.name
+        if published.recipe != backbone_name:
             raise TrovidError(
                 f"{backbone} are the weights of a {published.recipe}, but the backbone of recipe "
-                f"{root.name} is a {own}: leave out `backbone`, or name one of its kind"
+                f"{root.name} is a {backbone_name}: leave out `backbone`, or name one of its kind"
             )
     of_model = checkpoints().get(start or "")
     if of_model is not None and of_model.has_recipe:
@@ -74,12 +74,12 @@ def initial_detector(
     if start is not None:
         tensors, _ = read_weights(start)
         classes = read_card(start).recipe.model.classes
-        own = detector.state_dict()
+        state = detector.state_dict()
         if recipe.training.own_data:
-            say(str(account(start, recipe, tensors, own)))
-        tensors = transfer_classes(tensors, own, classes, recipe.model.classes)
+            say(str(account(start, recipe, tensors, state)))
+        tensors = transfer_classes(tensors, state, classes, recipe.model.classes)
         if recipe.training.own_data:
-            tensors, _ = fitting(tensors, own)
+            tensors, _ = fitting(tensors, state)
         load_state(detector, tensors, str(start), partial=True)
     if backbone is not None:
         say(str(start_backbone(detector, backbone)))

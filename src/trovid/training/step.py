@@ -96,8 +96,8 @@ def _alone(model: nn.Module) -> AbstractContextManager[None]:
 
 def _counts(model: nn.Module, batches: Sequence[TrainingBatch], *, low: bool) -> PartCounts:
     """How many samples of each kind all batches have, by a pass that leaves no trace."""
-    own = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
-    norms = [layer for layer in own.modules() if isinstance(layer, nn.BatchNorm2d)]
+    detector = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    norms = [layer for layer in detector.modules() if isinstance(layer, nn.BatchNorm2d)]
     tracking = [layer for layer in norms if layer.training and layer.track_running_stats]
     device = batches[0].images.device
     counts = PartCounts()
@@ -107,7 +107,7 @@ def _counts(model: nn.Module, batches: Sequence[TrainingBatch], *, low: bool) ->
         with torch.no_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             for part in batches:
                 with counts.counted():
-                    _losses(own, part, low=low)
+                    _losses(detector, part, low=low)
     finally:
         for layer in tracking:
             layer.track_running_stats = True

@@ -139,6 +139,6 @@ def _rescued(
 
 def _sureness(detections: Detections, truth: GroundTruth, which: int) -> float:
     """The best score of the object's own class at its place."""
-    own = detections[detections.labels == truth.labels[which]]
-    near = box_iou(own.boxes, truth.boxes[which : which + 1])[:, 0] >= 0.5
-    return float(torch.cat([own.scores[near], torch.zeros(1)]).max())
+    candidates = detections[detections.labels == truth.labels[which]]
+    near = box_iou(candidates.boxes, truth.boxes[which : which + 1])[:, 0] >= 0.5
+    return float(torch.cat([candidates.scores[near], torch.zeros(1)]).max())

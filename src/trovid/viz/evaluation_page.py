@@ -47,8 +47,8 @@ def report_markdown(report: Report, *, title: str = "Evaluation") -> str:
     worst = ""
     if report.worst_frames:
         rows = [
-            (own.video, str(own.frame), str(own.missed), str(own.false))
-            for own in (report.worst_frames)
+            (frame.video, str(frame.frame), str(frame.missed), str(frame.false))
+            for frame in (report.worst_frames)
         ]
         columns = ("video", "frame", "missed", "false")
         worst = "\n" + Table(f"Worst frames at score {report.best_score}", columns, rows).markdown()
@@ -72,7 +72,11 @@ def report_page(
     parts = [f"<h1>{escape(title)}</h1>", tables]
     if report.curves:
         parts.append(f"<h2>Precision and recall at IoU .5</h2>{_curves(report.curves)}")
-    bars = {name: own.ap50 for name, own in report.per_class.items() if own.num_objects}
+    bars = {
+        name: class_figures.ap50
+        for name, class_figures in report.per_class.items()
+        if class_figures.num_objects
+    }
     if bars:
         parts.append(f"<h2>AP50 of each class</h2>{_bars(bars)}")
     figures = "".join(_figure(*picture) for picture in pictures)
@@ -94,7 +98,7 @@ def _provenance(report: Report) -> list[tuple[str, str]]:
 
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "; ".join(f"{key}: {_words(own)}" for key, own in value.items()) or "-"
+        return "; ".join(f"{key}: {_words(part)}" for key, part in value.items()) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(map(_words, value)) or "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -65,7 +65,7 @@ def _data(explanation: FrameExplanation, names: Sequence[str], title: str) -> di
 
 def _numbers(values: Tensor, digits: int) -> Any:
     if values.dim():
-        return [_numbers(own, digits) for own in values]
+        return [_numbers(row, digits) for row in values]
     return round(float(values), digits)
 
 

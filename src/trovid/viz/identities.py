@@ -87,7 +87,7 @@ class IdentityOverlay:
         return x, y
 
     def _forget(self) -> None:
-        old = [n for n, own in self._places.items() if self._frames - own[2] > FORGOTTEN]
+        old = [n for n, place in self._places.items() if self._frames - place[2] > FORGOTTEN]
         for number in old:
             del self._places[number]
 

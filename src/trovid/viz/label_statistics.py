@@ -29,7 +29,7 @@ def draw_statistics(found: Mapping[str, ClassStatistics], path: Path) -> None:
     figure = Figure(figsize=(11, 8), layout="constrained")
     FigureCanvasAgg(figure)
     (bars, sizes), (speeds, lengths) = figure.subplots(2, 2)
-    classes = {name: own for name, own in found.items() if name != "all"}
+    classes = {name: class_statistics for name, class_statistics in found.items() if name != "all"}
     shown = sorted(classes, key=lambda name: -classes[name].objects)[:SHOWN_CLASSES]
     bars.barh(shown[::-1], [classes[name].objects for name in shown[::-1]])
     bars.set_title("boxes of each class")

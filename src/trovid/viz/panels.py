@@ -45,7 +45,7 @@ class Panels:
         """
         truth = self._truth(frame.index)
         drawn = partial(draw, style=self.style) if self.overlay is None else self.overlay.draw
-        own = drawn(frame, detections, ground_truth=truth)
+        panel = drawn(frame, detections, ground_truth=truth)
         titles, pictures = [], []
         if self.source:
             titles.append(SOURCE_TITLE if self.truth is None else LABELLED_TITLE)
@@ -56,10 +56,10 @@ class Panels:
             other = found.get(frame.index, detections[[]])
             pictures.append(draw(frame, other, ground_truth=truth, style=self.style))
         if not pictures:
-            return own
+            return panel
         count = len(pictures) + 1
         columns = count if count <= 3 else math.ceil(math.sqrt(count))
-        return grid([*pictures, own], [*titles, self.title], columns=columns)
+        return grid([*pictures, panel], [*titles, self.title], columns=columns)
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of `picture` for frames of a size."""

@@ -52,31 +52,33 @@ def start_backbone(detector: VideoDetector, path: Path) -> BackboneAccount:
             network must be there in its shape, and nothing else of the parts that it has.
     """
     backbone = detector.backbone
-    own = {k: v for k, v in backbone.network_state().items() if not k.endswith(COUNTER)}
-    if not own:
+    network_state = {k: v for k, v in backbone.network_state().items() if not k.endswith(COUNTER)}
+    if not network_state:
         raise TrovidError(
             f"a {type(backbone).__name__} has no published weights: leave out the backbone's start"
         )
     state, key_of = _read(path), backbone.network_key
-    names = {key_of(name): name for name in own}
-    assert len(names) == len(own)
+    names = {key_of(name): name for name in network_state}
+    assert len(names) == len(network_state)
     pairs = {key: names[key_of(key)] for key in state if key_of(key) in names}
     parts = {key.split(".")[0] for key in pairs}
     rest = [key for key in state if key not in pairs]
     unknown = [key for key in rest if key.split(".")[0] in parts]
-    missing = sorted(own.keys() - set(pairs.values()))
+    missing = sorted(network_state.keys() - set(pairs.values()))
     if unknown or missing:
         what = f"unexpected: {unknown[:3]}" if unknown else f"missing: {missing[:3]}"
         raise TrovidError(f"{path} holds the weights of another network ({what})"[:300])
     for key, name in pairs.items():
         value = state[key]
-        if value.shape != own[name].shape:
-            raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[name].shape)}")
+        if value.shape != network_state[name].shape:
+            raise TrovidError(
+                f"{path}: {key} must be a tensor of shape {list(network_state[name].shape)}"
+            )
         if not torch.isfinite(value).all():
             raise TrovidError(f"{path}: {key} holds values that are not finite")
     with torch.no_grad():
         for key, name in pairs.items():
-            own[name].copy_(state[key])
+            network_state[name].copy_(state[key])
     return BackboneAccount(path, tuple(sorted(pairs)), tuple(sorted(rest)))
 
 

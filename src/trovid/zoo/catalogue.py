@@ -98,11 +98,11 @@ def _figures(provenance: dict[str, Any]) -> str:
         clips = provenance.get("test_clips")
         return f"AP50 {groups}" + (f" ({clips} test clips of {_data(provenance)})" if clips else "")
     if "test_track_ap" in provenance:
-        own = provenance["test_track_ap"]
-        seen = [name for name in own if name.startswith("visible")]
+        scores = provenance["test_track_ap"]
+        seen = [name for name in scores if name.startswith("visible")]
         values = ", ".join(
             f"{'amodal ' if seen and name not in seen else ''}{_text(name)} {100 * value:.1f}"
-            for name, value in own.items()
+            for name, value in scores.items()
         )
         clips = provenance.get("test_clips")
         return f"{values} of tracks ({clips} test clips of {_data(provenance)})"

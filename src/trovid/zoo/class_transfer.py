@@ -13,21 +13,21 @@ LAYERS = (f"{HEAD}class_logits.", f"{HEAD}box_deltas.", MASKS)
 
 def transfer_classes(
     tensors: dict[str, Tensor],
-    own: dict[str, Tensor],
+    state: dict[str, Tensor],
     classes: Sequence[str],
     own_classes: Sequence[str],
 ) -> dict[str, Tensor]:
     """The tensors with the last layers of box and mask head as another list of classes needs them.
 
     A class that both know by the same name keeps its rows, the background its own; all other rows
-    are those of `own`, the new detector's. Where one has a box for each class and the other one
+    are those of `state`, the new detector's. Where one has a box for each class and the other one
     box for all, the box layer is new. A layer of another width is left as it is.
 
     Args:
         tensors: Weights of the detector to start from.
-        own: State of the new detector.
+        state: State of the new detector.
         classes: Classes of `tensors`.
-        own_classes: Classes of `own`.
+        own_classes: Classes of `state`.
 
     Example:
         >>> import torch
@@ -44,13 +44,13 @@ def transfer_classes(
     for layer, background in (("class_logits", True), ("box_deltas", False)):
         for part in ("weight", "bias"):
             key = f"{HEAD}{layer}.{part}"
-            if key in tensors and key in own and tensors[key].shape[1:] == own[key].shape[1:]:
+            if key in tensors and key in state and tensors[key].shape[1:] == state[key].shape[1:]:
                 pairs = list(shared)
                 if background:
                     pairs.append((len(own_classes), len(classes)))
-                result[key] = _with_rows(tensors[key], own[key], pairs, 1 if background else 4)
+                result[key] = _with_rows(tensors[key], state[key], pairs, 1 if background else 4)
     for key in (f"{MASKS}weight", f"{MASKS}bias"):
-        old, new = tensors.get(key), own.get(key)
+        old, new = tensors.get(key), state.get(key)
         if old is None or new is None or old.shape[1:] != new.shape[1:]:
             continue
         if len(old) == len(classes) > 1 and len(new) == len(own_classes):
@@ -60,7 +60,7 @@ def transfer_classes(
 
 def numbers_left(
     tensors: dict[str, Tensor],
-    own: dict[str, Tensor],
+    state: dict[str, Tensor],
     classes: Sequence[str],
     own_classes: Sequence[str],
 ) -> dict[str, int]:
@@ -68,9 +68,9 @@ def numbers_left(
 
     Args:
         tensors: Weights of the detector to start from; the shapes alone count.
-        own: State of the new detector; the shapes alone count.
+        state: State of the new detector; the shapes alone count.
         classes: Classes of `tensors`.
-        own_classes: Classes of `own`.
+        own_classes: Classes of `state`.
 
     Example:
         >>> import torch
@@ -78,18 +78,18 @@ def numbers_left(
         >>> numbers_left(old, new, ["cat", "dog"], ["dog", "emu", "gnu"])
         {'box_head.class_logits.bias': 2}
     """
-    names = [key for key in tensors if key in own and key.startswith(LAYERS)]
+    names = [key for key in tensors if key in state and key.startswith(LAYERS)]
     given = {key: torch.ones(tensors[key].shape, dtype=torch.bool) for key in names}
-    new = {key: torch.zeros(own[key].shape, dtype=torch.bool) for key in names}
+    new = {key: torch.zeros(state[key].shape, dtype=torch.bool) for key in names}
     found = transfer_classes(given, new, classes, own_classes)
     return {key: int((~value).sum()) for key, value in found.items() if not value.all()}
 
 
-def _with_rows(old: Tensor, own: Tensor, pairs: list[tuple[int, int]], width: int) -> Tensor:
-    """`own` with some of its blocks of `width` rows taken from `old`; (own, old) positions."""
-    if width > 1 and (len(old) == width or len(own) == width):
-        return old if len(old) == len(own) else own.clone()
-    new = own.clone()
+def _with_rows(old: Tensor, target: Tensor, pairs: list[tuple[int, int]], width: int) -> Tensor:
+    """`target` with some blocks of `width` rows taken from `old`; (target, old) positions."""
+    if width > 1 and (len(old) == width or len(target) == width):
+        return old if len(old) == len(target) else target.clone()
+    new = target.clone()
     for to, start in pairs:
         new[to * width : (to + 1) * width] = old[start * width : (start + 1) * width].to(new.dtype)
     return new

@@ -64,10 +64,10 @@ def fetch(checkpoint: Checkpoint) -> Path:
     from trovid.zoo.download import check_hash, download
 
     if checkpoint.layout.startswith("torchvision") and not download_path(checkpoint).exists():
-        own = torch_hub_path(checkpoint)
-        if own.exists():
-            check_hash(own, checkpoint.sha256)
-            return own
+        hub_file = torch_hub_path(checkpoint)
+        if hub_file.exists():
+            check_hash(hub_file, checkpoint.sha256)
+            return hub_file
     shown = -1
     with bar(checkpoint.name, unit="MB") as tick:
 
@@ -101,8 +101,10 @@ def convert_file(
         TrovidError: If the file holds anything but tensors or does not fit the recipe.
     """
     tensors, metadata = convert_checkpoint(source, load_recipe(recipe))
-    own = json.loads(metadata.get("facts", "{}"))
-    save_tensors(target, tensors, {**metadata, "facts": json.dumps({**own, **(provenance or {})})})
+    facts = json.loads(metadata.get("facts", "{}"))
+    save_tensors(
+        target, tensors, {**metadata, "facts": json.dumps({**facts, **(provenance or {})})}
+    )
     return target
 
 

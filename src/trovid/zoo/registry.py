@@ -99,8 +99,8 @@ def checkpoints() -> dict[str, Checkpoint]:
     Raises:
         TrovidError: If the file that TROVID_CHECKPOINTS names cannot be read.
     """
-    own = {name: c for name, c in _own().items() if c.layout != BACKBONE}
-    return {**_read("checkpoints.yaml"), **own}
+    additions = {name: c for name, c in _own().items() if c.layout != BACKBONE}
+    return {**_read("checkpoints.yaml"), **additions}
 
 
 def backbone_checkpoints() -> dict[str, Checkpoint]:
@@ -109,8 +109,8 @@ def backbone_checkpoints() -> dict[str, Checkpoint]:
     Raises:
         TrovidError: If the file that TROVID_CHECKPOINTS names cannot be read.
     """
-    own = {name: c for name, c in _own().items() if c.layout == BACKBONE}
-    return {**_read("backbones.yaml"), **own}
+    additions = {name: c for name, c in _own().items() if c.layout == BACKBONE}
+    return {**_read("backbones.yaml"), **additions}
 
 
 @cache

@@ -205,8 +205,8 @@ def load_weights(
         card = ModelCard(with_temporal(card.recipe, temporal), card.provenance)
         tensors = {k: v for k, v in tensors.items() if not k.startswith("roi_features.extractor.")}
     with torch.device("meta"), _Unfilled():  # no more memory is asked for than the file has tensors
-        own = build_detector(card.recipe).state_dict()
-    check_names_and_shapes(tensors, own, str(path))
+        state = build_detector(card.recipe).state_dict()
+    check_names_and_shapes(tensors, state, str(path))
     with _Unfilled():
         detector = build_detector(card.recipe)
     load_state(detector, tensors, str(path))

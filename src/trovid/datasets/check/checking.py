@@ -127,8 +127,8 @@ def _between(
     seen: dict[str, tuple[str, str]] = {}
     between: list[tuple[str, str]] = []
     within: dict[str, list[tuple[str, str]]] = {}
-    for split, own in contents.items():
-        for video, content in own.items():
+    for split, split_contents in contents.items():
+        for video, content in split_contents.items():
             other, name = seen.setdefault(content, (split, video))
             if other != split:
                 between.append((video, f"is {name} of {other} too: take it out of one of them"))
@@ -185,8 +185,8 @@ def _unseen(datasets: Mapping[str, Dataset]) -> list[Finding]:
     for split, dataset in datasets.items():
         if train is None or split == "train" or dataset.class_names != train.class_names:
             continue
-        own, known = (set(np.unique(d.objects.labels).tolist()) for d in (dataset, train))
-        new = [dataset.class_names[label] for label in sorted(own - known)]
+        labels, known = (set(np.unique(d.objects.labels).tolist()) for d in (dataset, train))
+        new = [dataset.class_names[label] for label in sorted(labels - known)]
         if new:
             text = f"{', '.join(new[:5])}: labelled here, but in no training video"
             found.append(Finding("class-not-in-train", text, split, tuple(new), len(new)))

@@ -306,11 +306,11 @@ def _against_labels(video: Video, named: Sequence[str] | None, record: FileRecor
 
 
 def _size(video: Video, record: FileRecord) -> list[Fault]:
-    own, said = (record.height, record.width), (video.height, video.width)
-    if own == said or not record.height:
+    size, said = (record.height, record.width), (video.height, video.width)
+    if size == said or not record.height:
         return []
-    text = f"is {own[1]}x{own[0]}, but the labels say {said[1]}x{said[0]}"
-    if own == said[::-1]:
+    text = f"is {size[1]}x{size[0]}, but the labels say {said[1]}x{said[0]}"
+    if size == said[::-1]:
         return [("size-swapped", f"{text}: exchange width and height in the labels")]
     return [("size-differs", f"{text}: the boxes belong to frames of another size")]
 

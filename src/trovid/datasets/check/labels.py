@@ -163,8 +163,8 @@ class _ByVideo:
         """
         total, fitting, signs = map(self._counts, (among, fits & among, sign & among))
         whole = _nearly_all(total.sum(), fitting.sum(), signs.sum())
-        own = _nearly_all(total, fitting, signs) & (total >= FEW)
-        found = own | (whole & (fitting == total))
+        by_video = _nearly_all(total, fitting, signs) & (total >= FEW)
+        found = by_video | (whole & (fitting == total))
         return found[self.videos] & among
 
 

@@ -89,7 +89,7 @@ def hidden(annotations: list[Annotation]) -> int:
     for annotation in annotations:
         if annotation.instance < 2:
             frames[annotation.instance].append(annotation.frame_index)
-    return sum(own[-1] - own[0] + 1 - len(own) for own in frames if own)
+    return sum(indices[-1] - indices[0] + 1 - len(indices) for indices in frames if indices)
 
 
 def _draw_meetings(
@@ -123,4 +123,4 @@ def _draw_meetings(
         )
         places[0].append((x + step[0], y + step[1]))
         places[1].append((x - step[0], y - step[1]))
-    return [(np.array(path), own) for path, own in zip(places, sizes, strict=True)]
+    return [(np.array(path), twin_size) for path, twin_size in zip(places, sizes, strict=True)]

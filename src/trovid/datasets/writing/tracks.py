@@ -27,11 +27,11 @@ class Track:
 
 def tracks(dataset: Dataset, name: str) -> Iterator[Track]:
     """The counted objects of a video by instance id and class."""
-    own = dataset.objects[dataset.rows(name)]
-    own = own[np.flatnonzero(own.counted)]
-    order = np.lexsort((own.frames, own.labels, own.instance_ids))
-    keys = np.stack([own.instance_ids[order], own.labels[order]], axis=1)
+    objects = dataset.objects[dataset.rows(name)]
+    objects = objects[np.flatnonzero(objects.counted)]
+    order = np.lexsort((objects.frames, objects.labels, objects.instance_ids))
+    keys = np.stack([objects.instance_ids[order], objects.labels[order]], axis=1)
     ends = np.flatnonzero((keys[1:] != keys[:-1]).any(1)) + 1
     for rows in np.split(order, ends) if len(order) else ():
-        label = dataset.class_names[own.labels[rows[0]]]
-        yield Track(label, own.frames[rows].tolist(), own.boxes[rows].tolist())
+        label = dataset.class_names[objects.labels[rows[0]]]
+        yield Track(label, objects.frames[rows].tolist(), objects.boxes[rows].tolist())

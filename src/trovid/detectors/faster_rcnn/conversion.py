@@ -101,14 +101,14 @@ def _check_classes(path: Path, classes: Any, recipe: Recipe) -> None:
         return
     if not isinstance(classes, list | tuple) or not all(isinstance(c, str) for c in classes):
         raise TrovidError(f"{path}: its `CLASSES` must be a list of names")
-    own, theirs = recipe.model.classes, tuple(classes)
-    if own != theirs:
-        first = next((p for p in zip(theirs, own, strict=False) if p[0] != p[1]), None)
+    expected, theirs = recipe.model.classes, tuple(classes)
+    if expected != theirs:
+        first = next((p for p in zip(theirs, expected, strict=False) if p[0] != p[1]), None)
         detail = (
             f"first other one: {first[0][:60]!r} for {first[1]!r}" if first else "a longer list"
         )
         raise TrovidError(
-            f"{path} has {len(theirs)} classes which are not the {len(own)} of recipe "
+            f"{path} has {len(theirs)} classes which are not the {len(expected)} of recipe "
             f"{recipe.name} ({detail})"
         )
 

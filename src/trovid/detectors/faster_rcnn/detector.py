@@ -156,13 +156,13 @@ class Detector(VideoDetector):
             ]
         chosen, further = self.chosen(images, support, options=options, image_sizes=sizes)
         counts = [len(boxes) for boxes, _, _ in chosen]
-        parts = {name: own.split(counts) for name, own in further.items()}
+        parts = {name: output.split(counts) for name, output in further.items()}
         return [
             self.described(
-                Detections(*own, self.class_names, image_size=size),
+                Detections(*tensors, self.class_names, image_size=size),
                 {name: part[number] for name, part in parts.items()},
             )
-            for number, (own, size) in enumerate(zip(chosen, sizes, strict=True))
+            for number, (tensors, size) in enumerate(zip(chosen, sizes, strict=True))
         ]
 
     def described(self, found: Detections, further: dict[str, Tensor]) -> Any:
@@ -194,12 +194,12 @@ class Detector(VideoDetector):
         )
         rois, chosen = [], []
         for (boxes, scores, _), size in zip(scored, image_sizes, strict=True):
-            roi, *own = select_rois(boxes, scores, size, options)
+            roi, *tensors = select_rois(boxes, scores, size, options)
             rois.append(roi)
-            chosen.append((own[0], own[1], own[2]))
-        labels = torch.cat([own for _, _, own in chosen])
+            chosen.append((tensors[0], tensors[1], tensors[2]))
+        boxes, _, labels = zip(*chosen, strict=True)
         further = self.further_outputs(
-            features, [own for own, _, _ in chosen], labels, image_sizes, support, options
+            features, list(boxes), torch.cat(labels), image_sizes, support, options
         )
         if options.track == "embedding" and not self.embeds:
             pairs = zip(scored, rois, strict=True)
@@ -255,30 +255,30 @@ class Detector(VideoDetector):
         proposals, _ = self.rpn(images, features, image_sizes)
         if self.support_proposals and support is not None:
             triples = zip(proposals, support, image_sizes, strict=True)
-            proposals = [with_taken_over(own, bank.found, size) for own, bank, size in triples]
+            proposals = [with_taken_over(rois, bank.found, size) for rois, bank, size in triples]
         if options.target_among_support and self.uses_support:
-            own = supports_of(self, features, proposals, image_sizes, [(-1,)] * len(proposals))
-            support = own if support is None else list(map(Support.cat, zip(support, own)))  # noqa: B905
+            banks = supports_of(self, features, proposals, image_sizes, [(-1,)] * len(proposals))
+            support = banks if support is None else list(map(Support.cat, zip(support, banks)))  # noqa: B905
         x, logits, deltas = self._heads(features, proposals, image_sizes, support)
         boxes = self.box_coder.decode(deltas, torch.cat(proposals))
         scores = logits.softmax(-1)[:, :-1]
         if options.classes is not None:
             wanted = [float(name in options.classes) for name in self.class_names]
             scores = scores * scores.new_tensor(wanted)
-        counts = [own.shape[0] for own in proposals]
+        counts = [rois.shape[0] for rois in proposals]
         parts = (boxes.split(counts), scores.split(counts), x.split(counts))
         scored = list(zip(*parts, strict=True))
         if not self.smallest_box:
             return features, scored
         return features, [
-            (boxes, without_small_boxes(boxes, scores, size, self.smallest_box), own)
-            for (boxes, scores, own), size in zip(scored, image_sizes, strict=True)
+            (boxes, without_small_boxes(boxes, scores, size, self.smallest_box), embeddings)
+            for (boxes, scores, embeddings), size in zip(scored, image_sizes, strict=True)
         ]
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """The losses of a batch; target and support frames go through the backbone together."""
         places, sizes = batch.target_positions, _sizes(batch.images, batch.image_sizes)
-        own = [sizes[place] for place in places]
+        target_sizes = [sizes[place] for place in places]
         images, support = batch.images[places], None
         whole = self.uses_support or bool(batch.references)
         every = batch.images.contiguous(memory_format=torch.channels_last) if whole else images
@@ -293,9 +293,9 @@ class Detector(VideoDetector):
         features = {name: level[places] for name, level in levels.items()} if whole else levels
         if self.uses_support:
             features = self.aggregated(features, support)
-        proposals, losses = self.rpn(images, features, own, batch.targets)
+        proposals, losses = self.rpn(images, features, target_sizes, batch.targets)
         sampled = self.sampler(proposals, batch.targets)
-        _, logits, deltas = self._heads(features, sampled.proposals, own, support)
+        _, logits, deltas = self._heads(features, sampled.proposals, target_sizes, support)
         own_losses = box_head_losses(logits, deltas, sampled, smooth_l1_beta=self.smooth_l1_beta)
         return {
             **losses,
@@ -343,7 +343,7 @@ class Detector(VideoDetector):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Of the proposals of all images what the box head says (`BoxHead.forward`)."""
         roi_features = self.pool(features, proposals, image_sizes, support)
-        embeddings = None if support is None else [own.embedding or None for own in support]
+        embeddings = None if support is None else [bank.embedding or None for bank in support]
         counts = [boxes.shape[0] for boxes in proposals]
         return self.box_head(roi_features, counts, embeddings)
 
@@ -353,7 +353,7 @@ class Detector(VideoDetector):
         """The target frames' levels, with one summed over the support frames where that is so."""
         if self.aggregation is None or support is None:
             return features
-        return self.aggregation(features, [own.maps[self.aggregation.level] for own in support])
+        return self.aggregation(features, [bank.maps[self.aggregation.level] for bank in support])
 
     def pool(
         self,
@@ -363,7 +363,7 @@ class Detector(VideoDetector):
         support: Sequence[Support] | None,
     ) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the proposals, temporal ones where there are maps."""
-        maps = None if support is None else [own.maps for own in support]
+        maps = None if support is None else [bank.maps for bank in support]
         return self.roi_features(features, proposals, image_sizes, self.roi_features.joined(maps))
 
     def _supports(
@@ -386,7 +386,7 @@ class Detector(VideoDetector):
         """What single support frames show, without other frames: see `best_boxes`."""
         _, logits, deltas = self._heads(features, proposals, image_sizes, None)
         boxes = self.box_coder.decode(deltas, torch.cat(proposals))
-        counts, scores = [len(own) for own in proposals], logits.softmax(-1)[:, :-1]
+        counts, scores = [len(rois) for rois in proposals], logits.softmax(-1)[:, :-1]
         parts = zip(boxes.split(counts), scores.split(counts), image_sizes, strict=True)
         return [best_boxes(*part, self.support_proposals) for part in parts]
 

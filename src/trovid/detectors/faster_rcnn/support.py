@@ -51,8 +51,8 @@ class Support:
     def nbytes(self) -> int:
         """Size of all tensors in bytes."""
         tensors = [*self.proposals, *self.found, *(t for pair in self.embedding for t in pair)]
-        own = sum(t.numel() * t.element_size() for t in tensors)
-        return own + sum(packed.nbytes for packed in self.maps.values())
+        unpacked = sum(t.numel() * t.element_size() for t in tensors)
+        return unpacked + sum(packed.nbytes for packed in self.maps.values())
 
     def select(self, positions: Sequence[int]) -> Support:
         """The bank of some of its frames, by position in `frame_indices`."""

@@ -28,9 +28,9 @@ def best_boxes(boxes: Tensor, scores: Tensor, size: tuple[int, int], count: int)
     """
     best, label = scores.max(1)
     column = label if boxes.shape[1] > 1 else torch.zeros_like(label)
-    own = clip_boxes_to_image(boxes[torch.arange(len(boxes)), column], size)
-    keep = nms(own, best, APART)[:count]
-    return torch.cat([own[keep], best[keep, None]], 1)
+    clipped = clip_boxes_to_image(boxes[torch.arange(len(boxes)), column], size)
+    keep = nms(clipped, best, APART)[:count]
+    return torch.cat([clipped[keep], best[keep, None]], 1)
 
 
 def with_taken_over(proposals: Tensor, found: Sequence[Tensor], size: tuple[int, int]) -> Tensor:

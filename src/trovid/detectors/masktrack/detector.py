@@ -62,8 +62,8 @@ class MaskTrackRCNN(Detector):
         self.mask_features, self.mask_head = mask_features, mask_head
         self.mask_threshold = mask_threshold
         self.track_features, self.track_head = track_features, track_head
-        further = [own for own in (mask_features, track_features) if own is not None]
-        searched = [name for own in further for name in own.searched_levels]
+        further = [pooler for pooler in (mask_features, track_features) if pooler is not None]
+        searched = [name for pooler in further for name in pooler.searched_levels]
         self.searched_levels = tuple(dict.fromkeys([*self.searched_levels, *searched]))
         self.track_sampler = RoISampler(
             num_classes=self.box_head.num_classes,
@@ -93,8 +93,8 @@ class MaskTrackRCNN(Detector):
     def described(self, found: Detections, further: dict[str, Tensor]) -> Any:
         """See `Detector.described`; with masks an `Instances`."""
         maps = further.pop("mask_probabilities", None)
-        own = super().described(found, further)
-        return own if maps is None else Instances(own, maps, self.mask_threshold)
+        detections = super().described(found, further)
+        return detections if maps is None else Instances(detections, maps, self.mask_threshold)
 
     def further_outputs(
         self,
@@ -147,7 +147,7 @@ class MaskTrackRCNN(Detector):
         sizes: list[tuple[int, int]],
         support: Sequence[Support] | None,
     ) -> Tensor:
-        maps = None if support is None else [own.maps for own in support]
+        maps = None if support is None else [bank.maps for bank in support]
         return pooler(features, boxes, sizes, pooler.joined(maps))
 
     def further_losses(
@@ -164,8 +164,8 @@ class MaskTrackRCNN(Detector):
         if self.mask_head is not None:
             losses["masks"] = self._mask_loss(batch, features, sampled, support)
         if self.track_head is not None:
-            own = self.track_sampler(proposals, batch.targets)
-            losses["track"] = self._track_loss(batch, levels, features, own, support)
+            track_rois = self.track_sampler(proposals, batch.targets)
+            losses["track"] = self._track_loss(batch, levels, features, track_rois, support)
         return losses
 
     def _mask_loss(
@@ -182,7 +182,10 @@ class MaskTrackRCNN(Detector):
         logits = self.mask_head(rois)
         parts = list(zip(batch.targets, objects, boxes, strict=True))
         labels = torch.cat([target["labels"][rows] for target, rows, _ in parts])
-        wanted = [mask_targets(t["masks"], rows, own, logits.shape[-1]) for t, rows, own in parts]
+        wanted = [
+            mask_targets(t["masks"], rows, frame_boxes, logits.shape[-1])
+            for t, rows, frame_boxes in parts
+        ]
         return mask_loss(logits, labels, torch.cat(wanted))
 
     def _track_loss(
@@ -207,7 +210,9 @@ class MaskTrackRCNN(Detector):
         known = [target["boxes"].to(x.dtype) for target in batch.reference_targets]
         memory = self._embeddings(others, known, sizes, None)
         logits = map(
-            match_logits, x.split([len(own) for own in boxes]), memory.split(list(map(len, known)))
+            match_logits,
+            x.split([len(frame_boxes) for frame_boxes in boxes]),
+            memory.split(list(map(len, known))),
         )
         matches = [
             _matches(target["instance_ids"][rows], other["instance_ids"])

@@ -69,15 +69,15 @@ def pasted(
     last = (boxes[:, 2:].ceil() + 1).long().minimum(torch.tensor([width, height]))
     corners = first.tolist()
     places = zip(probabilities, boxes, corners, last.tolist(), strict=True)
-    windows = (_laid(own, box, start, end) >= threshold for own, box, start, end in places)
+    windows = (_laid(box_map, box, start, end) >= threshold for box_map, box, start, end in places)
     return Masks.from_windows(windows, corners, image_size)
 
 
-def _laid(own: Tensor, box: Tensor, start: Sequence[int], end: Sequence[int]) -> Tensor:
+def _laid(box_map: Tensor, box: Tensor, start: Sequence[int], end: Sequence[int]) -> Tensor:
     """A map on the pixels from start to end (x, y) of the frame; it lies as masks are coded."""
-    rows = _weights(start[1], end[1], box[1], box[3], own.shape[0])
-    columns = _weights(start[0], end[0], box[0], box[2], own.shape[1])
-    return (columns @ (rows @ own).t()).t()
+    rows = _weights(start[1], end[1], box[1], box[3], box_map.shape[0])
+    columns = _weights(start[0], end[0], box[0], box[2], box_map.shape[1])
+    return (columns @ (rows @ box_map).t()).t()
 
 
 def _weights(first: int, last: int, start: Tensor, end: Tensor, cells: int) -> Tensor:

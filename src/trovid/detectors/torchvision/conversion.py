@@ -47,15 +47,22 @@ def convert_torchvision(path: Path, recipe: Recipe) -> tuple[dict[str, Tensor], 
 
 
 def _fill(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    own = {k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")}
+    expected = {
+        k: v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")
+    }
     given = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    unknown, missing = sorted(given.keys() - own.keys()), sorted(own.keys() - given.keys())
+    unknown, missing = (
+        sorted(given.keys() - expected.keys()),
+        sorted(expected.keys() - given.keys()),
+    )
     if unknown or missing:
         what = f"unexpected: {shortened(unknown[:3])}" if unknown else f"missing: {missing[:3]}"
         raise TrovidError(f"{path} is not of the published layout ({what})")
     for key, value in given.items():
-        if value.shape != own[key].shape:
-            raise TrovidError(f"{path}: {key} must be a tensor of shape {list(own[key].shape)}")
+        if value.shape != expected[key].shape:
+            raise TrovidError(
+                f"{path}: {key} must be a tensor of shape {list(expected[key].shape)}"
+            )
         if not torch.isfinite(value).all():
             raise TrovidError(f"{path}: {key} holds values that are not finite")
     network.load_state_dict(given, strict=False)

@@ -141,7 +141,7 @@ def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
     """The same network with the parts of torchvision's, on the named levels."""
     matcher, sampler = rpn.proposal_matcher, rpn.fg_bg_sampler
     pre_nms, post_nms = zip(*(_kept(rpn, training) for training in (True, False)), strict=True)
-    own = ProposalNetwork(
+    network = ProposalNetwork(
         in_channels=rpn.head.cls_logits.in_channels,
         levels=levels,
         anchor_sizes=rpn.anchor_generator.sizes,
@@ -156,8 +156,8 @@ def _rpn(rpn: Any, levels: Sequence[str]) -> ProposalNetwork:
         lowest_score=rpn.score_thresh,
     )
     for part in ("conv", "cls_logits", "bbox_pred"):
-        setattr(own.head, part, getattr(rpn.head, part))
-    return own
+        setattr(network.head, part, getattr(rpn.head, part))
+    return network
 
 
 def _kept(rpn: Any, training: bool) -> tuple[int, int]:
@@ -196,7 +196,7 @@ def _box_head(head: nn.Module, predictor: nn.Module, unused: Sequence[int] | Non
     outputs = predictor.cls_score.out_features
     unused = _unused(outputs, unused)
     classes = [label for label in range(1, outputs) if label not in unused]
-    own = BoxHead(
+    box_head = BoxHead(
         layers[0].in_features,
         hidden=[layer.out_features for layer in layers],
         num_classes=len(classes),
@@ -204,16 +204,16 @@ def _box_head(head: nn.Module, predictor: nn.Module, unused: Sequence[int] | Non
         background_logits=1 + len(unused),
         convolutions=convolutions,
     ).to(predictor.cls_score.weight.device)
-    for mine, theirs in zip(own.layers, layers, strict=True):
+    for mine, theirs in zip(box_head.layers, layers, strict=True):
         mine.weight, mine.bias = theirs.weight, theirs.bias
     rows = [*classes, 0, *unused]
     with torch.no_grad():
         for mine, theirs, per_class, chosen in (
-            (own.class_logits, predictor.cls_score, 1, rows),
-            (own.box_deltas, predictor.bbox_pred, 4, classes),
+            (box_head.class_logits, predictor.cls_score, 1, rows),
+            (box_head.box_deltas, predictor.bbox_pred, 4, classes),
         ):
             for name in ("weight", "bias"):
                 value = getattr(theirs, name)
                 picked = value.unflatten(0, (outputs, per_class))[chosen].flatten(0, 1)
                 getattr(mine, name).copy_(picked)
-    return own
+    return box_head

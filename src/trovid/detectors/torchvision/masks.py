@@ -23,24 +23,24 @@ def mask_parts(heads: Any, levels: Sequence[str], labels: Sequence[int]) -> dict
     """
     pool, predictor = heads.mask_roi_pool, heads.mask_predictor
     enlarge, last = predictor.conv5_mask, predictor.mask_fcn_logits
-    own = MaskHead(
+    mask_head = MaskHead(
         enlarge.in_channels,
         channels=enlarge.out_channels,
         convolutions=0,
         num_classes=len(labels),
     ).to(last.weight.device)
-    own.layers = nn.ModuleList(_layer(block) for block in heads.mask_head)
-    own.upsample = enlarge
+    mask_head.layers = nn.ModuleList(_layer(block) for block in heads.mask_head)
+    mask_head.upsample = enlarge
     with torch.no_grad():
         for name in ("weight", "bias"):
-            getattr(own.mask_logits, name).copy_(getattr(last, name)[list(labels)])
+            getattr(mask_head.mask_logits, name).copy_(getattr(last, name)[list(labels)])
     pooler = LevelPooler(
         RoIAlign(pool.output_size, sampling_ratio=pool.sampling_ratio),
         levels,
         canonical_scale=pool.canonical_scale,
         canonical_level=pool.canonical_level,
     )
-    return {"mask_features": pooler, "mask_head": own}
+    return {"mask_features": pooler, "mask_head": mask_head}
 
 
 def _layer(block: nn.Sequential) -> nn.Module:

@@ -79,27 +79,27 @@ def match(
         groups: Objects that count, by name.
         ious: Overlaps that make a match.
     """
-    own = ClassPool.of(pool, label)
-    ranks = _ranks(own.images)
-    crowd = pool.objects.crowd[own.objects]
-    places, objects, overlap = _pairs(own, ranks < MAX_DETECTIONS, crowd, min(ious))
+    class_pool = ClassPool.of(pool, label)
+    ranks = _ranks(class_pool.images)
+    crowd = pool.objects.crowd[class_pool.objects]
+    places, objects, overlap = _pairs(class_pool, ranks < MAX_DETECTIONS, crowd, min(ious))
     found = {}
     for name, group in groups.items():
-        active = group.active[own.objects]
+        active = group.active[class_pool.objects]
         wish = np.lexsort((-objects, -overlap, ~active[objects], places))
         by_iou = []
         recalls = np.full((len(ious), len(LIMITS)), np.nan)
         for number, iou in enumerate(ious):
             enough = wish[overlap[wish] >= min(iou, 1 - 1e-10)]
             taken = serve(places[enough], objects[enough], detections=len(ranks), shared=crowd)
-            matches, recalls[number] = _judged(own, taken, active, ranks, group.areas)
+            matches, recalls[number] = _judged(class_pool, taken, active, ranks, group.areas)
             by_iou.append(matches)
         found[name] = CocoMatches(by_iou, recalls)
     return found
 
 
 def _judged(
-    own: ClassPool,
+    class_pool: ClassPool,
     taken: NDArray[np.int32],
     active: NDArray[np.bool_],
     ranks: NDArray[np.int32],
@@ -108,15 +108,17 @@ def _judged(
     wrong = taken < 0
     right = ~wrong & active[taken] if len(active) else np.zeros(len(taken), dtype=bool)
     if areas is not None:
-        size = _areas(own.boxes)
+        size = _areas(class_pool.boxes)
         wrong &= (size >= areas[0]) & (size <= areas[1])
     total = int(active.sum())
     recalls = [
         int((right & (ranks < limit)).sum()) / total if total else np.nan for limit in LIMITS
     ]
     counts = (right | wrong) & (ranks < MAX_DETECTIONS)
-    places = own.objects[taken] if total else taken
-    return ClassMatches(right[counts], own.rows[counts], total, objects=places[counts]), recalls
+    places = class_pool.objects[taken] if total else taken
+    return ClassMatches(
+        right[counts], class_pool.rows[counts], total, objects=places[counts]
+    ), recalls
 
 
 def _ranks(images: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -129,12 +131,12 @@ def _ranks(images: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _pairs(
-    own: ClassPool, looked_at: NDArray[np.bool_], crowd: NDArray[np.bool_], lowest: float
+    class_pool: ClassPool, looked_at: NDArray[np.bool_], crowd: NDArray[np.bool_], lowest: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Detection, object and overlap of each pair that overlaps enough."""
     kept = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    for places, objects in walk_pairs(own.images, own.true_images):
-        overlap = overlaps(own.boxes[places], own.true_boxes[objects], crowd[objects])
+    for places, objects in walk_pairs(class_pool.images, class_pool.true_images):
+        overlap = overlaps(class_pool.boxes[places], class_pool.true_boxes[objects], crowd[objects])
         enough = looked_at[places] & (overlap >= min(lowest, 1 - 1e-10))
         kept.append((places[enough], objects[enough], overlap[enough]))
     places, objects, overlap = (np.concatenate(column) for column in zip(*kept, strict=True))

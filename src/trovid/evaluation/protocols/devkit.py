@@ -51,16 +51,16 @@ def match(
         groups: Objects that count, by name.
         clean: Whether a wrong detection always weighs 1.
     """
-    own = ClassPool.of(pool, label)
-    taken = _taken(own)
+    class_pool = ClassPool.of(pool, label)
+    taken = _taken(class_pool)
     if clean:
         return {
-            name: judged(own, taken, group.active[own.objects], None)
+            name: judged(class_pool, taken, group.active[class_pool.objects], None)
             for name, group in groups.items()
         }
-    weights = _weights(pool, own, taken < 0, groups)
+    weights = _weights(pool, class_pool, taken < 0, groups)
     return {
-        name: judged(own, taken, group.active[own.objects], weights[name])
+        name: judged(class_pool, taken, group.active[class_pool.objects], weights[name])
         for name, group in groups.items()
     }
 
@@ -86,26 +86,26 @@ def thresholds(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.minimum(width * height / ((width + FORGIVEN) * (height + FORGIVEN)), HIGHEST)
 
 
-def _taken(own: ClassPool) -> NDArray[np.int32]:
-    lowest = thresholds(own.true_boxes)
+def _taken(class_pool: ClassPool) -> NDArray[np.int32]:
+    lowest = thresholds(class_pool.true_boxes)
     kept = []
-    for places, objects in walk_pairs(own.images, own.true_images):
-        overlap = overlaps(own.boxes[places], own.true_boxes[objects])
+    for places, objects in walk_pairs(class_pool.images, class_pool.true_images):
+        overlap = overlaps(class_pool.boxes[places], class_pool.true_boxes[objects])
         enough = overlap >= lowest[objects]
         kept.append((places[enough], objects[enough], overlap[enough]))
     if not kept:
-        return np.full(len(own.rows), -1, dtype=np.int32)
+        return np.full(len(class_pool.rows), -1, dtype=np.int32)
     places, objects, overlap = (np.concatenate(column) for column in zip(*kept, strict=True))
-    return greedy(own, places, objects, np.lexsort((objects, -overlap, places)))
+    return greedy(class_pool, places, objects, np.lexsort((objects, -overlap, places)))
 
 
 def _weights(
-    pool: Pool, own: ClassPool, free: NDArray[np.bool_], groups: dict[str, Group]
+    pool: Pool, class_pool: ClassPool, free: NDArray[np.bool_], groups: dict[str, Group]
 ) -> dict[str, NDArray[np.float64] | None]:
     """By group what each detection weighs that took no object; None: 1."""
     found: dict[str, NDArray[np.float64] | None] = {}
     wrong = np.flatnonzero(free)
-    images = own.images[wrong]
+    images = class_pool.images[wrong]
     in_frame = np.bincount(pool.true_images, minlength=len(pool.clips))
     partial = {
         name: group
@@ -114,7 +114,7 @@ def _weights(
     }
     best = {name: np.full((2, len(wrong)), -1.0) for name in partial}
     for places, objects in walk_pairs(images, pool.true_images):
-        overlap = overlaps(own.boxes[wrong[places]], pool.objects.boxes[objects])
+        overlap = overlaps(class_pool.boxes[wrong[places]], pool.objects.boxes[objects])
         part = slice(places[0], places[-1] + 1)
         for name, group in partial.items():
             for side, among in enumerate((group.active[objects], ~group.active[objects])):

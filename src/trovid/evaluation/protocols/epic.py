@@ -23,16 +23,16 @@ IOUS = (0.05, 0.5, 0.75)
 
 def match(pool: Pool, label: int, *, ious: Sequence[float] = IOUS) -> list[ClassMatches]:
     """The matches of one class at each overlap."""
-    own = ClassPool.of(pool, label)
-    counted = pool.objects.counted[own.objects]
-    best = np.full(len(own.rows), -1.0)
-    wished = np.full(len(own.rows), -1)
-    for places, objects in walk_pairs(own.images, own.true_images):
-        overlap = overlaps(own.boxes[places], own.true_boxes[objects])
+    class_pool = ClassPool.of(pool, label)
+    counted = pool.objects.counted[class_pool.objects]
+    best = np.full(len(class_pool.rows), -1.0)
+    wished = np.full(len(class_pool.rows), -1)
+    for places, objects in walk_pairs(class_pool.images, class_pool.true_images):
+        overlap = overlaps(class_pool.boxes[places], class_pool.true_boxes[objects])
         order = np.lexsort((objects, -overlap, places))
         firsts = order[np.flatnonzero(np.diff(places[order], prepend=-1))]
         best[places[firsts]], wished[places[firsts]] = overlap[firsts], objects[firsts]
-    judged = np.isin(own.images, own.true_images[counted])
+    judged = np.isin(class_pool.images, class_pool.true_images[counted])
     found = []
     for iou in ious:
         enough = best >= iou
@@ -41,5 +41,5 @@ def match(pool: Pool, label: int, *, ious: Sequence[float] = IOUS) -> list[Class
         right[np.flatnonzero(enough)[first]] = True
         ignored = enough & ~counted[wished] if len(counted) else np.zeros(len(best), dtype=bool)
         counts = judged & ~ignored
-        found.append(ClassMatches(right[counts], own.rows[counts], int(counted.sum())))
+        found.append(ClassMatches(right[counts], class_pool.rows[counts], int(counted.sum())))
     return found

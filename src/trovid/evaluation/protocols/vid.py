@@ -57,12 +57,15 @@ def clean_groups(pool: Pool) -> dict[str, Group]:
 
 
 def greedy(
-    own: ClassPool, places: NDArray[np.int64], objects: NDArray[np.int64], wish: NDArray[np.int64]
+    class_pool: ClassPool,
+    places: NDArray[np.int64],
+    objects: NDArray[np.int64],
+    wish: NDArray[np.int64],
 ) -> NDArray[np.int32]:
     """Array[D]: the object of the class that each detection takes, -1 for none.
 
     Args:
-        own: The class.
+        class_pool: The class.
         places: Array[P], detections that may take an object.
         objects: Array[P], the object, by its number in the class.
         wish: Array[P], the order of the pairs: detection after detection, the most wished first.
@@ -70,13 +73,13 @@ def greedy(
     return serve(
         places[wish],
         objects[wish],
-        detections=len(own.rows),
-        shared=np.zeros(len(own.objects), dtype=bool),
+        detections=len(class_pool.rows),
+        shared=np.zeros(len(class_pool.objects), dtype=bool),
     )
 
 
 def judged(
-    own: ClassPool,
+    class_pool: ClassPool,
     taken: NDArray[np.int32],
     active: NDArray[np.bool_],
     weights: NDArray[np.float64] | None,
@@ -84,7 +87,7 @@ def judged(
     """Which detections are right, and what the wrong ones weigh.
 
     Args:
-        own: The class.
+        class_pool: The class.
         taken: Array[D], the object of the class that each has taken.
         active: Array[G] of the class's objects.
         weights: Array[D], of the detections that took none; None: 1.
@@ -94,7 +97,7 @@ def judged(
     counts = free | right if weights is None else right | (free & (weights > 0))
     return ClassMatches(
         right[counts],
-        own.rows[counts],
+        class_pool.rows[counts],
         int(active.sum()),
         None if weights is None else weights[counts],
     )

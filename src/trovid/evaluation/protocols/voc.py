@@ -49,12 +49,12 @@ def match(
         groups: Objects that count, by name.
         clean: See above.
     """
-    own = ClassPool.of(pool, label, score_type=None if clean else np.float32)
-    actives = {name: group.active[own.objects] for name, group in groups.items()}
-    best = {name: np.full((2, len(own.rows)), -1.0) for name in groups}
+    class_pool = ClassPool.of(pool, label, score_type=None if clean else np.float32)
+    actives = {name: group.active[class_pool.objects] for name, group in groups.items()}
+    best = {name: np.full((2, len(class_pool.rows)), -1.0) for name in groups}
     kept = []
-    for places, objects in walk_pairs(own.images, own.true_images):
-        overlap = _overlaps(own, places, objects, clean)
+    for places, objects in walk_pairs(class_pool.images, class_pool.true_images):
+        overlap = _overlaps(class_pool, places, objects, clean)
         enough = overlap >= THRESHOLD
         kept.append((places[enough], objects[enough], overlap[enough]))
         size = places[-1] + 1 - places[0]
@@ -65,20 +65,22 @@ def match(
     columns = [np.concatenate(column) for column in zip(*kept, strict=True)]
     found = {}
     for name, active in actives.items():
-        taken = np.full(len(own.rows), -1, dtype=np.int32)
+        taken = np.full(len(class_pool.rows), -1, dtype=np.int32)
         if columns:
             places, objects, overlap = columns
             later = np.where(active[objects], objects, 2 * len(active) - objects)
-            taken = greedy(own, places, objects, np.lexsort((later, -overlap, places)))
-        weights = None if clean else _weights(own, active, best[name], groups[name].empty_share)
-        found[name] = judged(own, taken, active, weights)
+            taken = greedy(class_pool, places, objects, np.lexsort((later, -overlap, places)))
+        weights = (
+            None if clean else _weights(class_pool, active, best[name], groups[name].empty_share)
+        )
+        found[name] = judged(class_pool, taken, active, weights)
     return found
 
 
 def _overlaps(
-    own: ClassPool, places: NDArray[np.int64], objects: NDArray[np.int64], clean: bool
+    class_pool: ClassPool, places: NDArray[np.int64], objects: NDArray[np.int64], clean: bool
 ) -> NDArray[np.float64]:
-    first, second = own.boxes[places], own.true_boxes[objects]
+    first, second = class_pool.boxes[places], class_pool.true_boxes[objects]
     wider = 0
     if not clean:
         first, second = first.astype(np.float32), second.astype(np.float32)
@@ -97,15 +99,15 @@ def _overlaps(
 
 
 def _weights(
-    own: ClassPool, active: NDArray[np.bool_], best: NDArray[np.float64], empty_share: float
+    class_pool: ClassPool, active: NDArray[np.bool_], best: NDArray[np.float64], empty_share: float
 ) -> NDArray[np.float64] | None:
     """What each detection weighs that took no object; None: 1."""
     empty_weight = empty_share or 1.0
     if active.all() and empty_weight == 1:
         return None
-    last = int(max(own.images.max(initial=-1), own.true_images.max(initial=-1))) + 1
-    in_frame = np.bincount(own.true_images, minlength=last)
-    ignored = np.bincount(own.true_images[~active], minlength=last)
+    last = int(max(class_pool.images.max(initial=-1), class_pool.true_images.max(initial=-1))) + 1
+    in_frame = np.bincount(class_pool.true_images, minlength=last)
+    ignored = np.bincount(class_pool.true_images[~active], minlength=last)
     share = np.divide(ignored, in_frame, out=np.zeros(last), where=in_frame > 0)
-    weights = weights_by_nearest(*best, share[own.images])
-    return np.where(in_frame[own.images] > 0, weights, empty_weight)
+    weights = weights_by_nearest(*best, share[class_pool.images])
+    return np.where(in_frame[class_pool.images] > 0, weights, empty_weight)

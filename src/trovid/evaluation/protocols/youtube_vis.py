@@ -104,10 +104,10 @@ def match_tracks(
     for number, (name, truth) in enumerate(true.items()):
         given = found.get(name, none)
         for label in np.union1d(truth.labels, given.labels).tolist():
-            _, own = truth.of_class(label)
+            _, true_tracks = truth.of_class(label)
             rows = np.flatnonzero(given.labels == label)
             order = np.argsort(-given.scores[rows], kind="stable")[: MOST_TRACKS[-1]]
-            cells.append(_match(number, label, given[rows[order]], own, size_edges))
+            cells.append(_match(number, label, given[rows[order]], true_tracks, size_edges))
     return cells
 
 
@@ -123,15 +123,15 @@ def vis_figures(cells: Sequence[Cell], num_classes: int) -> tuple[VisFigures, li
     recall = np.full((len(MOST_TRACKS), num_classes, ranges, len(THRESHOLDS)), _NONE)
     counts = np.zeros((num_classes, ranges), dtype=np.int64)
     for label in range(num_classes):
-        own = [cell for cell in cells if cell.label == label]
-        if not own:
+        class_cells = [cell for cell in cells if cell.label == label]
+        if not class_cells:
             continue
-        counts[label] = np.sum([cell.num_objects for cell in own], axis=0)
+        counts[label] = np.sum([cell.num_objects for cell in class_cells], axis=0)
         for most, into in zip(MOST_TRACKS, recall, strict=True):
             wanted = range(ranges) if most == MOST_TRACKS[-1] else (0,)
             for part in wanted:
                 if counts[label, part]:
-                    curve = _curve(own, part, most, int(counts[label, part]))
+                    curve = _curve(class_cells, part, most, int(counts[label, part]))
                     precision[label, part], into[label, part] = curve
     every = np.arange(num_classes)
     return (
@@ -214,13 +214,13 @@ def _figures(
         present = values[values > _NONE]
         return float(present.mean()) if len(present) else float("nan")
 
-    own = precision[labels]
+    precisions = precision[labels]
     most = recall[-1][labels]
     return VisFigures(
-        mean(own[:, 0]),
-        mean(own[:, 0, 0]),
-        mean(own[:, 0, 5]),
-        *(mean(own[:, part]) for part in (1, 2, 3)),
+        mean(precisions[:, 0]),
+        mean(precisions[:, 0, 0]),
+        mean(precisions[:, 0, 5]),
+        *(mean(precisions[:, part]) for part in (1, 2, 3)),
         mean(recall[0][labels][:, 0]),
         mean(recall[1][labels][:, 0]),
         *(mean(most[:, part]) for part in (0, 1, 2, 3)),

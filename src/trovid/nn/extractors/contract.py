@@ -98,7 +98,7 @@ class Extractor(nn.Module):
         roi_features = self.align(features, boxes, spatial_scale)
         if support is None:
             return roi_features
-        parts = roi_features.split([len(own) for own in boxes])
+        parts = roi_features.split([len(frame_boxes) for frame_boxes in boxes])
         return torch.cat(
             [
                 self.aggregate(part, support.videos([video])) if support.lengths[video] else part

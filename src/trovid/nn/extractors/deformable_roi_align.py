@@ -128,16 +128,18 @@ class DeformableRoIAlign(Extractor):
             return roi_features
         scale = spatial_scale * 2.0 ** round(math.log2(support.size[0] / features.shape[-2]))
         parts = []
-        for video, own in enumerate(roi_features.split([len(part) for part in boxes])):
+        for video, video_features in enumerate(roi_features.split([len(part) for part in boxes])):
             frames = support.lengths[video]
             if not frames:
-                parts.append(own)
+                parts.append(video_features)
                 continue
             maps = support.videos([video]).maps()
-            step = len(own)
+            step = len(video_features)
             if not torch.is_grad_enabled():
-                step = self.sets_at_once // (frames * math.prod(own.shape[1:]))
-            pairs = zip(own.split(max(step, 1)), boxes[video].split(max(step, 1)), strict=True)
+                step = self.sets_at_once // (frames * math.prod(video_features.shape[1:]))
+            pairs = zip(
+                video_features.split(max(step, 1)), boxes[video].split(max(step, 1)), strict=True
+            )
             parts += [self._aggregated(some, maps, places, scale)[0] for some, places in pairs]
         return torch.cat(parts)
 
@@ -196,13 +198,13 @@ class DeformableRoIAlign(Extractor):
         support: PackedSupport,
     ) -> Sight:
         """See `Extractor.sight`: a position's cell is where the middle of its bin has moved."""
-        own = self.align(features, boxes, spatial_scale)
+        roi_features = self.align(features, boxes, spatial_scale)
         scale = spatial_scale * 2.0 ** round(math.log2(support.size[0] / features.shape[-2]))
         maps = support.maps()
-        sets, offsets = self._moved(own, maps, boxes[0], scale)
-        _, weights = self._aggregated(own, maps, boxes[0], scale)
+        sets, offsets = self._moved(roi_features, maps, boxes[0], scale)
+        _, weights = self._aggregated(roi_features, maps, boxes[0], scale)
         cells = self.cells(boxes[0], scale, support.size, self.gamma * offsets)
-        cosines = torch.cosine_similarity(own[None], sets, dim=2)
+        cosines = torch.cosine_similarity(roi_features[None], sets, dim=2)
         return Sight(cells.unsqueeze(2), cosines.unsqueeze(2), weights)
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:
@@ -210,7 +212,7 @@ class DeformableRoIAlign(Extractor):
         channels = map_shape[0]
         bins = math.prod(self.output_size)
         pairs = rois * support_frames
-        layers = sum(own.numel() for own in self.offsets.parameters())
+        layers = sum(parameter.numel() for parameter in self.offsets.parameters())
         samples = max(self.sampling_ratio, 1) ** 2 * 4
         embedding = 0 if self.embedding is None else self.embedding.weight.numel()
         predicted = 2 * pairs * layers

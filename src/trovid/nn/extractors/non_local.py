@@ -109,14 +109,14 @@ class NonLocalRoIAlign(Extractor):
         best = (queries @ keys.t()).unflatten(1, (frames, cells)).topk(shown, dim=2).indices
         places = best + torch.arange(frames, device=best.device).view(-1, 1) * cells
         cosines = torch.cosine_similarity(queries[:, None, None], keys[places], dim=3)
-        own = torch.zeros_like(weights[:, :1])
+        target_weights = torch.zeros_like(weights[:, :1])
         rois, _, *grid = roi_features.shape
         return Sight(
             *(
                 part.view(rois, *grid, frames, shown).permute(3, 0, 4, 1, 2)
                 for part in (best, cosines)
             ),
-            torch.cat([own, weights], 1).t().view(-1, rois, 1, *grid),
+            torch.cat([target_weights, weights], 1).t().view(-1, rois, 1, *grid),
         )
 
     def operations(self, rois: int, map_shape: tuple[int, int, int], support_frames: int) -> int:

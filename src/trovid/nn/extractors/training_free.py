@@ -57,16 +57,16 @@ def frame_weights(
         Tensor[T + 1, R, N, h, w], the target's own first; they sum to 1 over the frames.
     """
     everything = torch.cat([target.unsqueeze(0), sets]).unflatten(2, (num_heads, -1))
-    own = everything[:1]
-    products = (everything * own).sum(3)
+    query = everything[:1]
+    products = (everything * query).sum(3)
     if attention == "mean":
         logits = torch.zeros_like(products)
     elif attention == "dot":
         logits = scale * products
     elif attention == "cosine":
-        logits = scale * torch.cosine_similarity(everything, own, dim=3, eps=1e-12)
+        logits = scale * torch.cosine_similarity(everything, query, dim=3, eps=1e-12)
     else:
-        logits = scale * products / own.square().sum(3).clamp(min=1e-12)
+        logits = scale * products / query.square().sum(3).clamp(min=1e-12)
     prior = torch.zeros_like(logits)
     prior[0] += math.log(own_weight)
     if sharpness_power:
@@ -159,14 +159,14 @@ class TrainingFreeRoIAlign(Extractor):
         if support is None:
             return roi_features
         parts = []
-        for video, own in enumerate(roi_features.split([len(part) for part in boxes])):
+        for video, video_features in enumerate(roi_features.split([len(part) for part in boxes])):
             frames = support.lengths[video]
             if not frames:
-                parts.append(own)
+                parts.append(video_features)
                 continue
             maps = support.videos([video])
-            step = max(1, SETS_AT_ONCE // (frames * math.prod(own.shape[1:])))
-            for some in own.split(step):
+            step = max(1, SETS_AT_ONCE // (frames * math.prod(video_features.shape[1:])))
+            for some in video_features.split(step):
                 sets, _, scores = most_similar_roi_align(some, maps, top_k=self.top_k)
                 parts.append(self._weighted(some, sets, scores[:, :, 0])[0])
         return torch.cat(parts)

@@ -202,7 +202,7 @@ class PackedSupport:
 
     def _prefixes_in(self, basis: Tensor) -> Tensor:
         """Tensor[S, H*W, D], the unit rows as seen in a basis, made unless it is theirs."""
-        if self.prefixes is not None and all(torch.equal(own, basis) for own in self._bases()):
+        if self.prefixes is not None and all(torch.equal(kept, basis) for kept in self._bases()):
             return self.prefixes
         return native.prefixes(self.rows.detach().float(), self.inverse_norms.float(), basis)[1]
 
@@ -210,7 +210,7 @@ class PackedSupport:
         """The basis of each video that has frames."""
         if self.basis is None:
             return []
-        return [own for own, length in zip(self.basis, self.lengths, strict=True) if length]
+        return [basis for basis, length in zip(self.basis, self.lengths, strict=True) if length]
 
     def frames(self, index: slice | Sequence[int] | Tensor) -> PackedSupport:
         """Some frames of a single video, in the order asked; repeated ones are allowed."""
@@ -233,11 +233,11 @@ class PackedSupport:
         starts = [sum(self.lengths[:i]) for i in range(self.num_videos)]
         parts = []
         for i in index:
-            own = slice(starts[i], starts[i] + self.lengths[i])
+            span = slice(starts[i], starts[i] + self.lengths[i])
             basis = None if self.basis is None else self.basis[i : i + 1]
-            prefixes = None if self.prefixes is None else self.prefixes[own]
-            lengths, norms = (self.lengths[i],), self.inverse_norms[own]
-            parts.append(PackedSupport(self.rows[own], norms, self.size, lengths, basis, prefixes))
+            prefixes = None if self.prefixes is None else self.prefixes[span]
+            lengths, norms = (self.lengths[i],), self.inverse_norms[span]
+            parts.append(PackedSupport(self.rows[span], norms, self.size, lengths, basis, prefixes))
         return PackedSupport.batch(parts)
 
     def maps(self) -> Tensor:

@@ -148,7 +148,7 @@ def _footer(file: Path) -> tuple[dict[str, Any], list[VideoRecord]]:
         document = json.loads(metadata[METADATA])
         head = dict(document["head"])
         class_names = tuple(str(name) for name in head["class_names"])
-        records = [_record(file, own, class_names, groups) for own in document["videos"]]
+        records = [_record(file, entry, class_names, groups) for entry in document["videos"]]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrovidError(f"{file}: holds no predictions of trovid ({error!r})"[:300]) from error
     missing = [name for name in NEEDED if name not in names]
@@ -158,24 +158,24 @@ def _footer(file: Path) -> tuple[dict[str, Any], list[VideoRecord]]:
 
 
 def _record(
-    file: Path, own: Mapping[str, Any], class_names: tuple[str, ...], groups: int
+    file: Path, entry: Mapping[str, Any], class_names: tuple[str, ...], groups: int
 ) -> VideoRecord:
-    first, last = (int(number) for number in own["row_groups"])
+    first, last = (int(number) for number in entry["row_groups"])
     if not 0 <= first <= last <= groups:
         raise ValueError(f"row groups {first} to {last} of {groups}")
     video = Video(
-        str(own["name"]),
-        int(own["num_frames"]),
-        int(own["height"]),
-        int(own["width"]),
-        float(own["frame_rate"]),
+        str(entry["name"]),
+        int(entry["num_frames"]),
+        int(entry["height"]),
+        int(entry["width"]),
+        float(entry["frame_rate"]),
     )
     return VideoRecord(
         file,
         (first, last),
         video,
-        str(own["file_name"]),
-        bool(own["complete"]),
-        tuple(str(problem) for problem in own["problems"]),
+        str(entry["file_name"]),
+        bool(entry["complete"]),
+        tuple(str(problem) for problem in entry["problems"]),
         class_names,
     )

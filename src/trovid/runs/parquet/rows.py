@@ -105,13 +105,13 @@ def _each(frames: Sequence[Detections], name: str) -> list[Any]:
     """A value a row of what not all frames have."""
     values: list[Any] = []
     for frame in frames:
-        own = getattr(frame, name)
-        if own is None or not len(frame):
+        column = getattr(frame, name)
+        if column is None or not len(frame):
             values += [None] * max(len(frame), 1)
-        elif isinstance(own, Masks):
-            values += [code["counts"] for code in own.to_coco()]
+        elif isinstance(column, Masks):
+            values += [code["counts"] for code in column.to_coco()]
         else:
-            values += own.tolist()
+            values += column.tolist()
     return values
 
 
@@ -161,7 +161,7 @@ def table_frames(
     for start, found in zip(
         starts.tolist(), columns.frames(times=times, image_size=size), strict=True
     ):
-        own = slice(start, start + len(found))
+        span = slice(start, start + len(found))
         yield Detections(
             found.boxes,
             found.scores,
@@ -170,8 +170,8 @@ def table_frames(
             found.frame_index,
             found.time,
             size,
-            torch.tensor(tracks[own]) if len(found) and None not in tracks[own] else None,
-            Masks.from_coco([{"size": list(size), "counts": code} for code in masks[own]], size)
-            if len(found) and None not in masks[own]
+            torch.tensor(tracks[span]) if len(found) and None not in tracks[span] else None,
+            Masks.from_coco([{"size": list(size), "counts": code} for code in masks[span]], size)
+            if len(found) and None not in masks[span]
             else None,
         )

@@ -86,8 +86,8 @@ class Subject:
         if labels is None:
             return None
         source = Path(self.job.source).resolve()
-        own = (v.name for v in labels.videos if labels.path(v.name).resolve() == source)
-        chosen = next(own, None) or labelled_name(self.source.video.name, labels)
+        names = (v.name for v in labels.videos if labels.path(v.name).resolve() == source)
+        chosen = next(names, None) or labelled_name(self.source.video.name, labels)
         if chosen is None:
             return None
         stated, there = labels.video(chosen).num_frames, self.source.video.num_frames

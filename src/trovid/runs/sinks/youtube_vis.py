@@ -91,11 +91,11 @@ class YouTubeVisSink:
         yield f'{json.dumps(head)[:-1]}, "segmentations": ['
         frame = 0
         places = iter(track.places)
-        for own, start, length in zip(places, places, places, strict=True):
-            yield "null, " * (own - frame)
+        for index, start, length in zip(places, places, places, strict=True):
+            yield "null, " * (index - frame)
             self._waiting.seek(start)
             yield self._waiting.read(length).decode("ascii")
-            frame = own + 1
+            frame = index + 1
             yield ", " if frame < self._frames else ""
         yield ", ".join(["null"] * (self._frames - frame)) + "]}"
 

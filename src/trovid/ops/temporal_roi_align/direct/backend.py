@@ -160,7 +160,9 @@ def _groups(problem: Problem) -> Iterator[_Group]:
     lengths, cells = problem.lengths, problem.rows.shape[1]
     members = rois_of_images(problem.rois, len(lengths))
     for length in sorted(set(lengths) - {0}):
-        videos = [v for v, own in enumerate(members) if len(own) and lengths[v] == length]
+        videos = [
+            v for v, video_rois in enumerate(members) if len(video_rois) and lengths[v] == length
+        ]
         if not videos:
             continue
         rows, row_norms = (

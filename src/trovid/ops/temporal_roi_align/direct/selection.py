@@ -60,9 +60,9 @@ def select(
         norms = inverse_norms(positions)
         start, first_frame = 0, 0
         for video, count in enumerate(counts):
-            own = slice(start, start + count)
-            read = reads[video] if reads and _all_finite(positions[own]) else None
-            units = positions[own] * norms[own].unsqueeze(1)
+            span = slice(start, start + count)
+            read = reads[video] if reads and _all_finite(positions[span]) else None
+            units = positions[span] * norms[span].unsqueeze(1)
             prefixes = None
             for frame in range(first_frame, first_frame + frames):
                 one = rows[frame].to(positions.dtype), row_norms[frame], top_k
@@ -74,11 +74,11 @@ def select(
                 elif prefixes and _all_finite(one[0]):
                     found = _by_prefixes(units, prefixes, *one, block)
                 elif read is None or not _all_finite(one[0]):
-                    found = _by_positions(positions[own], norms[own], *one, block)
+                    found = _by_positions(positions[span], norms[span], *one, block)
                 else:
-                    found = _by_cells(read, norms[own], *one, block)
-                scores[frame - first_frame, own] = found[0]
-                indices[frame - first_frame, own] = found[1] + frame * cells
+                    found = _by_cells(read, norms[span], *one, block)
+                scores[frame - first_frame, span] = found[0]
+                indices[frame - first_frame, span] = found[1] + frame * cells
             start, first_frame = start + count, first_frame + frames
     return scores, indices
 

@@ -78,9 +78,9 @@ class _Target(NamedTuple):
 def attend(features: Tensor, sets: Sets, embedding: Embedding) -> Tensor:
     """Eq. 5 to 8: Tensor[R, h, w, C] of X_t, Tensor[R, h, w, C], and the sets at its positions."""
     weights, _ = _weights(features, sets, embedding)
-    own = _by_head(features, embedding.heads)
-    mixed = mix(sets, weights[1:], own.shape[2]).squeeze(2)
-    return _from_heads(mixed + weights[0].unsqueeze(2) * own).view_as(features)
+    values = _by_head(features, embedding.heads)
+    mixed = mix(sets, weights[1:], values.shape[2]).squeeze(2)
+    return _from_heads(mixed + weights[0].unsqueeze(2) * values).view_as(features)
 
 
 class AttentionGradients(NamedTuple):
@@ -104,10 +104,10 @@ def attend_gradient(
 ) -> AttentionGradients:
     """From the gradient of the result, Tensor[R, h, w, C], contiguous."""
     weights, target = _weights(features, sets, embedding)
-    own, grad = (_by_head(t, embedding.heads) for t in (features, grad_output))
+    values, grad = (_by_head(t, embedding.heads) for t in (features, grad_output))
 
     grad_weights = neighbour_products(sets, grad.unsqueeze(2))
-    grad_weights = torch.cat([(own * grad).sum(dim=2).unsqueeze(0), grad_weights])
+    grad_weights = torch.cat([(values * grad).sum(dim=2).unsqueeze(0), grad_weights])
     mean = (grad_weights * weights).sum(dim=0)
     grad_logits = weights * (grad_weights - mean) * embedding.scale
 
