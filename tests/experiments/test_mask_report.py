@@ -18,6 +18,8 @@ from trovid.experiments.clips import clips_file
 from trovid.experiments.embedding import embed_masks
 from trovid.experiments.mask_pages import mask_page, write_mask_report
 from trovid.experiments.mask_report import (
+    COMMANDED_FULL,
+    COMMANDED_SINGLE,
     FOREIGN,
     FULL,
     PUBLISHED_FULL,
@@ -86,7 +88,7 @@ def made(tmp_path_factory):
 
 def test_jobs_hold_both_kinds_of_clips_and_the_controls():
     jobs = mask_jobs(range(3), first=2200, count=200)
-    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 30
+    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 36
     assert {job.clips.key for job in jobs} == {"test-2200+200", "test-2200+200-twins"}
     assert {job.source for job in jobs if job.clips.setting == "twins"} == {"clip"}
     assert {job.source for job in jobs} == {"clip", "other clip", "target"}
@@ -96,7 +98,8 @@ def test_figures_and_gains(made):
     _, result = made
     classes, twins = result["classes"], result["twins"]
     published = [PUBLISHED_SINGLE, PUBLISHED_FULL]
-    assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED, *published]
+    commanded = [COMMANDED_SINGLE, COMMANDED_FULL]
+    assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED, *published, *commanded]
     assert list(twins["models"]) == [SINGLE, FULL, *published]
     full, single = classes["models"][FULL], classes["models"][SINGLE]
     assert full["AP"]["mean"] == pytest.approx(1)
@@ -165,7 +168,7 @@ def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
 
 
 def test_the_published_memory_gives_other_identities(tmp_path):
-    """A random model is in doubt about every class: as published each is an identity."""
+    """Published: an identity may occur twice in a frame, which by default it never does."""
     own, published = (
         next(
             job
@@ -184,7 +187,6 @@ def test_the_published_memory_gives_other_identities(tmp_path):
         [frame.track_ids.tolist() for frame in read_frames(job.file(tmp_path))[1]["test_00004"]]
         for job in (own, published)
     ]
-    assert len({i for ids in rows[0] for i in ids}) < len({i for ids in rows[1] for i in ids})
     assert all(len({*ids}) == len(ids) for ids in rows[0])
     assert any(len({*ids}) < len(ids) for ids in rows[1])
 

@@ -10,6 +10,8 @@ from typing import Any
 from trovid.evaluation.track_report import AMODAL
 from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.experiments.mask_report import FULL, PUBLISHED_FULL, PUBLISHED_SINGLE, SINGLE
+from trovid.inference.predictor import USUAL_SCORE
+from trovid.structures.detect_options import CONTINUE_SCORE
 
 LEAST_AP, LEAST_GAIN = 0.30, 0.03
 """What was asked of the single-frame model, and of Temporal RoI Align over it, beforehand."""
@@ -59,7 +61,9 @@ def mask_page(result: dict[str, Any]) -> str:
         f"{_clips(classes)}, detections from score {scores['classes']:g}. AP is that of "
         f"YouTube-VIS: of tracks through the clip. {AMODAL} `visible AP` is that of the parts that "
         "can be seen (predictions stay whole shapes), `frame AP` COCO's AP of masks frame by "
-        "frame, whatever the identities.",
+        "frame, whatever the identities. `handed out`: the AP of what `trovid segment` writes "
+        f"where nothing is asked for, identities that begin at a score of {USUAL_SCORE:g} and go on "
+        f"from {CONTINUE_SCORE:g}, without the unsure detections that AP asks for.",
         "",
         *_models(classes["models"]),
         "",

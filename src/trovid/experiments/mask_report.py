@@ -31,11 +31,14 @@ from trovid.training.run import weights_file
 FOREIGN, REPEATED = f"{FULL}, support from another clip", f"{FULL}, target frame repeated"
 AS_PUBLISHED = "published memory"
 PUBLISHED_SINGLE, PUBLISHED_FULL = (f"{name}, {AS_PUBLISHED}" for name in (SINGLE, FULL))
+AS_COMMANDED = "handed out"
+COMMANDED_SINGLE, COMMANDED_FULL = (f"{name}, {AS_COMMANDED}" for name in (SINGLE, FULL))
 GAINS = (
     (FULL, SINGLE),
     (PUBLISHED_FULL, PUBLISHED_SINGLE),
     (SINGLE, PUBLISHED_SINGLE),
     (FULL, PUBLISHED_FULL),
+    (COMMANDED_FULL, COMMANDED_SINGLE),
     (FOREIGN, SINGLE),
     (REPEATED, SINGLE),
 )
@@ -164,7 +167,9 @@ def _by_variant(jobs: Sequence[MaskJob]) -> dict[str, list[MaskJob]]:
     found: dict[str, list[MaskJob]] = {}
     for job in sorted(jobs, key=lambda job: job.seed):
         name = names[job.source] or job.model
-        found.setdefault(f"{name}, {AS_PUBLISHED}" if job.published else name, []).append(job)
+        ends = {AS_PUBLISHED: job.published, AS_COMMANDED: job.handed_out}
+        name = ", ".join([name, *(end for end, wanted in ends.items() if wanted)])
+        found.setdefault(name, []).append(job)
     return found
 
 

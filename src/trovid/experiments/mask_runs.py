@@ -17,6 +17,7 @@ from trovid.experiments.pool import process_pool
 from trovid.experiments.synthvid_data import synthvid_folder
 from trovid.experiments.synthvid_jobs import CONTROLS, devices, run_trainings
 from trovid.inference.loading import load
+from trovid.inference.predictor import USUAL_SCORE
 from trovid.progress import bar
 from trovid.recipes.heads import with_tracking
 from trovid.recipes.synthvid import CLIPS
@@ -24,6 +25,7 @@ from trovid.recipes.youtube_vis import PUBLISHED_MEMORY
 from trovid.runs.predictions import read_document
 from trovid.runs.sinks.json import JsonWriter
 from trovid.storage.hashes import sha256_of
+from trovid.structures.detect_options import CONTINUE_SCORE
 from trovid.training.run import weights_file
 
 SINGLE, FULL = "synthvid-masktrack", "synthvid-masktrack-troi"
@@ -48,6 +50,7 @@ class MaskJob:
         clips: The clips.
         source: Where support frames come from.
         published: Whether identities are found by the published memory, not by the model's own.
+        handed_out: Whether only those detections count that `trovid segment` hands out by default.
     """
 
     model: str
@@ -55,19 +58,28 @@ class MaskJob:
     clips: Clips
     source: SupportSource = "clip"
     published: bool = False
+    handed_out: bool = False
 
     def file(self, out: Path) -> Path:
         """Where the tracks are kept, as JSON of `trovid segment`."""
         extra = "" if self.source == "clip" else f"-{self.source.replace(' ', '-')}"
         extra += "-published-memory" if self.published else ""
+        extra += "-handed-out" if self.handed_out else ""
         place = f"{self.clips.key}-every-{self.clips.every}"
         return out / "tracks" / place / f"{self.model}-seed{self.seed}{extra}.json"
+
+    def scores(self) -> dict[str, float]:
+        """The scores from which detections begin identities, and continue them."""
+        if self.handed_out:
+            return {"score": USUAL_SCORE, "continue_score": CONTINUE_SCORE}
+        return {"score": LOWEST_SCORE[self.clips.setting], "continue_score": 1.0}
 
 
 def mask_jobs(seeds: Sequence[int], *, first: int, count: int) -> list[MaskJob]:
     """All runs that the report needs.
 
-    Both models over both kinds of clips, with both memories, and the controls.
+    Both models over both kinds of clips, with both memories, the controls, and what the command
+    hands out.
     """
     classes, twins = (replace(clips, first=first, count=count) for clips in (CLASSES, TWINS))
     jobs = []
@@ -79,6 +91,7 @@ def mask_jobs(seeds: Sequence[int], *, first: int, count: int) -> list[MaskJob]:
             for clips in (classes, twins)
             for model in MODELS
         ]
+        jobs += [MaskJob(model, seed, classes, handed_out=True) for model in MODELS]
     return jobs
 
 
@@ -117,12 +130,7 @@ def segment_clips(job: MaskJob, out: Path, device: str = "cpu") -> None:
     if job.published:
         predictor.recipe = with_tracking(predictor.recipe, PUBLISHED_MEMORY)
     dataset = read_coco_vid(clips_file(out, job.clips))
-    options: dict[str, Any] = {
-        "score": LOWEST_SCORE[job.clips.setting],
-        "masks": True,
-        "track": "embedding",
-        "continue_score": 1.0,
-    }
+    options: dict[str, Any] = {"masks": True, "track": "embedding", **job.scores()}
     found = run_dataset(
         predictor,
         dataset,
