@@ -62,8 +62,8 @@ def mask_page(result: dict[str, Any]) -> str:
         f"YouTube-VIS: of tracks through the clip. {AMODAL} `visible AP` is that of the parts that "
         "can be seen (predictions stay whole shapes), `frame AP` COCO's AP of masks frame by "
         "frame, whatever the identities. `handed out`: the AP of what `trovid segment` writes "
-        f"where nothing is asked for, identities that begin at a score of {USUAL_SCORE:g} and go on "
-        f"from {CONTINUE_SCORE:g}, without the unsure detections that AP asks for.",
+        f"where nothing is asked for, identities that begin at a score of {USUAL_SCORE:g} and go "
+        f"on from {CONTINUE_SCORE:g}, without the unsure detections that AP asks for.",
         "",
         *_models(classes["models"]),
         "",
