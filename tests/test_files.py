@@ -126,8 +126,8 @@ def test_what_a_killed_writer_left_goes_when_the_next_one_begins(tmp_path):
     killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
     assert killed.returncode == -9
     assert len([*tmp_path.iterdir()]) == 2
-    own = partial_name(tmp_path / "elsewhere" / "b.csv").name
-    others = tmp_path / own.replace(str(os.getpid()), str(os.getppid()))
+    file_name = partial_name(tmp_path / "elsewhere" / "b.csv").name
+    others = tmp_path / file_name.replace(str(os.getpid()), str(os.getppid()))
     elsewhere, long_ago = (tmp_path / f".{n}.elsewhere-1.partial.csv" for n in "cd")
     for path in (others, elsewhere, long_ago):
         path.touch()

@@ -78,8 +78,8 @@ def imported_modules(path: Path) -> list[str]:
 
 def wrong_imports(path: Path) -> list[str]:
     relative = path.relative_to(SOURCE)
-    own = relative.parts[0].removesuffix(".py")
-    allowed = set(ROOMS[: ROOMS.index(own) + 1]) - FORBIDDEN.get(own, set())
+    importer = relative.parts[0].removesuffix(".py")
+    allowed = set(ROOMS[: ROOMS.index(importer) + 1]) - FORBIDDEN.get(importer, set())
     return [
         f"{relative} imports {name}"
         for name in imported_modules(path)

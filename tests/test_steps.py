@@ -97,6 +97,6 @@ def test_the_detectors_own_share(predictor):
         support = [detector.encode(images[:2])]
         with FilesRun() as run:
             detector.detect(images[2:], support, options=options)
-    own = {path for path in run.files if not path.startswith("ops/")}
-    assert "detectors/faster_rcnn/detector.py" in own
-    assert len(own) <= 8, sorted(own)
+    files = {path for path in run.files if not path.startswith("ops/")}
+    assert "detectors/faster_rcnn/detector.py" in files
+    assert len(files) <= 8, sorted(files)

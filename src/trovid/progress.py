@@ -62,11 +62,11 @@ class Parts:
     def tick(self, name: str) -> Tick:
         """The progress of one part."""
 
-        def own(done: int, total: int, detail: str = "", /) -> None:
+        def tick_part(done: int, total: int, detail: str = "", /) -> None:
             self._done[name] = done
             self._tick(sum(self._done.values()), sum(self._totals.values()))
 
-        return own
+        return tick_part
 
     def drop(self, name: str) -> None:
         """Takes out a part of which nothing was done."""

@@ -20,9 +20,9 @@ def test_it_is_timms_network(backbone):
     timm = pytest.importorskip("timm")
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     theirs = [v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")]
-    own = {k: v for k, v in backbone.network_state().items() if not k.endswith("tracked")}
-    state = {**backbone.state_dict(), **dict(zip(own, theirs, strict=False))}
-    assert all(state[name].shape == own[name].shape for name in own)
+    tensors = {k: v for k, v in backbone.network_state().items() if not k.endswith("tracked")}
+    state = {**backbone.state_dict(), **dict(zip(tensors, theirs, strict=False))}
+    assert all(state[name].shape == tensors[name].shape for name in tensors)
     copy = EfficientNetLiteBackbone(levels=("conv2", "conv3", "conv4", "conv5"), pyramid=8).eval()
     copy.load_state_dict({k: v for k, v in state.items() if "pyramid" not in k}, strict=False)
     stages = {}
@@ -60,15 +60,17 @@ def test_padding_lies_below_and_right():
 @pytest.mark.parametrize(("frozen", "first"), [(0, "stem"), (1, "blocks.0"), (2, "blocks.3")])
 def test_frozen_stages_end_where_they_are_said_to(frozen, first):
     backbone = EfficientNetLiteBackbone(pyramid=8, frozen_stages=frozen).train()
-    trained = [name for name, own in backbone.named_parameters() if own.requires_grad]
+    trained = [name for name, parameter in backbone.named_parameters() if parameter.requires_grad]
     assert trained[0].startswith(f"{first}.")
     before = {k: v.clone() for k, v in backbone.state_dict().items() if "running" in k}
     backbone(torch.rand(2, 3, 64, 64))
-    assert all(torch.equal(backbone.state_dict()[name], own) for name, own in before.items())
+    assert all(
+        torch.equal(backbone.state_dict()[name], statistic) for name, statistic in before.items()
+    )
 
 
 def test_names_of_the_published_file(backbone):
-    own = set(backbone.network_state())
+    names = set(backbone.network_state())
     for published, name in {
         "_conv_stem.weight": "stem.0.weight",
         "_bn0.running_var": "stem.1.running_var",
@@ -77,8 +79,8 @@ def test_names_of_the_published_file(backbone):
         "_blocks.15._bn2.weight": "blocks.15.project.1.weight",
     }.items():
         assert backbone.network_key(published) == name
-        assert name in own
-    assert backbone.network_key("_conv_head.weight") not in own
+        assert name in names
+    assert backbone.network_key("_conv_head.weight") not in names
 
 
 def test_folded_batch_norm_computes_the_same():

@@ -29,7 +29,7 @@ def test_the_command_measures_a_whole_run_and_its_parts(tmp_path, capsys):
     fastest = {name: min(times) for name, times in record["seconds"].items()}
     assert record["ratio"] == pytest.approx(fastest["tiny"] / fastest[SINGLE])
     assert record["frames_per_second"]["tiny"] == pytest.approx(6 / fastest["tiny"])
-    for own in record["agreement"].values():
-        assert (own["different"], own["drawn"], own["passed"]) == (0, 6, True)
+    for agreement in record["agreement"].values():
+        assert (agreement["different"], agreement["drawn"], agreement["passed"]) == (0, 6, True)
     assert record["parts"][SINGLE]["support frames"] == 0
     assert min(record["parts"]["tiny"].values()) > 0

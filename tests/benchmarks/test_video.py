@@ -68,7 +68,7 @@ def test_bf16_is_measured_where_it_is_faster(monkeypatch, gains):
     (record,) = run_video(["paper/selsa-troi-r50"], settings)
     wanted = ("float32", "bf16") if gains else ("float32",)
     assert record["precisions"] == wanted
-    assert record["clips"] == {own: own for own in wanted}
+    assert record["clips"] == {precision: precision for precision in wanted}
 
 
 @pytest.mark.slow
@@ -83,11 +83,15 @@ def test_the_command_measures_and_writes_records_and_a_page(tmp_path, capsys):
     assert [r["case"] for r in records] == ["paper/selsa-troi-r50", "mmtracking/selsa-troi-r50"]
     for record in records:
         assert record["ratio"][BACKBONE] == 1
-        parts = {f"{kind}, {own}" for kind in ("frame", "support frame") for own in precisions}
+        parts = {
+            f"{kind}, {precision}"
+            for kind in ("frame", "support frame")
+            for precision in precisions
+        }
         assert set(record["minimum"]) == {BACKBONE, PLAIN, *parts}
         assert record["agreement"]["float32"]["passed"]
         assert set(record["clips"]) == precisions
-        assert all(own["peak_bytes"] > 10**8 for own in record["clips"].values())
+        assert all(clip["peak_bytes"] > 10**8 for clip in record["clips"].values())
     page = (tmp_path / "page" / "report.md").read_text()
     assert page.count("| mmtracking/selsa-troi-r50 |") >= 8
     write_video_report(records, tmp_path / "again")

@@ -92,20 +92,20 @@ def test_objects_are_covered_where_they_were_missed_too(tmp_path, capsys):
     assert filled
     assert all(row["filled"] and row["class"] == known[row["label"]] for row in filled)
     _, found = read_predictions(out / "val_00007.json")  # what was filled is no detection
-    assert [len(own) for own in found["val_00007"]] == [
+    assert [len(detections) for detections in found["val_00007"]] == [
         len(frame["detections"]) for frame in record["frames"]
     ]
-    assert max(own["longest_gap"] for own in record["redaction"]["classes"]) >= len(bad)
+    assert max(redacted["longest_gap"] for redacted in record["redaction"]["classes"]) >= len(bad)
 
     with open_video(out / "val_00007.mp4") as reader:
         pictures = [frame.image for frame in reader]
     checked = 0
-    for own in clip.annotations:
-        x, y, wide, high = own.box
-        if own.frame_index == 0 and x > 0 and x + wide + 48 < width:
+    for annotation in clip.annotations:
+        x, y, wide, high = annotation.box
+        if annotation.frame_index == 0 and x > 0 and x + wide + 48 < width:
             for index, picture in enumerate(pictures):
                 part = picture[y : y + high, x + 2 * index : x + wide + 2 * index]
-                assert (part.max(-1) > 40).mean() < 0.05, (known[own.label], index)
+                assert (part.max(-1) > 40).mean() < 0.05, (known[annotation.label], index)
             checked += 1
     assert checked
     page = (out / "val_00007.md").read_text()
@@ -370,10 +370,10 @@ def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, pla
     predictor.recipe = replace(predictor.recipe, inference=inference)
     source = encode(tmp_path / "a.mp4", num_frames=5)
     wanted = {"score": 0.02, "max_detections": 20}
-    all_found = [len(own) for own in predictor.detect(source, masks=True, **wanted)]
+    all_found = [len(detections) for detections in predictor.detect(source, masks=True, **wanted)]
     track = "embedding" if by == "mask" else "iou"
     tracked = predictor.segment(source, track=track, **wanted)
-    assert sum(len(own) for own in tracked) < sum(all_found)
+    assert sum(len(detections) for detections in tracked) < sum(all_found)
     redact(
         source,
         predictor,
@@ -383,7 +383,7 @@ def test_a_tracker_that_leaves_detections_out_leaves_none_out_here(tmp_path, pla
         options=DetectOptions(**wanted),
     )
     _, found = read_predictions(tmp_path / "out" / "a.json")
-    assert [len(own) for own in found["a"]] == all_found
+    assert [len(detections) for detections in found["a"]] == all_found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -424,12 +424,12 @@ def test_in_python_with_masks(tmp_path, place):
     )
     assert (result.state, result.losses) == ("done", [])
     _, found = read_predictions(tmp_path / "out" / "a.json")
-    assert all(own.masks is not None for own in found["a"] if len(own))
+    assert all(detections.masks is not None for detections in found["a"] if len(detections))
     with open_video(tmp_path / "out" / "a.mp4") as reader:
-        for frame, own in zip(reader, found["a"], strict=True):
+        for frame, detections in zip(reader, found["a"], strict=True):
             assert frame.image.shape == (HEIGHT, WIDTH, 3)
-            if len(own):
-                assert frame.image[own.masks.dense().any(0).numpy()].mean() < 25
+            if len(detections):
+                assert frame.image[detections.masks.dense().any(0).numpy()].mean() < 25
 
 
 def test_memory_holds_no_pictures(tmp_path, model, every_class):
@@ -440,13 +440,15 @@ def test_memory_holds_no_pictures(tmp_path, model, every_class):
     predictor = trovid.load(str(model), device="cpu")
     found = FoundObjects(tmp_path)
     shown = list(predictor.detect(source, score=0.2, track="iou", support="uniform:0"))
-    for own in shown:
-        found.add(own)
-    for place, own in enumerate(shown):
+    for detections in shown:
+        found.add(detections)
+    for place, detections in enumerate(shown):
         again = found.detections(place)
-        assert again.boxes.equal(own.boxes)
-        assert again.scores.equal(own.scores)
-        assert again.labels.tolist() == own.labels.tolist()
-        assert (again.frame_index, again.time) == (own.frame_index, own.time)
-    assert sum(len(own.frames) for own in found.trajectories()) == sum(map(len, shown))
+        assert again.boxes.equal(detections.boxes)
+        assert again.scores.equal(detections.scores)
+        assert again.labels.tolist() == detections.labels.tolist()
+        assert (again.frame_index, again.time) == (detections.frame_index, detections.time)
+    assert sum(len(trajectory.frames) for trajectory in found.trajectories()) == sum(
+        map(len, shown)
+    )
     assert Image.open(source / "0.png").size == (WIDTH, HEIGHT)

@@ -64,11 +64,11 @@ def test_shards_together_do_every_video_once_and_merge_to_one(root, tmp_path, ca
     assert run(capsys, model, root / "b.mp4", "--out", alone, "--no-video", "--parquet")[0] == 0
     (single,) = read_frames(alone / "b.json")[1].values()
     (columns,) = read_frames(alone / "b.parquet")[1].values()
-    for own, *others in zip(single, columns, text["b"], parquet["b"], strict=True):
+    for detections, *others in zip(single, columns, text["b"], parquet["b"], strict=True):
         for other in others:
-            assert other.boxes.tolist() == own.boxes.tolist()
-            assert other.scores.tolist() == own.scores.tolist()
-            assert other.time == own.time
+            assert other.boxes.tolist() == detections.boxes.tolist()
+            assert other.scores.tolist() == detections.scores.tolist()
+            assert other.time == detections.time
     assert sum(map(len, single)) > 0
 
 

@@ -116,8 +116,8 @@ def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
     given = out if folder else out / "x.txt"
     arguments = ("evaluate", given, "--labels", root, "--protocol", "mot")
     for options in ({}, {"classes": ["person", "car"]}, {"classes": ["person"]}):
-        own = {"model": "m", "class_names": ["person", "car", "dog"], "options": options}
-        with JsonWriter(out / "x.json", **own):
+        head = {"model": "m", "class_names": ["person", "car", "dog"], "options": options}
+        with JsonWriter(out / "x.json", **head):
             pass
         status, _, complaints = trovid_command(capsys, *arguments)
         if options.get("classes") == ["person"]:

@@ -128,9 +128,9 @@ def test_every_variant_gives_a_picture_and_a_page(tmp_path, capsys, name):
     assert (status, complaints) == (0, [])
     record = json.loads(said)
     support = record["support"]
-    assert [own["frame"] for own in support] == [0, 4]
-    assert record["weight"] + sum(own["weight"] for own in support) == pytest.approx(1)
-    assert all(-1.001 <= own["cosine"] <= 1.001 for own in support)
+    assert [entry["frame"] for entry in support] == [0, 4]
+    assert record["weight"] + sum(entry["weight"] for entry in support) == pytest.approx(1)
+    assert all(-1.001 <= entry["cosine"] <= 1.001 for entry in support)
     if name == "synthvid-fgfa":
         (x1, y1, x2, y2), (x, y) = record["cell"], support[0]["point"]
         assert support[1]["point"] == [x, y]
@@ -139,11 +139,11 @@ def test_every_variant_gives_a_picture_and_a_page(tmp_path, capsys, name):
         assert min(picture.size) > 400
     page = out.with_suffix(".html").read_text()
     data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.DOTALL)[1])
-    points = np.array([own["points"] for own in data["detections"]])
+    points = np.array([detection["points"] for detection in data["detections"]])
     assert points.shape == (len(points), 2, VARIANTS[name], *data["grid"], 2)
     assert points.min() >= 0
     assert (points.max((0, 1, 2, 3, 4)) <= data["size"]).all()
-    weights = np.array([own["weights"] for own in data["detections"]])
+    weights = np.array([detection["weights"] for detection in data["detections"]])
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-3)
 
 

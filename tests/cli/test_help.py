@@ -18,8 +18,8 @@ def _commands() -> list[str]:
     for name in SUMMARIES:
         command = getattr(importlib.import_module(f"trovid.cli.{name}"), name)
         actions = command if isinstance(command, cyclopts.App) else ()
-        own = [f"{name} {action}" for action in actions if not action.startswith("-")]
-        words += own or [name]
+        subcommands = [f"{name} {action}" for action in actions if not action.startswith("-")]
+        words += subcommands or [name]
     return words
 
 

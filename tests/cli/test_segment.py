@@ -114,17 +114,17 @@ def published_mask_rcnn(tmp_path, monkeypatch):
     torch.save(state, tmp_path / "made.pth")
     content = (tmp_path / "made.pth").read_bytes()
     name, digest = "coco-mask-r50-fpn", hashlib.sha256(content).hexdigest()[:8]
-    own = replace(published.checkpoints()[name], sha256=digest, bytes=len(content))
+    checkpoint = replace(published.checkpoints()[name], sha256=digest, bytes=len(content))
     recipe = load_recipe(name)
     recipe = replace(recipe, image=replace(recipe.image, shorter=64, longer=96))
-    monkeypatch.setattr("trovid.zoo.registry.checkpoints", lambda: {name: own})
-    monkeypatch.setattr(published, "checkpoints", lambda: {name: own})
+    monkeypatch.setattr("trovid.zoo.registry.checkpoints", lambda: {name: checkpoint})
+    monkeypatch.setattr(published, "checkpoints", lambda: {name: checkpoint})
     monkeypatch.setattr(published, "load_recipe", lambda name: recipe)
     monkeypatch.setenv("TROVID_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("TROVID_OFFLINE", raising=False)
     with serve() as server:
-        server.answers[f"/models/{own.file_name}"] = [Answer(content)]
+        server.answers[f"/models/{checkpoint.file_name}"] = [Answer(content)]
         monkeypatch.setenv("TROVID_MIRROR", server.address)
         yield server
 
@@ -201,18 +201,18 @@ def test_files_that_are_missing_are_made_from_what_was_found(tmp_path, model, vi
 
 
 def test_a_folder_of_masks_that_no_run_has_left_is_kept(capsys, tmp_path, model, videos):
-    own, out = tmp_path / "a-masks" / "00000.png", tmp_path
+    mask_file, out = tmp_path / "a-masks" / "00000.png", tmp_path
     words = ["segment", videos[0], "--model", model, "--out", out, "--masks", "--no-video"]
     words += ["--end", "0.1", "--overwrite", "--device", "cpu"]
-    own.parent.mkdir()
-    own.touch()
+    mask_file.parent.mkdir()
+    mask_file.touch()
     status, _, complaints = trovid_command(capsys, *words)
-    assert (status, own.read_bytes()) == (2, b"")
+    assert (status, mask_file.read_bytes()) == (2, b"")
     assert "a-masks: holds what no run of trovid has left" in complaints[0]
-    own.unlink()
+    mask_file.unlink()
     for _ in range(2):  # into an empty folder, then into that of a run
         assert trovid_command(capsys, *words)[0] == 0
-        assert own.stat().st_size
+        assert mask_file.stat().st_size
 
 
 @pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 5])
@@ -236,12 +236,12 @@ def test_in_python_and_online(model, videos, whole):
     predictor = trovid.load(model, device="cpu")
     options = {"score": 0.02, "max_detections": 4}
     found = list(predictor.segment(videos[0], **options))
-    for own, wanted in zip(found, results(whole, "a"), strict=True):
-        assert own.track_ids.tolist() == wanted.track_ids.tolist()
-        assert own.embeddings is None
+    for tracked, wanted in zip(found, results(whole, "a"), strict=True):
+        assert tracked.track_ids.tolist() == wanted.track_ids.tolist()
+        assert tracked.embeddings is None
     pictures = [frame.image for frame in open_video(videos[0])]
     online = list(predictor.segment(iter(pictures), online=True, **options))
-    assert [len(own.masks) for own in online] == [4] * 8
+    assert [len(tracked.masks) for tracked in online] == [4] * 8
 
 
 def test_unsure_detections_continue_identities_online_and_after_an_interruption_too(
@@ -249,7 +249,7 @@ def test_unsure_detections_continue_identities_online_and_after_an_interruption_
 ):
     predictor = trovid.load(model, device="cpu")
     every = list(predictor.segment(videos[0], score=0.02, max_detections=12))
-    score = float(torch.cat([own.scores for own in every]).median())
+    score = float(torch.cat([tracked.scores for tracked in every]).median())
     options = DetectOptions(score=score, max_detections=12, continue_score=0.02)
 
     def run(after=10**6, **how):
@@ -275,13 +275,13 @@ def test_unsure_detections_continue_identities_online_and_after_an_interruption_
     online = list(predictor.segment(pictures, options=replace(options, online=True)))
     for frames in (whole, resumed, online):
         begun: set[int] = set()
-        for own in frames:
-            sure = own.scores > score - 1e-5
-            assert {*own.track_ids[~sure].tolist()} <= begun
-            begun |= {*own.track_ids[sure].tolist()}
-    for own, again in zip(whole, resumed, strict=True):
-        assert own.track_ids.tolist() == again.track_ids.tolist()
-        assert own.masks == again.masks
+        for tracked in frames:
+            sure = tracked.scores > score - 1e-5
+            assert {*tracked.track_ids[~sure].tolist()} <= begun
+            begun |= {*tracked.track_ids[sure].tolist()}
+    for tracked, again in zip(whole, resumed, strict=True):
+        assert tracked.track_ids.tolist() == again.track_ids.tolist()
+        assert tracked.masks == again.masks
 
 
 def test_identities_along_sequences(model, videos):
@@ -289,8 +289,8 @@ def test_identities_along_sequences(model, videos):
     predictor = trovid.load(model, device="cpu")
     found = list(predictor.detect(videos[1], seq_nms=True, track="iou", score=0.02))
     assert len(found) == 6
-    for own in found:
-        assert len({*own.track_ids.tolist()}) == len(own) > 0
+    for tracked in found:
+        assert len({*tracked.track_ids.tolist()}) == len(tracked) > 0
     with pytest.raises(OptionError, match="goes with `track` 'iou' alone"):
         predictor.segment(videos[1], seq_nms=True)
 

@@ -33,9 +33,9 @@ def coco_folder(
                 place = {"id": len(images) + 1, "video_id": number}
                 place["frame_id"] = first + frame // every
                 images.append(place | {"file_name": file, "width": 96, "height": 64})
-                own = {"image_id": place["id"], "category_id": 1, "instance_id": 1}
+                ids = {"image_id": place["id"], "category_id": 1, "instance_id": 1}
                 box = {"bbox": [frame, 10, 20, 20], "area": 400, "iscrowd": 0}
-                annotations.append({"id": place["id"], **own, **box})
+                annotations.append({"id": place["id"], **ids, **box})
     document = {
         "categories": [{"id": 1, "name": "car"}],
         "videos": [{"id": number, "name": name} for number, name in enumerate(VIDEOS, 1)],

@@ -48,11 +48,11 @@ def labelled_folder(folder: Path, videos: tuple[str, ...] = VIDEOS) -> Path:
 
 def coco_vid_labels(videos: tuple[str, ...] = VIDEOS) -> dict[str, Any]:
     """The same labels as a COCO-VID document, which names the frames' files."""
-    own = folder_labels(videos)["videos"]
+    labels = folder_labels(videos)["videos"]
     classes = ["cup", "star"]
     images, annotations = [], []
     measures = {"width": WIDTH, "height": HEIGHT, "num_frames": FRAMES}
-    for number, (_, frames) in enumerate(own.items(), 1):
+    for number, (_, frames) in enumerate(labels.items(), 1):
         for frame, objects in frames.items():
             image = {"id": len(images) + 1, "video_id": number, "frame_index": int(frame)}
             images.append(image | {"file_name": f"{int(frame) + 1:04}.png"})
@@ -71,7 +71,8 @@ def coco_vid_labels(videos: tuple[str, ...] = VIDEOS) -> dict[str, Any]:
     return {
         "categories": [{"id": i, "name": name} for i, name in enumerate(classes, 1)],
         "videos": [
-            {"id": i, "name": name, "file_name": name, **measures} for i, name in enumerate(own, 1)
+            {"id": i, "name": name, "file_name": name, **measures}
+            for i, name in enumerate(labels, 1)
         ],
         "images": images,
         "annotations": annotations,

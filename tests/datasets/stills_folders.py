@@ -50,15 +50,15 @@ def mmtracking_document() -> dict:
         }
         for i in range(5)
     ]
-    own = {"video_id": 1, "category_id": 2, "iscrowd": False, "area": 100, "occluded": True}
+    fields = {"video_id": 1, "category_id": 2, "iscrowd": False, "area": 100, "occluded": True}
     return {
         "categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}],
         "videos": [{"id": 1, "name": "train/v"}],
         "images": images,
         "annotations": [
-            {"id": 1, "image_id": 2, "instance_id": 7, "bbox": [10, 5, 30, 25], **own},
+            {"id": 1, "image_id": 2, "instance_id": 7, "bbox": [10, 5, 30, 25], **fields},
             {
-                **{"id": 2, "image_id": 4, "instance_id": 7, "bbox": [12, 5, 30, 25], **own},
+                **{"id": 2, "image_id": 4, "instance_id": 7, "bbox": [12, 5, 30, 25], **fields},
                 "segmentation": [[12, 5, 42, 5, 42, 30, 12, 30]],
             },
         ],

@@ -31,12 +31,12 @@ def test_results_lie_in_the_frames_of_their_images(tmp_path):
     ids = {image: (number, frame) for image, number, frame in truth.ids.frames.tolist()}
     number, frame = ids[last["image_id"]]
     for index, video in enumerate(truth.videos):
-        own, expected = found[video.name], [0] * video.num_frames
+        detections, expected = found[video.name], [0] * video.num_frames
         if index == number:
             expected[frame] = 2
-            assert own.scores.tolist() == [0.5, 0.75]
-        assert own.frame_indices.tolist() == [*range(video.num_frames)]
-        assert own.counts.tolist() == expected
+            assert detections.scores.tolist() == [0.5, 0.75]
+        assert detections.frame_indices.tolist() == [*range(video.num_frames)]
+        assert detections.counts.tolist() == expected
 
 
 def test_labels_without_ids_are_refused(tmp_path):

@@ -84,8 +84,8 @@ def test_boxes_between_key_frames_are_label_studios(tmp_path):
     video, found = dataset.video("street.mp4"), dataset.objects
     for number, (label, frames) in enumerate([("Car", theirs["a"]), ("Dog", theirs["b"])]):
         assert dataset.class_names[number] == label
-        own = found.labels == number
-        assert found.frames[own].tolist() == [frame - 1 for frame, *_ in frames]
+        of_class = found.labels == number
+        assert found.frames[of_class].tolist() == [frame - 1 for frame, *_ in frames]
         scale = np.array([video.width, video.height] * 2) / 100
         boxes = np.array([(x, y, x + w, y + h) for _, _, x, y, w, h in frames]) * scale
-        np.testing.assert_allclose(found.boxes[own], boxes, atol=1e-4)
+        np.testing.assert_allclose(found.boxes[of_class], boxes, atol=1e-4)

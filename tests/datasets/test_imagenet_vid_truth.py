@@ -54,13 +54,13 @@ def test_the_truth_scores_100_in_every_protocol(dataset):
     """Equal scores throughout; duplicate boxes of a class are found too."""
     found = {}
     for video in dataset.videos:
-        own = dataset.objects[dataset.rows(video.name)]
+        objects = dataset.objects[dataset.rows(video.name)]
         found[video.name] = VideoDetections(
             np.arange(video.num_frames, dtype=np.int32),
-            np.bincount(own.frames, minlength=video.num_frames).astype(np.int32),
-            own.boxes.astype(np.float32),
-            np.ones(len(own), dtype=np.float32),
-            own.labels,
+            np.bincount(objects.frames, minlength=video.num_frames).astype(np.int32),
+            objects.boxes.astype(np.float32),
+            np.ones(len(objects), dtype=np.float32),
+            objects.labels,
             dataset.class_names,
         )
     report = evaluate(found, dataset, protocols=["coco", "devkit", "voc", "epic"])

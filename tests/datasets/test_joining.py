@@ -83,7 +83,7 @@ def test_masks_and_what_only_some_know_are_kept(tmp_path):
     plain = read_dataset(labelled_folder(tmp_path / "own"), split="train")
     both = joined({"val": plain, "train": masked})
     name = masked.videos[0].name
-    ours, theirs = (own.ground_truth(name, masks=True) for own in (both, masked))
+    ours, theirs = (dataset.ground_truth(name, masks=True) for dataset in (both, masked))
     assert both.objects.masks is not None
     assert both.objects.masks[0] == b""
     assert len(both.objects) == len(plain.objects) + len(masked.objects)

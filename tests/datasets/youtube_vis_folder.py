@@ -80,12 +80,12 @@ def document() -> dict[str, Any]:
 def write_youtube_vis(root: Path, labels: dict[str, Any] | None = None) -> Path:
     """The folder in the layout of 2021, with frames and the valid split without labels."""
     labels = document() if labels is None else labels
-    for split, own in (("train", labels), ("valid", {**labels, "annotations": None})):
+    for split, content in (("train", labels), ("valid", {**labels, "annotations": None})):
         folder = root / split
         for video in document()["videos"]:
             for name in video["file_names"]:
                 path = folder / "JPEGImages" / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.new("RGB", (WIDTH, HEIGHT), (90, 60, 30)).save(path)
-        (folder / "instances.json").write_text(json.dumps(own))
+        (folder / "instances.json").write_text(json.dumps(content))
     return root

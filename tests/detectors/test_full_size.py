@@ -50,8 +50,8 @@ def test_a_training_step_and_a_frame(name):
         detector, make_optimizer(detector, recipe.training), batch(recipe), recipe.training
     )
     heads = {"masks": recipe.model.mask_head, "track": recipe.model.track_head}
-    own = {name for name, head in heads.items() if head is not None}
-    assert set(losses) == {"rpn_objectness", "rpn_boxes", "class", "boxes"} | own
+    branches = {name for name, head in heads.items() if head is not None}
+    assert set(losses) == {"rpn_objectness", "rpn_boxes", "class", "boxes"} | branches
     for key, parameter in detector.named_parameters():
         assert torch.isfinite(parameter).all(), key
         if not parameter.requires_grad:

@@ -73,31 +73,33 @@ def voc(frames, num_classes: int, low: float, high: float, *, clean: bool) -> li
     empty = sum(low <= m <= high for m in entries) / len(entries)
     judged, counts = [[] for _ in range(num_classes)], [0] * num_classes
     for (objects, detections), label in itertools.product(frames, range(num_classes)):
-        own = [(box, _inside(m, low, high, clean)) for box, its, m in objects if its == label]
-        counts[label] += sum(inside for _, inside in own)
+        true_boxes = [
+            (box, _inside(m, low, high, clean)) for box, its, m in objects if its == label
+        ]
+        counts[label] += sum(inside for _, inside in true_boxes)
         taken = set()
         rows = [d for d in detections if d[1] == label]
         for box, _, score in sorted(rows, key=lambda row: -row[2]):
             best, chosen = 0.5, None
             nearest = {True: -1.0, False: -1.0}
-            for k, (other, inside) in enumerate(own):
+            for k, (other, inside) in enumerate(true_boxes):
                 overlap = iou(box, other, 0 if clean else 2)
                 nearest[inside] = max(nearest[inside], overlap)
                 if k in taken or overlap < best:
                     continue
-                if overlap > best or chosen is None or not own[chosen][1]:
+                if overlap > best or chosen is None or not true_boxes[chosen][1]:
                     best, chosen = overlap, k
             if chosen is not None:
                 taken.add(chosen)
-                judged[label].append((score, own[chosen][1], 0.0))
+                judged[label].append((score, true_boxes[chosen][1], 0.0))
             elif clean:
                 judged[label].append((score, False, 1.0))
-            elif not own:
+            elif not true_boxes:
                 judged[label].append((score, False, empty or 1.0))
             elif nearest[True] != nearest[False]:
                 judged[label].append((score, False, float(nearest[True] > nearest[False])))
             else:
-                share = sum(not inside for _, inside in own) / len(own)
+                share = sum(not inside for _, inside in true_boxes) / len(true_boxes)
                 judged[label].append((score, False, share))
     return [average_precision(rows, n) for rows, n in zip(judged, counts, strict=True)]
 

@@ -12,7 +12,9 @@ from trovid.evaluation.pool import Pool
 def _repeat_clips(pool: Pool, weights: np.ndarray, active: np.ndarray):
     """A pool in which clip v occurs `weights[v]` times, and its active objects."""
     own_images = [np.flatnonzero(pool.clips == clip) for clip in range(len(weights))]
-    images = np.concatenate([np.tile(own, n) for own, n in zip(own_images, weights, strict=True)])
+    images = np.concatenate(
+        [np.tile(clip_images, n) for clip_images, n in zip(own_images, weights, strict=True)]
+    )
     detections = [np.flatnonzero(pool.images == image) for image in images]
     truths = [np.flatnonzero(pool.true_images == image) for image in images]
     d, g = np.concatenate(detections), np.concatenate(truths)
@@ -58,9 +60,11 @@ def test_a_class_that_a_resample_lacks_does_not_count(make_labels, make_frame):
 def test_gain_is_paired(random_case):
     """A model against itself has no gain in any resample, though its own interval is wide."""
     first, second, labels = random_case(5, models=2)
-    own = match_clips(pool_frames(first, labels))
+    matches = match_clips(pool_frames(first, labels))
     other = match_clips(pool_frames(second, labels))
-    samples = bootstrap({"a": [own, other], "same": [other, own], "b": [other]}, resamples=200)
+    samples = bootstrap(
+        {"a": [matches, other], "same": [other, matches], "b": [other]}, resamples=200
+    )
     gain = samples.gain("a", "same")
     assert (gain.value, gain.low, gain.high) == pytest.approx((0, 0, 0))
     figure = samples.figure("a")

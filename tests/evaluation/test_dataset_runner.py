@@ -84,10 +84,10 @@ def test_controls_take_their_support_elsewhere(model, dataset):
         )
         return by_video(found)[WHOLE][0].class_scores
 
-    own, other, target = (scores(source) for source in ("clip", "other clip", "target"))
-    assert own.shape == other.shape == target.shape
-    assert not torch.allclose(own, other, atol=1e-3)
-    assert not torch.allclose(own, target, atol=1e-3)
+    clip, other, target = (scores(source) for source in ("clip", "other clip", "target"))
+    assert clip.shape == other.shape == target.shape
+    assert not torch.allclose(clip, other, atol=1e-3)
+    assert not torch.allclose(clip, target, atol=1e-3)
     with dataset.open(SPARSE) as reader:
         foreign = model.encode(reader.read([0, 12, 23]))
     with dataset.open(WHOLE) as reader:
@@ -104,7 +104,10 @@ def test_identities_go_through_a_video_wherever_support_comes_from(model, datase
     found = by_video(run_dataset(model, dataset, every=6, support_source=source, **options))
     for frames in found.values():
         ids = [frame.track_ids.tolist() for frame in frames]
-        assert all(len(set(own)) == len(own) == len(f) for own, f in zip(ids, frames, strict=True))
+        assert all(
+            len(set(identities)) == len(identities) == len(f)
+            for identities, f in zip(ids, frames, strict=True)
+        )
         assert ids[0][0] == 0
 
 

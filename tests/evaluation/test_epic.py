@@ -14,7 +14,7 @@ def means(objects, detections, classes=("cup", "pan")) -> list[float]:
         [detections],
         classes,
     )
-    return [own.mean for own in epic_figures(pool).values()]
+    return [figures.mean for figures in epic_figures(pool).values()]
 
 
 def test_a_frame_without_the_class_is_not_looked_at():

@@ -326,19 +326,19 @@ def test_a_list_beside_trovid_s_own_results_has_no_ids_of_the_labels(
     labels, tmp_path, capsys, command, kind
 ):
     """Its image_id is the frame's index, its video_id always 1."""
-    found, own = tmp_path / f"a.{kind}.json", tmp_path / "a.json"
+    found, results = tmp_path / f"a.{kind}.json", tmp_path / "a.json"
     row = {"image_id": 1, "category_id": 2, "bbox": [10, 10, 40, 40], "score": 0.9}
     found.write_text(json.dumps([row]))
     words = [command, *[str(found)] * (1 + (command == "compare")), "--labels", str(labels)]
     for protocol in ([], ["--protocol", "youtube-vis"]) if command == "evaluate" else ([],):
-        with JsonWriter(own, model="m", class_names=["dog"]):
+        with JsonWriter(results, model="m", class_names=["dog"]):
             pass
         with pytest.raises(SystemExit) as stop:
             main([*words, *protocol])
         said = capsys.readouterr().err
         assert (stop.value.code, said.count("\n")) == (2, 1)
-        assert f"{found}: was written beside a.json: give {own}, which tells videos and" in said
-    own.write_text("{}")
+        assert f"{found}: was written beside a.json: give {results}, which tells videos and" in said
+    results.write_text("{}")
     with pytest.raises(SystemExit) as stop:
         main(words)
     assert stop.value.code == 0

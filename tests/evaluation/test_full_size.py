@@ -50,8 +50,10 @@ def write_made_up(path, dataset) -> None:
     names = pa.array(dataset.class_names, type=pa.string())
     writer = ParquetWriter(path, head={"model": "made up", "class_names": dataset.class_names})
     for video in dataset.videos:
-        own = dataset.objects[dataset.rows(video.name)]
-        boxes, labels, scores = made_up(rng, own.boxes, own.labels, own.frames, video.num_frames)
+        objects = dataset.objects[dataset.rows(video.name)]
+        boxes, labels, scores = made_up(
+            rng, objects.boxes, objects.labels, objects.frames, video.num_frames
+        )
         count = len(boxes)
         frames = np.repeat(np.arange(video.num_frames, dtype=np.int32), BOXES)
         word = pa.array([video.name], type=pa.string())

@@ -11,8 +11,8 @@ def _both(pool, name: str) -> tuple[float, float]:
     """AP50 of a group as it is reported and as it is resampled."""
     active = object_groups(pool)[name]
     once = np.ones((1, len(pool.clip_names)), dtype=np.int32)
-    own = average_precision(match_clips(pool, active=active), once)[0]
-    return coco_ap(pool, active=active).overall.ap50, own
+    ap50 = average_precision(match_clips(pool, active=active), once)[0]
+    return coco_ap(pool, active=active).overall.ap50, ap50
 
 
 def _pool(make_labels, make_frame, found):

@@ -61,12 +61,12 @@ def test_imagenet_vid(seed, protocol):
     theirs = case["figures"][protocol]
     ours = vid_figures(pool, protocol)
     for name in ("all", "slow", "medium", "fast"):
-        own = ours["all" if name == "all" else f"motion: {name}"]
+        group = ours["all" if name == "all" else f"motion: {name}"]
         figures = theirs[name]["per_class"]
-        assert list(own.per_class.values()) == pytest.approx(
+        assert list(group.per_class.values()) == pytest.approx(
             expected(figures), abs=1e-9, nan_ok=True
         )
-        assert own.mean == pytest.approx(theirs[name]["mean"], abs=1e-9)
+        assert group.mean == pytest.approx(theirs[name]["mean"], abs=1e-9)
     with_objects = ~np.isnan(list(ours["all"].per_class.values()))
     plain = expected(theirs["plain"]["per_class"])
     assert np.array(list(ours["all"].per_class.values()))[with_objects] == pytest.approx(
@@ -90,14 +90,14 @@ def test_coco(seed):
         "AP": every.overall.ap,
         "AP50": every.overall.ap50,
         "AP75": every.overall.ap75,
-        **{f"AP_{name}": own.overall.ap for name, own in sizes.items()},
+        **{f"AP_{name}": group.overall.ap for name, group in sizes.items()},
         **dict(zip(("AR1", "AR10", "AR100"), every.recalls, strict=True)),
-        **{f"AR_{name}": own.recalls[2] for name, own in sizes.items()},
+        **{f"AR_{name}": group.recalls[2] for name, group in sizes.items()},
     }
     assert figures == pytest.approx({name: theirs[name] for name in figures}, abs=1e-9)
     for name, column in (("ap", "AP"), ("ap50", "AP50"), ("ap75", "AP75")):
-        own = [getattr(each, name) for each in every.per_class.values()]
-        assert own == pytest.approx(expected(theirs["per_class"][column]), abs=1e-9, nan_ok=True)
+        values = [getattr(each, name) for each in every.per_class.values()]
+        assert values == pytest.approx(expected(theirs["per_class"][column]), abs=1e-9, nan_ok=True)
     assert list(every.recall_per_class.values()) == pytest.approx(
         expected(theirs["per_class"]["AR100"]), abs=1e-9, nan_ok=True
     )

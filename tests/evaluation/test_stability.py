@@ -28,28 +28,28 @@ def test_flicker_gap_and_class_changes():
     for frame in found[:7]:
         frame += [(OTHER, 1, 0.8)]
     objects = [[*frame, (OTHER, 1, 2, {})] for frame in track(7)] + track(1)
-    own = measured([objects], [found])
-    assert own.score == pytest.approx(0.8)
-    assert (own.num_tracks, own.num_steps) == (2, 7 + 6)
-    assert own.appears == pytest.approx(100 * 2 / 13)
-    assert own.vanishes == pytest.approx(100 * 3 / 13)
-    assert own.class_changes == pytest.approx(100 * 3 / 10)
-    assert own.recall == pytest.approx(11 / 15)
-    assert own.worst_gap == Gap(2, "0", 1, 2)
+    report = measured([objects], [found])
+    assert report.score == pytest.approx(0.8)
+    assert (report.num_tracks, report.num_steps) == (2, 7 + 6)
+    assert report.appears == pytest.approx(100 * 2 / 13)
+    assert report.vanishes == pytest.approx(100 * 3 / 13)
+    assert report.class_changes == pytest.approx(100 * 3 / 10)
+    assert report.recall == pytest.approx(11 / 15)
+    assert report.worst_gap == Gap(2, "0", 1, 2)
 
 
 def test_an_object_that_leaves_and_comes_back_has_not_vanished():
     objects = [*track(2), [], [], *track(2)]
     found = [[(BOX, 0, 0.9)], [(BOX, 0, 0.9)], [], [], [(BOX, 0, 0.9)], [(BOX, 0, 0.9)]]
-    own = measured([objects], [found])
-    assert (own.num_steps, own.appears, own.vanishes, own.worst_gap) == (2, 0, 0, None)
+    report = measured([objects], [found])
+    assert (report.num_steps, report.appears, report.vanishes, report.worst_gap) == (2, 0, 0, None)
 
 
 def test_tracks_of_two_videos_do_not_touch():
     found = [[(BOX, 0, 0.9)]]
-    own = measured([track(2), track(2)], [[*found, []], [[], *found]])
-    assert (own.num_tracks, own.num_steps) == (2, 2)
-    assert (own.appears, own.vanishes) == (50, 50)
+    report = measured([track(2), track(2)], [[*found, []], [[], *found]])
+    assert (report.num_tracks, report.num_steps) == (2, 2)
+    assert (report.appears, report.vanishes) == (50, 50)
 
 
 def test_the_score_is_the_lowest_that_is_precise_enough():
@@ -61,10 +61,10 @@ def test_the_score_is_the_lowest_that_is_precise_enough():
 
 
 def test_where_nothing_is_precise_enough():
-    own = measured([track(3)], [[[(AWAY, 0, 0.9)]] * 3])
-    assert own.score is None
-    assert own.num_steps == 2
-    assert math.isnan(own.appears)
+    report = measured([track(3)], [[[(AWAY, 0, 0.9)]] * 3])
+    assert report.score is None
+    assert report.num_steps == 2
+    assert math.isnan(report.appears)
     assert measured([track(3)], [[[]] * 3]).score is None
 
 

@@ -24,23 +24,25 @@ def cells(seed: int):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_ap_on_the_clips_is_the_protocol_s(seed):
-    own, names = cells(seed)
-    result = bootstrap_tracks({"a": [own]}, names, 3, resamples=20)
-    expected = vis_figures(own, 3)[0].ap
+    matches, names = cells(seed)
+    result = bootstrap_tracks({"a": [matches]}, names, 3, resamples=20)
+    expected = vis_figures(matches, 3)[0].ap
     assert result.seeds["a"][0] == pytest.approx(expected, abs=1e-12, nan_ok=True)
-    gain = bootstrap_tracks({"a": [own, own], "b": [own]}, names, 3, resamples=20).gain("a", "b")
+    gain = bootstrap_tracks({"a": [matches, matches], "b": [matches]}, names, 3, resamples=20).gain(
+        "a", "b"
+    )
     assert (gain.value, gain.low, gain.high) == pytest.approx((0, 0, 0), nan_ok=True)
 
 
 def test_resampled_ap_is_that_of_the_clips_drawn():
-    own, names = cells(3)
-    result = bootstrap_tracks({"a": [own]}, names, 3, resamples=8, seed=5)
+    matches, names = cells(3)
+    result = bootstrap_tracks({"a": [matches]}, names, 3, resamples=8, seed=5)
     from trovid.evaluation.bootstrap import resample_weights
 
     for weights, value in zip(
         resample_weights(len(names), resamples=8, seed=5), result.resampled["a"], strict=True
     ):
-        drawn = [cell for cell in own for _ in range(weights[cell.video])]
+        drawn = [cell for cell in matches for _ in range(weights[cell.video])]
         assert value == pytest.approx(vis_figures(drawn, 3)[0].ap, abs=1e-9, nan_ok=True)
 
 

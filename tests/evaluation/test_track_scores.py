@@ -16,13 +16,13 @@ def _frame(boxes: torch.Tensor, scores: list[list[float]]) -> Candidates:
 
 def test_links_follow_moving_boxes_in_any_order():
     tracks = link_boxes([_boxes((0, 0), (100, 100)), _boxes((104, 98), (5, 3))])
-    assert [own.tolist() for own in tracks] == [[0, 1], [1, 0]]
+    assert [ids.tolist() for ids in tracks] == [[0, 1], [1, 0]]
 
 
 def test_the_assignment_is_of_greatest_total_overlap():
     """Greedily the first box would take the near one and leave the second without."""
     tracks = link_boxes([_boxes((0, 0), (16, 0)), _boxes((8, 0), (-5, 0))], iou=0.3)
-    assert [own.tolist() for own in tracks] == [[0, 1], [1, 0]]
+    assert [ids.tolist() for ids in tracks] == [[0, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(("patience", "same"), [(0, False), (1, False), (2, True)])
@@ -34,7 +34,7 @@ def test_a_track_may_miss_some_frames(patience, same):
 
 def test_too_little_overlap_starts_a_track():
     tracks = link_boxes([_boxes((0, 0)), _boxes((30, 0)), _boxes((32, 0))])
-    assert [own.tolist() for own in tracks] == [[0], [1], [1]]
+    assert [ids.tolist() for ids in tracks] == [[0], [1], [1]]
 
 
 def test_a_blurred_frame_takes_the_class_of_its_track():

@@ -216,13 +216,13 @@ def test_mot_challenge_equals_the_original_code(tmp_path):
     labels = read_mot(tmp_path)
     report = evaluate_mot(read_mot_results(tmp_path / "results", labels), labels)
     assert list(report.per_class) == ["pedestrian"]
-    for name, own in {**report.per_video, "COMBINED_SEQ": report.overall}.items():
+    for name, figures in {**report.per_video, "COMBINED_SEQ": report.overall}.items():
         expected = data["figures"]["preprocessed"][name]
         for theirs, ours in HOTA.items():
-            assert own[ours] == pytest.approx(expected["HOTA"]["mean"][theirs], abs=1e-9)
+            assert figures[ours] == pytest.approx(expected["HOTA"]["mean"][theirs], abs=1e-9)
         for theirs, ours in OTHERS.items():
             value = {**expected["CLEAR"], **expected["Identity"]}[theirs]
-            assert own[ours] == pytest.approx(value, abs=1e-9), (name, theirs)
+            assert figures[ours] == pytest.approx(value, abs=1e-9), (name, theirs)
 
 
 def lines(rows) -> str:

@@ -39,8 +39,8 @@ def random_frames(seed: int, *, frames: int = 60):
             for _ in range(rng.integers(0, 5))
         ]
         near = [
-            ([float(x) for x in np.array(own) + rng.integers(0, 2, 4)], label)
-            for own, label, _ in objects
+            ([float(x) for x in np.array(corners) + rng.integers(0, 2, 4)], label)
+            for corners, label, _ in objects
             for _ in range(rng.integers(0, 3))
         ]
         far = [(box(), int(rng.choice(labels))) for _ in range(rng.integers(0, 3))]
@@ -50,7 +50,9 @@ def random_frames(seed: int, *, frames: int = 60):
 
 
 def pool_of(frames):
-    objects = [[(box, label, 0, {"motion_iou": m}) for box, label, m in own] for own, _ in frames]
+    objects = [
+        [(box, label, 0, {"motion_iou": m}) for box, label, m in truth] for truth, _ in frames
+    ]
     names = [str(i) for i in range(NUM_CLASSES)]
     return make_pool([objects], [[found for _, found in frames]], names)
 
@@ -100,8 +102,8 @@ def test_motion_iou_by_hand():
     """A gap, two instances, and a reach of ten frames."""
     box, half = [0.0, 0, 9, 9], [0.0, 0, 4, 9]
     frames = [[] for _ in range(30)]
-    for frame, own in ((0, box), (2, half), (13, box)):
-        frames[frame].append((own, 0, 7, {}))
+    for frame, corners in ((0, box), (2, half), (13, box)):
+        frames[frame].append((corners, 0, 7, {}))
     frames[2].append((box, 0, 8, {}))
     dataset = make_dataset([frames], ["a"])
     assert motion_iou(dataset.objects) == pytest.approx([0.5, 0.5, 0.0, 0.0])
@@ -116,7 +118,10 @@ def test_resampling_nothing_gives_the_figure(protocol):
     names = [str(i) for i in range(NUM_CLASSES)]
     parts = [frames[start : start + 10] for start in range(0, 60, 10)]
     pool = make_pool(
-        [[[(b, c, 0, {"motion_iou": m}) for b, c, m in own] for own, _ in part] for part in parts],
+        [
+            [[(b, c, 0, {"motion_iou": m}) for b, c, m in truth] for truth, _ in part]
+            for part in parts
+        ],
         [[found for _, found in part] for part in parts],
         names,
     )

@@ -132,8 +132,8 @@ def test_the_tracker_leaves_nothing_out_as_in_the_command(tmp_path, monkeypatch)
     pictures = tmp_path / "DAVIS" / "JPEGImages" / "car-turn"
 
     def found(predictor, track):
-        own = predictor.detect(pictures, score=0.0, track=track, support="uniform:0")
-        return sum(map(len, own))
+        detections = predictor.detect(pictures, score=0.0, track=track, support="uniform:0")
+        return sum(map(len, detections))
 
     whole = found(used[0], None)
     assert found(used[0], "iou") == whole

@@ -94,7 +94,9 @@ def test_clips_are_followed_into_a_file(tmp_path, clip):
         follow_clips(file, weights, clip, every=12, control=control)
         found[control] = read_followed(file)
     assert list(found[None]) == [video.name for video in read_coco_vid(clip).videos]
-    assert all(0 <= r.hits <= r.near <= r.positions for own in found[None].values() for r in own)
+    assert all(
+        0 <= r.hits <= r.near <= r.positions for records in found[None].values() for r in records
+    )
 
 
 @pytest.mark.parametrize("name", ["selsa", "selsa-troi"])
@@ -117,7 +119,7 @@ def test_the_support_frames_of_clips_are_weighed_into_a_file(tmp_path, clip):
     weigh_clips(tmp_path / "weighed.json", weights, clip, every=24)
     found = read_weighed(tmp_path / "weighed.json")
     assert list(found) == [video.name for video in read_coco_vid(clip).videos]
-    assert all(0 < r.weight < 1 for own in found.values() for r in own)
+    assert all(0 < r.weight < 1 for records in found.values() for r in records)
 
 
 def test_a_frame_of_one_proposal_more_gets_a_larger_share(tmp_path):

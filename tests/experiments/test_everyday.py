@@ -139,11 +139,11 @@ def test_every_method_looks_at_a_sequence(place):
     found = {}
     for method in methods(FREE):
         predictor = method_model(place.weights(method.model), method)
-        own = look(predictor, method, sequence, CLEAN, other, {})
-        assert [frame.frame_index for frame in own.frames] == [0, 2, 4, 6, 8]
-        assert own.seconds >= 0
-        found[method.name] = own.frames[0]
-    plain = {name: own for name, own in found.items() if "taken over" not in name}
+        looked = look(predictor, method, sequence, CLEAN, other, {})
+        assert [frame.frame_index for frame in looked.frames] == [0, 2, 4, 6, 8]
+        assert looked.seconds >= 0
+        found[method.name] = looked.frames[0]
+    plain = {name: detections for name, detections in found.items() if "taken over" not in name}
     assert len(plain) == 6
     for one, other in itertools.combinations(plain, 2):
         assert not torch.equal(plain[one].class_scores, plain[other].class_scores), (one, other)
@@ -175,7 +175,7 @@ def test_a_choice_made_without_costs_is_read_and_says_nothing_of_them(tmp_path):
 
 @pytest.mark.slow
 def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
-    settings = [own for own in FREE_SETTINGS if own.searched == "own"]
+    settings = [setting for setting in FREE_SETTINGS if setting.searched == "own"]
     choice = choose(place, folder=tmp_path, names=["dog", "hike"], settings=settings)
     assert set(choice.strengths) == set(KINDS)
     assert all(value in GRID[kind] for kind, value in choice.strengths.items())
@@ -186,9 +186,9 @@ def test_a_whole_run_is_reported_and_goes_on_where_it_was(place, tmp_path):
     result = report(place, choice, resamples=20, names=["train", "lucia"])
     rows = [method.name for method in methods(choice.free)]
     assert list(result["ap50"]) == [*rows, TRACKS, SEQ_NMS]
-    for own in result["ap50"].values():
-        assert set(own) == set(result["groups"])
-        assert all(0 <= figure["value"] <= 1 for figure in own.values())
+    for figures in result["ap50"].values():
+        assert set(figures) == set(result["groups"])
+        assert all(0 <= figure["value"] <= 1 for figure in figures.values())
     assert result["folds"] == 2
     alone = next(c.key for c in reported(choice.strengths) if c.kind and not c.stretches)
     assert result["figures"]["single-frame"][alone]["frames"] == 2 * 3
@@ -236,9 +236,9 @@ def test_both_models_are_embedded_and_share_their_trunk(place, tmp_path):
     temporal, single = embed_everyday(place.out, result, folder=tmp_path)
     assert single.stat().st_size < temporal.stat().st_size
     for name in (SINGLE, TEMPORAL):
-        own, _ = load_weights(weights_file(place.out, name, 0))
+        model, _ = load_weights(weights_file(place.out, name, 0))
         embedded, card = load_weights(tmp_path / f"{name}.safetensors")
-        for key, value in own.state_dict().items():
+        for key, value in model.state_dict().items():
             assert torch.equal(value, embedded.state_dict()[key]), key
         assert card.provenance["test_ap50"]["clean"] == 0.5
     assert "41.0" in single.with_suffix(".md").read_text()

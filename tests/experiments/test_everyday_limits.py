@@ -62,18 +62,18 @@ def test_each_object_has_one_fate_and_each_detection_one_mistake():
     )
     pool = pool_frames({"one": [detections]}, dataset)
     proposals = [torch.tensor([moved(place, 0) for place in range(5)] + [moved(2, 20)])]
-    own = fates_of(pool, proposals)
-    assert own["objects"]["all"] == pytest.approx(
+    fates = fates_of(pool, proposals)
+    assert fates["objects"]["all"] == pytest.approx(
         dict.fromkeys(
             ("found", "other class", "rough box", "lower score", "not found", "not proposed"), 1 / 6
         )
     )
-    assert own["objects"]["dog"]["not proposed"] == 1
+    assert fates["objects"]["dog"]["not proposed"] == 1
     shown = dict.fromkeys(
         ("right", "other class", "found twice", "rough box", "nothing there"), 1 / 5
     )
-    assert own["detections"] == pytest.approx({"shown": 5, **shown})
-    assert own["confusions"] == [{"object": "cat", "shown": "dog", "times": 1}]
+    assert fates["detections"] == pytest.approx({"shown": 5, **shown})
+    assert fates["confusions"] == [{"object": "cat", "shown": "dog", "times": 1}]
     recall = proposal_recall(pool, proposals)
     assert recall["all"] == {"objects": 6, "0.5": 5 / 6, "0.75": 5 / 6}
     assert "small" not in recall or recall["small"]["0.5"] is None
@@ -85,15 +85,15 @@ def test_true_classes_and_places_are_given_to_the_boxes_that_overlap():
     boxes = torch.tensor([moved(0, 0), moved(0, 15), moved(3, 0)])[:, None]
     scores = torch.tensor([[0.2, 0.6], [0.1, 0.3], [0.5, 0.4]])
     found = Candidates(boxes, scores, CLASSES, image_size=(100, 400))
-    own = torch.tensor([moved(0, 0)]), torch.tensor([0])
-    classes = corrected(found, *own, classes=True, places=False)
+    truth = torch.tensor([moved(0, 0)]), torch.tensor([0])
+    classes = corrected(found, *truth, classes=True, places=False)
     assert torch.equal(classes.boxes, boxes)
     assert torch.allclose(classes.class_scores[0], torch.tensor([0.8, 0.0]))
     assert torch.equal(classes.class_scores[1:], scores[1:])
-    places = corrected(found, *own, classes=False, places=True)
+    places = corrected(found, *truth, classes=False, places=True)
     assert torch.equal(places.class_scores, scores)
     assert places.boxes[:, 0].tolist() == [moved(0, 0), moved(0, 0), moved(3, 0)]
-    both = corrected(found, *own, classes=True, places=True)
+    both = corrected(found, *truth, classes=True, places=True)
     assert torch.allclose(both.class_scores[1], torch.tensor([0.4, 0.0]))
     assert torch.equal(found.class_scores, torch.tensor([[0.2, 0.6], [0.1, 0.3], [0.5, 0.4]]))
 
@@ -126,8 +126,8 @@ def test_proposals_and_points_are_counted_and_kept(place, tmp_path):
         assert alone["at all"]["value"] >= alone["found"]["value"]
     assert proposals["sequences"] == ["dog"]
     assert points["sequences"] == ["dog", "camel"]
-    for own in points["rows"].values():
-        assert own["chance"]["value"] == pytest.approx(24 * 24 / (64 * 96), rel=0.01)
+    for row in points["rows"].values():
+        assert row["chance"]["value"] == pytest.approx(24 * 24 / (64 * 96), rel=0.01)
     assert points["rows"]["clean"]["points"] == 2 * 49 * 2
     assert json.loads((tmp_path / "everyday-limits.json").read_text()) == result
     assert (tmp_path / "everyday-limits.md").read_text() == page
@@ -140,8 +140,8 @@ def test_proposals_and_points_are_counted_and_kept(place, tmp_path):
 def test_points_of_a_bright_object_lie_on_it_and_are_drawn_where_it_is_asked_for(place, tmp_path):
     predictor = load(weights_file(place.out, TEMPORAL, 0), device="cpu")
     dataset, pictures = read_davis(place.davis), tmp_path / "pictures"
-    own = count_points(predictor, dataset, "dog", [CLEAN, Condition("noise", 50)])
-    clean, noisy = own["clean"], own["alone-noise-50"]
+    counts = count_points(predictor, dataset, "dog", [CLEAN, Condition("noise", 50)])
+    clean, noisy = counts["clean"], counts["alone-noise-50"]
     assert clean["first"] > 2 * clean["chance"]
     assert (noisy["points"], noisy["chance"]) == (clean["points"], clean["chance"])
     assert noisy["first"] != clean["first"]
@@ -178,9 +178,9 @@ def test_pictures_set_aside_are_measured_with_both_models(place, tmp_path):
     stills = tmp_path / "stills"
     stills.mkdir()
     write_dataset(stills / "train.json", pictures(stills, cat=6, dog=4), "coco-vid")
-    own = EverydayPlace(out=tmp_path, davis=tmp_path)
+    folders = EverydayPlace(out=tmp_path, davis=tmp_path)
     tiny_weights(tmp_path)
-    result, page = run_limits(own, stills=stills, davis=False, folder=tmp_path)
+    result, page = run_limits(folders, stills=stills, davis=False, folder=tmp_path)
     found = result["pictures"]
     assert (result["set_aside"], list(found)) == (2, [SINGLE, TEMPORAL])
     ceilings = found[SINGLE]["ceilings"]

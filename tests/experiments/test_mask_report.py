@@ -63,12 +63,12 @@ def predictions(dataset, name, every, *, wrong: bool, seed: int):
 def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("masks")
     jobs = mask_jobs(SEEDS, first=FIRST, count=COUNT)
-    for clips, own in groupby(sorted(jobs, key=lambda j: j.clips.key), key=lambda j: j.clips):
+    for clips, clip_jobs in groupby(sorted(jobs, key=lambda j: j.clips.key), key=lambda j: j.clips):
         path = clips_file(out, clips)
         small = {"size": 96, "split": "test", "setting": clips.setting}
         assert write_split(path.parent, videos=COUNT, first=FIRST, **small) == path
         dataset = read_coco_vid(path)
-        for job in own:
+        for job in clip_jobs:
             weights_file(out, job.model, job.seed).write_bytes(f"{job.model} {job.seed}".encode())
             wrong = job.model == SINGLE or job.source != "clip"
             provenance = {"weights_sha256": "x"}
@@ -169,7 +169,7 @@ def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
 
 def test_the_published_memory_gives_other_identities(tmp_path):
     """Published: an identity may occur twice in a frame, which by default it never does."""
-    own, published = (
+    default, published = (
         next(
             job
             for job in mask_jobs([0], first=FIRST, count=1)
@@ -178,14 +178,14 @@ def test_the_published_memory_gives_other_identities(tmp_path):
         for kind in (False, True)
     )
     write_split(
-        clips_file(tmp_path, own.clips).parent, split="test", videos=1, first=FIRST, size=96
+        clips_file(tmp_path, default.clips).parent, split="test", videos=1, first=FIRST, size=96
     )
     save_tiny_model(weights_file(tmp_path, FULL, 0), name=FULL)
-    for job in (own, published):
+    for job in (default, published):
         segment_clips(job, tmp_path)
     rows = [
         [frame.track_ids.tolist() for frame in read_frames(job.file(tmp_path))[1]["test_00004"]]
-        for job in (own, published)
+        for job in (default, published)
     ]
     assert all(len({*ids}) == len(ids) for ids in rows[0])
     assert any(len({*ids}) < len(ids) for ids in rows[1])
@@ -213,7 +213,9 @@ def test_table8_is_another_name_of_it(capsys, monkeypatch):
     wanted = []
     monkeypatch.setattr(
         "trovid.cli.experiment.results",
-        lambda own: wanted.append(own.name) or {own.name: ({"made": own.name}, "")},
+        lambda experiment: (
+            wanted.append(experiment.name) or {experiment.name: ({"made": experiment.name}, "")}
+        ),
     )
     status, out, _ = trovid_command(capsys, "experiment", "table8", "--json")
     assert (status, wanted) == (0, ["synthvid-masks"])

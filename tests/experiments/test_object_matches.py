@@ -113,7 +113,7 @@ def test_steadiness_along_a_track():
 
 def test_a_better_model_gains_over_sequences():
     dataset = truth(rider=[0, 1, 2], dog=[0, 1, 2])
-    scenes = {name: Scene(classes=own.classes) for name, own in SCENES.items()}
+    scenes = {name: Scene(classes=scene.classes) for name, scene in SCENES.items()}
     good = {
         n: [frame(i, (c, 0.9, OBJECT)) for i in range(3)]
         for n, c in (("rider", "person"), ("dog", "dog"))

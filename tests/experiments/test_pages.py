@@ -10,8 +10,8 @@ from trovid.experiments.pages import experiment_page, write_experiment
 def row(name: str, x: float, **other) -> dict:
     figure = {"mean": 0.5, "spread": None, "seeds": [0.5], "low": 0.4, "high": 0.6}
     training = {"seed": 0, "minutes": 2, "precision": "float32", "commit": "a", "sha256": "b"}
-    own = {"name": name, "recipe": "r", "published": None, "curve": name, "x": x}
-    return {**own, "figures": {"all": figure}, "trained": [training], "cost": {}, **other}
+    fields = {"name": name, "recipe": "r", "published": None, "curve": name, "x": x}
+    return {**fields, "figures": {"all": figure}, "trained": [training], "cost": {}, **other}
 
 
 def test_rows_over_another_axis_have_a_panel_of_their_own(tmp_path):

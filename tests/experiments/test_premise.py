@@ -38,16 +38,16 @@ def test_pairs_lie_within_the_sequence():
 
 
 def test_accuracy_is_the_share_of_cells_that_are_found_on_the_object():
-    own = torch.zeros(1, 2, 4, 4)
-    own[0, 0] = 1
-    own[0, :, :2, :2] = torch.tensor([0.0, 1.0]).view(2, 1, 1)
-    here = own[0, 1] > 0
-    moved = own.roll(1, 3)
-    assert accuracy(own, moved, here, moved[0, 1] > 0) == (1.0, 0.25)
-    assert accuracy(own, moved, here, torch.zeros(4, 4, dtype=torch.bool)) is None
+    features = torch.zeros(1, 2, 4, 4)
+    features[0, 0] = 1
+    features[0, :, :2, :2] = torch.tensor([0.0, 1.0]).view(2, 1, 1)
+    here = features[0, 1] > 0
+    moved = features.roll(1, 3)
+    assert accuracy(features, moved, here, moved[0, 1] > 0) == (1.0, 0.25)
+    assert accuracy(features, moved, here, torch.zeros(4, 4, dtype=torch.bool)) is None
     half = moved[0, 1] > 0
     half[:, 2] = False
-    found, chance = accuracy(own, moved, here, half)
+    found, chance = accuracy(features, moved, here, half)
     assert (found, chance) == (1.0, 0.125)  # equal similarities: the first cell
     mask = np.zeros((33, 40), bool)
     mask[:16] = True
@@ -79,8 +79,8 @@ def test_the_whole_with_weights_of_the_same_network(tmp_path):
         tmp_path / "davis", folder=tmp_path / "report", resamples=10, weights=file
     )
     assert set(result["accuracy"]) == {"ImageNet weights", "random weights"}
-    own = result["accuracy"]["ImageNet weights"]["8, 0.125"]
-    assert own["low"] <= own["value"] <= own["high"]
+    figure = result["accuracy"]["ImageNet weights"]["8, 0.125"]
+    assert figure["low"] <= figure["value"] <= figure["high"]
     assert result["chance"]["8, 0.5"]["value"] == pytest.approx(25 / 96, abs=0.1)
     assert json.loads((tmp_path / "report" / "premise.json").read_text()) == result
     assert (tmp_path / "report" / "premise.md").read_text() == page
@@ -90,11 +90,11 @@ def test_the_whole_with_weights_of_the_same_network(tmp_path):
 
 
 def test_order_and_shapes_decide():
-    own = {"a": torch.zeros(2), "n.num_batches_tracked": torch.tensor(3)}
-    found = in_order(own, {"x": torch.ones(2)}, shared.SHARED)
+    state = {"a": torch.zeros(2), "n.num_batches_tracked": torch.tensor(3)}
+    found = in_order(state, {"x": torch.ones(2)}, shared.SHARED)
     assert found["a"].tolist() == [1, 1]
     with pytest.raises(TrovidError, match="in order"):
-        in_order(own, {"x": torch.ones(3)}, shared.SHARED)
+        in_order(state, {"x": torch.ones(3)}, shared.SHARED)
 
 
 def test_the_command_asks_for_the_data(capsys):

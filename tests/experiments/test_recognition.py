@@ -113,9 +113,9 @@ def test_near_duplicates_are_drawn_as_one():
     shares = {
         name: {CLEAN: {SINGLE: value}, "jpeg 5": {SINGLE: value}} for name, value in values.items()
     }
-    own = _intervals(shares, 500)[SINGLE][CLEAN]
-    assert own["value"] == pytest.approx(1.3 / 3)
-    assert (own["low"], own["high"]) == pytest.approx((0.2, 0.9))
+    share = _intervals(shares, 500)[SINGLE][CLEAN]
+    assert share["value"] == pytest.approx(1.3 / 3)
+    assert (share["low"], share["high"]) == pytest.approx((0.2, 0.9))
     assert folds_of(values) == ["drift-chicane", "drift-chicane", "goat"]
 
 
@@ -158,10 +158,13 @@ def test_the_mean_of_equal_frames_is_the_frame(tmp_path, weights):
     target = next(maps.targets())
     assert target.box.tolist() == [[9, 8, 49, 48]]
     flat = torch.ones(1, 6, 4, 6) * torch.arange(1.0, 7).view(1, -1, 1, 1)
-    own = read(flat, [target.box])
-    sets, similarities = own.expand(3, *own.shape), own.new_ones(3, 1, *own.shape[2:])
+    features = read(flat, [target.box])
+    sets, similarities = (
+        features.expand(3, *features.shape),
+        features.new_ones(3, 1, *features.shape[2:]),
+    )
     for setting in (Setting("mean"), Setting("dot", 0.1), Setting("cosine", 10.0)):
-        torch.testing.assert_close(fused(own, sets, similarities, setting), own)
+        torch.testing.assert_close(fused(features, sets, similarities, setting), features)
 
 
 @pytest.fixture
@@ -200,8 +203,8 @@ def test_the_whole(run, tmp_path, weights):
     assert (result["choosing"], result["reporting"]) == (["bus", "dog"], ["bear", "goat"])
     assert result["folds"] == 2
     single = result["shares"][SINGLE]
-    assert all(own["low"] <= own["value"] <= own["high"] for own in single.values())
-    assert all(own["gain"] == 0 for own in single.values())
+    assert all(share["low"] <= share["value"] <= share["high"] for share in single.values())
+    assert all(share["gain"] == 0 for share in single.values())
     assert [name for name in result["shares"] if name.startswith("trained")]
     assert (tmp_path / "report" / "recognition.md").read_text() == page
     (trained,) = (tmp_path / "out").glob("*.safetensors")

@@ -82,16 +82,16 @@ def test_rows_that_share_encoded_frames_find_what_each_finds_alone(tmp_path, cli
         predictor, options = row_model(weights, row)
         if row.seq_nms:
             everything = predictor.detect(dataset.path(video.name), options=options)
-            expected = [own for own in everything if own.frame_index % 10 == 0]
+            expected = [detections for detections in everything if detections.frame_index % 10 == 0]
         else:
             path = dataset.path(video.name)
             expected = list(predictor.detect(path, frames=[0, 10, 20], options=options))
-        assert [own.frame_index for own in videos[video.name]] == [0, 10, 20]
-        for own, alone in zip(videos[video.name], expected, strict=True):
-            assert len(own) == len(alone) > 0
-            torch.testing.assert_close(own.scores, alone.scores, rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(own.boxes, alone.boxes, rtol=1e-3, atol=1e-2)
-        found.append(torch.cat([own.scores for own in videos[video.name]]))
+        assert [detections.frame_index for detections in videos[video.name]] == [0, 10, 20]
+        for detections, alone in zip(videos[video.name], expected, strict=True):
+            assert len(detections) == len(alone) > 0
+            torch.testing.assert_close(detections.scores, alone.scores, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(detections.boxes, alone.boxes, rtol=1e-3, atol=1e-2)
+        found.append(torch.cat([detections.scores for detections in videos[video.name]]))
     assert len({tuple(scores.tolist()) for scores in found}) == len(rows)
 
 
@@ -300,9 +300,9 @@ def test_a_finished_table_is_reported_by_the_command(capsys, place):
 
 def test_a_page_of_before_is_drawn_as_it_was_and_a_new_card_says_processor_time(place):
     result = experiment_result(table1().with_clips(CLIPS), place, resamples=2)
-    own = result["rows"][0]["trained"]
-    own[0] |= {"processor_minutes": 10.0, "memory_mb": 700, "machine": "abacus"}
-    own[1] |= {"processor_minutes": 14.0, "memory_mb": 800}
+    trained = result["rows"][0]["trained"]
+    trained[0] |= {"processor_minutes": 10.0, "memory_mb": 700, "machine": "abacus"}
+    trained[1] |= {"processor_minutes": 14.0, "memory_mb": 800}
     page = experiment_page(result)
     assert "| synthvid-single | 12 | 2 | 800 | 63.5 |" in page
     assert "| abacus | `" in page
@@ -417,12 +417,12 @@ def test_table_1_goes_from_imagenet_vids_folder_through_training_to_its_report(t
     result = json.loads((out / "report/table1.json").read_text())
     (seen,) = result["data"]
     assert (seen["videos"], seen["frames"], seen["objects"]["all"]) == (2, 5, 10)
-    for row, own in zip(rows, result["rows"], strict=True):
-        (training,) = own["trained"]
-        assert own["recipe"] == f"paper/{row.recipe}-r101"
-        assert training["sha256"] == sha256_of(out / f"{own['recipe']}-seed0.safetensors")
-        assert 0 <= own["figures"]["all"]["mean"] <= 1
-        assert own["cost"]["frame_ms"] > 0
+    for row, row_result in zip(rows, result["rows"], strict=True):
+        (training,) = row_result["trained"]
+        assert row_result["recipe"] == f"paper/{row.recipe}-r101"
+        assert training["sha256"] == sha256_of(out / f"{row_result['recipe']}-seed0.safetensors")
+        assert 0 <= row_result["figures"]["all"]["mean"] <= 1
+        assert row_result["cost"]["frame_ms"] > 0
     assert "Table 1" in page
     assert (out / "report/table1.md").exists()
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*.npz")}

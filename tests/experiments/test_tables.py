@@ -74,7 +74,7 @@ def test_rows_in_another_order_than_the_papers_are_shown_by_group_and_training()
         "b": {"all": {"mean": 0.6, "seeds": [0.6, 0.6]}, "clean": {"mean": 0.8}},
     }
     result = {
-        "rows": [{"name": name, "figures": own} for name, own in figures.items()],
+        "rows": [{"name": name, "figures": by_group} for name, by_group in figures.items()],
         "seeds": [1, 2],
         "gains": [],
         "order": {"pairs": 1, "otherwise": [["a", "b"]]},

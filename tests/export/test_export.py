@@ -191,7 +191,7 @@ def test_torch_export_equals_the_model(predictors, tmp_path):
     assert json.loads(extra["trovid.json"])["model"] == predictor.name
     for support in (SUPPORT, SUPPORT[:2]):
         parts = [encode(torch.from_numpy(frames[i].image)) for i in support]
-        bank = [torch.cat(own) for own in zip(*parts, strict=True)]
+        bank = [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
         for target in TARGETS:
             found = detect(torch.from_numpy(frames[target].image), *bank)
             wanted = expected(predictor, frames, target, support)
@@ -245,7 +245,7 @@ def test_a_trained_pyramid_is_exported_where_it_searches_one_level(format, tmp_p
     files = export(runner, tmp_path, format=format, frame_size=(160, 160))
     detect, encode = map(runner_of, files)
     parts = [encode(one.image) for one in support]
-    bank = [np.concatenate([np.asarray(p) for p in own]) for own in zip(*parts, strict=True)]
+    bank = [np.concatenate([np.asarray(p) for p in arrays]) for arrays in zip(*parts, strict=True)]
     wanted = expected(runner, [picture, *support], 0, [1, 2])
     assert len(wanted[0]) > 20
     assert_equal(detect(picture.image, *bank), wanted, PIXELS)

@@ -40,7 +40,7 @@ def test_masks_and_embeddings_are_the_models(tmp_path, name):
         images, size = predictor.input([frames[5]])
         (wanted,) = predictor.running.detect(images, support, options=chosen, image_sizes=[size])
     assert np.abs(found["boxes"] - wanted.detections.boxes.numpy()).max() < 1e-3
-    own, theirs = found["mask_probabilities"], wanted.probabilities.numpy()
-    assert own.shape == theirs.shape == (6, 28, 28)
-    assert np.abs(own - theirs).max() < 1e-3
+    probabilities, theirs = found["mask_probabilities"], wanted.probabilities.numpy()
+    assert probabilities.shape == theirs.shape == (6, 28, 28)
+    assert np.abs(probabilities - theirs).max() < 1e-3
     assert np.abs(found["embeddings"] - wanted.detections.embeddings.numpy()).max() < 1e-3

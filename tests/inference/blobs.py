@@ -123,7 +123,9 @@ class Measured(Predictor):
         self.used.append(used_memory())
         found = super().detect_frames(frames, *rest)
         if self._hoarded_since is not None and frames[0].index >= self._hoarded_since:
-            self._pixels += [own.masks.dense() for own in found if own.masks is not None]
+            self._pixels += [
+                instances.masks.dense() for instances in found if instances.masks is not None
+            ]
         return found
 
 

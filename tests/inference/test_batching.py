@@ -32,7 +32,9 @@ class Looker:
             raise MemoryError("too many")
         if self.wrong in numbers:
             raise ValueError("wrong")
-        return [f"{n} with {len(own or ())}" for n, own in zip(numbers, supports, strict=True)]
+        return [
+            f"{n} with {len(support or ())}" for n, support in zip(numbers, supports, strict=True)
+        ]
 
 
 def test_frames_of_one_size_and_number_of_support_frames_share_a_batch():

@@ -30,13 +30,13 @@ def test_a_cell_is_found_again_where_it_is(model, level):
     reader = open_video(np.stack([frame()] * 3))
     found = explain(model, reader, frame=1, box=torch.tensor(BOXES[level]), support="uniform:3")
     assert found.level == level
-    own = model.detector.roi_features.searched == "own"
-    assert found.searched_level == (level if own else "3")
+    same_level = model.detector.roi_features.searched == "own"
+    assert found.searched_level == (level if same_level else "3")
     assert [f.index for f in found.support] == [0, 2]
     assert found.weights.sum() == pytest.approx(1)
     assert (found.similarities <= 1 + 1e-5).all()
     torch.testing.assert_close(found.points[0], found.points[1])
-    if own:
+    if same_level:
         stride = 4 * 2 ** int(level) * 150 / 256  # in pixels of the source
         centre = (found.cell[:2] + found.cell[2:]) / 2
         assert (found.points - centre).abs().max() < 2 * stride

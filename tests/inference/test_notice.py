@@ -96,12 +96,12 @@ def test_it_is_said_once_of_anything_else(data, model, caplog, kind):
 def test_it_is_said_of_a_data_set_wherever_support_comes_from(
     data, model, tmp_path, caplog, source
 ):
-    own = data / "mp4" / "val.json"
-    list(run_dataset(model, read_coco_vid(own), every=24, support_source=source))
+    original = data / "mp4" / "val.json"
+    list(run_dataset(model, read_coco_vid(original), every=24, support_source=source))
     assert caplog.text == ""
     shutil.copytree(data / "mp4", tmp_path / "mine")
     mine = tmp_path / "mine" / "val.json"
-    mine.write_text(own.read_text().replace("SynthVID", "mine", 1))
+    mine.write_text(original.read_text().replace("SynthVID", "mine", 1))
     list(run_dataset(model, read_coco_vid(mine), every=24, support_source=source))
     assert caplog.text.count(SAID) == 1
 

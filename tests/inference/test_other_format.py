@@ -71,13 +71,13 @@ def test_another_size_codec_and_timing_change_ap50_by_less_than_a_point(name, tm
 
     model = trovid.load(name, device="cpu")
     figures = []
-    for own in (labels, wide):
+    for dataset in (labels, wide):
         found = {
             video.name: list(
-                model.detect(own.path(video.name), score=0.01, frames=range(0, 24, EVERY))
+                model.detect(dataset.path(video.name), score=0.01, frames=range(0, 24, EVERY))
             )
-            for video in own.videos
+            for video in dataset.videos
         }
         assert all(len(frames) == 24 // EVERY for frames in found.values())
-        figures.append(100 * evaluate(found, own).overall.ap50)
+        figures.append(100 * evaluate(found, dataset).overall.ap50)
     assert abs(figures[0] - figures[1]) < 1, figures

@@ -74,9 +74,9 @@ def test_the_target_frame_is_left_out_of_its_own_support_unless_asked(temporal, 
     assert torch.equal(
         default.class_scores, scored_frame(temporal, frame, bank.without(8)).class_scores
     )
-    own = Support.cat([bank, temporal.encode([frame])])
+    support = Support.cat([bank, temporal.encode([frame])])
     torch.testing.assert_close(
-        among.class_scores, scored_frame(temporal, frame, own).class_scores, atol=1e-6, rtol=0
+        among.class_scores, scored_frame(temporal, frame, support).class_scores, atol=1e-6, rtol=0
     )
     assert not torch.allclose(default.class_scores, among.class_scores, atol=1e-5)
 
@@ -132,7 +132,10 @@ def test_options_of_the_choice(temporal, clip):
 
     plain = counts()
     assert all(loose > strict for loose, strict in zip(counts(nms=1.0), plain, strict=True))
-    assert all(both < own for both, own in zip(counts(class_agnostic_nms=True), plain, strict=True))
+    assert all(
+        both < per_class
+        for both, per_class in zip(counts(class_agnostic_nms=True), plain, strict=True)
+    )
     assert counts(max_detections=3) == [3] * 4
 
 

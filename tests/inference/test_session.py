@@ -153,9 +153,9 @@ def test_no_support_frames(options):
 
 def test_a_support_that_was_made_elsewhere_serves_every_frame():
     options = DetectOptions(support="uniform:3", target_among_support=False)
-    own = Indices((0, 1, 7))
-    targets = VideoSession(pictures(3), encode=Encoder(), options=options, support=own)
-    assert [target.support for target in targets] == [own] * 3
+    support = Indices((0, 1, 7))
+    targets = VideoSession(pictures(3), encode=Encoder(), options=options, support=support)
+    assert [target.support for target in targets] == [support] * 3
 
 
 @pytest.mark.parametrize("support", ["uniform:3", "consecutive:4"])

@@ -24,9 +24,9 @@ def test_it_codes_as_torchvision_does(count, classes, weights):
     if not hasattr(utils, "BoxCoder"):
         pytest.skip("this torchvision has no BoxCoder to compare with")
     theirs, ours = utils.BoxCoder(weights), BoxCoder(weights)
-    own, anchors = boxes(count, 0), boxes(count, 1)
-    deltas = ours.encode(own, anchors)
-    assert torch.equal(deltas, theirs.encode_single(own, anchors))
+    targets, anchors = boxes(count, 0), boxes(count, 1)
+    deltas = ours.encode(targets, anchors)
+    assert torch.equal(deltas, theirs.encode_single(targets, anchors))
     generator = torch.Generator().manual_seed(2)
     deltas = 9 * torch.randn(count, 4 * classes, generator=generator)
     decoded = ours.decode(deltas, anchors)
@@ -36,7 +36,7 @@ def test_it_codes_as_torchvision_does(count, classes, weights):
 
 
 def test_decoding_undoes_coding():
-    own, anchors = boxes(40, 0), boxes(40, 1)
+    targets, anchors = boxes(40, 0), boxes(40, 1)
     coder = BoxCoder(WEIGHTS)
-    again = coder.decode(coder.encode(own, anchors), anchors)[:, 0]
-    torch.testing.assert_close(again, own, atol=1e-3, rtol=0)
+    again = coder.decode(coder.encode(targets, anchors), anchors)[:, 0]
+    torch.testing.assert_close(again, targets, atol=1e-3, rtol=0)

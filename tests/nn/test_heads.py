@@ -34,8 +34,8 @@ def test_the_mask_head_is_torchvisions():
     torch.manual_seed(0)
     head = MaskHead(6, channels=4, convolutions=2, num_classes=3)
     layers, predictor = MaskRCNNHeads(6, (4, 4), 1), MaskRCNNPredictor(4, 4, 3)
-    for own, theirs in zip(head.layers, layers, strict=True):
-        theirs[0].load_state_dict(own.state_dict())
+    for layer, theirs in zip(head.layers, layers, strict=True):
+        theirs[0].load_state_dict(layer.state_dict())
     predictor.conv5_mask.load_state_dict(head.upsample.state_dict())
     predictor.mask_fcn_logits.load_state_dict(head.mask_logits.state_dict())
     rois = torch.rand(5, 6, 14, 14)

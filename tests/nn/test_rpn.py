@@ -119,8 +119,8 @@ def test_the_losses_are_torchvisions():
     boxes, wanted = theirs(ImageList(images, sizes), {"0": features}, targets)
     torch.manual_seed(2)
     found, losses = rpn(images, {"0": features}, sizes, targets)
-    for own, other in zip(found, boxes, strict=True):
-        assert torch.equal(own, other)
+    for proposals, other in zip(found, boxes, strict=True):
+        assert torch.equal(proposals, other)
     torch.testing.assert_close(losses["rpn_objectness"], wanted["loss_objectness"])
     torch.testing.assert_close(losses["rpn_boxes"], wanted["loss_rpn_box_reg"])
 

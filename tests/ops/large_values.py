@@ -49,7 +49,9 @@ def check_at_scale(problem: Problem, backend: str, scale: float, scaled: Sequenc
     others.append(gradients(problem, "reference", torch.float32, scale, scaled=scaled))
     found = gradients(problem, backend, torch.float32, scale, scaled=scaled)
     for name, value in exact.items():
-        error, *bounds = ((own[name].double() - value).abs().max() for own in (found, *others))
+        error, *bounds = (
+            (tensors[name].double() - value).abs().max() for tensors in (found, *others)
+        )
         told = f"{problem}, {scaled} at {scale:.1e}: {name} is off by {error:.1e}"
         bound = 1e-5 * value.abs().max() + 10 * max(bounds)
         assert error < bound or error == 0, told  # 0 is all that is left of a saturated softmax

@@ -30,11 +30,11 @@ def values():
 
 
 def run(backend="auto", *, features=None, support=None, boxes=None, scale=0.5, ratio=2):
-    own = values()
+    defaults = values()
     return temporal_roi_align(
-        own[0] if features is None else features,
-        own[1] if support is None else support,
-        own[2] if boxes is None else boxes,
+        defaults[0] if features is None else features,
+        defaults[1] if support is None else support,
+        defaults[2] if boxes is None else boxes,
         7,
         scale,
         ratio,

@@ -89,9 +89,9 @@ def test_crowded_positions_of_odd_channels(isa, channels):
         tensors = maps_of(problem, seed)
         generator = torch.Generator().manual_seed(seed)
         centres = torch.randint(0, 9, (channels, 40), generator=generator) / 8
-        own = torch.randint(0, 40, (3, 20, 21), generator=generator)
+        indices = torch.randint(0, 40, (3, 20, 21), generator=generator)
         noise = 1e-3 * torch.rand(3, channels, 20, 21, generator=generator)
-        tensors["support0"] = centres[:, own].transpose(0, 1).contiguous() + noise
+        tensors["support0"] = centres[:, indices].transpose(0, 1).contiguous() + noise
         assert_same_bits(problem, tensors)
 
 

@@ -175,8 +175,8 @@ def test_a_variant_is_a_recipe_of_three_lines_and_differs_in_nothing_else():
         ends = [n for n in recipe_names() if n.startswith(family) and n.endswith(end)]
         assert len(ends) >= 16
         for name in [f"{family}{rest}{end}" for rest in VARIANTS]:
-            own = flat_values(load_recipe(name))
-            changed = {key for key in {*own, *whole} if own.get(key) != whole.get(key)}
+            values = flat_values(load_recipe(name))
+            changed = {key for key in {*values, *whole} if values.get(key) != whole.get(key)}
             assert all(
                 key in ("name", "published") or key.startswith("model.roi.temporal")
                 for key in changed
@@ -185,10 +185,10 @@ def test_a_variant_is_a_recipe_of_three_lines_and_differs_in_nothing_else():
 
 def test_epic_kitchens_differs_from_imagenet_vid_in_data_and_figures_alone():
     for method in ("single", "single-troi", "selsa", "selsa-troi"):
-        own = flat_values(load_recipe(f"paper/epic-{method}-r101"))
+        values = flat_values(load_recipe(f"paper/epic-{method}-r101"))
         base = flat_values(load_recipe(f"paper/{method}-r101"))
-        changed = {key for key in own if own[key] != base[key]}
-        assert own.keys() == base.keys()
+        changed = {key for key in values if values[key] != base[key]}
+        assert values.keys() == base.keys()
         assert changed <= {
             *("name", "published", "model.classes", "training.own_data", "training.videos")
         }

@@ -63,9 +63,9 @@ def test_mask_with_what_lies_near_and_an_empty_one_as_box():
 @pytest.mark.parametrize("fill", ["blur", "pixelate", "solid"])
 def test_only_the_region_changes(fill):
     image = scene()
-    own = list(regions([[40, 20, 60, 60]], size=SIZE, by="ellipse"))
-    changed = cover(image, own, fill)
-    outside = ~coverage(own, SIZE)
+    areas = list(regions([[40, 20, 60, 60]], size=SIZE, by="ellipse"))
+    changed = cover(image, areas, fill)
+    outside = ~coverage(areas, SIZE)
     assert (changed[outside] == image[outside]).all()
     assert (changed[~outside] != image[~outside]).any(-1).mean() > 0.95
 
@@ -74,14 +74,14 @@ def test_only_the_region_changes(fill):
 @pytest.mark.parametrize("side", [6, 20, 70])
 def test_what_is_finer_than_the_cells_leaves_no_trace(fill, side):
     """Two pictures that differ in everything but their cells' means give the same one."""
-    own = list(regions([[4, 4, 4 + side, 4 + side]], size=SIZE))
+    areas = list(regions([[4, 4, 4 + side, 4 + side]], size=SIZE))
     rng = np.random.default_rng(1)
     fine = rng.integers(-60, 61, (40, 60, 3))
     fine = np.kron(fine, np.array([[1, -1], [-1, 1]])[..., None])  # of mean 0 in each 2 x 2
     plain = np.full((*SIZE, 3), 128, np.uint8)
     detailed = (plain + fine).astype(np.uint8)
-    one, other = cover(plain, own, fill), cover(detailed, own, fill)
-    inside = coverage(own, SIZE)
+    one, other = cover(plain, areas, fill), cover(detailed, areas, fill)
+    inside = coverage(areas, SIZE)
     difference = np.abs(one[inside].astype(int) - other[inside])
     assert np.abs(detailed[inside].astype(int) - plain[inside]).mean() > 20
     assert difference.max() <= 20  # a cell's edge may cut a square of two
@@ -90,15 +90,15 @@ def test_what_is_finer_than_the_cells_leaves_no_trace(fill, side):
 
 @pytest.mark.parametrize(("side", "most"), [(6, 1), (40, 5 * 5), (70, 8 * 8)])
 def test_number_of_colours_that_are_left(side, most):
-    own = list(regions([[3, 3, 3 + side, 3 + side]], size=SIZE))
-    changed = cover(scene(), own, "pixelate")
-    colours = np.unique(changed[coverage(own, SIZE)], axis=0)
+    areas = list(regions([[3, 3, 3 + side, 3 + side]], size=SIZE))
+    changed = cover(scene(), areas, "pixelate")
+    colours = np.unique(changed[coverage(areas, SIZE)], axis=0)
     assert 1 <= len(colours) <= most
 
 
 def test_solid_is_black():
-    own = list(regions([[4, 4, 30, 30]], size=SIZE))
-    assert cover(scene(), own, "solid")[coverage(own, SIZE)].max() == 0
+    areas = list(regions([[4, 4, 30, 30]], size=SIZE))
+    assert cover(scene(), areas, "solid")[coverage(areas, SIZE)].max() == 0
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ def still(track, label, frames, *, box=(80.0, 40.0, 120.0, 70.0), score=0.9):
 
 
 def report(*found, fill=5, **more):
-    filled = [fill_gaps(own, longest=fill, first=10, last=49, size=SIZE) for own in found]
+    filled = [fill_gaps(track, longest=fill, first=10, last=49, size=SIZE) for track in found]
     return redaction_report(
         filled,
         frames=FRAMES,
@@ -79,10 +79,10 @@ def test_nothing_found_blank_and_full_frames():
 
 def test_faces_and_plates_are_said_to_be_no_classes():
     assert "Faces and number plates are no classes" in report().note
-    own = redaction_report(
+    face_report = redaction_report(
         [], frames=[], times=[], size=SIZE, class_names=("face",), classes=("face",), fill_gaps=3
     )
-    assert "no classes" not in own.note
+    assert "no classes" not in face_report.note
 
 
 def test_page():

@@ -17,8 +17,8 @@ def moving(frames, *, speed=(2.0, 0.0), at=(50.0, 40.0), track=0, label=0, side=
     return trajectory(track, label, frames, boxes)
 
 
-def whole(own, longest, first=0, last=40):
-    return fill_gaps(own, longest=longest, first=first, last=last, size=SIZE)
+def whole(track, longest, first=0, last=40):
+    return fill_gaps(track, longest=longest, first=first, last=last, size=SIZE)
 
 
 def test_a_gap_is_filled_along_the_way():
@@ -66,8 +66,8 @@ def test_filled_boxes_end_at_the_border():
 
 @pytest.mark.parametrize("longest", [0])
 def test_nothing_is_filled_where_it_is_not_wanted(longest):
-    own = moving([3, 9])
-    assert whole(own, longest).frames.tolist() == [3, 9]
+    track = moving([3, 9])
+    assert whole(track, longest).frames.tolist() == [3, 9]
 
 
 def test_a_lost_object_that_moved_on_is_the_same():
@@ -100,5 +100,5 @@ def test_each_object_goes_on_in_one_other():
     twins = [moving([0, 1], speed=(0, 0)), moving([0, 1], speed=(0, 0), at=(52, 40), track=1)]
     after = moving([4, 5], speed=(0, 0), track=2)
     joined = join_trajectories([*twins, after], longest=8)
-    assert sorted(len(own.frames) for own in joined) == [2, 4]
+    assert sorted(len(track.frames) for track in joined) == [2, 4]
     assert join_trajectories([], longest=8) == []

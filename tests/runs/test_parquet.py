@@ -45,8 +45,8 @@ def write(path, videos, *, head=HEAD, **options):
     writer = ParquetWriter(path, head=head, **options)
     for video, frames in videos:
         writer.begin_video(video, f"{video.name}.mp4")
-        for own in frames:
-            writer.write(own)
+        for detections in frames:
+            writer.write(detections)
         writer.end_video(complete=True, problems=["a scratch"])
     writer.finish()
     writer.publish()
@@ -55,20 +55,22 @@ def write(path, videos, *, head=HEAD, **options):
 
 def assert_same(found: list[Detections], expected: list[Detections]):
     assert len(found) == len(expected)
-    for own, other in zip(found, expected, strict=True):
-        assert (own.frame_index, own.time, own.image_size) == (
+    for detections, other in zip(found, expected, strict=True):
+        assert (detections.frame_index, detections.time, detections.image_size) == (
             other.frame_index,
             other.time,
             other.image_size,
         )
         for name in ("boxes", "scores", "labels"):
-            torch.testing.assert_close(getattr(own, name), getattr(other, name), rtol=0, atol=0)
+            torch.testing.assert_close(
+                getattr(detections, name), getattr(other, name), rtol=0, atol=0
+            )
         if other.track_ids is not None and len(other):
-            assert own.track_ids.tolist() == other.track_ids.tolist()
-            assert own.masks.counts == other.masks.counts
+            assert detections.track_ids.tolist() == other.track_ids.tolist()
+            assert detections.masks.counts == other.masks.counts
         else:
-            assert own.track_ids is None
-            assert own.masks is None
+            assert detections.track_ids is None
+            assert detections.masks is None
 
 
 @pytest.mark.parametrize("rich", [False, True], ids=["boxes", "tracks and masks"])

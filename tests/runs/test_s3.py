@@ -50,9 +50,12 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory, videos):
-    with s3_server(tmp_path_factory.mktemp("server")) as port, pytest.MonkeyPatch.context() as own:
+    with (
+        s3_server(tmp_path_factory.mktemp("server")) as port,
+        pytest.MonkeyPatch.context() as patch,
+    ):
         for name, value in variables(port).items():
-            own.setenv(name, value)
+            patch.setenv(name, value)
         store = other_process()
         store.mkdir("bucket")
         store.put(str(videos), "bucket/videos", recursive=True)
@@ -109,9 +112,9 @@ def test_two_machines_one_killed_and_what_is_missing_is_done(videos, tmp_path, c
     assert complaints == [
         f"trovid: {ROOT}/{DAMAGED}: holds no video (only data); name another file"
     ]
-    states = {own["path"]: own["state"] for own in json.loads(said)["videos"]}
+    states = {record["path"]: record["state"] for record in json.loads(said)["videos"]}
     assert states == {"b.mp4": "done before", DAMAGED: "failed", "deep/c.mp4": "done"}
-    states = {own["path"]: own["state"] for own in json.loads(said0)["videos"]}
+    states = {record["path"]: record["state"] for record in json.loads(said0)["videos"]}
     assert states == {"a.mp4": "done", "d.mp4": "done"}
     again = store.info("bucket/out/b.mp4.parquet")
     assert (again["LastModified"], again["ETag"]) == (first["LastModified"], first["ETag"])

@@ -34,8 +34,8 @@ def test_columns_and_a_row_for_what_fails(model, tmp_path):
     broken.write_bytes(good.read_bytes()[:200])
     stills = folder(tmp_path / "stills", count=2)
     paths = [str(good), str(broken), str(tmp_path / "absent.mp4"), str(stills)]
-    own = pickle.loads(pickle.dumps(detector(model)))
-    columns = own({"path": paths})
+    detector_copy = pickle.loads(pickle.dumps(detector(model)))
+    columns = detector_copy({"path": paths})
     assert list(columns)[:8] == COLUMNS
     assert {len(column) for column in columns.values()} == {len(columns["path"])}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -50,7 +50,7 @@ def test_columns_and_a_row_for_what_fails(model, tmp_path):
         (row,) = by_path[str(path)]
         assert str(path) in row["error"]
         assert row["frame"] is None
-    assert own.head["class_names"]
+    assert detector_copy.head["class_names"]
 
 
 def test_nothing_to_do_gives_the_columns(model):

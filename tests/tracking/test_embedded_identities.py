@@ -36,8 +36,8 @@ def identities(folder: Path, first: int, videos: int) -> list[list[dict[int, int
     assert figures.idf1 > 0.8
     return [
         [
-            matched(truth, own)
-            for truth, own in zip(clips.ground_truth(name, masks=True), frames, strict=True)
+            matched(truth, detections)
+            for truth, detections in zip(clips.ground_truth(name, masks=True), frames, strict=True)
         ]
         for name, frames in found.items()
     ]
@@ -62,7 +62,7 @@ def test_two_objects_of_a_class_keep_their_identities_where_they_cross(tmp_path,
             if before.keys() == after.keys() and {1, 2} <= before.keys():
                 assert before == after
         for instance in (1, 2):
-            own = [frame[instance] for frame in frames if instance in frame]
-            if own:
-                kept.append(own[0] == own[-1])
+            track_ids = [frame[instance] for frame in frames if instance in frame]
+            if track_ids:
+                kept.append(track_ids[0] == track_ids[-1])
     assert np.mean(kept) >= 0.9

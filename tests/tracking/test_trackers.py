@@ -39,7 +39,7 @@ def frame(index: int, *objects: tuple[float, list[float], float], label: int = 0
 
 
 def ids(tracker, *frames: Detections) -> list[list[int]]:
-    return [tracker.update(own).track_ids.tolist() for own in frames]
+    return [tracker.update(detections).track_ids.tolist() for detections in frames]
 
 
 def crossing(steps: int = 21) -> list[Detections]:
@@ -55,9 +55,9 @@ def crossing(steps: int = 21) -> list[Detections]:
 def test_crossing_objects_keep_their_identities(learned):
     tracker = EmbeddingTracker(learned=learned)
     by_colour = []
-    for own in crossing():
-        colours = own.embeddings.argmax(1)
-        tracked = tracker.update(own)
+    for detections in crossing():
+        colours = detections.embeddings.argmax(1)
+        tracked = tracker.update(detections)
         by_colour.append(tracked.track_ids[colours.argsort()].tolist())
     assert all(found == by_colour[0] for found in by_colour)
 
@@ -114,15 +114,17 @@ def test_the_class_is_the_one_of_the_greatest_sum():
     cat, dog = (0.0, RED, 0.6), (0.0, RED, 0.8)
     tracker = EmbeddingTracker(TrackingRecipe(patience=3))
     frames = [frame(0, cat), frame(1, cat), *(frame(t, dog, label=1) for t in range(2, 6))]
-    found = [tracker.update(own) for own in frames]
-    assert [own.track_ids.tolist() for own in found] == [[0]] * 6
+    found = [tracker.update(detections) for detections in frames]
+    assert [detections.track_ids.tolist() for detections in found] == [[0]] * 6
     # sums: 0.6, 1.2; then dogs against the cats of the last three frames: 0.8 < 1.2, 1.6 > 1.2
-    assert [own.names for own in found] == [["cat"]] * 3 + [["dog"]] * 3
-    assert [own.scores.tolist() for own in found] == [[own] for own in own_scores(frames)]
+    assert [detections.names for detections in found] == [["cat"]] * 3 + [["dog"]] * 3
+    assert [detections.scores.tolist() for detections in found] == [
+        [score] for score in own_scores(frames)
+    ]
 
 
 def own_scores(frames: list[Detections]) -> list[float]:
-    return [float(own.scores) for own in frames]
+    return [float(detections.scores) for detections in frames]
 
 
 def test_classes_on_one_object_are_one_candidate():
@@ -145,9 +147,9 @@ def test_by_overlap_a_doubtful_frame_changes_neither_identity_nor_class():
     cat, near = (0.0, RED, 0.9), (1.0, RED, 0.6)  # IoU 0.9
     tracker = IoUTracker()
     frames = [frame(0, cat), frame(1, near, label=1), frame(2, cat)]
-    found = [tracker.update(own) for own in frames]
-    assert [own.track_ids.tolist() for own in found] == [[0]] * 3
-    assert [own.names for own in found] == [["cat"]] * 3
+    found = [tracker.update(detections) for detections in frames]
+    assert [detections.track_ids.tolist() for detections in found] == [[0]] * 3
+    assert [detections.names for detections in found] == [["cat"]] * 3
     # another class that overlaps less is another object, and so are both where `same` is 1
     apart = frame(3, (5.0, RED, 0.6), label=1)  # IoU 0.6
     assert tracker.update(apart).track_ids.tolist() == [1]
@@ -186,8 +188,8 @@ def test_the_order_of_the_rows_decides_nothing():
     straight = ids(EmbeddingTracker(), *frames)
     for order in itertools.islice(itertools.permutations(range(4)), 0, 24, 5):
         tracker = EmbeddingTracker()
-        for own, wanted in zip(frames, straight, strict=True):
-            found = tracker.update(own[list(order)])
+        for detections, wanted in zip(frames, straight, strict=True):
+            found = tracker.update(detections[list(order)])
             assert found.track_ids.tolist() == [wanted[i] for i in order]
 
 
@@ -235,9 +237,9 @@ def test_an_unsure_detection_that_lies_elsewhere_or_is_another_class_goes(kind, 
 def test_unsure_detections_change_nothing_of_the_surer_ones_of_their_frame():
     frames = crossing(9)
     plain, two = IoUTracker(), IoUTracker(score=0.5)
-    for own in frames[:-1]:
-        plain.update(own)
-        two.update(own)
+    for detections in frames[:-1]:
+        plain.update(detections)
+        two.update(detections)
     doubt = frame(8, (64.0, RED, 0.9), (96.0, BLUE, 0.8), (64.5, RED, 0.4), (150.0, RED, 0.2))
     doubt.labels[2] = 1
     wanted, found = plain.update(doubt[:2]), two.update(doubt)
@@ -256,23 +258,25 @@ def test_a_resumed_tracker_goes_on_as_if_nothing_had_been(kind, settings, score)
         return make_tracker(kind, settings, learned=True, score=score)
 
     frames = crossing(15)
-    for own in (frames[2], frames[7], frames[8]):
-        own.scores[0] = 0.5
+    for detections in (frames[2], frames[7], frames[8]):
+        detections.scores[0] = 0.5
     frames[5], frames[6] = frame(5), frame(6, (150.0, [0.0, 0.0, 4.0], 0.9), label=1)
     frames[3].labels[0] = frames[8].labels[0] = frames[9].labels[1] = 1
     frames[10] = frame(10, (80.0, RED, 0.500004), (80.0, RED, 0.500001), (80.5, BLUE, 0.8))
     frames[10].labels[1] = 1
     whole = new()
-    straight = [whole.update(own) for own in frames]
+    straight = [whole.update(detections) for detections in frames]
     for stop in (1, 6, 7, 9, 11):
         resumed = new()
         earlier = [
-            replace(rounded(own), track_ids=own.track_ids if len(own) else None)
-            for own in straight[:stop]
+            replace(
+                rounded(detections), track_ids=detections.track_ids if len(detections) else None
+            )
+            for detections in straight[:stop]
         ]
-        resume(resumed, earlier, [frames[own.frame_index] for own in earlier[-4:]])
-        for own, wanted in zip(frames[stop:], straight[stop:], strict=True):
-            again = resumed.update(own)
+        resume(resumed, earlier, [frames[detections.frame_index] for detections in earlier[-4:]])
+        for detections, wanted in zip(frames[stop:], straight[stop:], strict=True):
+            again = resumed.update(detections)
             assert again.track_ids.tolist() == wanted.track_ids.tolist()
             assert again.labels.tolist() == wanted.labels.tolist()
 
@@ -302,12 +306,14 @@ def test_boxes_without_area_and_of_any_numbers(learned, dtype):
 
     def found(index):
         boxes = torch.tensor([[10, 5, 10, 9], [20, 5, 40, 30]], dtype=dtype)
-        own = frame(index, (0.0, RED, 0.9), (30.0, BLUE, 0.8))
-        return replace(own, boxes=boxes, labels=own.labels.to(torch.uint8))
+        detections = frame(index, (0.0, RED, 0.9), (30.0, BLUE, 0.8))
+        return replace(detections, boxes=boxes, labels=detections.labels.to(torch.uint8))
 
     first, again = tracker(), tracker()
     seen = [first.update(found(index)) for index in range(3)]
-    assert len({int(own.track_ids[own.boxes[:, 0] == 20]) for own in seen}) == 1
+    assert (
+        len({int(detections.track_ids[detections.boxes[:, 0] == 20]) for detections in seen}) == 1
+    )
     resume(again, seen, map(found, range(3)))
     row = seen[0].boxes[:, 0] == 20
     assert again.update(found(3)).track_ids[row].tolist() == seen[0].track_ids[row].tolist()

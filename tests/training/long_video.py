@@ -23,9 +23,9 @@ def memory(pid: int) -> int:
     """Bytes of a process and of those that it started; pages that several share count once."""
     proc = Path("/proc") / str(pid)
     lines = (proc / "smaps_rollup").read_text().splitlines()
-    own = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    used = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     started = (proc / "task" / str(pid) / "children").read_text().split()
-    return own + sum(map(memory, map(int, started)))
+    return used + sum(map(memory, map(int, started)))
 
 
 def main(path: str, frames: int, room: int | None, cache: Path) -> None:

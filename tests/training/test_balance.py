@@ -38,7 +38,7 @@ def test_pictures_are_drawn_by_their_factors(tmp_path):
     clips = TrainingClips(dataset, FrameTransform(48, 64), cache=tmp_path / "frames")
     drawn = {}
     for draw in ("clips", "balanced"):
-        own = tiny_recipe(batch=50, support_frames=0, mutual_support=False, draw=draw).training
-        names = [n for step in range(24) for n in clips.draw(own, seed=0, step=step).videos]
+        settings = tiny_recipe(batch=50, support_frames=0, mutual_support=False, draw=draw).training
+        names = [n for step in range(24) for n in clips.draw(settings, seed=0, step=step).videos]
         drawn[draw] = Counter(name.startswith("rare") for name in names)[True]
     assert 15 < drawn["clips"] < 45 < drawn["balanced"] < 85

@@ -25,12 +25,12 @@ def test_what_is_taken_over_and_what_begins_at_random():
     (line,) = said
     assert "of the classes star" in line
     state, random = detector.state_dict(), plain.state_dict()
-    own, _ = read_tensors(start)
-    known = account(start, recipe, own, random)
+    tensors, _ = read_tensors(start)
+    known = account(start, recipe, tensors, random)
     assert any(name.startswith("rpn") for name in known.random)
     assert all(name.startswith(("rpn", "box_head")) for name in known.random)
     for name in known.taken:
-        assert torch.equal(state[name], own[name].float()) or name.startswith("box_head")
+        assert torch.equal(state[name], tensors[name].float()) or name.startswith("box_head")
     assert all(
         torch.equal(state[name], random[name]) for name in known.random if name.startswith("rpn")
     )
@@ -38,16 +38,16 @@ def test_what_is_taken_over_and_what_begins_at_random():
 
 def test_rows_of_new_classes_are_not_taken_over():
     start = embedded_models()["everyday-selsa-troi"]
-    own = read_card(start).recipe.model.classes
+    start_classes = read_card(start).recipe.model.classes
     for classes, ends in (
-        (own[:3], "nothing begins at random"),
-        ((own[0], "emu", "gnu"), "at random: the rows of emu, gnu"),
+        (start_classes[:3], "nothing begins at random"),
+        ((start_classes[0], "emu", "gnu"), "at random: the rows of emu, gnu"),
     ):
         recipe = changed_recipe(load_recipe("own"), {"model.classes": list(classes)})
         said: list[str] = []
         state = initial_detector(recipe, seed=0, start=start, say=said.append).state_dict()
         assert said[0].endswith(f"; {ends}")
-        assert (": 100 % of" in said[0]) == (classes == own[:3])
+        assert (": 100 % of" in said[0]) == (classes == start_classes[:3])
         known = account(start, recipe, read_tensors(start)[0], state)
         total = sum(v.numel() for k, v in state.items() if not k.endswith("num_batches_tracked"))
         rows = sum(state[f"box_head.class_logits.{part}"][0].numel() for part in ("weight", "bias"))

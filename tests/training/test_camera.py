@@ -220,10 +220,10 @@ def test_a_step_is_the_same_again_and_for_each_process(tmp_path):
         assert one.shape == (3, 40, 56, 3)
         assert np.array_equal(one, other)
         assert np.array_equal(one, third)
-    boxes = [own for part in parts for own in part.boxes]
+    boxes = [frame_boxes for part in parts for frame_boxes in part.boxes]
     assert len(boxes) == 18
-    for own, same in zip(whole.boxes, boxes, strict=True):
-        assert np.array_equal(own, same)
+    for frame_boxes, same in zip(whole.boxes, boxes, strict=True):
+        assert np.array_equal(frame_boxes, same)
     other = clips.draw(settings, seed=1, step=5)
     assert not all(np.array_equal(a, b) for a, b in zip(whole.frames, other.frames, strict=True))
 

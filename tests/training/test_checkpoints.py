@@ -48,9 +48,9 @@ def test_the_next_step_after_loading_is_the_same(clips, tmp_path, optimizer):
     save_checkpoint(tmp_path / "c", *one, AT, seed=0, recipe=recipe)
     other = fresh(recipe, seed=1)
     assert load_checkpoint(tmp_path / "c", *other, seed=0, recipe=recipe) == AT
-    for detector, own in (one, other):
+    for detector, torch_optimizer in (one, other):
         torch.manual_seed(0)
-        training_step(detector, own, batches[1], recipe.training)
+        training_step(detector, torch_optimizer, batches[1], recipe.training)
         ends.append(detector.state_dict())
     assert all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
 
@@ -98,12 +98,12 @@ def test_a_checkpoint_of_another_training_is_refused(saved, change):
 
 
 def test_a_checkpoint_of_before_took_the_first_videos_of_those_that_are_all_taken_now(saved):
-    path, recipe, *own = saved
+    path, recipe, *trained = saved
     capped, whole = (
         replace(recipe, training=replace(recipe.training, videos=videos))
         for videos in (100_000, None)
     )
-    save_checkpoint(path, *own, AT, seed=0, recipe=capped)
+    save_checkpoint(path, *trained, AT, seed=0, recipe=capped)
     assert load_checkpoint(path, *fresh(whole), seed=0, recipe=whole) == AT
 
 
@@ -124,13 +124,13 @@ def test_a_checkpoint_of_before_was_in_the_precision_of_its_recipe(saved, bfloat
 @pytest.mark.parametrize("name", ["data", "start", "backbone"])
 def test_another_origin_is_refused(saved, name):
     path, recipe, detector, optimizer = saved
-    own = {"seed": 0, "recipe": recipe}
+    settings = {"seed": 0, "recipe": recipe}
     origin = {"data": "a", "start": "b", "backbone": "c"}
-    save_checkpoint(path, detector, optimizer, AT, **own, origin=origin)
-    assert load_checkpoint(path, detector, optimizer, **own, origin=origin) == AT
+    save_checkpoint(path, detector, optimizer, AT, **settings, origin=origin)
+    assert load_checkpoint(path, detector, optimizer, **settings, origin=origin) == AT
     other = {**origin, name: "x"}
     with pytest.raises(TrovidError, match=f"whose {name} was another: give the same {name} again"):
-        load_checkpoint(path, detector, optimizer, **own, origin=other)
+        load_checkpoint(path, detector, optimizer, **settings, origin=other)
 
 
 def without(beginning):

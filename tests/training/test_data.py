@@ -52,8 +52,8 @@ def test_classes_that_are_asked_for(folder):
 
 
 def test_the_same_classes_in_another_order_are_put_in_order(folder):
-    own = changed_recipe(load_recipe("own"), {"training.own_data": False})
-    recipe = changed_recipe(own, {"model.classes": ["star", "cup"]})
+    base = changed_recipe(load_recipe("own"), {"training.own_data": False})
+    recipe = changed_recipe(base, {"model.classes": ["star", "cup"]})
     found = training_data(recipe, folder, say=print)
     names = [found.train.class_names[label] for label in found.train.objects.labels[:2]]
     assert found.train.class_names == ("star", "cup")

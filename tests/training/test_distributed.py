@@ -62,8 +62,8 @@ def test_two_processes_compute_what_one_computes_on_both_batches(clips, tmp_path
             mean = sum(result[0][step][name] for result in results) / RANKS
             torch.testing.assert_close(mean, loss)
     assert not torch.equal(results[0][0][0]["class"], results[1][0][0]["class"])
-    for _, own, state, _ in results:
-        torch.testing.assert_close(own, gradients)
+    for _, process_gradients, state, _ in results:
+        torch.testing.assert_close(process_gradients, gradients)
         torch.testing.assert_close(state, alone.state_dict())
     for name, loss in instance_losses(slice(0, 3)).items():
         torch.testing.assert_close(sum(result[3][name] for result in results) / RANKS, loss)

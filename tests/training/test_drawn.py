@@ -39,7 +39,7 @@ def test_parts_hold_each_clip_once_with_what_is_its_own():
     assert [list(part.videos) for part in (first, second, third)] == [["v0"], ["v1"], ["v2", "v3"]]
     assert third.frame_indices == [[2, 3, 4], [3, 4, 5]]
     assert [len(boxes) for boxes in third.boxes] == [2, 3]
-    assert [own.shape for own in third.masks] == [(2, 6, 8), (3, 8, 12)]
+    assert [clip_masks.shape for clip_masks in third.masks] == [(2, 6, 8), (3, 8, 12)]
     assert list(third.seeds) == [9, 10]
     assert [part.references for part in (first, second, third)] == [[1], [1], [1, 4]]
     assert whole.parts(1)[0].frame_indices == whole.frame_indices

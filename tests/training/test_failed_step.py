@@ -29,7 +29,7 @@ def too_bright_from(step: int, clips):
 
     def draw(settings, **which):
         drawn = clips.draw(settings, **which)
-        bright = [own * np.float32(1e36) for own in drawn.frames]
+        bright = [frame * np.float32(1e36) for frame in drawn.frames]
         return replace(drawn, frames=bright) if which["step"] >= step else drawn
 
     broken = copy.copy(clips)
@@ -90,6 +90,6 @@ def test_every_frame_of_the_step_is_shown_with_its_boxes(clips, tmp_path):
 
 def test_frames_of_other_numbers_than_bytes_are_shown_too(clips, tmp_path):
     drawn = clips.draw(tiny_recipe(batch=1, support_frames=1).training, seed=0, step=0)
-    floats = replace(drawn, frames=[own / np.float32(255) for own in drawn.frames])
+    floats = replace(drawn, frames=[frame / np.float32(255) for frame in drawn.frames])
     path = save_what_failed(tmp_path / "c.checkpoint", floats, clips, step=1)
     assert np.asarray(Image.open(path)).std() > 10

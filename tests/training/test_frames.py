@@ -41,9 +41,9 @@ def test_the_frames_asked_for_come_in_their_order(dataset, tmp_path, room):
     frames = frames_of(dataset, tmp_path, room=room)
     assert frames.stored == (room is None)
     assert len(list(tmp_path.iterdir())) == (2 if room is None else 0)
-    for own in (frames, pickle.loads(pickle.dumps(frames))):
-        assert seen(own, "one", 7, 0, 7, 11) == [7, 0, 7, 11]
-        assert seen(own, "two", 3) == [3]
+    for reader in (frames, pickle.loads(pickle.dumps(frames))):
+        assert seen(reader, "one", 7, 0, 7, 11) == [7, 0, 7, 11]
+        assert seen(reader, "two", 3) == [3]
 
 
 @pytest.mark.parametrize("name", [None, "torchvision"])

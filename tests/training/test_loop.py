@@ -169,7 +169,7 @@ def test_a_target_is_supported_by_the_other_frames_of_its_clip_alone(clips, mutu
 
     def noted(features, proposals, image_sizes, supports):
         assert image_sizes == [(64, 96)] * len(proposals)
-        support.extend(own.frame_indices for own in supports)
+        support.extend(bank.frame_indices for bank in supports)
         return pool(features, proposals, image_sizes, supports)
 
     detector.pool = noted

@@ -145,8 +145,8 @@ def test_from_data_to_masks_with_identities(tmp_path):
     predictor = Predictor(detector, card.recipe, device="cpu")
     found = list(predictor.segment(data / "one.mp4", max_detections=1, score=0.0))
     assert len(found) == 12
-    assert all(len(own.masks) == len(own.track_ids) == 1 for own in found)
-    assert len({int(own.track_ids[0]) for own in found}) == 1
+    assert all(len(detections.masks) == len(detections.track_ids) == 1 for detections in found)
+    assert len({int(detections.track_ids[0]) for detections in found}) == 1
     truth = torch.zeros(1, 64, 96, dtype=torch.bool)
     truth[0, 20:44, 26:50] = True
     assert float(found[6].masks.iou(Masks.from_dense(truth))) > 0.3

@@ -93,9 +93,9 @@ def test_a_clip_is_the_same_whoever_asks(clips):
     assert torch.equal(torch.cat([batch.images for batch in batches]), wanted.images)
     assert [i for batch in batches for i in batch.frame_indices] == wanted.frame_indices
     targets = [target for batch in batches for target in batch.targets]
-    for own, target in zip(targets, wanted.targets, strict=True):
-        assert own.keys() == target.keys()
-        assert all(torch.equal(own[key], target[key]) for key in own)
+    for drawn, target in zip(targets, wanted.targets, strict=True):
+        assert drawn.keys() == target.keys()
+        assert all(torch.equal(drawn[key], target[key]) for key in drawn)
     assert len({int(target["seed"]) for target in targets}) == len(targets)
 
 

@@ -161,11 +161,11 @@ def test_a_start_that_does_not_fit_is_said_before_the_work(data, tmp_path):
         train_recipe(other, data=data, out=tmp_path, seed=0, start=start, validate=0)
     with pytest.raises(TrovidError, match="has no published weights"):
         train_recipe(other, data=data, out=tmp_path, seed=0, backbone=start, validate=0)
-    own = replace(other, training=replace(other.training, own_data=True))
+    user_recipe = replace(other, training=replace(other.training, own_data=True))
     (tmp_path / "damaged.safetensors").write_bytes(start.read_bytes()[:1000])
     for words in ({"start": tmp_path / "damaged.safetensors"}, {"backbone": start}):
         with pytest.raises(TrovidError):
-            train_recipe(own, data=data, out=tmp_path, seed=0, validate=0, **words)
+            train_recipe(user_recipe, data=data, out=tmp_path, seed=0, validate=0, **words)
     assert not (tmp_path / "frames").exists()
 
 

@@ -39,8 +39,8 @@ def test_the_weights_of_a_simpler_detector_are_taken_over(start):
     key = "backbone.lateral.weight"
     assert torch.allclose(found[key], given[key], atol=1e-3)
     assert not torch.allclose(found[key], alone[key], atol=1e-3)
-    (own,) = (key for key in found if "embedding" in key and key.endswith("weight"))
-    assert torch.equal(found[own], alone[own])  # the start knows no temporal attention
+    (embedding,) = (key for key in found if "embedding" in key and key.endswith("weight"))
+    assert torch.equal(found[embedding], alone[embedding])  # the start knows no temporal attention
 
 
 def test_rows_of_classes_with_the_same_name_are_taken_over(start):

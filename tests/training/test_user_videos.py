@@ -96,7 +96,9 @@ def test_sparse_labels_support_each_other(folder):
     settings = plain.training
     for step in range(4):
         drawn = clips.draw(settings, seed=0, step=step)
-        assert all(index in (0, 2, 4) or index < 0 for own in drawn.frame_indices for index in own)
+        assert all(
+            index in (0, 2, 4) or index < 0 for indices in drawn.frame_indices for index in indices
+        )
         assert all(len(boxes) == 2 for boxes in drawn.boxes)
 
 
@@ -116,14 +118,14 @@ def test_the_best_score_of_validation_is_what_detect_takes():
     scores = {0: [0.9], 1: [0.8, 0.35], 2: [0.4, 0.3], 3: [0.2]}  # the first of a frame is right
     found = [
         Detections(
-            boxes=torch.tensor([[10.0, 10, 30, 30], [32, 32, 48, 48]])[: len(own)],
-            scores=torch.tensor(own),
-            labels=torch.zeros(len(own), dtype=torch.long),
+            boxes=torch.tensor([[10.0, 10, 30, 30], [32, 32, 48, 48]])[: len(frame_scores)],
+            scores=torch.tensor(frame_scores),
+            labels=torch.zeros(len(frame_scores), dtype=torch.long),
             class_names=("cup",),
             frame_index=frame,
             image_size=(50, 50),
         )
-        for frame, own in scores.items()
+        for frame, frame_scores in scores.items()
     ]
     best = best_score_threshold(pool_frames({"a": found}, dataset))
     assert best is not None

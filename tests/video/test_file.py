@@ -175,5 +175,5 @@ def test_pictures_are_those_that_the_decoder_makes_one_by_one(tmp_path):
     with av.open(str(path)) as container:
         wanted = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     for frames in (reader, reader.read(range(9))):
-        for own, image in zip(frames, wanted, strict=True):
-            assert np.array_equal(own.image, image)
+        for video_frame, image in zip(frames, wanted, strict=True):
+            assert np.array_equal(video_frame.image, image)

@@ -32,14 +32,14 @@ def test_as_many_classes_can_be_told_apart_in_light_and_dark(count, distance):
     assert nearest(colours) > distance
     assert nearest([readable(colour) for colour in colours]) > distance
     for ground in ((255, 255, 255), (0, 0, 0), (24, 24, 24)):
-        own = [readable(c) if sum(ground) < 100 else c for c in colours]
-        assert min(nearest([ground, colour]) for colour in own) > 15
+        shades = [readable(c) if sum(ground) < 100 else c for c in colours]
+        assert min(nearest([ground, colour]) for colour in shades) > 15
 
 
 @pytest.mark.parametrize("name", ["synthvid-selsa-troi", "coco-r50-fpn"])
 def test_every_class_of_a_model_has_a_colour_of_its_own(name):
     names = load_recipe(name).model.classes
-    assert len({class_colour(own, names) for own in names}) == len(names)
+    assert len({class_colour(class_name, names) for class_name in names}) == len(names)
 
 
 def test_text_is_read_on_every_colour_and_a_strip_shows_it():

@@ -53,7 +53,7 @@ def test_worst_frames_and_curves(report):
     assert report.worst_frames[0] == WorstFrame("0", 1, 1, 1)
     assert len(report.worst_frames) == 4  # two of each video
     assert set(report.curves) == set(CLASSES[:2])
-    assert all(len(own) == 101 for own in report.curves.values())
+    assert all(len(curve) == 101 for curve in report.curves.values())
     assert np.mean(report.curves["cat"]) == pytest.approx(report.per_class["cat"].ap50, abs=1e-4)
 
 
@@ -94,7 +94,7 @@ def test_in_a_browser(page, tmp_path, width):
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         browser.ask("Emulation.setDeviceMetricsOverride", **size)
         seen = json.loads(browser.value(PROBE))
-    assert [own[:2] for own in seen["images"]] == [[True, 640]] * 3
+    assert [image[:2] for image in seen["images"]] == [[True, 640]] * 3
     assert seen["boxes"] == [True, True]
     assert seen["tables"] > 40
     assert (seen["resources"], seen["bold"]) == (0, 0)

@@ -55,15 +55,20 @@ def test_the_page_holds_all_numbers_and_needs_nothing_else(page):
     assert text.count("</script>") == 2
     data = json.loads(re.search(r'application/json">(.*?)</script>', text, re.DOTALL)[1])
     assert data["title"] == "a & b"
-    assert [own["name"] for own in data["detections"]] == ["cat </script> 0.9", "dog 0.5"]
-    assert [own["index"] for own in data["frames"]] == [4, 1, 6, 9]
-    for number, own in enumerate(data["detections"]):
+    assert [detection["name"] for detection in data["detections"]] == [
+        "cat </script> 0.9",
+        "dog 0.5",
+    ]
+    assert [picture["index"] for picture in data["frames"]] == [4, 1, 6, 9]
+    for number, detection in enumerate(data["detections"]):
         for name, values in (
             ("points", explanation.points),
             ("cosines", explanation.similarities),
             ("weights", explanation.weights),
         ):
-            torch.testing.assert_close(torch.tensor(own[name]), values[number], rtol=0, atol=0.051)
+            torch.testing.assert_close(
+                torch.tensor(detection[name]), values[number], rtol=0, atol=0.051
+            )
 
 
 @in_a_browser

@@ -50,8 +50,8 @@ def label_places(lefts, others=None) -> np.ndarray:
             track_ids=torch.arange(len(boxes)),
         )
         with_label, without = labelled.draw(ground, found), bare.draw(ground, found)
-        own = (with_label == colour).all(-1) & (with_label != without).any(-1)
-        rows, columns = np.nonzero(own)
+        pixels = (with_label == colour).all(-1) & (with_label != without).any(-1)
+        rows, columns = np.nonzero(pixels)
         places.append((columns.min(), rows.min()))
     return np.array(places)
 

@@ -49,8 +49,8 @@ class FileServer:
 
     def next_answer(self, path: str, wanted: str | None) -> Answer:
         self.asked.append((path, wanted))
-        own = self.answers.get(path, [Answer(b"not found", status=404)])
-        return own.pop(0) if len(own) > 1 else own[0]
+        answers = self.answers.get(path, [Answer(b"not found", status=404)])
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
 
 @contextmanager

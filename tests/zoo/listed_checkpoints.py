@@ -13,7 +13,7 @@ from trovid.zoo.registry import Checkpoint
 
 def list_checkpoints(folder: Path, monkeypatch: pytest.MonkeyPatch, *listed: Checkpoint) -> None:
     """From now on they are known beside those of trovid's own list."""
-    entries = {own.name: dataclasses.asdict(own) for own in listed}
+    entries = {checkpoint.name: dataclasses.asdict(checkpoint) for checkpoint in listed}
     for entry in entries.values():
         del entry["name"]
     file = folder / "checkpoints.yaml"

@@ -133,14 +133,14 @@ def test_timms_efficientnet_starts_the_own_one(tmp_path):
     detector = build_detector(load_recipe("everyday-start"))
     account = start_backbone(detector, tmp_path / "lite0.safetensors")
     assert account.left_out == LITE_HEAD
-    own = detector.backbone.network_state()
+    tensors = detector.backbone.network_state()
     for theirs, name in {
         "bn1.weight": "stem.1.weight",
         "blocks.0.0.conv_pw.weight": "blocks.0.project.0.weight",
         "blocks.3.1.conv_dw.weight": "blocks.6.depthwise.0.weight",
         "blocks.6.0.bn3.running_var": "blocks.15.project.1.running_var",
     }.items():
-        assert torch.equal(own[name], state[theirs])
+        assert torch.equal(tensors[name], state[theirs])
     for extra in ("blocks.6.1.conv_pw.weight", "blocks.6.0.se.weight"):
         save_file(state | {extra: torch.ones(1)}, tmp_path / "other.safetensors")
         with pytest.raises(TrovidError, match=f"unexpected: .'{extra}'"):

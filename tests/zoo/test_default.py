@@ -31,8 +31,8 @@ SIZE = 400
 @pytest.fixture(scope="module")
 def everyday():
     """By name the default and its rival, as they come with trovid."""
-    own = trovid.load(device="cpu"), trovid.load(DEFAULT_SINGLE, device="cpu")
-    return {model.name: model for model in own}
+    models = trovid.load(device="cpu"), trovid.load(DEFAULT_SINGLE, device="cpu")
+    return {model.name: model for model in models}
 
 
 @pytest.fixture(scope="module")

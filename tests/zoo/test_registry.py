@@ -67,15 +67,15 @@ def test_a_file_of_ones_own_adds_names(tmp_path, monkeypatch):
     monkeypatch.setenv("TROVID_CHECKPOINTS", str(file))
     assert [*before[0], "birds-r50"] == list(checkpoints())
     assert [*before[1], "birds-net"] == list(backbone_checkpoints())
-    own = checkpoints()["birds-r50"]
-    assert (own.recipe, own.has_recipe, str(own.figure)) == (
+    checkpoint = checkpoints()["birds-r50"]
+    assert (checkpoint.recipe, checkpoint.has_recipe, str(checkpoint.figure)) == (
         "birds.yaml",
         False,
         "AP50 61.2 (birds)",
     )
     (tmp_path / "birds.yaml").touch()
-    own = checkpoints()["birds-r50"]
-    assert (own.recipe, own.has_recipe) == (str(tmp_path / "birds.yaml"), True)
+    checkpoint = checkpoints()["birds-r50"]
+    assert (checkpoint.recipe, checkpoint.has_recipe) == (str(tmp_path / "birds.yaml"), True)
 
 
 def test_the_list_of_the_docs_is_read(tmp_path, monkeypatch):

@@ -77,8 +77,8 @@ def try_one(
             shutil.copy(seeds / EARLIER[file], path)
         refused = change(own_copy(path), rng)
         for words in [rng.choice(commands)] if shown else commands:
-            own = [chosen.get(word, word) for word in words]
+            arguments = [chosen.get(word, word) for word in words]
             must = refused and "--allow-playlist" not in words
             terminal = shown and rng.random() < 0.5
             must = True if must else None
-            trial(own, sandbox, case, refused=must, seconds=seconds, terminal=terminal)
+            trial(arguments, sandbox, case, refused=must, seconds=seconds, terminal=terminal)

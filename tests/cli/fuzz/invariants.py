@@ -41,15 +41,15 @@ def check(status: object, said: str, words: Words, *, terminal: bool = False) ->
         words: After `trovid`.
         terminal: Whether it was said to a terminal, on which tables and bars have colours and move.
     """
-    own = re.sub(COLOURS, "", said) if terminal else said
-    line = f"trovid {' '.join(words)}\n{own[:3000]}"
+    plain = re.sub(COLOURS, "", said) if terminal else said
+    line = f"trovid {' '.join(words)}\n{plain[:3000]}"
     assert status in (0, 1, NOTHING_DONE), line
     assert "Traceback" not in said, line
     assert "out of memory" not in said, line
     others = [text for text in OBEYED if CONTROLS.search(text) and text in said]
     assert not others, f"a terminal would obey {line!a}"
-    assert not CONTROLS.search(own), f"a terminal would obey {line!a}"
-    complaints = [text for text in own.splitlines() if text.startswith("trovid: ")]
+    assert not CONTROLS.search(plain), f"a terminal would obey {line!a}"
+    complaints = [text for text in plain.splitlines() if text.startswith("trovid: ")]
     found = words[0] == "info" and status == 1 and "\n  damage" in said
     found |= words[:2] == ["data", "check"] and status == 1 and "errors, " in said
     assert complaints or found or status == 0, line

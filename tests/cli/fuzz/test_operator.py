@@ -49,33 +49,33 @@ def problem_of(rng: random.Random) -> Problem:
 
 def magnitudes(rng: random.Random, backend: str) -> None:
     """Of features: refused beyond float32's squares, else off by what float32 itself is."""
-    own = problem_of(rng)
-    own = replace(own, rois=tuple(rng.randint(1, 3) for _ in own.frames))
+    problem = problem_of(rng)
+    problem = replace(problem, rois=tuple(rng.randint(1, 3) for _ in problem.frames))
     scaled, scale = rng.choice([("feat",), ("supp",), ("feat", "supp")]), 10 ** rng.uniform(-9, 25)
-    tensors = own.tensors(5)
+    tensors = problem.tensors(5)
     reach = max(
         (leaf.abs().max().item() * scale for name, leaf in tensors.items() if name[:4] in scaled)
     )
-    if reach > math.sqrt(torch.finfo(torch.float32).max / own.channels):
+    if reach > math.sqrt(torch.finfo(torch.float32).max / problem.channels):
         with pytest.raises(ValueError, match="must lie within"):
-            gradients(own, backend, torch.float32, scale, scaled=scaled)
+            gradients(problem, backend, torch.float32, scale, scaled=scaled)
         return
-    if own.ties(tensors).any():
+    if problem.ties(tensors).any():
         return
     if scale > 1e4:  # a logit's rounding decides then between frames that do not tie
-        own = replace(own, heads=0)
-    check_at_scale(own, backend, scale, scaled)
+        problem = replace(problem, heads=0)
+    check_at_scale(problem, backend, scale, scaled)
 
 
 def derivatives(rng: random.Random, backend: str) -> None:
     """Forward-mode ones are refused, whatever carries them."""
-    own = problem_of(rng)
-    own = replace(own, rois=tuple(1 for _ in own.frames))
-    tensors = {name: leaf.detach() for name, leaf in own.tensors().items()}
+    problem = problem_of(rng)
+    problem = replace(problem, rois=tuple(1 for _ in problem.frames))
+    tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
     name = rng.choice([name for name in tensors if not name.startswith("boxes")])
 
     def function(value: Tensor) -> Tensor:
-        return own.run({**tensors, name: value}, backend)
+        return problem.run({**tensors, name: value}, backend)
 
     with pytest.raises(NotImplementedError, match="no forward-mode derivatives"):
         torch.func.jvp(function, (tensors[name],), (torch.ones_like(tensors[name]),))
@@ -83,8 +83,8 @@ def derivatives(rng: random.Random, backend: str) -> None:
 
 def parts(rng: random.Random, backend: str) -> None:
     """Of a packed support that do not belong together are refused."""
-    own = replace(problem_of(rng), rois=(), frames=(2,))
-    tensors = {name: leaf.detach() for name, leaf in own.tensors().items()}
+    problem = replace(problem_of(rng), rois=(), frames=(2,))
+    tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
     packed = pack_support([tensors["support0"]])
     norms, rows = packed.inverse_norms, packed.rows
     cut = rng.randrange(norms.shape[1])
@@ -94,12 +94,12 @@ def parts(rng: random.Random, backend: str) -> None:
             {"inverse_norms": norms[:1]},
             {"inverse_norms": norms[..., None]},
             {"rows": rows[:, :cut]},
-            {"rows": rows[..., : own.channels - 1]},
+            {"rows": rows[..., : problem.channels - 1]},
             {"lengths": (rng.choice([1, 3, 10**9]),)},
             {"lengths": (3, -1)},
             {"lengths": (1, 1, 1)},
-            {"size": (own.size[0] + 1, own.size[1])},
-            {"size": (-own.size[0], -own.size[1])},
+            {"size": (problem.size[0] + 1, problem.size[1])},
+            {"size": (-problem.size[0], -problem.size[1])},
         ]
     )
     some = [torch.tensor([[0.0, 0, 20, 20]])]
@@ -108,39 +108,46 @@ def parts(rng: random.Random, backend: str) -> None:
         temporal_roi_align(tensors["features"], wrong, some, 7, 1 / 8, 2, backend=backend)
     except REFUSALS:
         return
-    raise AssertionError(f"{own}, {backend}: computed with {changed}")
+    raise AssertionError(f"{problem}, {backend}: computed with {changed}")
 
 
 def boxes(rng: random.Random, backend: str) -> None:
     """Of any size and none are alike in every backend."""
-    own = problem_of(rng)
-    tensors = {name: leaf.detach() for name, leaf in own.tensors().items()}
-    some = [torch.tensor([[rng.choice(SIDES) for _ in range(4)]]) for _ in own.frames]
-    support = [tensors[f"support{i}"] for i in range(len(own.frames))]
+    problem = problem_of(rng)
+    tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
+    some = [torch.tensor([[rng.choice(SIDES) for _ in range(4)]]) for _ in problem.frames]
+    support = [tensors[f"support{i}"] for i in range(len(problem.frames))]
     ratio = rng.choice([-1, 0, 2])
 
     def run(backend: str) -> Tensor:
         return temporal_roi_align(
-            tensors["features"], support, some, 3, 1 / 8, ratio, top_k=own.top_k, backend=backend
+            tensors["features"],
+            support,
+            some,
+            3,
+            1 / 8,
+            ratio,
+            top_k=problem.top_k,
+            backend=backend,
         )
 
-    assert_close(run(backend), run("reference"), 1e-5, f"{own}, {some}, {ratio}")
+    assert_close(run(backend), run("reference"), 1e-5, f"{problem}, {some}, {ratio}")
 
 
 def settings(rng: random.Random, backend: str) -> None:
     """Refused by every backend, or computed alike."""
-    own = problem_of(rng)
-    tensors = {name: leaf.detach() for name, leaf in own.tensors().items()}
-    support = [tensors[f"support{i}"] for i in range(len(own.frames))]
-    some = [torch.tensor([[4.0, 4, 50, 50]])] * len(own.frames)
+    problem = problem_of(rng)
+    tensors = {name: leaf.detach() for name, leaf in problem.tensors().items()}
+    support = [tensors[f"support{i}"] for i in range(len(problem.frames))]
+    some = [torch.tensor([[4.0, 4, 50, 50]])] * len(problem.frames)
     name = rng.choice(list(SETTINGS))
     value = rng.choice(SETTINGS[name])
     given: dict[str, Any] = {
         "output_size": 3,
         "spatial_scale": 1 / 8,
         "sampling_ratio": 2,
-        "top_k": own.top_k,
-        "num_heads": own.heads,
+        "top_k": problem.top_k,
+        "num_heads": problem.heads,
         "weight": tensors.get("weight"),
         "bias": tensors.get("bias"),
     }
@@ -154,7 +161,7 @@ def settings(rng: random.Random, backend: str) -> None:
             return None
 
     found, expected = outcome(backend), outcome("reference")
-    told = f"{own}, {name} = {value!r}"
+    told = f"{problem}, {name} = {value!r}"
     assert (found is None) == (expected is None), told
     if isinstance(value, (int, float)) and MUST_BE_REFUSED.get(name, lambda _: False)(value):
         assert found is None, told

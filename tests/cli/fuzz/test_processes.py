@@ -114,8 +114,8 @@ def named(rng: random.Random, case: Path) -> str:
 
 
 def line_of(words: Words, chosen: str) -> str:
-    own = [chosen if word == VIDEO else word for word in words]
-    return shlex.join([sys.executable, "-m", "trovid", *own])
+    arguments = [chosen if word == VIDEO else word for word in words]
+    return shlex.join([sys.executable, "-m", "trovid", *arguments])
 
 
 def started(line: str, case: Path, rng: random.Random) -> subprocess.Popen:

@@ -107,10 +107,10 @@ def _exchange_of(place: Path) -> None:
     """others/: clips with other pictures, but as long as those in data/ and written as long ago."""
     (place / "others").mkdir()
     for name, frames in LENGTHS.items():
-        own = place / "data" / f"{name}.mp4"
-        other = encode(place / "others" / own.name, num_frames=frames)
-        size = max(own.stat().st_size, other.stat().st_size) + 8
-        for path in (own, other):
+        clip = place / "data" / f"{name}.mp4"
+        other = encode(place / "others" / clip.name, num_frames=frames)
+        size = max(clip.stat().st_size, other.stat().st_size) + 8
+        for path in (clip, other):
             free = size - path.stat().st_size
             with path.open("ab") as file:
                 file.write(free.to_bytes(4, "big") + b"free" + bytes(free - 8))

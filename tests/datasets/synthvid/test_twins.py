@@ -90,8 +90,8 @@ def test_written_and_read_back(tmp_path):
     labels = read_coco_vid(path)
     (name,) = (video.name for video in labels.videos)
     whole, visible = (
-        [mask for frame in own.ground_truth(name, masks=True) for mask in frame.masks.dense()]
-        for own in (labels, labels.with_visible_masks())
+        [mask for frame in dataset.ground_truth(name, masks=True) for mask in frame.masks.dense()]
+        for dataset in (labels, labels.with_visible_masks())
     )
     for annotation, seen, a, b in zip(clip.annotations, clip.visible, whole, visible, strict=True):
         x, y, w, h = annotation.box

@@ -149,8 +149,8 @@ def test_two_videos_in_a_batch_do_not_see_each_other(name):
         second = detector.encode(frames(2, seed=8))
         batch = detector.detect(images, [first, second], options=CANDIDATES)
         alone = [
-            detector.detect(image, [own], options=CANDIDATES)[0]
-            for image, own in zip(images.split(1), (first, second), strict=True)
+            detector.detect(image, [bank], options=CANDIDATES)[0]
+            for image, bank in zip(images.split(1), (first, second), strict=True)
         ]
     for together, single in zip(batch, alone, strict=True):
         torch.testing.assert_close(together.boxes, single.boxes, atol=1e-3, rtol=1e-4)
@@ -209,9 +209,11 @@ def test_detect_wraps_the_tensors_of_its_one_method(track):
         found = detector.detect(images, options=options)
     assert list(further) == (["embeddings"] if track else [])
     embeddings = further["embeddings"].split(list(map(len, found))) if track else (None, None)
-    for own, (boxes, scores, labels), embedding in zip(found, chosen, embeddings, strict=True):
-        assert len(own)
-        assert torch.equal(own.boxes, boxes)
-        assert torch.equal(own.scores, scores)
-        assert torch.equal(own.labels, labels)
-        assert embedding is None or torch.equal(own.embeddings, embedding)
+    for detections, (boxes, scores, labels), embedding in zip(
+        found, chosen, embeddings, strict=True
+    ):
+        assert len(detections)
+        assert torch.equal(detections.boxes, boxes)
+        assert torch.equal(detections.scores, scores)
+        assert torch.equal(detections.labels, labels)
+        assert embedding is None or torch.equal(detections.embeddings, embedding)

@@ -51,7 +51,7 @@ def test_the_target_frame_is_looked_at_in_more_places(name):
         more = detector.detect(image, [support], options=CANDIDATES)[0]
         none = detector.detect(image, [support.select([])], options=CANDIDATES)[0]
         alone = detector.detect(image, options=CANDIDATES)[0]
-    assert [own.shape for own in support.found] == [(2, 5)] * 3
+    assert [boxes.shape for boxes in support.found] == [(2, 5)] * 3
     assert len(none) == len(alone) == len(plain)
     assert len(plain) < len(more) <= len(plain) + 6
     torch.testing.assert_close(more.class_scores[: len(plain)], plain.class_scores)

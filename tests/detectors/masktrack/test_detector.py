@@ -49,11 +49,11 @@ def test_boxes_go_to_the_levels_that_torchvision_takes():
     sides = torch.tensor([20, 60, 111, 112, 150, 223, 224.0, 300, 447, 448, 500])
     corners = torch.linspace(0, 100, len(sides))[:, None].repeat(1, 2)
     boxes = [torch.cat([corners, corners + sides[:, None]], 1)]
-    own = LevelPooler(RoIAlign(7, sampling_ratio=2), list(levels))
+    pooler = LevelPooler(RoIAlign(7, sampling_ratio=2), list(levels))
     theirs = MultiScaleRoIAlign(list(levels), 7, 2)
-    found = own(levels, boxes, [(512, 640)])
+    found = pooler(levels, boxes, [(512, 640)])
     torch.testing.assert_close(found, theirs(levels, boxes, [(512, 640)]), atol=1e-5, rtol=1e-4)
-    (chosen,) = own.levels(boxes, own.scales(levels, [(512, 640)]))
+    (chosen,) = pooler.levels(boxes, pooler.scales(levels, [(512, 640)]))
     assert {*chosen.tolist()} == {0, 1, 2, 3}
 
 
@@ -86,8 +86,8 @@ def test_other_branches_may_search_support_frames(part):
     wanted = replace(OPTIONS, masks=True, track="embedding")
     found = []
     with torch.inference_mode():
-        for own in (plain, detector):
-            (instances,) = own.detect(images[:1], [own.encode(images[1:])], options=wanted)
+        for variant in (plain, detector):
+            (instances,) = variant.detect(images[:1], [variant.encode(images[1:])], options=wanted)
             found.append(instances)
     assert found[0].detections.boxes.equal(found[1].detections.boxes)
     same_masks = found[0].probabilities.equal(found[1].probabilities)

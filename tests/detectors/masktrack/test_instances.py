@@ -29,9 +29,9 @@ def test_masks_are_those_of_the_whole_frame(noise):
     if noise:
         maps = torch.rand(maps.shape, generator=torch.Generator().manual_seed(0))
     masks = pasted(maps, boxes, size)
-    for code, own, box in zip(masks.counts, maps.numpy(), boxes.tolist(), strict=True):
+    for code, probabilities, box in zip(masks.counts, maps.numpy(), boxes.tolist(), strict=True):
         rows, columns = weights(height, box[1], box[3]), weights(width, box[0], box[2])
-        whole = rows @ own @ columns.T
+        whole = rows @ probabilities @ columns.T
         drawn = oracle.decode({"size": [*size], "counts": code}) == 1
         clear = abs(whole - 0.5) > 1e-5
         assert (drawn == (whole >= 0.5))[clear].all()
@@ -44,10 +44,10 @@ def test_no_frame_of_all_masks_is_made():
     size, count = (540, 960), 60
     blobs, overlay = Blobs(count, ("cat",)), IdentityOverlay()
     image = np.zeros((*size, 3), np.uint8)
-    own = blobs.found(size)
-    overlay.draw(image, own.scaled(size))
+    instances = blobs.found(size)
+    overlay.draw(image, instances.scaled(size))
     tracemalloc.start()
-    found = Instances(own.detections, own.probabilities).scaled(size)
+    found = Instances(instances.detections, instances.probabilities).scaled(size)
     overlay.draw(image, found)
     detection_rows(found)
     _, peak = tracemalloc.get_traced_memory()

@@ -114,11 +114,11 @@ def case(tmp_path_factory):
 
 def test_every_published_key_has_its_place(case):
     published = {k: v for k, v in case.checkpoint["state_dict"].items() if "num_batches" not in k}
-    own = {k: v for k, v in case.detector.state_dict().items() if "num_batches" not in k}
-    assert len(case.tensors) == len(published) == len(own)
-    assert {*case.tensors} == {*own}
+    state = {k: v for k, v in case.detector.state_dict().items() if "num_batches" not in k}
+    assert len(case.tensors) == len(published) == len(state)
+    assert {*case.tensors} == {*state}
     total = sum(float(value.double().sum()) for value in published.values())
-    assert sum(float(value.double().sum()) for value in own.values()) == pytest.approx(total)
+    assert sum(float(value.double().sum()) for value in state.values()) == pytest.approx(total)
 
 
 def test_the_pyramid(case):
@@ -201,7 +201,7 @@ def test_the_memory_with_the_cases_own_detections(case):
         detections = case.detections(k)
         if k:
             assert tracker.known == case[f"f{k}_memory_ids"].tolist()
-            memory = torch.stack([own.embedding for own in tracker._memory.values()])
+            memory = torch.stack([track.embedding for track in tracker._memory.values()])
             near(match_logits(detections.embeddings, memory), case[f"f{k}_match_logits"], "match")
             near(tracker.match_scores(detections), case[f"f{k}_match_scores"], "match")
         found = tracker.update(detections)

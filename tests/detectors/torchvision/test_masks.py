@@ -28,8 +28,8 @@ def test_the_masks_are_torchvisions(name):
         heads = model.roi_heads
         features = heads.mask_head(heads.mask_roi_pool(levels, boxes, [SIZE]))
         theirs = heads.mask_predictor(features)
-        own = detector.mask_head(detector.mask_features(levels, boxes, [SIZE]))
-    torch.testing.assert_close(own, theirs[:, [1, 3, 4]], atol=1e-5, rtol=1e-5)
+        logits = detector.mask_head(detector.mask_features(levels, boxes, [SIZE]))
+    torch.testing.assert_close(logits, theirs[:, [1, 3, 4]], atol=1e-5, rtol=1e-5)
 
 
 def test_maps_are_laid_on_boxes_as_torchvision_lays_them():

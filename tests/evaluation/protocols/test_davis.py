@@ -104,16 +104,16 @@ def test_the_truth_moved_to_the_right(labels):
     right = 24
     shared_pixels, union, by_frame = {}, {}, {}
     for video in labels.videos:
-        own = [0, 0]
+        pixels = [0, 0]
         values = []
         for truth in labels.ground_truth(video.name, masks=True):
             mask = truth.masks.dense().numpy().any(0)
             other = np.zeros_like(mask)
             other[:, right:] = mask[:, :-right]
             pair = int((mask & other).sum()), int((mask | other).sum())
-            own = [a + b for a, b in zip(own, pair, strict=True)]
+            pixels = [a + b for a, b in zip(pixels, pair, strict=True)]
             values.append(pair[0] / pair[1] if pair[1] else 1.0)
-        shared_pixels[video.name], union[video.name] = own
+        shared_pixels[video.name], union[video.name] = pixels
         by_frame[video.name] = np.mean(values)
     report = evaluate_vis(as_predictions(labels, right), labels, class_agnostic=True)
     overlaps = [shared_pixels[name] / union[name] for name in NAMES]

@@ -104,7 +104,7 @@ def test_identities_may_be_any_integers_in_any_order():
         a, b = rng.permutation(len(part.true)), rng.permutation(len(part.found))
         overlaps = part.overlaps[a][:, b]
         mixed.append(TrackedFrame(names[part.true[a]], names[part.found[b]] - 500, overlaps))
-    before, after = (tracking_figures(tracking_counts(own)) for own in (parts, mixed))
+    before, after = (tracking_figures(tracking_counts(tracked)) for tracked in (parts, mixed))
     for name, value in vars(before).items():
         assert getattr(after, name) == pytest.approx(value, abs=1e-12), name
 
@@ -149,14 +149,14 @@ def test_equals_the_original_code():
         for index in range(1, sequence["length"] + 1):
             true = [row for row in sequence["gt"] if row[0] == index and row[6] != 0]
             found = [row for row in sequence["tracker"] if row[0] == index]
-            boxes = [np.array([row[2:6] for row in own]).reshape(-1, 4) for own in (true, found)]
-            ids = [np.array([row[1] for row in own], dtype=int) for own in (true, found)]
+            boxes = [np.array([row[2:6] for row in rows]).reshape(-1, 4) for rows in (true, found)]
+            ids = [np.array([row[1] for row in rows], dtype=int) for rows in (true, found)]
             parts.append(TrackedFrame(*ids, overlaps(*boxes)))
         counts[sequence["name"]] = tracking_counts(parts)
     counts["COMBINED_SEQ"] = reduce(add, counts.values())
-    for name, own in counts.items():
+    for name, sequence_counts in counts.items():
         expected = data["figures"]["plain"][name]
-        by_alpha, figures = hota_by_alpha(own), tracking_figures(own)
+        by_alpha, figures = hota_by_alpha(sequence_counts), tracking_figures(sequence_counts)
         for theirs, ours in HOTA.items():
             np.testing.assert_allclose(by_alpha[ours], expected["HOTA"][theirs], rtol=0, atol=1e-9)
             mean = expected["HOTA"]["mean"][theirs]

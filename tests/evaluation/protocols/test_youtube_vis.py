@@ -82,10 +82,10 @@ def brute_force(videos, label, low, high, threshold, most):
         ]
         objects.sort(key=lambda entry: entry[1])
         total += sum(not ignored for _, ignored, _ in objects)
-        own = [i for i in range(len(video["labels"])) if video["labels"][i] == label]
-        own.sort(key=lambda i: -video["scores"][i])
+        candidates = [i for i in range(len(video["labels"])) if video["labels"][i] == label]
+        candidates.sort(key=lambda i: -video["scores"][i])
         taken = set()
-        for i in own[:most]:
+        for i in candidates[:most]:
             masks, best, best_iou = video["found"][i], None, min(threshold, 1 - 1e-10)
             for j, (truth, ignored, crowd) in enumerate(objects):
                 if j in taken and not crowd:
@@ -180,8 +180,10 @@ def test_overlaps_of_boxes_are_those_of_their_masks():
         mask[box[1] : box[3], box[0] : box[2]] = True
     labels, scores = np.zeros(6, dtype=int), np.ones(6)
     every = np.arange(6)
-    a, b = (Tracks.make(labels, scores, [(every, own.astype(float))]) for own in boxes)
-    c, d = (tracks(own, labels, scores) for own in dense)
+    a, b = (
+        Tracks.make(labels, scores, [(every, track_boxes.astype(float))]) for track_boxes in boxes
+    )
+    c, d = (tracks(masks, labels, scores) for masks in dense)
     np.testing.assert_allclose(track_overlaps(a, b), track_overlaps(c, d), atol=1e-12)
 
 

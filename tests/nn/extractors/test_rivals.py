@@ -54,21 +54,21 @@ def written_out(module, features, places, maps):
         cells = maps.flatten(2).transpose(1, 2).flatten(0, 1)
         query, key, value = module.query(positions[0]), module.key(cells), module.value(cells)
         rows = []
-        for own in positions:
-            query = module.query(own)
+        for position in positions:
+            query = module.query(position)
             rows.append(module.output(non_local_reference(query, key, value, top_k=module.top_k)))
         return target + torch.stack(rows).transpose(1, 2).unflatten(2, GRID)
     if isinstance(module, DeformableRoIAlign):
         layers, sets = module.offsets, []
-        for own in maps:
-            same = module.align(own[None], [places], SCALE)
+        for support_map in maps:
+            same = module.align(support_map[None], [places], SCALE)
             pair = torch.cat([target.flatten(1), same.flatten(1)], 1)
             hidden = layers.offset_hidden(layers.offset_in(pair).relu()).relu()
             offsets = layers.offset_out(hidden).view(-1, 2, *GRID)
             mask = layers.mask_out(layers.mask_in(pair).relu()).sigmoid().view(-1, 1, *GRID)
             pooling = SCALE, module.sampling_ratio, module.aligned
             moved = deform_roi_align_reference(
-                own[None], [places], GRID, offsets, mask, *pooling, gamma=module.gamma
+                support_map[None], [places], GRID, offsets, mask, *pooling, gamma=module.gamma
             )
             sets.append(moved)
         if module.embedding is None:
@@ -145,7 +145,7 @@ def test_no_boxes(name):
     module = built(name)
     features, places, maps = problem()
     features.requires_grad_()
-    found = module.extract(features, [own[:0] for own in places], SCALE, pack_support(maps))
+    found = module.extract(features, [part[:0] for part in places], SCALE, pack_support(maps))
     assert found.shape == (0, 8, *GRID)
     found.sum().backward()
 
@@ -173,9 +173,9 @@ def test_deformable_starts_at_half_of_the_same_place():
     module = DeformableRoIAlign(GRID, channels=8, num_heads=0, hidden=12)
     with torch.no_grad():
         found = module.extract(features[:1], places[:1], SCALE, pack_support(maps[0]))
-        same = [module.align(own[None], places[:1], SCALE) / 2 for own in maps[0]]
-        own = module.align(features[:1], places[:1], SCALE)
-    assert_close(found, torch.stack([own, *same]).mean(0), 1e-5)
+        same = [module.align(support_map[None], places[:1], SCALE) / 2 for support_map in maps[0]]
+        pooled = module.align(features[:1], places[:1], SCALE)
+    assert_close(found, torch.stack([pooled, *same]).mean(0), 1e-5)
 
 
 def test_deformable_in_parts_is_the_same():
@@ -211,8 +211,8 @@ def test_frames_that_are_alike_and_sharp_count_more():
     less = mean(attention="mean", similarity_power=1.0)
     assert_close(less, torch.tensor([1, 1, 1, 0.2]) / 3.2, 1e-5)
     sharp = mean(attention="mean", sharpness_power=1.0)
-    own = 1 / ((1 + 2 + 0.5) / 3)
-    assert_close(sharp, torch.tensor([own, 1, 1, 1]) / (own + 3), 1e-5)
+    weight = 1 / ((1 + 2 + 0.5) / 3)
+    assert_close(sharp, torch.tensor([weight, 1, 1, 1]) / (weight + 3), 1e-5)
 
 
 @pytest.mark.parametrize(

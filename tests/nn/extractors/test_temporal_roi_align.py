@@ -93,7 +93,10 @@ def test_what_a_position_sees_is_what_the_output_is_made_of(heads):
     assert_close(seen.weights.sum(0), torch.ones(len(roi_features), groups, 5, 5), 1e-5)
     if heads == 0:
         found = torch.stack(
-            [own.flatten(1)[:, c[:, 0]].movedim(0, 1) for own, c in zip(maps, seen.cells)]  # noqa: B905
+            [
+                support_map.flatten(1)[:, c[:, 0]].movedim(0, 1)
+                for support_map, c in zip(maps, seen.cells)  # noqa: B905
+            ]
         )
         sets = torch.cat([roi_features[None], found])
         assert_close((seen.weights * sets).sum(0), output, 1e-5)

@@ -39,8 +39,8 @@ def found(index: int, ids: list[int], scores: list[float], labels: list[int], si
 
 
 def write(sink, frames) -> Path:
-    for own in frames:
-        sink.write(Frame(own.frame_index, 0.0, NOTHING), own)
+    for detections in frames:
+        sink.write(Frame(detections.frame_index, 0.0, NOTHING), detections)
     sink.finish(complete=True, problems=())
     sink.publish()
     return sink.path
@@ -125,13 +125,13 @@ def test_memory_is_that_of_the_frame_in_hand(tmp_path):
 
 def test_labels_follow_slowly_and_places_are_forgotten():
     overlay, image = IdentityOverlay(), np.full((60, 160, 3), 128, np.uint8)
-    own = found(0, [1], [0.9], [0], size=(60, 160))
+    detections = found(0, [1], [0.9], [0], size=(60, 160))
     for step in range(3):
         moved = torch.tensor([[100.0 * (step > 0), 40.0, 110.0, 50.0]])
-        overlay.draw(image, Detections(**{**vars(own), "boxes": moved}))
+        overlay.draw(image, Detections(**{**vars(detections), "boxes": moved}))
         x, y, _ = overlay._places[1]
         assert y == 40
         assert (0 < x < 60) == (step > 0)
     for _ in range(101):
-        overlay.draw(image, own[[]])
+        overlay.draw(image, detections[[]])
     assert overlay._places == {}
