@@ -29,8 +29,9 @@ clip, model, out = sys.argv[1:]
 run("info", clip)
 assert not {"torch", "matplotlib", "scipy"} & {*sys.modules}
 from trovid.cli.running import counted_ahead
-with counted_ahead([clip], allow_playlist=False) as begun:
+with counted_ahead([clip], allow_playlist=False, support="uniform:14") as begun:
     assert begun[clip].counted(60) and begun[clip].video.num_frames == 2
+    assert [frame.index for frame in begun[clip].read([1, 0])] == [1, 0]
 assert "torch" not in sys.modules
 run("detect", clip, "--model", model, "--out", out, "--device", "cpu")
 slow = {"torch._dynamo", "scipy", "httpx", "matplotlib"} & {*sys.modules}

@@ -19,7 +19,7 @@ encode = partial(media.encode, num_frames=48)
 def assert_no_thread_counts():
     """Nor one that has just given its result."""
     for thread in threading.enumerate():
-        if thread.name == "trovid-counting":
+        if thread.name == "trovid-ahead":
             thread.join(10)
             assert not thread.is_alive()
 
@@ -100,3 +100,54 @@ def test_given_up_it_leaves_no_thread_and_counts_anew_when_asked(tmp_path):
     reader.give_up()
     assert_no_thread_counts()
     assert reader.video.num_frames == 48
+
+
+def first_middle_last(count: int) -> list[int]:
+    return [count - 1, 0, count // 2]
+
+
+def test_frames_that_will_be_read_at_first_are_decoded_before_the_count(tmp_path):
+    path = encode(tmp_path / "a.mp4", options={"g": "12"})
+    expected = FileReader(path).read([0, 24, 47])
+    reader = FileReader(path)
+    reader.count_ahead(first_middle_last)
+    assert reader.counted(20)
+    path.write_bytes(b"")  # from now on there is nothing to decode
+    read = reader.read([0, 24, 47])
+    assert [frame.time for frame in read] == [frame.time for frame in expected]
+    assert all((a.image == b.image).all() for a, b in zip(read, expected, strict=True))
+    with pytest.raises(TrovidError):
+        reader.read([0, 24, 47])  # they are kept once
+    assert_no_thread_counts()
+
+
+@pytest.mark.parametrize("foresee", [True, False])
+def test_other_frames_are_read_as_ever(tmp_path, foresee):
+    path = encode(tmp_path / "a.mp4")
+    reader = FileReader(path)
+    reader.count_ahead(first_middle_last)
+    assert not foresee or reader.foresee()
+    assert [frame.index for frame in reader.walk([3, 4])] == [3, 4]
+    assert [frame.index for frame in reader.read([47, 24, 0])] == [47, 24, 0]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+def test_of_a_damaged_file_none_is_taken_that_was_decoded_early(tmp_path, name):
+    path = spoilt(tmp_path / name)
+    counted, reader = FileReader(path), FileReader(path)
+    reader.count_ahead(first_middle_last)
+    last = counted.video.num_frames - 1
+    for read, expected in zip(reader.read([0, 20, last]), counted.read([0, 20, last]), strict=True):
+        assert read.time == expected.time
+        assert (read.image == expected.image).all()
+    wanted = sorted(first_middle_last(last + 1))
+    for read, expected in zip(reader.read(wanted), counted.read(wanted), strict=True):
+        assert (read.image == expected.image).all()
+
+
+def test_given_up_the_frames_are_decoded_when_they_are_read(tmp_path):
+    reader = FileReader(encode(tmp_path / "a.mp4"))
+    reader.count_ahead(first_middle_last)
+    reader.give_up()
+    assert_no_thread_counts()
+    assert [frame.index for frame in reader.read([0, 24, 47])] == [0, 24, 47]

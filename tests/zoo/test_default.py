@@ -16,7 +16,7 @@ from trovid.cli.demo import demo
 from trovid.cli.detect import detect
 from trovid.cli.explain import explain
 from trovid.experiments.photographs import photographs_folder
-from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE, EVERYDAY
+from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE, DEFAULT_SUPPORT, EVERYDAY
 from trovid.zoo.weights import embedded_models
 
 CLASSES = (
@@ -53,6 +53,10 @@ def test_the_pair_knows_twenty_classes(everyday):
     for model in everyday.values():
         assert model.class_names == tuple(CLASSES.split())
         assert not model.notice.synthvid_alone
+
+
+def test_its_support_frames_are_known_before_it_is_loaded(everyday):
+    assert everyday[DEFAULT_MODEL].recipe.inference.support == DEFAULT_SUPPORT
 
 
 def test_the_pair_is_small():

@@ -9,7 +9,7 @@ import trovid
 from trovid.cli.frame_rate import FALLBACK_RATE, check_frame_rate
 from trovid.cli.names import DeviceName, ModelName
 from trovid.cli.options import FLAG, detect_options
-from trovid.cli.running import check_videos, counted_ahead, run_videos
+from trovid.cli.running import check_videos, counted_ahead, known_support, run_videos
 from trovid.zoo.default import DEFAULT_MODEL
 
 
@@ -104,7 +104,8 @@ def blur(
     """
     check_videos("blur", videos, overwrite=overwrite, resume=resume, batch=1, one_by_one=None)
     check_frame_rate(frame_rate)
-    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+    known = known_support(model, support)
+    with counted_ahead(videos, allow_playlist=allow_playlist, support=known) as begun:
         from trovid.redaction import Redaction, redaction_batch
 
         redaction = Redaction(

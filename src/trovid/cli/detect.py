@@ -20,7 +20,14 @@ from trovid.cli.options import (
     SelectionOptions,
     detect_options,
 )
-from trovid.cli.running import check_videos, counted_ahead, introduce, run_videos, window_for
+from trovid.cli.running import (
+    check_videos,
+    counted_ahead,
+    introduce,
+    known_support,
+    run_videos,
+    window_for,
+)
 from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
 
@@ -201,7 +208,8 @@ def detect(
         "parquet": parquet,
         "json": True,
     }
-    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+    known = None if frames.online else known_support(model, support)
+    with counted_ahead(videos, allow_playlist=allow_playlist, support=known) as begun:
         from trovid.runs.batch import Batch
         from trovid.runs.sinks.making import Pictures
         from trovid.viz.canvas import LabelStyle

@@ -14,10 +14,12 @@ from trovid.cli.messages import complain, say
 from trovid.cli.signals import stop_wish
 from trovid.errors import TrovidError
 from trovid.progress import QUIET_VARIABLE
+from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SUPPORT
 
 if TYPE_CHECKING:
     from trovid.inference import Predictor
     from trovid.runs.batch import Batch
+    from trovid.video.early_frames import First
     from trovid.video.file import FileReader
     from trovid.viz.window import Window
 
@@ -62,6 +64,16 @@ def introduce(predictor: Predictor) -> None:
         say(classes_line(predictor.name, predictor.class_names))
 
 
+def known_support(model: str | Path, support: str | None) -> str | None:
+    """A model's support frames as far as they are known before it is loaded.
+
+    Args:
+        model: Its name or weights file.
+        support: Those that are asked for in place of its own.
+    """
+    return support or (DEFAULT_SUPPORT if model == DEFAULT_MODEL else None)
+
+
 def window_for(show: bool) -> Window | None:
     """The window that --show asks for; where there can be none, a line says so and it goes on."""
     if not show:
@@ -77,28 +89,35 @@ def window_for(show: bool) -> Window | None:
 
 @contextmanager
 def counted_ahead(
-    videos: Sequence[str | Path], *, allow_playlist: bool
+    videos: Sequence[str | Path], *, allow_playlist: bool, support: str | None
 ) -> Generator[dict[str, FileReader]]:
     """While it lasts, the first video's frames are counted, also while torch is imported.
 
     Args:
         videos: See `find_inputs`.
         allow_playlist: See `open_video`.
+        support: The support frames, where they are known; those that serve every target frame are
+            decoded before the others are counted.
 
     Yields:
         The open file by its word; nothing where that is no file. What is wrong with it is said in
         its turn.
     """
+    from trovid.structures import SupportSampling
     from trovid.video.opening import FileReader, open_video
 
     word, begun = str(videos[0]), dict[str, FileReader]()
+    first: First | None = None
+    with suppress(TrovidError):
+        sampling = SupportSampling.parse(support or "")
+        first = None if sampling.depends_on_target else sampling.indices
     with suppress(TrovidError, OSError, MemoryError):
         reader = open_video(word, allow_playlist=allow_playlist) if Path(word).is_file() else None
         if isinstance(reader, FileReader):
             begun[word] = reader
     try:
         for reader in begun.values():
-            reader.count_ahead()
+            reader.count_ahead(first)
         yield begun
     finally:
         for reader in begun.values():

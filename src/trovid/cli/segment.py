@@ -18,7 +18,7 @@ from trovid.cli.options import (
     SelectionOptions,
     detect_options,
 )
-from trovid.cli.running import check_videos, counted_ahead, run_videos, window_for
+from trovid.cli.running import check_videos, counted_ahead, known_support, run_videos, window_for
 
 
 def segment(
@@ -132,7 +132,8 @@ def segment(
         "masks": masks,
         "json": True,
     }
-    with counted_ahead(videos, allow_playlist=allow_playlist) as begun:
+    known = None if frames.online else known_support(model, support)
+    with counted_ahead(videos, allow_playlist=allow_playlist, support=known) as begun:
         from trovid.runs.batch import Batch
         from trovid.runs.sinks.making import Pictures
         from trovid.viz.canvas import LabelStyle

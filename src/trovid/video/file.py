@@ -7,9 +7,8 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from av.container import InputContainer
@@ -29,7 +28,9 @@ from trovid.video.damage import (
     missing_between,
     steps_with_loss,
 )
+from trovid.video.early_frames import EarlyFrames, First
 from trovid.video.foresight import foreseen
+from trovid.video.frame_index import FrameIndex
 from trovid.video.reader import Frame, VideoReader
 from trovid.video.upright import Upright
 
@@ -40,40 +41,8 @@ VIDEO_NAME = re.compile(
 UNFLAGGED = frozenset(("mjpeg",))
 """Decoders that flag no frame as damaged; told to, they refuse it, so that it counts as lost."""
 FRAMES_WORTH_A_SEEK = 16
-
-
-@dataclass
-class _Index:
-    """Where each frame is.
-
-    Attributes:
-        times: Seconds of each frame.
-        ticks: Presentation times in the stream's unit, increasing; empty where frames can be found
-            by counting alone.
-        keys: Indices of frames from which decoding can start.
-        careful: Whether to decode in one thread, which keeps more of a damaged file.
-        marks: Indices of frames that came after something was lost, or are flagged as damaged.
-        doubtful: See `VideoReader.doubtful`.
-        clock: Has given the times.
-    """
-
-    times: array[float] = field(default_factory=lambda: array("d"))
-    ticks: array[int] = field(default_factory=lambda: array("q"))
-    keys: array[int] = field(default_factory=lambda: array("q"))
-    careful: bool = False
-    marks: array[int] = field(default_factory=lambda: array("q"))
-    doubtful: tuple[range, ...] = ()
-    clock: SteadyClock = field(default_factory=lambda: SteadyClock(0.0))
-
-    def holds(self, foreseen: _Index) -> bool:
-        """Whether frames found by another index, made without decoding, are exactly these."""
-        return (
-            not self.careful
-            and self.clock.restart is None
-            and self.times == foreseen.times
-            and self.ticks == foreseen.ticks
-            and {*foreseen.keys} <= {*self.keys}
-        )
+ASKED_AGAIN = 0.05
+"""Seconds after which a thread that waits asks whether to give up."""
 
 
 class _SeekMissed(Exception):
@@ -113,8 +82,9 @@ class FileReader(VideoReader):
         self.source = str(path)
         self.problems = []
         self.counting = Pass()
-        self._ahead: Ahead[_Index] | None = None
-        self._foreseen: _Index | None = None
+        self._ahead: Ahead[FrameIndex] | None = None
+        self._early: EarlyFrames | None = None
+        self._foreseen: FrameIndex | None = None
         with self._container() as container:
             stream = video_stream(container, path)
             pixel_aspect = stream.sample_aspect_ratio
@@ -182,29 +152,35 @@ class FileReader(VideoReader):
         """The frames from a loss on to the next that can be decoded alone, and some before."""
         return self._index.doubtful
 
-    def count_ahead(self) -> None:
-        """Begins to count the frames in a thread; `video` and all that needs them waits for it."""
+    def count_ahead(self, first: First | None = None) -> None:
+        """Begins to count the frames in a thread; `video` and all that needs them waits for it.
+
+        Args:
+            first: Of so many frames those that will be read at first. Where packets tell of the
+                frames, they are decoded before the others are counted, and kept for who reads them.
+        """
         if self._ahead is None:
-            self._ahead = Ahead(self._count)
+            if first is not None:
+                self._early = EarlyFrames(first, self._told_by_packets, self._read_seeking)
+            self._ahead = Ahead(partial(self._count_after, self._early))
 
     def counted(self, within: float) -> bool:
         """Whether the frames are counted, or cannot be, in so many seconds."""
         return self._ahead is not None and self._ahead.done(within)
 
     def give_up(self) -> None:
-        """Ends the thread of `count_ahead` where it is not through."""
+        """Ends the threads of `count_ahead` that are not through, and keeps no frames."""
+        if self._early is not None:
+            self._early.give_up()
+            self._early = None
         if self._ahead is not None and not self._ahead.done(0):
             self._ahead.give_up()
             self._ahead = self._foreseen = None
 
     def foresee(self) -> bool:
         """Takes the frames that the file's packets tell of, until `settle`; whether they do."""
-        with self._container() as container:
-            found = foreseen(container, video_stream(container, self.path))
-        if found is None:
-            return False
-        self._foreseen = _Index(*found)
-        return True
+        self._foreseen = self._told_by_packets()
+        return self._foreseen is not None
 
     @property
     def foreseen(self) -> bool:
@@ -234,10 +210,15 @@ class FileReader(VideoReader):
         yield from self._read_counting(range(len(self._index.times)))
 
     def _read_sorted(self, indices: Sequence[int]) -> Iterator[Frame]:
-        done = 0
+        early, frames, done = self._early, list[Frame](), 0
+        if early is not None and early.are(indices, of=len(self._index.times)):
+            self._early, frames = None, early.frames(self._index)
+        if frames:
+            yield from frames
+            return
         if self._index.ticks:
             try:
-                for frame in self._read_seeking(indices):
+                for frame in self._read_seeking(self._index, indices):
                     done += 1
                     yield frame
             except _SeekMissed:
@@ -254,19 +235,19 @@ class FileReader(VideoReader):
         with closing(self._decode(Pass(), careful=self._index.careful)) as frames:
             for index, frame in enumerate(frames):
                 if index == target:
-                    yield self._picture(index, frame, reformatter)
+                    yield self._picture(index, self._index.times[index], frame, reformatter)
                     target = next(remaining, None)
                     if target is None:
                         return
         raise TrovidError(f"{self.source}: frame {target} is gone; the file changed meanwhile")
 
-    def _read_seeking(self, indices: Sequence[int]) -> Iterator[Frame]:
+    def _read_seeking(self, index: FrameIndex, indices: Sequence[int]) -> Iterator[Frame]:
         """The frames of ascending `indices`, found by their times, jumping over what lies between.
 
         A frame is taken only if its time is the one asked for; where the demuxer lands behind it,
         or the decoder cannot start where the file says it can, _SeekMissed is raised.
         """
-        ticks, keys = self._index.ticks, self._index.keys
+        ticks, keys = index.ticks, index.keys
         reformatter = VideoReformatter()
         with self._decoder() as (container, stream):
             stream.thread_type = "AUTO"
@@ -285,21 +266,32 @@ class FileReader(VideoReader):
                     if frame.pts is None or frame.pts > ticks[target]:
                         raise _SeekMissed
                     if frame.pts == ticks[target]:
-                        yield self._picture(target, frame, reformatter)
+                        yield self._picture(target, index.times[target], frame, reformatter)
                         position = target + 1
                         break
                 else:
                     raise _SeekMissed
 
+    def _told_by_packets(self) -> FrameIndex | None:
+        with self._container() as container:
+            found = foreseen(container, video_stream(container, self.path))
+        return None if found is None else FrameIndex(*found)
+
     @property
-    def _index(self) -> _Index:
+    def _index(self) -> FrameIndex:
         return self._exact if self._foreseen is None else self._foreseen
 
     @cached_property
-    def _exact(self) -> _Index:
+    def _exact(self) -> FrameIndex:
         return self._count(lambda: False) if self._ahead is None else self._ahead.result()
 
-    def _count(self, stop: Stop) -> _Index:
+    def _count_after(self, early: EarlyFrames | None, stop: Stop) -> FrameIndex:
+        while early is not None and not early.done(ASKED_AGAIN):
+            if stop():
+                raise GivenUp
+        return self._count(stop)
+
+    def _count(self, stop: Stop) -> FrameIndex:
         seen = Pass()
         index = self._scan(seen, stop, careful=False)
         if self._strict and seen.lost_packets > seen.frames:
@@ -334,9 +326,9 @@ class FileReader(VideoReader):
             number = video_stream(container, self.path).index
         return demuxer_complains(self.path, number, allow_playlist=self.allow_playlist)
 
-    def _scan(self, seen: Pass, stop: Stop, *, careful: bool) -> _Index:
+    def _scan(self, seen: Pass, stop: Stop, *, careful: bool) -> FrameIndex:
         self.counting = seen
-        index = _Index(careful=careful, clock=SteadyClock(self._stated_rate))
+        index = FrameIndex(careful=careful, clock=SteadyClock(self._stated_rate))
         step = 1 / (self._stated_rate or DEFAULT_FRAME_RATE)
         by_time = not careful
         harm = 0
@@ -388,11 +380,13 @@ class FileReader(VideoReader):
                 stream.codec_context.options |= {"err_detect": "explode"}
             yield container, stream
 
-    def _picture(self, index: int, frame: VideoFrame, reformatter: VideoReformatter) -> Frame:
+    def _picture(
+        self, index: int, time: float, frame: VideoFrame, reformatter: VideoReformatter
+    ) -> Frame:
         try:
             image = self._upright.picture(frame, reformatter)
         except (FFmpegError, ValueError) as error:
             raise TrovidError(
                 f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"
             ) from error
-        return Frame(index, self._index.times[index], image)
+        return Frame(index, time, image)

@@ -2,6 +2,8 @@
 
 DEFAULT_MODEL = "everyday-selsa-troi"
 """One that comes with trovid: it needs no connection."""
+DEFAULT_SUPPORT = "uniform:14"
+"""Its support frames, as its recipe has them."""
 DEFAULT_SINGLE = "everyday-single"
 """Its single-frame rival."""
 EVERYDAY = ("everyday-single", "everyday-selsa-troi")
