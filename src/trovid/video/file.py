@@ -161,7 +161,7 @@ class FileReader(VideoReader):
         """
         if self._ahead is None:
             if first is not None:
-                self._early = EarlyFrames(first, self._told_by_packets, self._read_seeking)
+                self._early = EarlyFrames(first, lambda: self._told_by_packets, self._read_seeking)
             self._ahead = Ahead(partial(self._count_after, self._early))
 
     def counted(self, within: float) -> bool:
@@ -179,7 +179,7 @@ class FileReader(VideoReader):
 
     def foresee(self) -> bool:
         """Takes the frames that the file's packets tell of, until `settle`; whether they do."""
-        self._foreseen = self._told_by_packets()
+        self._foreseen = self._told_by_packets
         return self._foreseen is not None
 
     @property
@@ -272,6 +272,7 @@ class FileReader(VideoReader):
                 else:
                     raise _SeekMissed
 
+    @cached_property
     def _told_by_packets(self) -> FrameIndex | None:
         with self._container() as container:
             found = foreseen(container, video_stream(container, self.path))
