@@ -19,7 +19,7 @@ encode = partial(media.encode, num_frames=48)
 def assert_no_thread_counts():
     """Nor one that has just given its result."""
     for thread in threading.enumerate():
-        if thread.name == "trovid-ahead":
+        if thread.name == "trovid-reading":
             thread.join(10)
             assert not thread.is_alive()
 

@@ -18,6 +18,7 @@ from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.timing import Timing, interleave
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
+from trovid.inference.session import Target
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.runs.batch import Batch
 from trovid.runs.predictions import read_frames
@@ -136,12 +137,16 @@ def _ratio(timings: dict[str, Timing], name: str) -> float:
 def _agreement(
     predictor: Predictor, options: DetectOptions, video: str, out: Path
 ) -> dict[str, Any]:
-    """What the timed runs have written, against the frames looked at one by one."""
+    """What the timed runs have written, against the frames looked at one by one.
+
+    Each is looked at with the threads that it had, since torch sums otherwise with more of them.
+    """
     (json,) = out.glob("*.json")
     ((written),) = read_frames(json)[1].values()
     with closing(predictor.session(video, options, together=True)) as session:
-        looks = [(t, *predictor.detect_frames([t.frame], [t.support], options)) for t in session]
-    wanted = [rounded(target.identified(found)) for target, found in looks]
+        wanted = [
+            rounded(target.identified(_looked_at(predictor, target, options))) for target in session
+        ]
     drawn = open_video(next(out.glob("*.mp4"))).video
     different = sum(not _same(*pair) for pair in zip(written, wanted, strict=False))
     different += abs(len(written) - len(wanted))
@@ -152,6 +157,16 @@ def _agreement(
         "drawn": drawn.num_frames,
         "passed": not different and drawn.num_frames == len(wanted),
     }
+
+
+def _looked_at(predictor: Predictor, target: Target, options: DetectOptions) -> Detections:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // predictor.lanes()))
+    try:
+        (found,) = predictor.detect_frames([target.frame], [target.support], options)
+    finally:
+        torch.set_num_threads(threads)
+    return found
 
 
 def _same(found: Detections, wanted: Detections) -> bool:

@@ -301,13 +301,13 @@ class Predictor:
             frame_rate=frame_rate,
             **given,
         )
-        lanes = 1 if options.online or together else self._lanes()
+        lanes = 1 if options.online or together else self.lanes()
         return session if lanes == 1 else in_lanes(session, partial(self._found, options), lanes)
 
     def _found(self, options: DetectOptions, target: Target) -> Any:
         return self.detect_frames([target.frame], [target.support], options)[0]
 
-    def _lanes(self) -> int:
+    def lanes(self) -> int:
         """How many frames are looked at side by side."""
         large = self.recipe.image.shorter * self.recipe.image.longer > PIXELS_AT_A_TIME["cpu"]
         if large or self.device.type != "cpu" or self.deterministic or self.compiled:

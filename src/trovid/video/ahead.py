@@ -32,7 +32,7 @@ class Ahead(Generic[T]):
         self._wanted_soon = wanted_soon
         self._future: Future[T] = Future()
         self._given_up = threading.Event()
-        threading.Thread(target=self._run, name="trovid-ahead").start()
+        threading.Thread(target=self._run, name="trovid-reading").start()
 
     def done(self, within: float) -> bool:
         """Whether it is through in so many seconds."""
