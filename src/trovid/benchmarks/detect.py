@@ -18,7 +18,7 @@ from trovid.benchmarks.machine import machine_record
 from trovid.benchmarks.timing import Timing, interleave
 from trovid.errors import TrovidError
 from trovid.inference import Predictor, load
-from trovid.inference.session import Target
+from trovid.inference.session import Target, lane_threads
 from trovid.ops.temporal_roi_align.backends import resolve_backend
 from trovid.runs.batch import Batch
 from trovid.runs.predictions import read_frames
@@ -161,7 +161,7 @@ def _agreement(
 
 def _looked_at(predictor: Predictor, target: Target, options: DetectOptions) -> Detections:
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // predictor.lanes()))
+    torch.set_num_threads(lane_threads(threads, predictor.lanes()))
     try:
         (found,) = predictor.detect_frames([target.frame], [target.support], options)
     finally:

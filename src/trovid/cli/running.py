@@ -108,9 +108,10 @@ def counted_ahead(
 
     word, begun = str(videos[0]), dict[str, FileReader]()
     first: First | None = None
-    with suppress(TrovidError):
-        sampling = SupportSampling.parse(support or "")
-        first = None if sampling.depends_on_target else sampling.indices
+    with suppress(TrovidError):  # of a word that means nothing the run itself tells
+        sampling = None if support is None else SupportSampling.parse(support)
+        if sampling is not None and not sampling.depends_on_target:
+            first = sampling.indices
     with suppress(TrovidError, OSError, MemoryError):
         reader = open_video(word, allow_playlist=allow_playlist) if Path(word).is_file() else None
         if isinstance(reader, FileReader):

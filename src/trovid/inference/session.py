@@ -332,13 +332,18 @@ def in_turn(
             wait(waiting)  # a signal may interrupt this, but no join: see `Behind`
 
 
+def lane_threads(threads: int, lanes: int) -> int:
+    """Of so many of torch's threads those that each lane computes with."""
+    return max(1, threads // lanes)
+
+
 def share_threads(pool: ThreadPoolExecutor, lanes: int, threads: int) -> None:
     """Lets each thread of a pool compute with its share of torch's threads, others as before."""
     together = Barrier(lanes)
 
     def begin() -> None:
         torch.get_num_threads()  # a thread's first call takes over what was set last anywhere
-        torch.set_num_threads(max(1, threads // lanes))
+        torch.set_num_threads(lane_threads(threads, lanes))
         together.wait()
 
     for begun in [pool.submit(begin) for _ in range(lanes)]:

@@ -56,9 +56,8 @@ class Ahead(Generic[T]):
         return self._given_up.is_set() or not threading.main_thread().is_alive()
 
     def _run(self) -> None:
-        if (
-            sys.platform == "linux" and not self._wanted_soon
-        ):  # there priorities are of threads, and of those they start
+        # On Linux priorities are of threads, and of those they start.
+        if sys.platform == "linux" and not self._wanted_soon:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
         try:
             self._future.set_result(self._work(self._stop))
