@@ -37,12 +37,11 @@ for line in sys.stdin:
     if os.fork():
         continue
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    said = os.open(job["told"], os.O_WRONLY)
     number = os.fork()
     if not number:
         break
     try:
-        said = os.open(job["told"], os.O_WRONLY)
-        os.write(said, b"%d\\n" % number)
         os.write(said, b"%d\\n" % os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]))
     finally:
         os._exit(0)  # whether or not somebody still listens
@@ -54,6 +53,8 @@ def begin():
     if job["leads"]:
         os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the back ignores it
+    os.write(said, b"%d\\n" % os.getpid())  # from here on it can be sent signals
+    os.close(said)
     for stream, (path, flags) in enumerate([
         (os.devnull, os.O_RDONLY), (job["out"], os.O_WRONLY), (job["err"], os.O_WRONLY)
     ]):
