@@ -18,6 +18,8 @@ from trovid.experiments.clips import clips_file
 from trovid.experiments.embedding import embed_masks
 from trovid.experiments.mask_pages import mask_page, write_mask_report
 from trovid.experiments.mask_report import (
+    BEST_FULL,
+    BEST_SINGLE,
     COMMANDED_FULL,
     COMMANDED_SINGLE,
     FOREIGN,
@@ -28,7 +30,7 @@ from trovid.experiments.mask_report import (
     SINGLE,
     mask_report,
 )
-from trovid.experiments.mask_runs import MODELS, is_done, mask_jobs, segment_clips
+from trovid.experiments.mask_runs import CLASSES, MODELS, TWINS, is_done, mask_jobs, segment_clips
 from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections, Masks
@@ -87,11 +89,21 @@ def made(tmp_path_factory):
 
 
 def test_jobs_hold_both_kinds_of_clips_and_the_controls():
-    jobs = mask_jobs(range(3), first=2200, count=200)
-    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 36
-    assert {job.clips.key for job in jobs} == {"test-2200+200", "test-2200+200-twins"}
+    jobs = mask_jobs(range(3))
+    assert len({job.file(Path("x")) for job in jobs}) == len(jobs) == 42
+    assert {job.clips.key for job in jobs} == {"test-2400+200", "test-2600+200-twins"}
+    tried = {job.clips.key for job in mask_jobs([0], first=7, count=2)}
+    assert tried == {"test-7+2", "test-7+2-twins"}
     assert {job.source for job in jobs if job.clips.setting == "twins"} == {"clip"}
     assert {job.source for job in jobs} == {"clip", "other clip", "target"}
+
+
+def test_identities_are_of_a_score_for_both_and_of_each_models_best():
+    jobs = [j for j in mask_jobs([0]) if j.clips.setting == "twins"]
+    scores = {(j.model, j.variant): j.scores()["score"] for j in jobs}
+    assert {score for (_, variant), score in scores.items() if variant != "best score"} == {0.5}
+    assert scores[SINGLE, "best score"] == 0.1
+    assert scores[FULL, "best score"] == 0.3
 
 
 def test_figures_and_gains(made):
@@ -100,7 +112,7 @@ def test_figures_and_gains(made):
     published = [PUBLISHED_SINGLE, PUBLISHED_FULL]
     commanded = [COMMANDED_SINGLE, COMMANDED_FULL]
     assert list(classes["models"]) == [SINGLE, FULL, FOREIGN, REPEATED, *published, *commanded]
-    assert list(twins["models"]) == [SINGLE, FULL, *published]
+    assert list(twins["models"]) == [SINGLE, FULL, *published, BEST_SINGLE, BEST_FULL]
     full, single = classes["models"][FULL], classes["models"][SINGLE]
     assert full["AP"]["mean"] == pytest.approx(1)
     assert full["frame AP"]["mean"] == pytest.approx(1)
@@ -120,7 +132,7 @@ def test_figures_and_gains(made):
     dataset_objects = twins["models"][SINGLE]["switches"]["mean"]
     assert dataset_objects >= 6  # every object of three clips goes on under another identity
     by_pair = {(gain["model"], gain["over"]): gain for gain in twins["gains"]}
-    assert len(by_pair) == 4
+    assert len(by_pair) == 5
     identity = by_pair[FULL, SINGLE]
     assert identity["switches"]["value"] == -dataset_objects
     assert identity["switches"]["high"] < 0
@@ -135,15 +147,16 @@ def test_the_page(made, tmp_path):
     assert "amodal" in page
     assert "single frames at least 30 AP: not met" in page
     assert "33.5 / 57.0 / 36.6 (+3.2 AP)" in page
-    assert "at least +3, interval without 0: met" in page
-    assert "fewer identity switches, interval without 0: met" in page
+    assert "at least +3: met" in page
+    assert "fewer identity switches, each model at its best score: met" in page
+    assert "both from score 0.5 on: met" in page
     assert "| 0.0 ± 0.0 |" in page
 
 
 def test_what_was_asked_for_and_did_not_come_out(made):
     worse = json.loads(json.dumps(made[1]))
     worse["classes"]["gains"][0]["AP"] = {"value": -0.01, "low": -0.02, "high": 0.01}
-    assert "interval without 0: not met (-1.0 [-2.0, +1.0])" in mask_page(worse)
+    assert "at least +3: not met (-1.0 [-2.0, +1.0])" in mask_page(worse)
 
 
 def test_a_run_over_clips_is_made_once_for_each_weights(tmp_path):
@@ -173,9 +186,9 @@ def test_the_published_memory_gives_other_identities(tmp_path):
         next(
             job
             for job in mask_jobs([0], first=FIRST, count=1)
-            if (job.model, job.published, job.source) == (FULL, kind, "clip")
+            if (job.model, job.variant, job.source) == (FULL, variant, "clip")
         )
-        for kind in (False, True)
+        for variant in ("", "published memory")
     )
     write_split(
         clips_file(tmp_path, default.clips).parent, split="test", videos=1, first=FIRST, size=96
@@ -235,5 +248,5 @@ def test_the_command_with_weights_that_are_there(capsys, tmp_path):
     assert (status, complaints) == (0, [])
     assert "masks and identities" in out
     result = json.loads((tmp_path / "report" / "masks.json").read_text())
-    assert (result["classes"]["first"], result["twins"]["first"]) == (2200, 2200)
+    assert (result["classes"]["first"], result["twins"]["first"]) == (CLASSES.first, TWINS.first)
     assert (result["classes"]["frames"], result["twins"]["frames"]) == (24, 48)

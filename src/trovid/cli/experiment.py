@@ -106,8 +106,8 @@ def experiment(
         first_seed: The first seed; by default 0.
         clips: Test clips; by default the experiment's number, 300 in most. Fewer are a try.
         first_clip: Number of the first test clip of `synthvid`, by default 300 (those before were
-            read while the detectors were made), and of `synthvid-masks`, by default 2200. The
-            other experiments have their own.
+            read while the detectors were made), and of `synthvid-masks`, by default 2400, of its
+            identities 2600. The other experiments have their own.
         every: Every how many frames is evaluated; of `synthvid` by default 3, of --data 1.
         workers: Processes at a time, each on one core.
         device: Where to train and run; cuda: all GPUs in turns.

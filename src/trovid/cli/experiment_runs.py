@@ -220,12 +220,11 @@ def _masks(wanted: Wanted) -> Result:
     from trovid.experiments.embedding import embed_masks
     from trovid.experiments.mask_pages import write_mask_report
     from trovid.experiments.mask_report import mask_report
-    from trovid.experiments.mask_runs import CLASSES, mask_jobs, run_masks
+    from trovid.experiments.mask_runs import mask_jobs, run_masks
     from trovid.training.provenance import report_origin
 
     began, out = time.monotonic(), wanted.out
-    first = CLASSES.first if wanted.first_clip is None else wanted.first_clip
-    jobs = mask_jobs(wanted.seeds, first=first, count=wanted.clips or CLASSES.count)
+    jobs = mask_jobs(wanted.seeds, first=wanted.first_clip, count=wanted.clips)
     run_masks(out, jobs, workers=wanted.workers, device=wanted.device)
     result = {
         **report_origin(wanted.device, began=began),

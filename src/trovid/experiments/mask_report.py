@@ -21,7 +21,7 @@ from trovid.evaluation.protocols.youtube_vis import Cell, match_tracks, vis_figu
 from trovid.evaluation.track_bootstrap import bootstrap_counts, bootstrap_tracks
 from trovid.evaluation.tracking import both_tracks, frame_objects, sequence_counts
 from trovid.experiments.clips import clips_file
-from trovid.experiments.mask_runs import FULL, LOWEST_SCORE, MODELS, SINGLE, MaskJob
+from trovid.experiments.mask_runs import BEST_SCORE, FULL, LOWEST_SCORE, MODELS, SINGLE, MaskJob
 from trovid.experiments.synthvid_jobs import CONTROLS
 from trovid.runs.predictions import read_frames
 from trovid.storage.hashes import sha256_of
@@ -29,12 +29,12 @@ from trovid.structures import Detections
 from trovid.training.run import weights_file
 
 FOREIGN, REPEATED = f"{FULL}, support from another clip", f"{FULL}, target frame repeated"
-AS_PUBLISHED = "published memory"
-PUBLISHED_SINGLE, PUBLISHED_FULL = (f"{name}, {AS_PUBLISHED}" for name in (SINGLE, FULL))
-AS_COMMANDED = "handed out"
-COMMANDED_SINGLE, COMMANDED_FULL = (f"{name}, {AS_COMMANDED}" for name in (SINGLE, FULL))
+PUBLISHED_SINGLE, PUBLISHED_FULL = (f"{name}, published memory" for name in MODELS)
+COMMANDED_SINGLE, COMMANDED_FULL = (f"{name}, handed out" for name in MODELS)
+BEST_SINGLE, BEST_FULL = (f"{name}, best score" for name in MODELS)
 GAINS = (
     (FULL, SINGLE),
+    (BEST_FULL, BEST_SINGLE),
     (PUBLISHED_FULL, PUBLISHED_SINGLE),
     (SINGLE, PUBLISHED_SINGLE),
     (FULL, PUBLISHED_FULL),
@@ -75,6 +75,7 @@ def mask_report(out: Path, jobs: Sequence[MaskJob], *, resamples: int = 1000) ->
         "seeds": seeds,
         "resamples": resamples,
         "lowest_score": LOWEST_SCORE,
+        "best_score": BEST_SCORE,
         "weights": {
             f"{model} seed {seed}": sha256_of(weights_file(out, model, seed))
             for model in MODELS
@@ -162,14 +163,12 @@ def _idf1(sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _by_variant(jobs: Sequence[MaskJob]) -> dict[str, list[MaskJob]]:
-    """The runs of each model, control and memory, by seed."""
+    """The runs of each model, control and variant, by seed."""
     names = {"clip": "", **dict(zip(CONTROLS, (FOREIGN, REPEATED), strict=True))}
     found: dict[str, list[MaskJob]] = {}
     for job in sorted(jobs, key=lambda job: job.seed):
         name = names[job.source] or job.model
-        ends = {AS_PUBLISHED: job.published, AS_COMMANDED: job.handed_out}
-        name = ", ".join([name, *(end for end, wanted in ends.items() if wanted)])
-        found.setdefault(name, []).append(job)
+        found.setdefault(f"{name}, {job.variant}" if job.variant else name, []).append(job)
     return found
 
 
