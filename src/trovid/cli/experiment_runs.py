@@ -162,6 +162,7 @@ def _recognition(wanted: Wanted) -> Result:
         folder=wanted.folder,
         seeds=wanted.seeds,
         resamples=wanted.resamples,
+        workers=wanted.workers,
     )
 
 

@@ -155,7 +155,7 @@ def recognised(
     other: SequenceMaps,
     damages: Sequence[str],
     settings: Sequence[Setting],
-    trained: Mapping[int, TemporalRoIAlign],
+    trained: Mapping[Setting, TemporalRoIAlign],
 ) -> dict[str, dict[str, float]]:
     """By damage and setting the share of a sequence's targets that are recognised.
 
@@ -164,7 +164,7 @@ def recognised(
         other: A sequence of another group, for settings whose source is "other".
         damages: See `recognition_damage`; "clean" too.
         settings: What is compared, besides the single frame.
-        trained: Extractors with a trained embedding, by seed.
+        trained: The extractors of those whose attention is "trained".
     """
     classes = torch.tensor(GROUPS[SEQUENCES[maps.sequence.name]])
     right: dict[str, dict[str, list[bool]]] = {
@@ -194,7 +194,7 @@ def recognised(
                 support = packed[setting.source]
                 if setting.attention == "trained":
                     with torch.inference_mode():
-                        found.append(trained[setting.seed](features, support, [target.box]))
+                        found.append(trained[setting](features, support, [target.box]))
                     continue
                 key = setting.source, setting.top_k
                 if key not in searched:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.davis_sequences import FOLDS
@@ -29,7 +28,8 @@ from trovid.experiments.recognition import (
 )
 from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCES, sequences_of
 from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
-from trovid.experiments.recognition_training import STEPS, embedding_file, trained_embedding
+from trovid.experiments.recognition_training import STEPS, embedding_file, trained_embeddings
+from trovid.nn.extractors import TemporalRoIAlign
 from trovid.progress import bar
 from trovid.storage.hashes import sha256_of
 from trovid.training.provenance import report_origin
@@ -87,10 +87,15 @@ def average(shares: Shares, damage: str, setting: str) -> float:
     return float(np.mean([by_damage[damage][setting] for by_damage in shares.values()]))
 
 
+def trained_settings(seeds: Sequence[int]) -> list[Setting]:
+    """What is trained: each K with each seed."""
+    return [Setting("trained", top_k=k, seed=seed) for k in TOP_K for seed in seeds]
+
+
 def reported_settings(choice: Choice, seeds: Sequence[int]) -> list[Setting]:
-    """What is reported: K = 1 to 6 of both chosen kinds, the trained ones, and the controls."""
+    """What is reported: K = 1 to 6 of both chosen kinds and trained, and the controls."""
     found = [replace(best, top_k=k) for best in (choice.mean, choice.attention) for k in TOP_K]
-    found += [Setting("trained", top_k=choice.attention.top_k, seed=seed) for seed in seeds]
+    found += trained_settings(seeds)
     found += [replace(choice.attention, source=source) for source in ("itself", "other")]
     return [*found, Setting("mean", source="place")]
 
@@ -105,6 +110,7 @@ def run_recognition(
     resamples: int = 1000,
     weights: Path | None = None,
     steps: int = STEPS,
+    workers: int = 1,
 ) -> tuple[dict[str, Any], str]:
     """Chooses, trains, measures and reports.
 
@@ -113,10 +119,11 @@ def run_recognition(
         stills: Labelled pictures to train the embedding on; None: no trained rows.
         out: Folder of the trained embeddings.
         folder: Of the report.
-        seeds: Trainings of the embedding.
+        seeds: Trainings of the embedding with each K.
         resamples: Of the bootstrap over sequences.
         weights: The file of the ImageNet weights; None for the installed package's.
         steps: Of each training.
+        workers: Processes that train.
 
     Raises:
         TrovidError: If there is no sequence to choose on, or none to report on.
@@ -133,19 +140,17 @@ def run_recognition(
     network = Lite0(network_file)
     looked = _shares(network, everything, choosing, [CLEAN, *damages()], UNTRAINED, {})
     choice = choose(looked)
-    trained, files = {}, list[Path]()
+    trained: dict[Setting, TemporalRoIAlign] = {}
+    files = list[Path]()
     if stills is not None:
-        pictures = read_dataset(stills)
-        out.mkdir(parents=True, exist_ok=True)
-        top_k = choice.attention.top_k
-        files = [embedding_file(out, seed=seed, top_k=top_k, steps=steps) for seed in seeds]
-        trained = {
-            seed: trained_embedding(
-                network, pictures, seed=seed, top_k=top_k, folder=out, steps=steps
-            )
-            for seed in seeds
-        }
-    settings = reported_settings(choice, list(trained))
+        wanted = trained_settings(seeds)
+        keys = [(setting.top_k, setting.seed) for setting in wanted]
+        found = trained_embeddings(
+            network_file, stills, keys, folder=out, steps=steps, workers=workers
+        )
+        trained = dict(zip(wanted, found, strict=True))
+        files = [embedding_file(out, seed=seed, top_k=k, steps=steps) for k, seed in keys]
+    settings = reported_settings(choice, seeds if trained else ())
     shares = _shares(network, everything, reporting, [CLEAN, *choice.damages], settings, trained)
     result = {
         "experiment": NAME,
@@ -162,7 +167,7 @@ def run_recognition(
         "shares": _intervals(shares, resamples),
         "resamples": resamples,
         "steps": steps,
-        "seeds": list(trained),
+        "seeds": list(seeds) if trained else [],
         **report_origin(began=began),
         "weights": {file.name: sha256_of(file) for file in (network_file, *files)},
     }
@@ -180,7 +185,7 @@ def _shares(
     names: Sequence[str],
     kinds: Sequence[str],
     settings: Sequence[Setting],
-    trained: Mapping[int, Any],
+    trained: Mapping[Setting, TemporalRoIAlign],
 ) -> Shares:
     shares = {}
     with bar(f"{NAME}, {len(settings)} settings", unit="sequences") as tick:

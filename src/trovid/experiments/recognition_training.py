@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ import torch
 from torch import Tensor
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
 from trovid.experiments.lite0 import Lite0
+from trovid.experiments.pool import process_pool
 from trovid.experiments.recognition import GRID, STRIDE
 from trovid.experiments.recognition_classes import STILLS
 from trovid.nn.extractors import TemporalRoIAlign
@@ -31,6 +35,48 @@ HEADS = 4
 CHANGES = AugmentationRecipe(crop=0.7, light=0.2, damage=0.8, still_motion=0.15)
 SMALLEST = 48
 """Pixels of a box's shorter side, below which a picture is left out."""
+
+
+def trained_embeddings(
+    network: Path,
+    stills: Path,
+    keys: Sequence[tuple[int, int]],
+    *,
+    folder: Path,
+    steps: int = STEPS,
+    workers: int = 1,
+) -> list[TemporalRoIAlign]:
+    """Temporal RoI Align for each K and seed of `keys`; those that are missing are trained.
+
+    Args:
+        network: The file of the ImageNet weights.
+        stills: Labelled pictures.
+        keys: K and seed of each.
+        folder: See `trained_embedding`.
+        steps: Of each training.
+        workers: Processes that train.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    job = partial(_trained, network, stills, folder=folder, steps=steps)
+    missing = [
+        (k, seed)
+        for k, seed in keys
+        if not embedding_file(folder, seed=seed, top_k=k, steps=steps).exists()
+    ]
+    if workers > 1 and len(missing) > 1:
+        with process_pool(workers) as pool:
+            for future in [pool.submit(job, k, seed) for k, seed in missing]:
+                future.result()
+    return [job(k, seed) for k, seed in keys]
+
+
+def _trained(
+    network: Path, stills: Path, top_k: int, seed: int, *, folder: Path, steps: int
+) -> TemporalRoIAlign:
+    pictures = read_dataset(stills)
+    return trained_embedding(
+        Lite0(network), pictures, seed=seed, top_k=top_k, folder=folder, steps=steps
+    )
 
 
 def trained_embedding(
@@ -66,7 +112,7 @@ def trained_embedding(
         parameter.requires_grad_(False)
     optimizer = torch.optim.AdamW(extractor.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    with bar(f"psi, seed {seed}", unit="steps") as tick:
+    with bar(f"psi, K = {top_k}, seed {seed}", unit="steps") as tick:
         for step in range(steps):
             losses = []
             for number in range(BATCH):
