@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from trovid.recipes.backbone_schema import ResNetBackboneRecipe
 from trovid.recipes.heads import with_heads, with_tracking
@@ -169,10 +170,10 @@ def _recipes() -> dict[str, Callable[[], Recipe]]:
     for backbone in BACKBONES:
         for data in YEARS:
             name = f"mmtracking/masktrack-{backbone}-{data}"
-            recipes[name] = lambda b=backbone, d=data: masktrack(b, d)
-        for method in ("troi", "selsa-troi"):
-            name = f"paper/masktrack-{method}-{backbone}-ytvis19"
-            recipes[name] = lambda m=method, b=backbone: temporal(m, b)
+            recipes[name] = partial(masktrack, backbone, data)
+            for method in ("troi", "selsa-troi"):
+                name = f"paper/masktrack-{method}-{backbone}-{data}"
+                recipes[name] = partial(temporal, method, backbone, data)
     return recipes
 
 
