@@ -43,8 +43,8 @@ BEST_SCORE = {SINGLE: 0.1, FULL: 0.3}
 """From which score on a model's identities have the greatest HOTA.
 
 Of 0.05, 0.1, 0.2 and so on to 0.7, with the default memory, seeds 1 to 3, on the val clips 200 to
-299 of `twins` (`tools/best_score.py`). At a score that is the same for both, one model finds more objects than the other,
-and so has more identities to lose."""
+299 of `twins` (`tools/best_score.py`). At a score that is the same for both, one model finds more
+objects than the other, and so has more identities to lose."""
 Variant = Literal["", "published memory", "handed out", "best score"]
 
 
