@@ -82,7 +82,8 @@ def segment(
         score: Lowest score that begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         track: How objects are known again: iou, by the overlap of their boxes from frame to frame;
-            embedding, by how they look; by default embedding where the model has a track head.
+            embedding, by how they look; by default (and with --track alone) embedding where the
+            model has a track head, else iou.
             Of boxes of several classes on one object the surest is kept, and an object's class is
             the one that most of its frames speak for.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
