@@ -94,10 +94,12 @@ def segment(
         frames: See `FrameOptions`.
         video: Whether to write the overlay video.
         youtube_vis: Whether to write the tracks in YouTube-VIS's form.
-        masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them.
+        masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them, which has room for a
+            video's first 254 identities; a line says how many others were left out.
         csv: Write NAME.csv too, one line a detection, without its mask.
         coco: Write NAME.coco.json too, a list of COCO results with masks.
-        mot: Write NAME.txt too, one line a detection as MOT Challenge takes results.
+        mot: Write NAME.txt too, one line a detection as MOT Challenge takes results, with
+            identities and pixels from 0.
         label_size: Height of the text at the boxes in pixels; by default it grows with the picture.
         no_labels: Draw boxes without text.
         show: Show the pictures in a window while they are made; closing it stops nothing.
@@ -106,7 +108,8 @@ def segment(
         frame_rate: Frames per second of folders, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
-        batch: Videos that are run at once and share the batch; faster on a GPU.
+        batch: Videos that are run at once and share the batch; faster on a GPU. Scores may differ
+            by rounding.
         running: See `RunningOptions`.
         json: Print the summary as JSON.
     """
