@@ -72,6 +72,35 @@ def test_wrong_arguments_give_one_line_and_status_2(capsys, words, message):
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "word", "hint"),
+    [
+        ("detect", "embeding", "; did you mean 'embedding'?"),
+        ("segment", "nope", "; there are: iou, embedding"),
+        ("blur", "street.mp4", "; there are: iou, embedding"),
+    ],
+)
+def test_a_word_after_track_is_a_value_or_a_video(tmp_path, capsys, command, word, hint):
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    video.touch()
+    status, _, err = run(capsys, command, str(video), "--out", str(out), "--track", word)
+    message = f"trovid: --track {word}: neither a value of --track nor a file{hint}\n"
+    assert (status, err) == (2, message)
+    assert not out.exists()
+
+
+def test_track_alone_is_iou_for_boxes_and_leaves_masks_their_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").touch()
+    for after in ([], ["--csv"], ["a.mp4"], ["webcam:1"], ["*.mp4"], ["rtsp://host/a"]):
+        words = ["detect", "--track", *after]
+        assert [*cli._completed("detect", words)] == ["detect", "--track", "iou", *after]
+        for command in ("segment", "blur"):
+            assert [*cli._completed(command, [command, "--track", *after])] == [command, *after]
+    for words in (["segment", "--track", "iou"], ["detect", "--", "--track"], ["info", "--track"]):
+        assert [*cli._completed(words[0], words)] == words
+
+
 def test_error_is_one_line(capsys, app_that):
     def fail():
         raise TrovidError("a.mp4: broken;\nmend it")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,18 @@ def test_supervision_and_back():
     assert len(theirs) == 3
     assert theirs["class_name"].tolist() == ["sun", "cup", "star"]
     same(Detections.from_supervision(theirs, NAMES, frame_index=7, time=0.28), detections())
+
+
+def test_masks_of_supervision_tell_the_frame_s_size():
+    theirs = SimpleNamespace(
+        xyxy=detections().boxes.numpy(), class_id=np.array([2, 0, 1]), mask=PIXELS.numpy()
+    )
+    found = Detections.from_supervision(theirs, NAMES)
+    assert found.image_size == (30, 40)
+    assert found.scaled((15, 20)).masks.size == (15, 20)
+    theirs.mask = None
+    assert Detections.from_supervision(theirs, NAMES).image_size == (0, 0)
+    assert Detections.from_supervision(theirs, NAMES, image_size=(3, 4)).image_size == (3, 4)
 
 
 def test_pandas():

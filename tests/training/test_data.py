@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from tests.cli.command import trovid_command
 from tests.datasets.labelled_folder import folder_labels, labelled_folder, write_labels
 from tests.training.tiny import tiny_recipe
+from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.recipes import changed_recipe, load_recipe
 from trovid.training.data import training_data
@@ -58,3 +60,18 @@ def test_the_same_classes_in_another_order_are_put_in_order(folder):
     names = [found.train.class_names[label] for label in found.train.objects.labels[:2]]
     assert found.train.class_names == ("star", "cup")
     assert names == ["cup", "star"]
+
+
+@pytest.mark.parametrize("name", ["coco-mobilenet-v3-320-fpn", "coco-mask-r50-fpn"])
+def test_other_classes_leave_no_label_of_coco_without_a_class(folder, name):
+    recipe = training_data(load_recipe(name), folder, classes=("star",), say=print).recipe
+    with torch.device("meta"):
+        head = build_detector(recipe).box_head
+    assert recipe.model.unused == ()
+    assert (head.num_classes, len(head.class_logits.weight)) == (1, 2)
+
+
+def test_labels_without_a_class_that_the_classes_do_not_reach_are_named():
+    recipe = changed_recipe(load_recipe("coco-r50-fpn"), {"model.classes": ["star"]})
+    with pytest.raises(TrovidError, match=r"label 83, .* end at 11: give model\.unused=\[\]"):
+        build_detector(recipe)

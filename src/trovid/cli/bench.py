@@ -13,6 +13,7 @@ from trovid.cli.bench_detect import detect
 from trovid.cli.bench_pyramid import pyramid
 from trovid.cli.messages import print_record
 from trovid.cli.names import RecipeName
+from trovid.cli.tables import print_figures, table_console
 from trovid.errors import TrovidError
 
 OPERATOR_FILE = "operator.json"
@@ -90,10 +91,8 @@ def operator(
     if isa is not None:
         os.environ["TROVID_NATIVE_ISA"] = isa  # read when the native library is loaded
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from rich.console import Console
-
     from trovid.benchmarks import operator_report as report
-    from trovid.benchmarks.formatting import format_machine, terminal_table
+    from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.operator import (
         Settings,
         estimate,
@@ -122,7 +121,7 @@ def operator(
         probe(settings)
     except (ValueError, RuntimeError) as error:
         raise TrovidError(str(error)) from error
-    console = Console(quiet=json)
+    console = table_console(quiet=json)
     minutes = estimate(chosen, settings) / 60
     console.print(f"{len(chosen)} cases, at most about {minutes:.1f} minutes")
     path = out / (f"quick-{OPERATOR_FILE}" if quick else OPERATOR_FILE)
@@ -138,7 +137,7 @@ def operator(
         ("Roofline, GFLOP/s", report.ROOFLINE_HEAD, report.roofline_rows(records)),
     ):
         if rows:
-            console.print(terminal_table(f"{title}, {label}", *report.brief(head, rows)))
+            print_figures(console, f"{title}, {label}", *report.brief(head, rows))
     console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     wrong = [record["case"] for record in records if not passed(record)]
@@ -193,10 +192,8 @@ def video(
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if backend != "auto":
         os.environ["TROVID_BACKEND"] = backend
-    from rich.console import Console
-
     from trovid.benchmarks import video_report
-    from trovid.benchmarks.formatting import format_machine, terminal_table
+    from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.video import RECIPES, VideoSettings, run_video
     from trovid.progress import bar
@@ -223,13 +220,16 @@ def video(
         for record in run_video(recipes or RECIPES, settings, progress=tick):
             records.append(record)
             add_records(path, [record])
-    console = Console(quiet=json)
+    console = table_console(quiet=json)
     for record in records:
-        console.rule(record["case"], align="left")
+        if console.is_terminal:
+            console.rule(record["case"], align="left")
+        else:
+            console.print(record["case"])
         for title, head, rows_of in video_report.TABLES:
             rows = [row[1:] for row in rows_of([record])]
             if rows:
-                console.print(terminal_table(title, head[1:], rows))
+                print_figures(console, title, head[1:], rows)
     console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     if folder is not None:
@@ -276,9 +276,7 @@ def training(
         json: Print the record as JSON in place of the table.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from rich.console import Console
-
-    from trovid.benchmarks.formatting import format_machine, terminal_table
+    from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.records import add_records
     from trovid.benchmarks.training import HEAD, TrainingSettings, run_training, training_rows
     from trovid.recipes import load_recipe
@@ -288,7 +286,7 @@ def training(
         jobs = {f"{recipe}, training step": {"kind": "training", "recipe": recipe}}
         return _against(jobs, against, threads, rounds, seconds, out, json)
     settings = TrainingSettings(backends, threads, rounds, seconds, quick=quick)
-    console = Console(quiet=json)
+    console = table_console(quiet=json)
     console.print(f"{recipe}, {', '.join(backends)}: about {seconds / 60 + 0.5:.1f} minutes")
     try:
         record = run_training(load_recipe(recipe), settings)
@@ -296,7 +294,7 @@ def training(
         raise TrovidError(f"{recipe}: {error}") from error
     path = out / (f"quick-{TRAINING_FILE}" if quick else TRAINING_FILE)
     add_records(path, [record])
-    console.print(terminal_table("Training steps", HEAD, training_rows([record])))
+    print_figures(console, "Training steps", HEAD, training_rows([record]))
     console.print(format_machine(record["machine"]))
     console.print(f"records: {path}")
     passed = all(a["passed"] for a in record["agreement"].values())
@@ -344,10 +342,8 @@ def _against(
     json: bool,
 ) -> int:
     """Times the jobs here and in another installation in turns."""
-    from rich.console import Console
-
     from trovid.benchmarks.against import HEAD, Job, against_rows, run_against
-    from trovid.benchmarks.formatting import format_machine, terminal_table
+    from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.records import add_records
     from trovid.progress import bar
 
@@ -363,10 +359,8 @@ def _against(
             records.append(record)
             add_records(path, [record])
             tick(len(records), len(jobs), record["case"])
-    console = Console(quiet=json)
-    console.print(
-        terminal_table(f"Fastest runs here and with {python}", HEAD, against_rows(records))
-    )
+    console = table_console(quiet=json)
+    print_figures(console, f"Fastest runs here and with {python}", HEAD, against_rows(records))
     console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     return _ended(0 if all(record["passed"] for record in records) else 1, records, path, json)

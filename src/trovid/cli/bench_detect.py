@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
 from trovid.cli.names import ModelName
+from trovid.cli.tables import print_figures, table_console
 from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 DETECT_FILE = "detect.json"
 
@@ -58,8 +56,6 @@ def detect(
     if threads < 1 or rounds < 1:
         raise TrovidError("--threads and --rounds must be at least 1")
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from rich.console import Console
-
     from trovid.benchmarks.detect import DetectSettings, run_detect
     from trovid.benchmarks.formatting import format_machine
     from trovid.benchmarks.records import add_records
@@ -76,9 +72,9 @@ def detect(
     if json:
         print_record({"status": status, "file": str(path), "records": [record]})
         return status
-    console = Console()
-    for table in _tables(record):
-        console.print(table)
+    console = table_console()
+    for title, head, rows in _tables(record):
+        print_figures(console, title, head, rows)
     height, width = record["size"]
     console.print(
         f"{record['frames']} frames of {width}x{height}, {record['support_frames']} support "
@@ -93,8 +89,9 @@ def detect(
     return status
 
 
-def _tables(record: dict[str, Any]) -> list[Table]:
-    from trovid.benchmarks.formatting import format_seconds, terminal_table
+def _tables(record: dict[str, Any]) -> list[tuple[str, tuple[str, ...], list[list[str]]]]:
+    """Title, head and rows of each table."""
+    from trovid.benchmarks.formatting import format_seconds
 
     whole = [
         [name, f"{speed:.1f}", format_seconds(min(record["seconds"][name])), f"{spread:.0%}"]
@@ -112,6 +109,6 @@ def _tables(record: dict[str, Any]) -> list[Table]:
         for name, seconds in record["parts"].items()
     ]
     return [
-        terminal_table("The whole command", ("", "frames/s", "fastest", "spread"), whole),
-        terminal_table("A frame of each part alone", ("", *names, "sum"), parts),
+        ("The whole command", ("", "frames/s", "fastest", "spread"), whole),
+        ("A frame of each part alone", ("", *names, "sum"), parts),
     ]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
+from trovid.cli.tables import print_figures, table_console
 from trovid.errors import TrovidError
 
 PYRAMID_FILE = "pyramid.json"
@@ -58,9 +59,7 @@ def pyramid(
     if min(rois, frames, threads, rounds, *size) < 1:
         raise TrovidError("--rois, --frames, --size, --threads and --rounds must be at least 1")
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    from rich.console import Console
-
-    from trovid.benchmarks.formatting import format_machine, format_seconds, terminal_table
+    from trovid.benchmarks.formatting import format_machine, format_seconds
     from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
     from trovid.benchmarks.pyramid_report import write_pyramid_report
     from trovid.benchmarks.records import add_records
@@ -79,13 +78,13 @@ def pyramid(
     if json:
         print_record({"status": status, "file": str(path), "records": [record]})
         return status
-    console = Console()
+    console = table_console()
     rows = [
         [name, format_seconds(fastest), f"{fastest / record['minimum'][BACKBONE]:.2f}"]
         for name, fastest in record["minimum"].items()
     ]
     head = ("", "fastest run", "plain backbones")
-    console.print(terminal_table(record["case"], head, rows))
+    print_figures(console, record["case"], head, rows)
     levels = ", ".join(
         f"{name} {count} ({'x'.join(map(str, record['maps_by_level'][name]))})"
         for name, count in record["rois_by_level"].items()

@@ -87,7 +87,8 @@ def blur(
             frames (or in place of the model's own).
         max_detections: Detections a frame at most; by default the model's own.
         track: How objects are known again: iou, by the overlap of their boxes from frame to frame;
-            embedding, by how they look; by default iou, with masks what the model is made for.
+            embedding, by how they look; by default (and with --track alone) iou, with masks what
+            the model is made for.
         start: Time of the first frame: 12.5 seconds, or 1:30. What lies before is left out.
         end: Time at which to end. What lies after is left out.
         overwrite: Replace results that exist.

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trovid.cli.messages import print_record
+from trovid.cli.tables import print_tables, table_console
 from trovid.errors import TrovidError
 
 FLAG = Parameter(negative="")
@@ -69,8 +70,6 @@ def compare(
     if json:
         print_record(found.to_dict())
         return
-    from rich.console import Console
-
-    Console().print(found.table().rich())
+    print_tables([found.table()], table_console())
     if out is not None:
         print(f"figures: {out}")

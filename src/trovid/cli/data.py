@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from trovid.cli.columns import print_columns
 from trovid.cli.messages import print_record
+from trovid.cli.tables import table_console
 from trovid.errors import printable
 from trovid.progress import bar
 
@@ -313,11 +314,10 @@ def _say_left_out(path: Path) -> None:
 
 
 def _print_report(report: CheckReport) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
+    console = table_console()
     for split, counts in report.counts.items():
         words = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
         console.print(

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from trovid.cli.messages import complain, print_record, say
 from trovid.cli.names import ModelName
+from trovid.cli.tables import print_tables, table_console
 from trovid.zoo.default import DEFAULT_MODEL, EVERYDAY, SEGMENTER
 
 if TYPE_CHECKING:
@@ -164,19 +165,16 @@ def everyday_page(
 
 
 def _print_table(reports: dict[str, Report]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from trovid.evaluation.tables import Table
 
     head = next(iter(reports.values())).head
-    table = Table(title=f"COCO AP50 (%) over {head['videos']} test clips, {head['frames']} frames")
-    table.add_column("objects")
-    for name in reports:
-        table.add_column(name, justify="right")
+    title = f"COCO AP50 (%) over {head['videos']} test clips, {head['frames']} frames"
     groups = list(next(iter(reports.values())).groups)
-    rows = ["all", *(g for g in groups if not g.startswith(("strength", "motion")))]
-    for row in rows:
+    names = ["all", *(g for g in groups if not g.startswith(("strength", "motion")))]
+    rows = []
+    for name in names:
         figures = [
-            report.overall if row == "all" else report.groups[row] for report in reports.values()
+            report.overall if name == "all" else report.groups[name] for report in reports.values()
         ]
-        table.add_row(row, *(f"{100 * figure.ap50:.1f}" for figure in figures))
-    Console().print(table)
+        rows.append((name, *(f"{100 * figure.ap50:.1f}" for figure in figures)))
+    print_tables([Table(title, ("objects", *reports), rows)], table_console())

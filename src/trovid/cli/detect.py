@@ -125,7 +125,8 @@ def detect(
         video: Whether to write the annotated video.
         csv: Whether to write the CSV file.
         coco: Write NAME.coco.json too, a list of COCO results.
-        mot: Write NAME.txt too, with --track: one line a detection as MOT Challenge takes results.
+        mot: Write NAME.txt too, with --track: one line a detection as MOT Challenge takes results,
+            with identities and pixels from 0.
         parquet: Write NAME.parquet too, one row a detection.
         sheet: Write NAME.png too, evenly spaced frames on one picture (of a single picture the
             picture, as ever).
@@ -148,7 +149,8 @@ def detect(
         frame_rate: Frames per second of folders, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
-        batch: Videos that are run at once and share the batch; faster on a GPU.
+        batch: Videos that are run at once and share the batch; faster on a GPU. Scores may differ
+            by rounding.
         running: See `RunningOptions`.
         json: Print the summary as JSON.
     """

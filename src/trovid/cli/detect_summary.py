@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from trovid.cli.messages import print_record
+from trovid.cli.tables import table_console
 from trovid.errors import printable
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from trovid.runs.video_run import Outcome
 
 DONE, DONE_WITH_LOSSES, NOTHING_DONE = 0, 1, 2
-WIDE = 10_000
 
 
 def exit_status(results: Sequence[Result]) -> int:
@@ -57,11 +56,10 @@ def print_json(results: Sequence[Result], status: int) -> None:
 def print_table(results: Sequence[Result]) -> None:
     """A table of the inputs, and the files that were written."""
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+    console = table_console(highlight=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("video", overflow="fold")
     for head in ("frames", "detections", "seconds", "frames/s"):

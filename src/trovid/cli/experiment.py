@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -202,9 +203,13 @@ def experiment(
 
 
 def _print_pages(pages: dict[str, str], folder: Path) -> None:
+    """On a terminal laid out for it, in a pipe as they are."""
     from rich.console import Console
     from rich.markdown import Markdown
 
     for page in pages.values():
-        Console().print(Markdown(page))
+        if sys.stdout.isatty():
+            Console().print(Markdown(page))
+        else:
+            print(page)
     print(f"report: {folder}")

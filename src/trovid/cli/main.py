@@ -43,8 +43,12 @@ SUMMARIES = {
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
     "completion": "Print the script by which a shell completes commands, options, files.",
 }
-ALONE = {"--track": ("iou", "embedding")}
-"""Options whose first value may be left out."""
+ALONE = {
+    ("detect", "--track"): (("iou", "embedding"), "iou"),
+    ("segment", "--track"): (("iou", "embedding"), None),
+    ("blur", "--track"): (("iou", "embedding"), None),
+}
+"""Options whose value may be left out: the values, and the one that is meant, or the default."""
 COMPLETE = "__complete"
 """The word by which a shell's script asks what may come next."""
 
@@ -163,12 +167,29 @@ def _functions(command: cyclopts.App) -> Iterator[Callable]:
             yield app.default_command
 
 
-def _completed(words: Sequence[str]) -> Iterator[str]:
-    """The words with the values that may be left out."""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        yield word
-        if word in ALONE and after not in ALONE[word]:
-            yield ALONE[word][0]
+def _completed(chosen: str | None, words: Sequence[str]) -> Iterator[str]:
+    """The words with the values that may be left out.
+
+    Raises:
+        TrovidError: If the word after such an option is neither a value of it nor a video.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    for word, after in zip(words[:end], [*words[1:end], ""], strict=True):
+        values, meant = ALONE.get((chosen, word), ((after,), None))
+        if after in values:
+            yield word
+        elif after and not after.startswith("-") and not _is_video(after):
+            hint = nearest(after, values)
+            raise TrovidError(f"{word} {after}: neither a value of {word} nor a file{hint}")
+        elif meant is not None:
+            yield from (word, meant)
+    yield from words[end:]
+
+
+def _is_video(word: str) -> bool:
+    """Whether a word may name videos: a file, a folder, a pattern, an address or a camera."""
+    other = "://" in word or "*" in word or word.partition(":")[0] == "webcam"
+    return other or os.path.exists(word)
 
 
 def _status(chosen: str | None, words: Sequence[str]) -> int:
@@ -186,7 +207,7 @@ def _status(chosen: str | None, words: Sequence[str]) -> int:
             check_addresses(chosen, words)
             name_options_of(_functions(app[chosen]))
         status = app(
-            list(_completed(words)),
+            list(_completed(chosen, words)),
             exit_on_error=False,
             print_error=False,
             error_console=Console(stderr=True),

@@ -82,7 +82,8 @@ def segment(
         score: Lowest score that begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         track: How objects are known again: iou, by the overlap of their boxes from frame to frame;
-            embedding, by how they look; by default embedding where the model has a track head.
+            embedding, by how they look; by default (and with --track alone) embedding where the
+            model has a track head, else iou.
             Of boxes of several classes on one object the surest is kept, and an object's class is
             the one that most of its frames speak for.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
@@ -93,10 +94,12 @@ def segment(
         frames: See `FrameOptions`.
         video: Whether to write the overlay video.
         youtube_vis: Whether to write the tracks in YouTube-VIS's form.
-        masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them.
+        masks: Write NAME-masks too, a palette PNG a frame as DAVIS has them, which has room for a
+            video's first 254 identities; a line says how many others were left out.
         csv: Write NAME.csv too, one line a detection, without its mask.
         coco: Write NAME.coco.json too, a list of COCO results with masks.
-        mot: Write NAME.txt too, one line a detection as MOT Challenge takes results.
+        mot: Write NAME.txt too, one line a detection as MOT Challenge takes results, with
+            identities and pixels from 0.
         label_size: Height of the text at the boxes in pixels; by default it grows with the picture.
         no_labels: Draw boxes without text.
         show: Show the pictures in a window while they are made; closing it stops nothing.
@@ -105,7 +108,8 @@ def segment(
         frame_rate: Frames per second of folders, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.
-        batch: Videos that are run at once and share the batch; faster on a GPU.
+        batch: Videos that are run at once and share the batch; faster on a GPU. Scores may differ
+            by rounding.
         running: See `RunningOptions`.
         json: Print the summary as JSON.
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trovid.cli.tables import print_tables, table_console
 from trovid.errors import TrovidError
 
 if TYPE_CHECKING:
@@ -155,11 +156,8 @@ def measure_tracks(
 
 def print_tracks(report: TrackReport) -> None:
     """The tables, and what must be said beside them."""
-    from rich.console import Console
-
-    console = Console()
-    for table in report.tables():
-        console.print(table.rich())
+    console = table_console()
+    print_tables(report.tables(), console)
     if "masks" in report.head:
         console.print(report.head["masks"], highlight=False)
 

@@ -200,7 +200,8 @@ class Detections:
         Args:
             fields: With attributes `xyxy`, `confidence`, `class_id`, `tracker_id` and `mask`.
             class_names: Names of all classes.
-            **frame: `frame_index`, `time`, `image_size`.
+            **frame: `frame_index`, `time`, `image_size` (by default the size of the masks, where
+                there are any).
         """
 
         def tensor(name: str) -> Tensor | None:
@@ -210,14 +211,17 @@ class Detections:
         boxes, scores, labels = tensor("xyxy"), tensor("confidence"), tensor("class_id")
         if boxes is None or labels is None:
             raise ValueError("`fields` must have `xyxy` and `class_id`, but lacks one")
-        tracks, masks = tensor("tracker_id"), tensor("mask")
+        tracks, pixels = tensor("tracker_id"), tensor("mask")
+        masks = None if pixels is None else Masks.from_dense(pixels.bool())
+        if masks is not None:
+            frame.setdefault("image_size", masks.size)
         return cls(
             boxes=boxes.float().reshape(-1, 4),
             scores=torch.ones(len(boxes)) if scores is None else scores.float(),
             labels=labels.long(),
             class_names=tuple(class_names),
             track_ids=None if tracks is None else tracks.long(),
-            masks=None if masks is None else Masks.from_dense(masks.bool()),
+            masks=masks,
             **frame,
         )
 

@@ -17,6 +17,7 @@ from trovid.storage.tensor_files import opened
 from trovid.zoo.class_transfer import numbers_left, transfer_classes
 from trovid.zoo.published import converted_path
 from trovid.zoo.registry import checkpoints
+from trovid.zoo.torchvision_start import in_own_names
 from trovid.zoo.weights import embedded_models, read_card
 
 COUNTER = "num_batches_tracked"
@@ -76,8 +77,10 @@ def account(
     detector_state: Mapping[str, Tensor],
 ) -> StartAccount:
     """What the tensors of a file, as it holds them, give to a detector of a recipe."""
-    known, wanted = read_card(source).recipe.model.classes, recipe.model.classes
-    values, state = dict(tensors), dict(detector_state)
+    card = read_card(source)
+    known, wanted = card.recipe.model.classes, recipe.model.classes
+    values = in_own_names(tensors, card, recipe, detector_state)
+    state = dict(detector_state)
     left = numbers_left(values, state, known, wanted)
     fit, random = fitting(transfer_classes(values, state, known, wanted), detector_state)
     taken = [name for name in fit if left.get(name, 0) < detector_state[name].numel()]

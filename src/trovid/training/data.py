@@ -78,8 +78,16 @@ def training_data(
     if val is not None and val.class_names != chosen:
         val = val.subset(classes=chosen)
     if chosen != recipe.model.classes:
-        recipe = replace(recipe, model=replace(recipe.model, classes=chosen))
+        recipe = _with_classes(recipe, chosen)
     return TrainingData(recipe, train, val)
+
+
+def _with_classes(recipe: Recipe, classes: tuple[str, ...]) -> Recipe:
+    """A recipe of other classes; torchvision's labels without a class go with the former ones."""
+    model = replace(recipe.model, classes=classes)
+    if isinstance(model, TorchvisionModelRecipe):
+        model = replace(model, unused=())
+    return replace(recipe, model=model)
 
 
 def trains_masks(recipe: Recipe) -> bool:

@@ -17,9 +17,12 @@ from trovid.training.best_start import account, fitting
 from trovid.zoo.backbone_start import start_backbone
 from trovid.zoo.class_transfer import transfer_classes
 from trovid.zoo.registry import backbone_checkpoints, checkpoints
-from trovid.zoo.weights import read_card, read_weights
+from trovid.zoo.torchvision_start import in_own_names
+from trovid.zoo.weights import ModelCard, read_card, read_weights
 
 log = logging.getLogger("trovid")
+UNTRAINED = {"temporal_trained": False}
+"""Provenance of what torchvision publishes."""
 
 
 def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> None:
@@ -50,6 +53,7 @@ def check_names(recipe: Recipe, *, start: str | None, backbone: str | None) -> N
         other = load_recipe(of_model.recipe)
         with torch.device("meta"):
             theirs, own_state = (build_detector(r).state_dict() for r in (other, recipe))
+        theirs = in_own_names(theirs, ModelCard(other, UNTRAINED), recipe, own_state)
         theirs = transfer_classes(theirs, own_state, other.model.classes, recipe.model.classes)
         check_names_and_shapes(theirs, own_state, str(start), partial=True)
 
@@ -64,19 +68,21 @@ def initial_detector(
 ) -> VideoDetector:
     """The detector of a recipe with random weights by seed, or with those of another detector.
 
-    Of a detector of other classes the rows of the classes with the same name are taken. For one's
-    own data (`training.own_data`) what fits of another architecture is taken, and `say` is told
-    what begins at random. With
-    `backbone` its backbone alone begins with the weights of a file (`start_backbone`).
+    Of a detector of other classes the rows of the classes with the same name are taken. Weights of
+    torchvision's detector with the same network start one of trovid's own too (`in_own_names`).
+    For one's own data (`training.own_data`) what fits of another architecture is taken. In both
+    cases `say` is told what begins at random. With `backbone` its backbone alone begins with the
+    weights of a file (`start_backbone`).
     """
     torch.manual_seed(seed)
     detector = build_detector(recipe)
     if start is not None:
-        tensors, _ = read_weights(start)
-        classes = read_card(start).recipe.model.classes
-        state = detector.state_dict()
-        if recipe.training.own_data:
-            say(str(account(start, recipe, tensors, state)))
+        given, _ = read_weights(start)
+        card, state = read_card(start), detector.state_dict()
+        tensors = in_own_names(given, card, recipe, state)
+        if recipe.training.own_data or tensors.keys() != given.keys():
+            say(str(account(start, recipe, given, state)))
+        classes = card.recipe.model.classes
         tensors = transfer_classes(tensors, state, classes, recipe.model.classes)
         if recipe.training.own_data:
             tensors, _ = fitting(tensors, state)

@@ -21,6 +21,11 @@ def torchvision_network(recipe: TorchvisionModelRecipe) -> FasterRCNN:
     """The detector of a recipe as torchvision builds it, with random weights."""
     builder = getattr(torchvision.models.detection, recipe.name)
     outputs = len(recipe.classes) + len(recipe.unused) + 1
+    if max(recipe.unused, default=0) >= outputs:
+        raise ValueError(
+            f"model.unused has label {max(recipe.unused)}, but with {len(recipe.classes)} classes "
+            f"the labels end at {outputs - 1}: give model.unused=[] for classes of your own"
+        )
     return builder(weights=None, weights_backbone=None, num_classes=outputs)
 
 
