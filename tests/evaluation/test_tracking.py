@@ -92,7 +92,7 @@ def test_moved_by_two_pixels_as_computed_by_hand():
     assert figures["hota"] == pytest.approx(12 / 19)
 
 
-def test_identities_that_change_and_repeat():
+def test_identities_that_change():
     found = predictions()
     found["a"][2] = replace(found["a"][2], track_ids=torch.tensor([6, 3]))
     found["a"][3] = replace(found["a"][3], track_ids=torch.tensor([6]))
@@ -100,14 +100,18 @@ def test_identities_that_change_and_repeat():
     vis = evaluate_vis(found, dataset()).overall
     assert vis["ap50"] == pytest.approx(1)  # each half of the cat overlaps by .5
     assert vis["ap75"] == pytest.approx(0.5)  # the dog alone
-    twice = found["a"][0]
-    found["a"][0] = twice = replace(
-        twice[[0, 1, 1]],
-        boxes=torch.cat([twice.boxes, twice.boxes[:1] + 1]),
-        scores=torch.tensor([0.9, 0.8, 0.5]),
-        track_ids=torch.tensor([5, 3, 5]),
-    )
-    assert evaluate_mot(found, dataset()).overall["detections"] == 7
+
+
+@pytest.mark.parametrize("measure", [evaluate_mot, evaluate_vis])
+def test_an_identity_that_is_missing_or_twice_in_a_frame_is_refused(measure):
+    for ids, message in (
+        ([5, 5], "identity 5 is in frame 2 twice: keep one"),
+        ([-1, 3], r"frame 2 has a detection without identity \(-1\): give results of a tracker"),
+    ):
+        found = predictions()
+        found["a"][2] = replace(found["a"][2], track_ids=torch.tensor(ids))
+        with pytest.raises(TrovidError, match=message):
+            measure(found, dataset())
 
 
 def test_classes_by_name_by_synonym_and_not_at_all():

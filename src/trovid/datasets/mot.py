@@ -148,7 +148,8 @@ def mot_lines(detections: Detections) -> str:
     for track, (x1, y1, x2, y2), score in zip(
         ids, detections.boxes.double().tolist(), detections.scores.tolist(), strict=True
     ):
-        box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
+        sides = (max(side, 10**-BOX_DECIMALS) for side in (x2 - x1, y2 - y1))
+        box = (round(value, BOX_DECIMALS) for value in (x1, y1, *sides))
         fields = (detections.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
         lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
     return "".join(lines)
@@ -166,8 +167,9 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
         By the video's name all its frames.
 
     Raises:
-        TrovidError: If a file cannot be read, is of no video, or a row does not fit, or the labels
-            count several classes, which results in this form do not tell.
+        TrovidError: If a file cannot be read, is of no video, or a row does not fit (no identity,
+            one that is in its frame already, no width or height), or the labels count several
+            classes, which results in this form do not tell.
     """
     labels = sorted({*dataset.objects.labels[dataset.objects.counted].tolist()})
     if len(labels) > 1:
@@ -201,11 +203,28 @@ def _detections(
     file: Path | None, video: Video, label: int, class_names: tuple[str, ...]
 ) -> list[Detections]:
     rows: dict[int, list[list[float]]] = {}
+    seen: set[tuple[float, float]] = set()
     for where, row in _rows(file, 6) if file else ():
         if not 1 <= row[0] <= video.num_frames:
             raise TrovidError(
                 f"{where}: frame must lie in 1..{video.num_frames}, but is {row[0]:.0f}"
             )
+        if row[1] < 0:
+            raise TrovidError(
+                f"{where}: a detection of frame {row[0]:.0f} has no identity ({row[1]:.0f}): give "
+                "results of a tracker, as of `trovid detect --track --mot`"
+            )
+        if (row[0], row[1]) in seen:
+            raise TrovidError(
+                f"{where}: identity {row[1]:.0f} is in frame {row[0]:.0f} twice: keep one row of "
+                "an identity in a frame"
+            )
+        if row[4] <= 0 or row[5] <= 0:
+            raise TrovidError(
+                f"{where}: width and height must be above 0, but are {row[4]:g} and {row[5]:g}: "
+                "correct or remove the row"
+            )
+        seen.add((row[0], row[1]))
         rows.setdefault(int(row[0]) - 1, []).append(row)
     frames = []
     for index in range(video.num_frames):

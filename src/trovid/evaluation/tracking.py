@@ -23,7 +23,7 @@ from trovid.evaluation.protocols.mot import (
     tracking_counts,
 )
 from trovid.structures import Detections, Masks, Tracks
-from trovid.structures.tracks import shape_iou, sure_identities
+from trovid.structures.tracks import frame_identities, shape_iou
 
 SYNONYMS = {"person": "pedestrian", "pedestrian": "person"}
 """Another name by which a predicted class is looked for among the labels'."""
@@ -210,7 +210,7 @@ def _frame(
     masks: bool,
     every_class: bool,
 ) -> TrackedFrame:
-    rows, ids = sure_identities(frame, masks=masks)
+    rows, ids = frame_identities(frame, masks=masks)
     found = frame[rows]
     if label is not None:
         chosen = np.flatnonzero(found.labels.numpy() == label)
