@@ -114,6 +114,17 @@ def test_an_identity_that_is_missing_or_twice_in_a_frame_is_refused(measure):
             measure(found, dataset())
 
 
+@pytest.mark.parametrize("measure", [evaluate_mot, evaluate_vis])
+def test_labels_without_identities_are_refused(measure):
+    labels = dataset()
+    labels.objects.instance_ids[:] = range(7)
+    with pytest.raises(TrovidError, match="a: tracks are measured, but its labels have no ident"):
+        measure(predictions(), labels)
+    entry = VideoEntry(Video("a", FRAMES, HEIGHT, WIDTH), "a", [0])
+    one = Dataset(labels.class_names, [entry], labels.objects[:2])
+    assert measure({"a": predictions()["a"][:1]}, one).head["frames"] == 1  # a picture
+
+
 def test_classes_by_name_by_synonym_and_not_at_all():
     found = predictions(("bird", "dog"))
     figures = evaluate_mot(found, dataset())

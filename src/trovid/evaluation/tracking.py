@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from trovid.datasets.contract import Dataset
 from trovid.datasets.mot import DISTRACTORS
 from trovid.datasets.objects import Objects
-from trovid.datasets.true_tracks import true_tracks
+from trovid.datasets.true_tracks import check_identities, true_tracks
 from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError
 from trovid.evaluation.protocols.mot import (
@@ -27,6 +27,7 @@ from trovid.structures.tracks import frame_identities, shape_iou
 
 SYNONYMS = {"person": "pedestrian", "pedestrian": "person"}
 """Another name by which a predicted class is looked for among the labels'."""
+MEASURED = "tracks are measured"
 
 Predictions = Mapping[str, Sequence[Detections] | Tracks]
 """By the video's name its frames with `track_ids`, or its tracks through all frames."""
@@ -85,10 +86,13 @@ def both_tracks(
         class_agnostic: Whether all are of class 0.
 
     Raises:
-        TrovidError: If a video is not labelled, or predictions lack identities or masks.
+        TrovidError: If a video is not labelled, or predictions lack identities or masks, or labels
+            identities.
     """
     found, true = {}, {}
-    for name, predicted in by_labels(predictions, dataset).items():
+    predictions = by_labels(predictions, dataset)
+    check_identities(dataset, predictions, MEASURED)
+    for name, predicted in predictions.items():
         if isinstance(predicted, Tracks):
             indices = dataset.labelled_frames(name).tolist()
             tracks = replace(predicted, frames=tuple(predicted.frames[index] for index in indices))
@@ -175,14 +179,17 @@ def sequence_counts(
         By class, then by video.
 
     Raises:
-        TrovidError: If a video is not labelled, or predictions lack identities or masks.
+        TrovidError: If a video is not labelled, or predictions lack identities or masks, or labels
+            identities.
     """
+    predictions = by_labels(predictions, dataset)
+    check_identities(dataset, predictions, MEASURED)
     challenge = dataset.info.get("name") == "MOT Challenge"
     counted = set(dataset.objects.labels[dataset.objects.counted].tolist())
     labels = [None] if class_agnostic else sorted(counted)
     names = ["" if label is None else dataset.class_names[label] for label in labels]
     counts: dict[str, dict[str, TrackingCounts]] = {name: {} for name in names}
-    for video, predicted in by_labels(predictions, dataset).items():
+    for video, predicted in predictions.items():
         frames = comparable_frames(predicted, dataset, video, class_agnostic=class_agnostic)
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted

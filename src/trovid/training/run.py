@@ -21,7 +21,7 @@ from trovid.recipes import Recipe, changed_recipe, flat_values, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips
-from trovid.training.data import TrainingData, training_data, trains_masks
+from trovid.training.data import TrainingData, training_data, trains_identities, trains_masks
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
@@ -293,5 +293,6 @@ def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
             cache=cache,
             videos=recipe.training.videos,
             masks=trains_masks(recipe),
+            identities=trains_identities(recipe),
             progress=tick,
         )
