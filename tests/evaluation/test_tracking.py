@@ -240,5 +240,48 @@ def test_mot_challenge_equals_the_original_code(tmp_path):
             assert figures[ours] == pytest.approx(value, abs=1e-9), (name, theirs)
 
 
+VEHICLE = """1,1,10,5,8,20,1,1,1
+1,2,30,5,8,20,0,6,1
+2,1,11,5,8,20,1,1,1
+2,2,31,5,8,20,0,6,1
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "benchmark"),
+    [
+        ("MOT20-01", "MOT20-01", "MOT20"),
+        ("street", "MOT20-01", "MOT20"),
+        ("MOT17-02-SDP", "MOT17-02-SDP", "MOT17"),
+    ],
+)
+def test_what_is_forgiven_by_benchmark_equals_trackeval(tmp_path, folder, name, benchmark):
+    """Non-motorised vehicles are distractors in MOT20 alone."""
+    trackeval = pytest.importorskip("trackeval")
+    sequence = tmp_path / "gt" / folder
+    (sequence / "gt").mkdir(parents=True)
+    (sequence / "gt/gt.txt").write_text(VEHICLE)
+    head = f"[Sequence]\nname={name}\n"
+    (sequence / "seqinfo.ini").write_text(f"{head}seqLength=2\nimWidth=64\nimHeight=48\n")
+    results = tmp_path / "trackers/t/data" / f"{folder}.txt"
+    results.parent.mkdir(parents=True)
+    results.write_text("1,7,10,5,8,20,.9,-1,-1,-1\n1,8,30,5,8,20,.9,-1,-1,-1\n")
+    data = trackeval.datasets.MotChallenge2DBox(
+        {
+            "GT_FOLDER": str(tmp_path / "gt"),
+            "TRACKERS_FOLDER": str(tmp_path / "trackers"),
+            "BENCHMARK": benchmark,
+            "SKIP_SPLIT_FOL": True,
+            "SEQ_INFO": {folder: 2},
+            "PRINT_CONFIG": False,
+        }
+    )
+    expected = data.get_preprocessed_seq_data(data.get_raw_seq_data("t", folder), "pedestrian")
+    labels = read_mot(tmp_path / "gt")
+    figures = evaluate_mot(read_mot_results(results.parent, labels), labels).overall
+    assert figures["detections"] == expected["num_tracker_dets"] == 2 - (benchmark == "MOT20")
+    assert figures["objects"] == expected["num_gt_dets"] == 2
+
+
 def lines(rows) -> str:
     return "".join(",".join(map(str, row)) + "\n" for row in rows)

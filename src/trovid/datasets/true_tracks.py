@@ -12,7 +12,6 @@ from trovid.errors import TrovidError
 from trovid.structures import Masks, Tracks
 from trovid.structures.tracks import Shapes
 
-
 FEW = 3
 """Frames with objects from which on it is no chance that no object of a video is seen twice."""
 

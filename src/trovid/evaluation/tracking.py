@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.mot import DISTRACTORS
+from trovid.datasets.mot import distractors
 from trovid.datasets.objects import Objects
 from trovid.datasets.true_tracks import check_identities, true_tracks
 from trovid.datasets.video_names import by_labels
@@ -194,7 +194,8 @@ def sequence_counts(
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted
         if challenge:
-            kinds = np.array([name in DISTRACTORS for name in dataset.class_names])
+            forgivable = distractors(dataset, video)
+            kinds = np.array([name in forgivable for name in dataset.class_names])
             forgiven = kinds[objects.labels]
         for name, label in zip(names, labels, strict=True):
             parts = [
