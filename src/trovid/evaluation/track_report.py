@@ -158,9 +158,9 @@ def evaluate_vis(
     options = {"masks": masks, "class_agnostic": class_agnostic}
     found, true = both_tracks(predictions, dataset, **options)
     overall, per_class = vis_figures(match_tracks(found, true), len(classes))
-    amodal = masks and dataset.objects.visible_masks is not None
+    amodal = masks and dataset.amodal
     visible = None
-    if amodal:
+    if amodal and dataset.objects.visible_masks is not None:
         parts = both_tracks(predictions, dataset.with_visible_masks(), **options)
         visible = asdict(vis_figures(match_tracks(*parts), len(classes))[0])
     similarities: dict[str, Row] = {}
