@@ -20,6 +20,8 @@ from trovid.datasets.youtube_vis_results import (
     write_youtube_vis_results,
 )
 from trovid.recipes import load_recipe
+from trovid.runs.parquet.writing import ParquetWriter
+from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 
@@ -106,15 +108,13 @@ def test_results_of_one_sequence_among_several_without_splits(capsys, tmp_path):
         assert json.loads(out)["overall"]["mota"] == 1
 
 
-@pytest.mark.parametrize("folder", [False, True])
-def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
+def test_lines_beside_results_of_several_classes(capsys, tmp_path):
     """NAME.txt hides the classes that NAME.json tells; of one class there are none to hide."""
     root = write_mot(tmp_path / "mot", "x")
     out = tmp_path / "out"
     out.mkdir()
     (out / "x.txt").write_text("1,4,10,5,8,20,0.9\n2,4,11,5,8,20,0.9\n")
-    given = out if folder else out / "x.txt"
-    arguments = ("evaluate", given, "--labels", root, "--protocol", "mot")
+    arguments = ("evaluate", out / "x.txt", "--labels", root, "--protocol", "mot")
     for options in ({}, {"classes": ["person", "car"]}, {"classes": ["person"]}):
         head = {"model": "m", "class_names": ["person", "car", "dog"], "options": options}
         with JsonWriter(out / "x.json", **head):
@@ -126,6 +126,57 @@ def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
             (complaint,) = complaints
             assert status == 2
             assert f"give {out / 'x.json'}, which tells videos and classes" in complaint
+
+
+@pytest.mark.parametrize("protocol", ["youtube-vis", "mot"])
+@pytest.mark.parametrize("kind", ["json", "mot beside", "parquet"])
+def test_a_folder_of_results_is_read_as_one(capsys, tmp_path, labelled, protocol, kind):
+    """A file a video, as `trovid segment A B` writes them, beside figures of an earlier look."""
+    dataset, out = read_dataset(labelled, split=None), tmp_path / "out"
+    out.mkdir()
+    for video in dataset.videos:
+        name, one = out / video.name, dataset.subset([video.name])
+        write_frames(name.with_suffix(".json"), one)
+        if kind == "parquet":
+            _, frames = read_frames(name.with_suffix(".json"))
+            head = {"model": "m", "class_names": dataset.class_names, "options": {}}
+            writer = ParquetWriter(name.with_suffix(".parquet"), head=head)
+            writer.begin_video(video, "x.mp4")
+            for frame in frames[video.name]:
+                writer.write(frame)
+            writer.end_video()
+            writer.finish()
+            writer.publish()
+            name.with_suffix(".json").unlink()
+        if kind == "mot beside":
+            name.with_suffix(".txt").write_text("1,1,2,2,4,4,1\n")
+    arguments = ("evaluate", out, "--labels", labelled, "--protocol", protocol, "--json")
+    for _ in range(2):
+        figures = out / "figures.json"
+        status, text, complaints = trovid_command(capsys, *arguments, "--out", figures)
+        assert (status, complaints) == (0, [])
+        report = json.loads(text)
+        figure = report["overall"]["ap" if protocol == "youtube-vis" else "mota"]
+        assert figure == pytest.approx(1)
+        assert (report["head"]["videos"], report["head"]["model"]) == (2, "m")
+
+
+def test_folders_that_are_no_one_result_are_refused(capsys, tmp_path, labelled):
+    dataset, out = read_dataset(labelled, split=None), tmp_path / "out"
+    out.mkdir()
+    arguments = ("evaluate", out, "--labels", labelled, "--protocol", "mot")
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert status == 2
+    assert "holds no results: NAME.json or Parquet of `trovid segment`" in complaint
+    for name in ("a", "b"):
+        write_frames(out / f"{name}.json", dataset)
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert status == 2
+    assert f"b.json: video '0043f083b5' is in {out / 'a.json'} too; keep one" in complaint
+    with JsonWriter(out / "b.json", model="other", class_names=dataset.class_names):
+        pass
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert "b.json: is of another run than" in complaint
 
 
 @pytest.mark.parametrize(

@@ -105,10 +105,10 @@ def evaluate(
         trovid evaluate --model M --data D --protocol youtube-vis --results r.zip
 
     Args:
-        predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
-            files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
-            results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or a
-            folder of these.
+        predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of such files
+            of one run, or a list of COCO results with the labels' ids; with --protocol youtube-vis
+            also results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or
+            a folder of these.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.

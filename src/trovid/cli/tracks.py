@@ -41,17 +41,26 @@ def read_tracks(
     from trovid.datasets.mot import read_mot_results, results_within
     from trovid.datasets.reading import read_labels
     from trovid.datasets.youtube_vis_results import read_youtube_vis_results
-    from trovid.runs.derived import check_one_class
-    from trovid.runs.predictions import read_frames
+    from trovid.runs.derived import check_one_class, is_told_beside
+    from trovid.runs.predictions import holds_predictions, read_frames
 
     sources: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
-    if predictions.is_dir() or predictions.suffix.lower() == ".txt":
+    lines = predictions.suffix.lower() == ".txt"
+    if predictions.is_dir():
+        lines = not all(map(is_told_beside, predictions.glob("*.txt")))
+        if not lines and not holds_predictions(predictions):
+            raise TrovidError(
+                f"{predictions}: holds no results: NAME.json or Parquet of `trovid segment` or "
+                "`trovid detect --track`, or NAME.txt of MOT Challenge"
+            )
+    if lines:
         if protocol != "mot":
             raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
         check_one_class(predictions)
         truth = read_labels(labels, lambda val: results_within(predictions, val))
         return read_mot_results(predictions, truth), truth, sources
-    if predictions.suffix.lower() == ".zip" or _is_list(predictions):
+    file = not predictions.is_dir()
+    if file and (predictions.suffix.lower() == ".zip" or _is_list(predictions)):
         if protocol != "youtube-vis":
             raise TrovidError(
                 f"{predictions}: this list of tracks goes with --protocol youtube-vis"
