@@ -237,6 +237,20 @@ def test_a_model_without_masks(capsys, tmp_path):
     assert (status, complaints) == (0, [])
 
 
+@pytest.mark.parametrize("every", [(), ("--results", "r.zip")])
+def test_a_model_of_other_classes_is_not_run(capsys, tmp_path, every):
+    """The frames cannot be read, so a model that was run would fail otherwise."""
+    root = write_youtube_vis(tmp_path / "ytvis")
+    for file in root.rglob("*.jpg"):
+        file.write_bytes(b"no picture")
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack-troi")
+    words = ("--model", model, "--data", root, "--split", "train", "--protocol", "youtube-vis")
+    status, _, (complaint,) = trovid_command(capsys, "evaluate", *words, *every)
+    assert status == 2
+    assert "none of the predicted classes" in complaint
+    assert "is among the labels' (cat, dog ...)" in complaint
+
+
 @pytest.fixture
 def hidden(tmp_path):
     """A folder whose val videos have hidden labels and the model's classes in another order."""

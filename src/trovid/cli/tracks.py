@@ -135,10 +135,15 @@ def with_identities(
         masks: Masks whatever the labels have.
 
     Raises:
-        TrovidError: If the labels have masks and the model has none.
+        TrovidError: If the labels have masks and the model has none, or the model knows none of
+            the labels' classes and classes matter.
     """
     from dataclasses import replace
 
+    from trovid.evaluation.tracking import check_classes
+
+    if masks or not _knows_no_classes(truth):
+        check_classes(predictor.class_names, truth)
     if masks or (protocol == "youtube-vis" and truth.objects.masks is not None):
         return predictor.segmenting(options)
     return replace(options, track="embedding" if predictor.detector.embeds else "iou")
@@ -152,10 +157,9 @@ def measure_tracks(
     Raises:
         TrovidError: If predictions and labels do not fit.
     """
-    from trovid.datasets.davis import CLASS
     from trovid.evaluation import evaluate_mot, evaluate_vis
 
-    agnostic = truth.class_names == (CLASS,)
+    agnostic = _knows_no_classes(truth)
     if protocol == "mot":
         return evaluate_mot(found, truth, class_agnostic=agnostic, head=head)
     masks = truth.objects.masks is not None
@@ -171,6 +175,12 @@ def print_tracks(report: TrackReport) -> None:
         console.print(table.rich())
     if "masks" in report.head:
         console.print(report.head["masks"], highlight=False)
+
+
+def _knows_no_classes(truth: Dataset) -> bool:
+    from trovid.datasets.davis import CLASS
+
+    return truth.class_names == (CLASS,)
 
 
 def _is_list(path: Path) -> bool:

@@ -33,6 +33,19 @@ Predictions = Mapping[str, Sequence[Detections] | Tracks]
 """By the video's name its frames with `track_ids`, or its tracks through all frames."""
 
 
+def check_classes(names: Sequence[str], dataset: Dataset) -> None:
+    """That one of the classes that are predicted is among the labels', by name or synonym.
+
+    Raises:
+        TrovidError: If none is.
+    """
+    if names and max(_places(names, dataset.class_names)) < 0:
+        raise TrovidError(
+            f"none of the predicted classes ({', '.join(names[:3])} ...) is among the labels' "
+            f"({', '.join(dataset.class_names[:3])} ...)"
+        )
+
+
 def comparable_frames(
     found: Sequence[Detections], dataset: Dataset, name: str, *, class_agnostic: bool = False
 ) -> list[Detections]:
@@ -61,7 +74,7 @@ def comparable_frames(
             )
         frames[frame.frame_index] = frame
     return [
-        frames[index] if class_agnostic else _with_classes(frames[index], dataset.class_names)
+        frames[index] if class_agnostic else _with_classes(frames[index], dataset)
         for index in sorted(frames)
         if index in labelled
     ]
@@ -125,9 +138,7 @@ def result_tracks(
         TrovidError: If predictions lack identities or masks, or no class is the labels'.
     """
     return {
-        name: Tracks.from_detections(
-            [_with_classes(frame, dataset.class_names) for frame in frames]
-        )
+        name: Tracks.from_detections([_with_classes(frame, dataset) for frame in frames])
         for name, frames in predictions.items()
     }
 
@@ -259,16 +270,17 @@ def _every(masks: Masks) -> NDArray[np.int64]:
     return np.arange(len(masks))
 
 
-def _with_classes(frame: Detections, class_names: tuple[str, ...]) -> Detections:
-    if frame.class_names == class_names:
+def _with_classes(frame: Detections, dataset: Dataset) -> Detections:
+    if frame.class_names == dataset.class_names:
         return frame
-    places = {name: place for place, name in enumerate(class_names)}
-    known = [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in frame.class_names]
-    if known and max(known) < 0:
-        raise TrovidError(
-            f"none of the predicted classes ({', '.join(frame.class_names[:3])} ...) is among the "
-            f"labels' ({', '.join(class_names[:3])} ...)"
-        )
+    check_classes(frame.class_names, dataset)
+    known = _places(frame.class_names, dataset.class_names)
     labels = torch.tensor(known, dtype=torch.int64)[frame.labels.long()]
     kept = labels >= 0
-    return replace(frame[kept], labels=labels[kept], class_names=class_names)
+    return replace(frame[kept], labels=labels[kept], class_names=dataset.class_names)
+
+
+def _places(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """For each name the place of the class of that name, or of its synonym; -1 for none."""
+    places = {name: place for place, name in enumerate(class_names)}
+    return [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in names]
