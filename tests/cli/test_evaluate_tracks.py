@@ -128,6 +128,26 @@ def test_lines_beside_results_of_several_classes(capsys, tmp_path):
             assert f"give {out / 'x.json'}, which tells videos and classes" in complaint
 
 
+@pytest.mark.parametrize(
+    ("protocol", "names"),
+    [("youtube-vis", ["ap", "ap50"]), ("mot", ["hota", "mota", "idf1", "switches"])],
+)
+def test_intervals_over_the_videos(capsys, tmp_path, labelled, protocol, names):
+    found = tmp_path / "found.json"
+    write_frames(found, read_dataset(labelled, split=None))
+    words = ("evaluate", found, "--labels", labelled, "--protocol", protocol, "--resamples", "20")
+    status, out, complaints = trovid_command(capsys, *words, "--json")
+    assert (status, complaints) == (0, [])
+    report = json.loads(out)
+    assert [*report["intervals"]["all"]] == names
+    for name, interval in report["intervals"]["all"].items():
+        value = report["overall"][name]
+        sides = [interval[key] for key in ("value", "low", "high")]
+        assert sides == pytest.approx([value] * 3)  # all videos are found whole
+    _, out, _ = trovid_command(capsys, *words)
+    assert "95 % intervals over the videos" in out
+
+
 @pytest.mark.parametrize("protocol", ["youtube-vis", "mot"])
 @pytest.mark.parametrize("kind", ["json", "mot beside", "parquet"])
 def test_a_folder_of_results_is_read_as_one(capsys, tmp_path, labelled, protocol, kind):

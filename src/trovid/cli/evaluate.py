@@ -137,8 +137,8 @@ def evaluate(
             those of ImageNet VID where the labels have its classes. In place of COCO's those of
             tracks, of detections with identities: youtube-vis (AP of tracks, of masks where the
             labels have any) or mot (HOTA, MOTA, IDF1, identity switches).
-        resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
-            none.
+        resamples: How often the videos are drawn for 95 % intervals, say 1000, of AP50, of AP and
+            AP50 with youtube-vis, of HOTA, MOTA, IDF1 and switches with mot; 0 for none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
         shard: This process's part of the videos of --data, as i/n with i from 0, or auto in a Slurm
             array or under torchrun. What each finds is kept beside OUT (OUT.shards); the process
@@ -152,15 +152,13 @@ def evaluate(
     tracks = track_protocol(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
-    if tracks and (seq_nms or resamples or shard is not None or report is not None):
-        raise TrovidError(
-            f"--seq-nms, --resamples, --shard, --report do not go with --protocol {tracks}"
-        )
+    if tracks and (seq_nms or shard is not None or report is not None):
+        raise TrovidError(f"--seq-nms, --shard, --report do not go with --protocol {tracks}")
     files = Files(out, report, results)
     names = None if protocols is None or tracks else protocol_names(protocols)
     measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
     if tracks:
-        measuring = {"tracks": tracks}
+        measuring = {"tracks": tracks, "resamples": resamples}
     if predictions is not None:
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
@@ -346,7 +344,8 @@ def _print_report(
 
     try:
         if "tracks" in measuring:
-            report = measure_tracks(measuring["tracks"], found, truth, report_head)
+            protocol, resamples = measuring["tracks"], measuring["resamples"]
+            report = measure_tracks(protocol, found, truth, report_head, resamples=resamples)
         else:
             report = measure(found, truth, head=report_head, **measuring)
     except TrovidError as error:

@@ -150,9 +150,21 @@ def with_identities(
 
 
 def measure_tracks(
-    protocol: str, found: Mapping[str, Any], truth: Dataset, head: Mapping[str, object]
+    protocol: str,
+    found: Mapping[str, Any],
+    truth: Dataset,
+    head: Mapping[str, object],
+    *,
+    resamples: int = 0,
 ) -> TrackReport:
     """The figures; of boxes where the labels have no masks, of one class where they know but one.
+
+    Args:
+        protocol: Whose figures are wanted.
+        found: The predictions.
+        truth: The labels.
+        head: What the report says of both.
+        resamples: How often the videos are drawn for intervals; 0: none.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
@@ -160,10 +172,10 @@ def measure_tracks(
     from trovid.evaluation import evaluate_mot, evaluate_vis
 
     agnostic = _knows_no_classes(truth)
+    options: dict[str, Any] = {"class_agnostic": agnostic, "head": head, "resamples": resamples}
     if protocol == "mot":
-        return evaluate_mot(found, truth, class_agnostic=agnostic, head=head)
-    masks = truth.objects.masks is not None
-    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=head)
+        return evaluate_mot(found, truth, **options)
+    return evaluate_vis(found, truth, masks=truth.objects.masks is not None, **options)
 
 
 def print_tracks(report: TrackReport) -> None:
