@@ -132,7 +132,7 @@ def test_lines_beside_results_of_several_classes(capsys, tmp_path):
     ("protocol", "names"),
     [("youtube-vis", ["ap", "ap50"]), ("mot", ["hota", "mota", "idf1", "switches"])],
 )
-def test_intervals_over_the_videos(capsys, tmp_path, labelled, protocol, names):
+def test_intervals_and_a_page(capsys, tmp_path, labelled, protocol, names):
     found = tmp_path / "found.json"
     write_frames(found, read_dataset(labelled, split=None))
     words = ("evaluate", found, "--labels", labelled, "--protocol", protocol, "--resamples", "20")
@@ -144,8 +144,15 @@ def test_intervals_over_the_videos(capsys, tmp_path, labelled, protocol, names):
         value = report["overall"][name]
         sides = [interval[key] for key in ("value", "low", "high")]
         assert sides == pytest.approx([value] * 3)  # all videos are found whole
-    _, out, _ = trovid_command(capsys, *words)
+    page = tmp_path / "page"
+    status, out, complaints = trovid_command(capsys, *words, "--report", page)
+    assert (status, complaints) == (0, [])
     assert "95 % intervals over the videos" in out
+    assert json.loads((page / "report.json").read_text())["intervals"] == report["intervals"]
+    assert "| dog | 100.0 |" in (page / "report.md").read_text()
+    html = (page / "report.html").read_text()
+    title = "AP50 of each class" if protocol == "youtube-vis" else "HOTA of each class"
+    assert all(text in html for text in ("Evaluation of m", title, "95 % intervals"))
 
 
 @pytest.mark.parametrize("protocol", ["youtube-vis", "mot"])
@@ -203,7 +210,7 @@ def test_folders_that_are_no_one_result_are_refused(capsys, tmp_path, labelled):
     ("options", "message"),
     [
         (("--protocol", "mot,coco"), "--protocol mot goes alone"),
-        (("--protocol", "mot", "--seq-nms"), "do not go with --protocol mot"),
+        (("--protocol", "mot", "--seq-nms"), "--seq-nms and --shard do not go with --protocol mot"),
         (("--protocol", "motc"), "no protocol 'motc'"),
     ],
 )

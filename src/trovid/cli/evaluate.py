@@ -119,7 +119,8 @@ def evaluate(
             by default the validation videos.
         out: File for the figures, as JSON; replaced where it exists.
         report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
-            frames with most errors as pictures, where the videos are beside the labels.
+            frames with most errors as pictures, where the videos are beside the labels; of tracks
+            tables and bars.
         results: With --protocol youtube-vis: a .zip for its server (or .json) of the tracks in all
             frames, with the labels' ids of videos and classes. The labels may be hidden, as those
             of its val and test videos are; then there are no figures.
@@ -152,8 +153,8 @@ def evaluate(
     tracks = track_protocol(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
-    if tracks and (seq_nms or shard is not None or report is not None):
-        raise TrovidError(f"--seq-nms, --shard, --report do not go with --protocol {tracks}")
+    if tracks and (seq_nms or shard is not None):
+        raise TrovidError(f"--seq-nms and --shard do not go with --protocol {tracks}")
     files = Files(out, report, results)
     names = None if protocols is None or tracks else protocol_names(protocols)
     measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
@@ -352,10 +353,13 @@ def _print_report(
         raise TrovidError(f"{source}: {error}") from error
     if files.out is not None:
         report.save(files.out)
-    if files.report is not None and not isinstance(report, TrackReport):
-        from trovid.cli.evaluate_report import write_report
+    if files.report is not None:
+        from trovid.cli.evaluate_report import write_report, write_track_report
 
-        write_report(files.report, report, found, truth)
+        if isinstance(report, TrackReport):
+            write_track_report(files.report, report)
+        else:
+            write_report(files.report, report, found, truth)
     if json:
         print_record(report.to_dict())
     elif isinstance(report, TrackReport):
