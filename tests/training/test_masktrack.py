@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.datasets.coco_document import write_coco_vid
 from tests.training.tiny import TRANSFORM, batch_of, tiny_dataset, tiny_folder, tiny_recipe
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
@@ -85,6 +86,16 @@ def test_objects_without_identities_are_refused(tmp_path):
         TrainingClips(dataset, TRANSFORM, cache=tmp_path, identities=True)
     pictures = dataset.subset(["picture"])
     TrainingClips(pictures, TRANSFORM, cache=tmp_path / "pictures", identities=True)
+
+
+def test_missing_identities_are_said_before_the_start_is_trained(tmp_path):
+    dataset = tiny_dataset(tmp_path, one=4)
+    dataset.objects.instance_ids[:] = range(4)
+    write_coco_vid(tmp_path / "train.json", dataset)
+    recipe = small(start="synthvid-start")
+    with pytest.raises(TrovidError, match="one: identities are trained"):
+        train_recipe(recipe, data=tmp_path / "train.json", out=tmp_path / "out", seed=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_which_recipes_learn_identities():

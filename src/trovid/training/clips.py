@@ -72,16 +72,7 @@ class TrainingClips:
             raise TrovidError("no video of the training data has a labelled frame")
         self.masks = masks
         names = [video.name for video in self.videos]
-        for name in names if masks else ():
-            codes = dataset.objects[dataset.rows(name)].masks
-            if codes is None or not all(codes):
-                raise TrovidError(
-                    f"{name}: masks are trained, but not every object of it has one: add them to "
-                    "the labels, or train a recipe without a mask head"
-                )
-        if identities:
-            purpose = "identities are trained (the recipe has a track head)"
-            check_identities(dataset, names, purpose)
+        check_learnable(dataset, names, masks=masks, identities=identities)
         self._mixture = _Mixture(dataset, names) if dataset.weights else None
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
         self._balanced = list(itertools.accumulate(repeat_factors(dataset, names)))
@@ -248,6 +239,25 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def check_learnable(
+    dataset: Dataset, names: Sequence[str], *, masks: bool, identities: bool
+) -> None:
+    """That what is wanted of the objects is labelled in each of some videos.
+
+    Raises:
+        TrovidError: If it is not.
+    """
+    for name in names if masks else ():
+        codes = dataset.objects[dataset.rows(name)].masks
+        if codes is None or not all(codes):
+            raise TrovidError(
+                f"{name}: masks are trained, but not every object of it has one: add them to the "
+                "labels, or train a recipe without a mask head"
+            )
+    if identities:
+        check_identities(dataset, names, "identities are trained (the recipe has a track head)")
 
 
 def _by_weight(sums: Sequence[float], rng: random.Random) -> int:
