@@ -13,6 +13,7 @@ from tests.cli.command import FullStream, trovid_command
 from tests.datasets.labelled_folder import folder_labels, labelled_folder, write_labels
 from tests.media import encode
 from trovid.datasets.reading import read_dataset, read_split, splits_of
+from trovid.datasets.writing import FORMS
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 from trovid.video.opening import open_video
@@ -224,3 +225,12 @@ def test_view(capsys, folder, tmp_path):
     status, _, (line,) = trovid_command(capsys, "data", "view", folder, "stret")
     assert status == 2
     assert "did you mean 'street'" in line
+
+
+def test_convert_names_every_form(capsys, folder, tmp_path):
+    _, text, _ = trovid_command(capsys, "data", "convert", "--help")
+    said = text.replace("\n", " ")
+    assert all(f" {form} (" in said or f" {form}," in said for form in FORMS)
+    status, _, (complaint,) = trovid_command(capsys, "data", "convert", folder, tmp_path / "x")
+    assert status == 2
+    assert all(form in complaint for form in FORMS)

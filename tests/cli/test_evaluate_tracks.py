@@ -20,6 +20,8 @@ from trovid.datasets.youtube_vis_results import (
     write_youtube_vis_results,
 )
 from trovid.recipes import load_recipe
+from trovid.runs.parquet.writing import ParquetWriter
+from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import JsonWriter
 from trovid.structures import Detections
 
@@ -106,15 +108,13 @@ def test_results_of_one_sequence_among_several_without_splits(capsys, tmp_path):
         assert json.loads(out)["overall"]["mota"] == 1
 
 
-@pytest.mark.parametrize("folder", [False, True])
-def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
+def test_lines_beside_results_of_several_classes(capsys, tmp_path):
     """NAME.txt hides the classes that NAME.json tells; of one class there are none to hide."""
     root = write_mot(tmp_path / "mot", "x")
     out = tmp_path / "out"
     out.mkdir()
     (out / "x.txt").write_text("1,4,10,5,8,20,0.9\n2,4,11,5,8,20,0.9\n")
-    given = out if folder else out / "x.txt"
-    arguments = ("evaluate", given, "--labels", root, "--protocol", "mot")
+    arguments = ("evaluate", out / "x.txt", "--labels", root, "--protocol", "mot")
     for options in ({}, {"classes": ["person", "car"]}, {"classes": ["person"]}):
         head = {"model": "m", "class_names": ["person", "car", "dog"], "options": options}
         with JsonWriter(out / "x.json", **head):
@@ -129,10 +129,88 @@ def test_lines_beside_results_of_several_classes(capsys, tmp_path, folder):
 
 
 @pytest.mark.parametrize(
+    ("protocol", "names"),
+    [("youtube-vis", ["ap", "ap50"]), ("mot", ["hota", "mota", "idf1", "switches"])],
+)
+def test_intervals_and_a_page(capsys, tmp_path, labelled, protocol, names):
+    found = tmp_path / "found.json"
+    write_frames(found, read_dataset(labelled, split=None))
+    words = ("evaluate", found, "--labels", labelled, "--protocol", protocol, "--resamples", "20")
+    status, out, complaints = trovid_command(capsys, *words, "--json")
+    assert (status, complaints) == (0, [])
+    report = json.loads(out)
+    assert [*report["intervals"]["all"]] == names
+    for name, interval in report["intervals"]["all"].items():
+        value = report["overall"][name]
+        sides = [interval[key] for key in ("value", "low", "high")]
+        assert sides == pytest.approx([value] * 3)  # all videos are found whole
+    page = tmp_path / "page"
+    status, out, complaints = trovid_command(capsys, *words, "--report", page)
+    assert (status, complaints) == (0, [])
+    assert "95 % intervals over the videos" in out
+    assert json.loads((page / "report.json").read_text())["intervals"] == report["intervals"]
+    assert "| dog | 100.0 |" in (page / "report.md").read_text()
+    html = (page / "report.html").read_text()
+    title = "AP50 of each class" if protocol == "youtube-vis" else "HOTA of each class"
+    assert all(text in html for text in ("Evaluation of m", title, "95 % intervals"))
+
+
+@pytest.mark.parametrize("protocol", ["youtube-vis", "mot"])
+@pytest.mark.parametrize("kind", ["json", "mot beside", "parquet"])
+def test_a_folder_of_results_is_read_as_one(capsys, tmp_path, labelled, protocol, kind):
+    """A file a video, as `trovid segment A B` writes them, beside figures of an earlier look."""
+    dataset, out = read_dataset(labelled, split=None), tmp_path / "out"
+    out.mkdir()
+    for video in dataset.videos:
+        name, one = out / video.name, dataset.subset([video.name])
+        write_frames(name.with_suffix(".json"), one)
+        if kind == "parquet":
+            _, frames = read_frames(name.with_suffix(".json"))
+            head = {"model": "m", "class_names": dataset.class_names, "options": {}}
+            writer = ParquetWriter(name.with_suffix(".parquet"), head=head)
+            writer.begin_video(video, "x.mp4")
+            for frame in frames[video.name]:
+                writer.write(frame)
+            writer.end_video()
+            writer.finish()
+            writer.publish()
+            name.with_suffix(".json").unlink()
+        if kind == "mot beside":
+            name.with_suffix(".txt").write_text("1,1,2,2,4,4,1\n")
+    arguments = ("evaluate", out, "--labels", labelled, "--protocol", protocol, "--json")
+    for _ in range(2):
+        figures = out / "figures.json"
+        status, text, complaints = trovid_command(capsys, *arguments, "--out", figures)
+        assert (status, complaints) == (0, [])
+        report = json.loads(text)
+        figure = report["overall"]["ap" if protocol == "youtube-vis" else "mota"]
+        assert figure == pytest.approx(1)
+        assert (report["head"]["videos"], report["head"]["model"]) == (2, "m")
+
+
+def test_folders_that_are_no_one_result_are_refused(capsys, tmp_path, labelled):
+    dataset, out = read_dataset(labelled, split=None), tmp_path / "out"
+    out.mkdir()
+    arguments = ("evaluate", out, "--labels", labelled, "--protocol", "mot")
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert status == 2
+    assert "holds no results: NAME.json or Parquet of `trovid segment`" in complaint
+    for name in ("a", "b"):
+        write_frames(out / f"{name}.json", dataset)
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert status == 2
+    assert f"b.json: video '0043f083b5' is in {out / 'a.json'} too; keep one" in complaint
+    with JsonWriter(out / "b.json", model="other", class_names=dataset.class_names):
+        pass
+    status, _, (complaint,) = trovid_command(capsys, *arguments)
+    assert "b.json: is of another run than" in complaint
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--protocol", "mot,coco"), "--protocol mot goes alone"),
-        (("--protocol", "mot", "--seq-nms"), "do not go with --protocol mot"),
+        (("--protocol", "mot", "--seq-nms"), "--seq-nms and --shard do not go with --protocol mot"),
         (("--protocol", "motc"), "no protocol 'motc'"),
     ],
 )
@@ -184,6 +262,20 @@ def test_a_model_without_masks(capsys, tmp_path):
     assert "finds boxes alone" in complaints[0]
     status, _, complaints = trovid_command(capsys, *words, "--protocol", "mot", "--json")
     assert (status, complaints) == (0, [])
+
+
+@pytest.mark.parametrize("every", [(), ("--results", "r.zip")])
+def test_a_model_of_other_classes_is_not_run(capsys, tmp_path, every):
+    """The frames cannot be read, so a model that was run would fail otherwise."""
+    root = write_youtube_vis(tmp_path / "ytvis")
+    for file in root.rglob("*.jpg"):
+        file.write_bytes(b"no picture")
+    model = save_tiny_model(tmp_path / "m.safetensors", name="synthvid-masktrack-troi")
+    words = ("--model", model, "--data", root, "--split", "train", "--protocol", "youtube-vis")
+    status, _, (complaint,) = trovid_command(capsys, "evaluate", *words, *every)
+    assert status == 2
+    assert "none of the predicted classes" in complaint
+    assert "is among the labels' (cat, dog ...)" in complaint
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from tests.datasets.mot_folder import INFO, ROWS, write_mot
 from trovid.datasets.contract import Dataset, VideoEntry
-from trovid.datasets.mot import read_mot, read_mot_results, write_mot_results
+from trovid.datasets.mot import mot_lines, read_mot, read_mot_results, write_mot_results
 from trovid.datasets.objects import ObjectRows
 from trovid.datasets.reading import read_dataset, splits_of
 from trovid.datasets.writing import write_dataset
@@ -145,6 +146,29 @@ def test_damaged_information_and_results_are_named(root, tmp_path):
         read_mot(root)
     with pytest.raises(TrovidError, match="holds no sequence"):
         read_mot(root, "test")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("2,-1,10,5,8,20,0.9", r"a detection of frame 2 has no identity \(-1\): give results of"),
+        ("1,4,30,5,8,20,0.2", "identity 4 is in frame 1 twice: keep one row"),
+        ("2,4,10,5,0,20,0.9", "width and height must be above 0, but are 0 and 20: correct"),
+        ("2,4,10,5,8,-20,0.9", "width and height must be above 0, but are 8 and -20"),
+    ],
+)
+def test_results_that_cannot_be_measured_are_refused(root, row, message):
+    file = root / "MOT17-04-SDP.txt"
+    file.write_text(f"1,4,10,5,8,20,0.9\n{row}\n")
+    with pytest.raises(TrovidError, match=rf"MOT17-04-SDP\.txt:2: {message}"):
+        read_mot_results(file, read_mot(root))
+
+
+def test_a_box_thinner_than_the_form_tells_is_still_one():
+    boxes = torch.tensor([[1.0, 2, 1.001, 12]])
+    found = Detections(boxes, torch.tensor([0.5]), torch.tensor([0]), ("a",))
+    line = mot_lines(replace(found, track_ids=torch.tensor([3])))
+    assert line == "1,3,1.0,2.0,0.01,10.0,0.5,-1,-1,-1\n"
 
 
 def test_labels_written_and_read_back(root, tmp_path):

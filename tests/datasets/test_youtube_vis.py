@@ -20,6 +20,7 @@ from trovid.datasets.youtube_vis_results import (
     write_youtube_vis_results,
 )
 from trovid.errors import TrovidError
+from trovid.evaluation import evaluate_vis
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
 
 
@@ -198,3 +199,16 @@ def test_labels_written_and_read_back(tmp_path):
     boxes.objects = replace(boxes.objects, masks=None)
     with pytest.raises(TrovidError, match="is of masks, and these labels have none"):
         write_dataset(path, boxes, "youtube-vis")
+
+
+def test_amodal_masks_stay_amodal_where_visible_parts_are_lost(tmp_path):
+    labels = read_dataset(write_youtube_vis(tmp_path), split=None)
+    assert not labels.amodal
+    labels.objects = replace(labels.objects, visible_masks=labels.objects.masks)
+    target = tmp_path / "again.json"
+    assert write_dataset(target, labels, "youtube-vis")[0].startswith("what of each object can be")
+    again = read_youtube_vis(target)
+    tracks = {video.name: true_tracks(again, video.name) for video in again.videos}
+    report = evaluate_vis(tracks, again)
+    assert "amodal" in report.head["masks"]
+    assert report.visible is None

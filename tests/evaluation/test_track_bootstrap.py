@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pytest
 
 from tests.evaluation.protocols.test_mot import frames
 from tests.evaluation.protocols.test_youtube_vis import case, tracks
+from trovid.evaluation.bootstrap import resample_weights
 from trovid.evaluation.protocols.mot import tracking_counts, tracking_figures
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
-from trovid.evaluation.track_bootstrap import bootstrap_counts, bootstrap_tracks
+from trovid.evaluation.track_bootstrap import (
+    bootstrap_counts,
+    bootstrap_tracks,
+    tracking_intervals,
+    vis_intervals,
+)
 
 
 def cells(seed: int):
@@ -37,8 +46,6 @@ def test_ap_on_the_clips_is_the_protocol_s(seed):
 def test_resampled_ap_is_that_of_the_clips_drawn():
     matches, names = cells(3)
     result = bootstrap_tracks({"a": [matches]}, names, 3, resamples=8, seed=5)
-    from trovid.evaluation.bootstrap import resample_weights
-
     for weights, value in zip(
         resample_weights(len(names), resamples=8, seed=5), result.resampled["a"], strict=True
     ):
@@ -65,3 +72,31 @@ def test_switches_and_ratios_of_counts():
     assert idf1.figure("a").low <= idf1.figure("a").value <= idf1.figure("a").high
     with pytest.raises(ValueError, match="of the same clips"):
         bootstrap_counts({"a": [counts], "b": [counts[1:]]}, lambda s: s["tp"], ["tp"])
+
+
+def test_intervals_of_tracks_are_around_the_protocol_s_figures():
+    matches, names = cells(3)
+    figures = vis_figures(matches, 3)[0]
+    found = vis_intervals(matches, names, 3, resamples=50)
+    for name, interval in found.items():
+        assert interval.value == pytest.approx(getattr(figures, name), abs=1e-12)
+        assert interval.low <= interval.value <= interval.high
+
+
+def test_intervals_of_identities_are_those_of_the_clips_drawn():
+    counts = [tracking_counts(frames(seed)) for seed in range(5)]
+    total = tracking_figures(reduce(add, counts))
+    drawn = resample_weights(5, resamples=20)
+    resampled = [
+        tracking_figures(
+            reduce(add, [c for c, n in zip(counts, row, strict=True) for _ in range(n)])
+        )
+        for row in drawn.tolist()
+    ]
+    found = tracking_intervals(counts, resamples=20)
+    assert {*found} == {"hota", "mota", "idf1", "switches"}
+    for name, interval in found.items():
+        assert interval.value == pytest.approx(getattr(total, name), abs=1e-12)
+        values = [getattr(figures, name) for figures in resampled]
+        ends = np.quantile(values, [0.025, 0.975])
+        assert (interval.low, interval.high) == pytest.approx(tuple(ends), abs=1e-12)

@@ -92,7 +92,7 @@ def test_moved_by_two_pixels_as_computed_by_hand():
     assert figures["hota"] == pytest.approx(12 / 19)
 
 
-def test_identities_that_change_and_repeat():
+def test_identities_that_change():
     found = predictions()
     found["a"][2] = replace(found["a"][2], track_ids=torch.tensor([6, 3]))
     found["a"][3] = replace(found["a"][3], track_ids=torch.tensor([6]))
@@ -100,14 +100,29 @@ def test_identities_that_change_and_repeat():
     vis = evaluate_vis(found, dataset()).overall
     assert vis["ap50"] == pytest.approx(1)  # each half of the cat overlaps by .5
     assert vis["ap75"] == pytest.approx(0.5)  # the dog alone
-    twice = found["a"][0]
-    found["a"][0] = twice = replace(
-        twice[[0, 1, 1]],
-        boxes=torch.cat([twice.boxes, twice.boxes[:1] + 1]),
-        scores=torch.tensor([0.9, 0.8, 0.5]),
-        track_ids=torch.tensor([5, 3, 5]),
-    )
-    assert evaluate_mot(found, dataset()).overall["detections"] == 7
+
+
+@pytest.mark.parametrize("measure", [evaluate_mot, evaluate_vis])
+def test_an_identity_that_is_missing_or_twice_in_a_frame_is_refused(measure):
+    for ids, message in (
+        ([5, 5], "identity 5 is in frame 2 twice: keep one"),
+        ([-1, 3], r"frame 2 has a detection without identity \(-1\): give results of a tracker"),
+    ):
+        found = predictions()
+        found["a"][2] = replace(found["a"][2], track_ids=torch.tensor(ids))
+        with pytest.raises(TrovidError, match=message):
+            measure(found, dataset())
+
+
+@pytest.mark.parametrize("measure", [evaluate_mot, evaluate_vis])
+def test_labels_without_identities_are_refused(measure):
+    labels = dataset()
+    labels.objects.instance_ids[:] = range(7)
+    with pytest.raises(TrovidError, match="a: tracks are measured, but its labels have no ident"):
+        measure(predictions(), labels)
+    entry = VideoEntry(Video("a", FRAMES, HEIGHT, WIDTH), "a", [0])
+    one = Dataset(labels.class_names, [entry], labels.objects[:2])
+    assert measure({"a": predictions()["a"][:1]}, one).head["frames"] == 1  # a picture
 
 
 def test_classes_by_name_by_synonym_and_not_at_all():
@@ -223,6 +238,49 @@ def test_mot_challenge_equals_the_original_code(tmp_path):
         for theirs, ours in OTHERS.items():
             value = {**expected["CLEAR"], **expected["Identity"]}[theirs]
             assert figures[ours] == pytest.approx(value, abs=1e-9), (name, theirs)
+
+
+VEHICLE = """1,1,10,5,8,20,1,1,1
+1,2,30,5,8,20,0,6,1
+2,1,11,5,8,20,1,1,1
+2,2,31,5,8,20,0,6,1
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "benchmark"),
+    [
+        ("MOT20-01", "MOT20-01", "MOT20"),
+        ("street", "MOT20-01", "MOT20"),
+        ("MOT17-02-SDP", "MOT17-02-SDP", "MOT17"),
+    ],
+)
+def test_what_is_forgiven_by_benchmark_equals_trackeval(tmp_path, folder, name, benchmark):
+    """Non-motorised vehicles are distractors in MOT20 alone."""
+    trackeval = pytest.importorskip("trackeval")
+    sequence = tmp_path / "gt" / folder
+    (sequence / "gt").mkdir(parents=True)
+    (sequence / "gt/gt.txt").write_text(VEHICLE)
+    head = f"[Sequence]\nname={name}\n"
+    (sequence / "seqinfo.ini").write_text(f"{head}seqLength=2\nimWidth=64\nimHeight=48\n")
+    results = tmp_path / "trackers/t/data" / f"{folder}.txt"
+    results.parent.mkdir(parents=True)
+    results.write_text("1,7,10,5,8,20,.9,-1,-1,-1\n1,8,30,5,8,20,.9,-1,-1,-1\n")
+    data = trackeval.datasets.MotChallenge2DBox(
+        {
+            "GT_FOLDER": str(tmp_path / "gt"),
+            "TRACKERS_FOLDER": str(tmp_path / "trackers"),
+            "BENCHMARK": benchmark,
+            "SKIP_SPLIT_FOL": True,
+            "SEQ_INFO": {folder: 2},
+            "PRINT_CONFIG": False,
+        }
+    )
+    expected = data.get_preprocessed_seq_data(data.get_raw_seq_data("t", folder), "pedestrian")
+    labels = read_mot(tmp_path / "gt")
+    figures = evaluate_mot(read_mot_results(results.parent, labels), labels).overall
+    assert figures["detections"] == expected["num_tracker_dets"] == 2 - (benchmark == "MOT20")
+    assert figures["objects"] == expected["num_gt_dets"] == 2
 
 
 def lines(rows) -> str:

@@ -7,13 +7,16 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.datasets.coco_document import write_coco_vid
 from tests.training.tiny import TRANSFORM, batch_of, tiny_dataset, tiny_folder, tiny_recipe
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
 from trovid.inference import Predictor
+from trovid.recipes import load_recipe
 from trovid.structures import Masks
 from trovid.training import train
 from trovid.training.clips import TrainingClips
+from trovid.training.data import trains_identities
 from trovid.training.optimizer import make_optimizer
 from trovid.training.run import train_recipe
 from trovid.training.step import training_step
@@ -72,6 +75,32 @@ def test_objects_without_masks_are_refused(tmp_path):
     dataset.objects.masks[1] = b""
     with pytest.raises(TrovidError, match="one: masks are trained, but not every object"):
         TrainingClips(dataset, TRANSFORM, cache=tmp_path, masks=True)
+
+
+def test_objects_without_identities_are_refused(tmp_path):
+    """Where nothing says which object is which each would be learned as a new one."""
+    dataset = tiny_dataset(tmp_path, one=4, picture=1)
+    dataset.objects.instance_ids[:] = range(5)
+    words = "one: identities are trained .* but its labels have no identities"
+    with pytest.raises(TrovidError, match=words):
+        TrainingClips(dataset, TRANSFORM, cache=tmp_path, identities=True)
+    pictures = dataset.subset(["picture"])
+    TrainingClips(pictures, TRANSFORM, cache=tmp_path / "pictures", identities=True)
+
+
+def test_missing_identities_are_said_before_the_start_is_trained(tmp_path):
+    dataset = tiny_dataset(tmp_path, one=4)
+    dataset.objects.instance_ids[:] = range(4)
+    write_coco_vid(tmp_path / "train.json", dataset)
+    recipe = small(start="synthvid-start")
+    with pytest.raises(TrovidError, match="one: identities are trained"):
+        train_recipe(recipe, data=tmp_path / "train.json", out=tmp_path / "out", seed=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_which_recipes_learn_identities():
+    assert trains_identities(load_recipe(NAME))
+    assert not trains_identities(load_recipe("synthvid-selsa-troi"))
 
 
 @pytest.mark.parametrize("part", ["mask_head", "track_head"])

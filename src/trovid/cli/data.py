@@ -204,8 +204,10 @@ def convert(
 
     Forms: own (labels.json as it is written by hand), coco-vid, yolo (a folder; the labelled frames
     are written as pictures), cvat (CVAT for video; a folder, or one .xml), label-studio (a JSON of
-    tasks). Videos stay where they are. Predictions of `trovid detect` become labels too, to be
-    corrected in CVAT or Label Studio.
+    tasks), youtube-vis (a JSON of tracks of masks, the labelled frames beside it as pictures), mot
+    (a folder of MOT Challenge's sequences, all frames as pictures). Otherwise videos stay where
+    they are. Predictions of `trovid detect` become labels too, to be corrected in CVAT or Label
+    Studio.
 
     Examples:
         trovid data convert my-videos converted/labels.json --to coco-vid
@@ -219,13 +221,13 @@ def convert(
         score: Lowest score of predictions that become labels.
         json: Print what was written and what is lost as JSON.
     """
-    from trovid.datasets.writing import write_dataset
+    from trovid.datasets.writing import FORMS, write_dataset
     from trovid.errors import TrovidError
     from trovid.runs.predicted_labels import is_predictions, predicted_labels
 
     form = to or {".xml": "cvat", ".json": "own"}.get(target.suffix.lower())
     if form is None:
-        raise TrovidError(f"{target}: name the form by `to`: own, coco-vid, yolo, cvat, ...")
+        raise TrovidError(f"{target}: name the form by `to`: {', '.join(FORMS)}")
     predicted = is_predictions(source)
     if split is None and not predicted:
         _say_left_out(source)

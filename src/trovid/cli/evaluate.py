@@ -105,10 +105,10 @@ def evaluate(
         trovid evaluate --model M --data D --protocol youtube-vis --results r.zip
 
     Args:
-        predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of Parquet
-            files, or a list of COCO results with the labels' ids; with --protocol youtube-vis also
-            results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or a
-            folder of these.
+        predictions: JSON or Parquet of `trovid detect` or `trovid segment`, a folder of such files
+            of one run, or a list of COCO results with the labels' ids; with --protocol youtube-vis
+            also results in the form of YouTube-VIS (JSON or zip), with mot NAME.txt of one class or
+            a folder of these.
         labels: JSON of the ground truth (COCO-VID style) that PREDICTIONS are held against, or a
             folder as with --data, of which the predicted videos of whatever split count.
         model: Name of an embedded model or a weights file, to be run over the videos of --data.
@@ -119,7 +119,8 @@ def evaluate(
             by default the validation videos.
         out: File for the figures, as JSON; replaced where it exists.
         report: Folder for report.json, report.md and report.html: tables, curves, bars, and the
-            frames with most errors as pictures, where the videos are beside the labels.
+            frames with most errors as pictures, where the videos are beside the labels; of tracks
+            tables and bars.
         results: With --protocol youtube-vis: a .zip for its server (or .json) of the tracks in all
             frames, with the labels' ids of videos and classes. The labels may be hidden, as those
             of its val and test videos are; then there are no figures.
@@ -137,8 +138,8 @@ def evaluate(
             those of ImageNet VID where the labels have its classes. In place of COCO's those of
             tracks, of detections with identities: youtube-vis (AP of tracks, of masks where the
             labels have any) or mot (HOTA, MOTA, IDF1, identity switches).
-        resamples: How often the videos are drawn for 95 % intervals of AP50, say 1000; 0 for
-            none.
+        resamples: How often the videos are drawn for 95 % intervals, say 1000, of AP50, of AP and
+            AP50 with youtube-vis, of HOTA, MOTA, IDF1 and switches with mot; 0 for none.
         batch: Videos that are run at once and share the batch; faster on a GPU.
         shard: This process's part of the videos of --data, as i/n with i from 0, or auto in a Slurm
             array or under torchrun. What each finds is kept beside OUT (OUT.shards); the process
@@ -152,15 +153,13 @@ def evaluate(
     tracks = track_protocol(protocols)
     if resamples < 0:
         raise TrovidError("--resamples must not be negative")
-    if tracks and (seq_nms or resamples or shard is not None or report is not None):
-        raise TrovidError(
-            f"--seq-nms, --resamples, --shard, --report do not go with --protocol {tracks}"
-        )
+    if tracks and (seq_nms or shard is not None):
+        raise TrovidError(f"--seq-nms and --shard do not go with --protocol {tracks}")
     files = Files(out, report, results)
     names = None if protocols is None or tracks else protocol_names(protocols)
     measuring: dict[str, Any] = {"protocols": names, "resamples": resamples}
     if tracks:
-        measuring = {"tracks": tracks}
+        measuring = {"tracks": tracks, "resamples": resamples}
     if predictions is not None:
         if labels is None or data is not None:
             raise TrovidError("PREDICTIONS need --labels GT.json (--data goes with --model)")
@@ -346,17 +345,21 @@ def _print_report(
 
     try:
         if "tracks" in measuring:
-            report = measure_tracks(measuring["tracks"], found, truth, report_head)
+            protocol, resamples = measuring["tracks"], measuring["resamples"]
+            report = measure_tracks(protocol, found, truth, report_head, resamples=resamples)
         else:
             report = measure(found, truth, head=report_head, **measuring)
     except TrovidError as error:
         raise TrovidError(f"{source}: {error}") from error
     if files.out is not None:
         report.save(files.out)
-    if files.report is not None and not isinstance(report, TrackReport):
-        from trovid.cli.evaluate_report import write_report
+    if files.report is not None:
+        from trovid.cli.evaluate_report import write_report, write_track_report
 
-        write_report(files.report, report, found, truth)
+        if isinstance(report, TrackReport):
+            write_track_report(files.report, report)
+        else:
+            write_report(files.report, report, found, truth)
     if json:
         print_record(report.to_dict())
     elif isinstance(report, TrackReport):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trovid.datasets.contract import Dataset
     from trovid.evaluation.details import WorstFrame
     from trovid.evaluation.report import Report
+    from trovid.evaluation.track_report import TrackReport
     from trovid.structures import Detections, VideoDetections
 
     Found = Mapping[str, Sequence[Detections] | VideoDetections]
@@ -31,8 +32,24 @@ def write_report(folder: Path, report: Report, found: Found, dataset: Dataset) -
 
     title = f"Evaluation of {report.head.get('model') or 'predictions'}"
     page = report_page(report, pictures=_pictures(report, found, dataset), title=title)
+    _write(folder, report, report_markdown(report, title=title), page)
+
+
+def write_track_report(folder: Path, report: TrackReport) -> None:
+    """Writes report.json, report.md and report.html, without pictures.
+
+    Raises:
+        TrovidError: If one cannot be written.
+    """
+    from trovid.viz.evaluation_page import tracks_markdown, tracks_page
+
+    title = f"Evaluation of {report.head.get('model') or 'tracks'}"
+    _write(folder, report, tracks_markdown(report, title=title), tracks_page(report, title=title))
+
+
+def _write(folder: Path, report: Report | TrackReport, markdown: str, page: str) -> None:
     report.save(folder / "report.json")
-    for name, text in (("report.md", report_markdown(report, title=title)), ("report.html", page)):
+    for name, text in (("report.md", markdown), ("report.html", page)):
         with replacing(folder / name) as partial:
             partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 

@@ -42,17 +42,26 @@ def read_tracks(
     from trovid.datasets.mot import read_mot_results, results_within
     from trovid.datasets.reading import read_labels
     from trovid.datasets.youtube_vis_results import read_youtube_vis_results
-    from trovid.runs.derived import check_one_class
-    from trovid.runs.predictions import read_frames
+    from trovid.runs.derived import check_one_class, is_told_beside
+    from trovid.runs.predictions import holds_predictions, read_frames
 
     sources: dict[str, object] = {"predictions": predictions.name, "labels": labels.name}
-    if predictions.is_dir() or predictions.suffix.lower() == ".txt":
+    lines = predictions.suffix.lower() == ".txt"
+    if predictions.is_dir():
+        lines = not all(map(is_told_beside, predictions.glob("*.txt")))
+        if not lines and not holds_predictions(predictions):
+            raise TrovidError(
+                f"{predictions}: holds no results: NAME.json or Parquet of `trovid segment` or "
+                "`trovid detect --track`, or NAME.txt of MOT Challenge"
+            )
+    if lines:
         if protocol != "mot":
             raise TrovidError(f"{predictions}: results of MOT Challenge go with --protocol mot")
         check_one_class(predictions)
         truth = read_labels(labels, lambda val: results_within(predictions, val))
         return read_mot_results(predictions, truth), truth, sources
-    if predictions.suffix.lower() == ".zip" or _is_list(predictions):
+    file = not predictions.is_dir()
+    if file and (predictions.suffix.lower() == ".zip" or _is_list(predictions)):
         if protocol != "youtube-vis":
             raise TrovidError(
                 f"{predictions}: this list of tracks goes with --protocol youtube-vis"
@@ -127,31 +136,47 @@ def with_identities(
         masks: Masks whatever the labels have.
 
     Raises:
-        TrovidError: If the labels have masks and the model has none.
+        TrovidError: If the labels have masks and the model has none, or the model knows none of
+            the labels' classes and classes matter.
     """
     from dataclasses import replace
 
+    from trovid.evaluation.tracking import check_classes
+
+    if masks or not _knows_no_classes(truth):
+        check_classes(predictor.class_names, truth)
     if masks or (protocol == "youtube-vis" and truth.objects.masks is not None):
         return predictor.segmenting(options)
     return replace(options, track="embedding" if predictor.detector.embeds else "iou")
 
 
 def measure_tracks(
-    protocol: str, found: Mapping[str, Any], truth: Dataset, head: Mapping[str, object]
+    protocol: str,
+    found: Mapping[str, Any],
+    truth: Dataset,
+    head: Mapping[str, object],
+    *,
+    resamples: int = 0,
 ) -> TrackReport:
     """The figures; of boxes where the labels have no masks, of one class where they know but one.
+
+    Args:
+        protocol: Whose figures are wanted.
+        found: The predictions.
+        truth: The labels.
+        head: What the report says of both.
+        resamples: How often the videos are drawn for intervals; 0: none.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
     """
-    from trovid.datasets.davis import CLASS
     from trovid.evaluation import evaluate_mot, evaluate_vis
 
-    agnostic = truth.class_names == (CLASS,)
+    agnostic = _knows_no_classes(truth)
+    options: dict[str, Any] = {"class_agnostic": agnostic, "head": head, "resamples": resamples}
     if protocol == "mot":
-        return evaluate_mot(found, truth, class_agnostic=agnostic, head=head)
-    masks = truth.objects.masks is not None
-    return evaluate_vis(found, truth, masks=masks, class_agnostic=agnostic, head=head)
+        return evaluate_mot(found, truth, **options)
+    return evaluate_vis(found, truth, masks=truth.objects.masks is not None, **options)
 
 
 def print_tracks(report: TrackReport) -> None:
@@ -160,6 +185,12 @@ def print_tracks(report: TrackReport) -> None:
     print_tables(report.tables(), console)
     if "masks" in report.head:
         console.print(report.head["masks"], highlight=False)
+
+
+def _knows_no_classes(truth: Dataset) -> bool:
+    from trovid.datasets.davis import CLASS
+
+    return truth.class_names == (CLASS,)
 
 
 def _is_list(path: Path) -> bool:

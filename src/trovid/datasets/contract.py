@@ -206,6 +206,11 @@ class Dataset:
         same.objects = replace(self.objects, masks=visible)
         return same
 
+    @property
+    def amodal(self) -> bool:
+        """Whether masks are whole shapes, whatever lies in front of them, as far as is said."""
+        return self.objects.visible_masks is not None or self.info.get("amodal") is True
+
     def labelled_frames(self, name: str) -> NDArray[np.int32]:
         """Indices of a video's frames that were labelled (with objects or without), ascending."""
         return self._labelled[self._numbers[name]]

@@ -47,6 +47,7 @@ WARNINGS = {
     "repeated-box": "the same object is labelled twice in a frame",
     "jumping-id": "the boxes of an instance id jump from one frame to the next",
     "id-of-two-classes": "the boxes of an instance id are of several classes",
+    "no-ids": "the objects of a video have no instance ids",
     "frame-gap": "a number is missing in the names of a folder's frames",
     "longer-video": "a video has more frames than its labels say",
     "damaged-video": "a video is damaged in places",

@@ -55,7 +55,7 @@ def joined(splits: Mapping[str, Dataset]) -> Dataset:
         class_names,
         entries,
         _in_a_row(columns),
-        info={"name": first.info["name"]} if "name" in first.info else None,
+        info={key: first.info[key] for key in ("name", "amodal") if key in first.info},
         box_layout=first.box_layout,
     )
 

@@ -6,7 +6,7 @@ import configparser
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 
@@ -39,6 +39,8 @@ CLASSES = (
 """MOT16's numbers from 1."""
 DISTRACTORS = frozenset(("person on vehicle", "static person", "distractor", "reflection"))
 """What the protocol forgives: detections on these are taken away before anything is counted."""
+MOT20, MOT20_DISTRACTORS = "MOT20", DISTRACTORS | {"non motorized vehicle"}
+"""How the sequences of that benchmark are called, and what is forgiven in them."""
 DETECTORS = ("-FRCNN", "-SDP", "-DPM")
 """Endings by which MOT17 tells apart copies of one sequence; the first that is there is read."""
 BOX_DECIMALS, SCORE_DECIMALS = 2, 5
@@ -79,9 +81,9 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
         raise TrovidError(f"{path / (split or '.')}: holds no sequence (a folder with gt/gt.txt)")
     chosen = _without_copies(folders)
     names_of = [_class_names(folder) for folder in chosen]
-    entries, found = [], []
+    entries, found, called = [], [], {}
     for done, folder in enumerate(chosen, 1):
-        entry, measures = _entry(folder)
+        entry, measures, called[folder.name] = _entry(folder)
         entries.append(entry)
         for where, row in _rows(folder / "gt/gt.txt", 6):
             if not 1 <= row[0] <= measures.num_frames:
@@ -110,8 +112,26 @@ def read_mot(path: Path, split: str | None = None, *, progress: Progress | None 
             ignore=len(row) > 6 and row[6] == 0,
             attributes={"visibility": row[8]} if _has_class(row) and len(row) > 8 else {},
         )
-    info = {"name": "MOT Challenge", **({"split": split} if split else {})}
+    others = {name: other for name, other in called.items() if other not in ("", name)}
+    info = {
+        "name": "MOT Challenge",
+        **({"split": split} if split else {}),
+        **({"sequence_names": others} if others else {}),
+    }
     return Dataset(used, entries, rows.objects(), info=info)
+
+
+def distractors(dataset: Dataset, name: str) -> frozenset[str]:
+    """The classes that MOT Challenge forgives in a sequence, by the benchmark that it is of.
+
+    Args:
+        dataset: Labels of MOT Challenge.
+        name: Name of a video of it.
+    """
+    called = dataset.info.get("sequence_names")
+    given = called.get(name) if isinstance(called, dict) else None
+    of_mot20 = any(str(word).startswith(MOT20) for word in (PurePath(name).name, given))
+    return MOT20_DISTRACTORS if of_mot20 else DISTRACTORS
 
 
 def write_mot_results(folder: Path, videos: Iterable[tuple[str, Sequence[Detections]]]) -> None:
@@ -148,7 +168,8 @@ def mot_lines(detections: Detections) -> str:
     for track, (x1, y1, x2, y2), score in zip(
         ids, detections.boxes.double().tolist(), detections.scores.tolist(), strict=True
     ):
-        box = (round(value, BOX_DECIMALS) for value in (x1, y1, x2 - x1, y2 - y1))
+        sides = (max(side, 10**-BOX_DECIMALS) for side in (x2 - x1, y2 - y1))
+        box = (round(value, BOX_DECIMALS) for value in (x1, y1, *sides))
         fields = (detections.frame_index + 1, track, *box, round(score, SCORE_DECIMALS))
         lines.append(",".join(map(str, (*fields, -1, -1, -1))) + "\n")
     return "".join(lines)
@@ -166,8 +187,9 @@ def read_mot_results(path: Path, dataset: Dataset) -> dict[str, list[Detections]
         By the video's name all its frames.
 
     Raises:
-        TrovidError: If a file cannot be read, is of no video, or a row does not fit, or the labels
-            count several classes, which results in this form do not tell.
+        TrovidError: If a file cannot be read, is of no video, or a row does not fit (no identity,
+            one that is in its frame already, no width or height), or the labels count several
+            classes, which results in this form do not tell.
     """
     labels = sorted({*dataset.objects.labels[dataset.objects.counted].tolist()})
     if len(labels) > 1:
@@ -201,11 +223,28 @@ def _detections(
     file: Path | None, video: Video, label: int, class_names: tuple[str, ...]
 ) -> list[Detections]:
     rows: dict[int, list[list[float]]] = {}
+    seen: set[tuple[float, float]] = set()
     for where, row in _rows(file, 6) if file else ():
         if not 1 <= row[0] <= video.num_frames:
             raise TrovidError(
                 f"{where}: frame must lie in 1..{video.num_frames}, but is {row[0]:.0f}"
             )
+        if row[1] < 0:
+            raise TrovidError(
+                f"{where}: a detection of frame {row[0]:.0f} has no identity ({row[1]:.0f}): give "
+                "results of a tracker, as of `trovid detect --track --mot`"
+            )
+        if (row[0], row[1]) in seen:
+            raise TrovidError(
+                f"{where}: identity {row[1]:.0f} is in frame {row[0]:.0f} twice: keep one row of "
+                "an identity in a frame"
+            )
+        if row[4] <= 0 or row[5] <= 0:
+            raise TrovidError(
+                f"{where}: width and height must be above 0, but are {row[4]:g} and {row[5]:g}: "
+                "correct or remove the row"
+            )
+        seen.add((row[0], row[1]))
         rows.setdefault(int(row[0]) - 1, []).append(row)
     frames = []
     for index in range(video.num_frames):
@@ -264,7 +303,8 @@ def _sequences(path: Path) -> list[Path]:
     return sorted(file.parent.parent for file in path.glob("*/gt/gt.txt"))
 
 
-def _entry(folder: Path) -> tuple[VideoEntry, Video]:
+def _entry(folder: Path) -> tuple[VideoEntry, Video, str]:
+    """A sequence, its measures, and its name in seqinfo.ini ("" where that has none)."""
     entries: Mapping[str, str] = {}
     if (folder / "seqinfo.ini").is_file():
         parser = configparser.ConfigParser(interpolation=None)
@@ -287,7 +327,8 @@ def _entry(folder: Path) -> tuple[VideoEntry, Video]:
         given = f"{shortened(measures)}, {rate}"
         raise TrovidError(f"{folder / 'seqinfo.ini'}: a measure is out of range: {given}")
     video = Video(folder.name, *measures, rate)
-    return VideoEntry(video, str(images), range(video.num_frames)), video
+    entry = VideoEntry(video, str(images), range(video.num_frames))
+    return entry, video, entries.get("name", "")
 
 
 def _has_class(row: Sequence[float]) -> bool:

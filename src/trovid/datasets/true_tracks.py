@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,47 @@ from trovid.datasets.contract import Dataset
 from trovid.errors import TrovidError
 from trovid.structures import Masks, Tracks
 from trovid.structures.tracks import Shapes
+
+FEW = 3
+"""Frames with objects from which on it is no chance that no object of a video is seen twice."""
+
+
+def videos_without_identities(dataset: Dataset) -> list[str]:
+    """The videos of at least `FEW` frames with objects in which no object is seen twice.
+
+    Readers give each object without identity one of its own, as do tools that write labels.
+    """
+    objects = dataset.objects[np.flatnonzero(dataset.objects.counted)]
+    count = len(dataset.videos)
+
+    def different(column: NDArray[np.integer]) -> NDArray[np.int64]:
+        _, places = np.unique(column, return_inverse=True)
+        pairs = np.unique(places * np.int64(count) + objects.videos)
+        return np.bincount(pairs % count, minlength=count)
+
+    again = different(objects.instance_ids) < np.bincount(objects.videos, minlength=count)
+    lacking = ~again & (different(objects.frames) >= FEW)
+    return [video.name for video, lacks in zip(dataset.videos, lacking, strict=True) if lacks]
+
+
+def check_identities(dataset: Dataset, names: Iterable[str], purpose: str) -> None:
+    """That the labels of some videos say which object is which.
+
+    Args:
+        dataset: The labels.
+        names: The videos that are used.
+        purpose: What identities are needed for, and are not there.
+
+    Raises:
+        TrovidError: If those of one do not.
+    """
+    lacking = set(videos_without_identities(dataset))
+    for name in names:
+        if name in lacking:
+            raise TrovidError(
+                f"{name}: {purpose}, but its labels have no identities: no object is in two "
+                "frames; give an object one `instance_id` in all its frames"
+            )
 
 
 def true_tracks(

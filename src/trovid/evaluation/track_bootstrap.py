@@ -8,14 +8,23 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trovid.evaluation.bootstrap import Bootstrap, average_precision, resample_weights
+from trovid.evaluation.bootstrap import (
+    Bootstrap,
+    Interval,
+    average_precision,
+    bootstrap,
+    resample_weights,
+)
 from trovid.evaluation.clip_matches import ClipMatches
 from trovid.evaluation.matching import ClassMatches
 from trovid.evaluation.protocols.mot import TrackingCounts
 from trovid.evaluation.protocols.youtube_vis import THRESHOLDS, Cell
 
 _ALL_SIZES = 0
+_HALF = 0
 Found = TypeVar("Found")
+Sums = Mapping[str, NDArray[np.float64]]
+"""By name sums of counts in each resample, Array[B], or Array[B, len(ALPHAS)]."""
 
 
 def clip_matches(
@@ -92,7 +101,7 @@ def bootstrap_tracks(
 
 def bootstrap_counts(
     models: Mapping[str, Sequence[Sequence[TrackingCounts]]],
-    figure: Callable[[Mapping[str, NDArray[np.float64]]], NDArray[np.float64]],
+    figure: Callable[[Sums], NDArray[np.float64]],
     names: Sequence[str],
     *,
     resamples: int = 1000,
@@ -102,7 +111,7 @@ def bootstrap_counts(
 
     Args:
         models: For each model and training seed the counts of each clip, in the same order.
-        figure: From the sums of the counts, Array[B] each, by name, to the figure, Array[B].
+        figure: From the sums of the counts to the figure, Array[B].
         names: The counts that it needs (`TrackingCounts`).
         resamples: Number of resamples.
         seed: Of the resampling.
@@ -119,6 +128,69 @@ def bootstrap_counts(
         return figure({name: weights @ column for name, column in columns.items()})
 
     return _resampled(models, value, clips.pop(), resamples, seed)
+
+
+def vis_intervals(
+    cells: Sequence[Cell], clip_names: Sequence[str], num_classes: int, *, resamples: int
+) -> dict[str, Interval]:
+    """AP and AP50 of tracks with the intervals that other videos would give.
+
+    Args:
+        cells: What `match_tracks` found.
+        clip_names: The videos, in the order in which cells number them.
+        num_classes: Number of classes.
+        resamples: How often the videos are drawn.
+    """
+    half = clip_matches(cells, clip_names, num_classes, _HALF)
+    every = bootstrap_tracks({"": [cells]}, clip_names, num_classes, resamples=resamples)
+    return {
+        "ap": every.figure(""),
+        "ap50": bootstrap({"": [half]}, resamples=resamples).figure(""),
+    }
+
+
+def tracking_intervals(counts: Sequence[TrackingCounts], *, resamples: int) -> dict[str, Interval]:
+    """HOTA, MOTA, IDF1 and switches with the intervals that other videos would give.
+
+    Args:
+        counts: Of each video, all classes together.
+        resamples: How often the videos are drawn.
+    """
+    return {
+        name: bootstrap_counts({"": [counts]}, figure, names, resamples=resamples).figure("")
+        for name, (figure, names) in COUNTED_FIGURES.items()
+    }
+
+
+def _idf1_of(sums: Sums) -> NDArray[np.float64]:
+    """IDF1 of sums of `id_tp`, `id_fp` and `id_fn`."""
+    all_ = sums["id_tp"] + 0.5 * (sums["id_fp"] + sums["id_fn"])
+    return sums["id_tp"] / np.maximum(1, all_)
+
+
+def _switches_of(sums: Sums) -> NDArray[np.float64]:
+    """Identity switches."""
+    return sums["switches"]
+
+
+def _hota_of(sums: Sums) -> NDArray[np.float64]:
+    det_a = sums["tp"] / np.maximum(1, sums["tp"] + sums["fn"] + sums["fp"])
+    ass_a = sums["association"] / np.maximum(1, sums["tp"])
+    return np.sqrt(det_a * ass_a).mean(axis=1)
+
+
+def _mota_of(sums: Sums) -> NDArray[np.float64]:
+    right = sums["clear_tp"] - sums["clear_fp"] - sums["switches"]
+    return right / np.maximum(1, sums["clear_tp"] + sums["clear_fn"])
+
+
+COUNTED_FIGURES: Mapping[str, tuple[Callable[[Sums], NDArray[np.float64]], tuple[str, ...]]] = {
+    "hota": (_hota_of, ("tp", "fn", "fp", "association")),
+    "mota": (_mota_of, ("clear_tp", "clear_fp", "clear_fn", "switches")),
+    "idf1": (_idf1_of, ("id_tp", "id_fp", "id_fn")),
+    "switches": (_switches_of, ("switches",)),
+}
+"""By the names of `TrackingFigures` how a figure comes from sums of counts, and of which."""
 
 
 def _resampled(

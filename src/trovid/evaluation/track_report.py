@@ -15,10 +15,12 @@ import numpy as np
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.video_names import by_labels
+from trovid.evaluation.bootstrap import Interval
 from trovid.evaluation.protocols.davis import similarity
-from trovid.evaluation.protocols.mot import tracking_figures
+from trovid.evaluation.protocols.mot import TrackingCounts, tracking_figures
 from trovid.evaluation.protocols.youtube_vis import match_tracks, vis_figures
 from trovid.evaluation.tables import Table, per_cent
+from trovid.evaluation.track_bootstrap import tracking_intervals, vis_intervals
 from trovid.evaluation.tracking import Predictions, both_tracks, sequence_counts
 from trovid.files import replacing
 from trovid.structures import Detections
@@ -65,6 +67,8 @@ class TrackReport:
         visible: `overall` of the visible parts, where the labels tell them beside whole shapes.
         similarity: Where classes do not matter, region similarity J of the surest track and of the
             best by oracle (`Similarity`), of all videos ("all": the mean) and of each.
+        intervals: Where asked for, some figures of `overall` ("all") and of `visible` ("visible"),
+            each with the interval that other videos would give.
     """
 
     head: dict[str, Any]
@@ -73,6 +77,7 @@ class TrackReport:
     per_video: dict[str, Row] = field(default_factory=dict)
     visible: Row | None = None
     similarity: dict[str, Row] = field(default_factory=dict)
+    intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -83,6 +88,10 @@ class TrackReport:
             "per_class": {name: _plain(row) for name, row in self.per_class.items()},
             "per_video": {name: _plain(row) for name, row in self.per_video.items()},
             "similarity": {name: _plain(row) for name, row in self.similarity.items()},
+            "intervals": {
+                part: {name: asdict(interval) for name, interval in figures.items()}
+                for part, figures in self.intervals.items()
+            },
         }
 
     def save(self, path: str | Path) -> None:
@@ -122,6 +131,8 @@ class TrackReport:
             for text, first, named_rows in parts
             if named_rows
         ]
+        if self.intervals:
+            tables.insert(1, self._interval_table({k: title for title, k in columns.items()}))
         if self.similarity:
             lines = [
                 (name, per_cent(row["surest"]), per_cent(row["oracle"]))
@@ -131,6 +142,17 @@ class TrackReport:
             tables.append(Table(title, ("video", "surest", "oracle"), lines))
         return tables
 
+    def _interval_table(self, titles: Mapping[str, str]) -> Table:
+        rows = []
+        for part, figures in self.intervals.items():
+            for name, interval in figures.items():
+                values = interval.value, interval.low, interval.high
+                counted = name in _MOT_COUNTS.values()
+                cells = [f"{x:.0f}" if counted else per_cent(x) for x in values]
+                title = titles.get(name, name)
+                rows.append((title if part == "all" else f"{title}, {part} parts", *cells))
+        return Table("95 % intervals over the videos", ("", "value", "from", "to"), rows)
+
 
 def evaluate_vis(
     predictions: Predictions,
@@ -139,6 +161,7 @@ def evaluate_vis(
     masks: bool = True,
     class_agnostic: bool = False,
     head: Mapping[str, Any] | None = None,
+    resamples: int = 0,
 ) -> TrackReport:
     """AP and AR of tracks: the metric of YouTube-VIS.
 
@@ -150,6 +173,7 @@ def evaluate_vis(
         masks: Whether tracks are of masks; else they are of boxes.
         class_agnostic: Whether all objects are taken for one class; then J is told too.
         head: More to say in the report's head: the model, the files.
+        resamples: How often the videos are drawn for the intervals of AP; 0: no intervals.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
@@ -157,12 +181,14 @@ def evaluate_vis(
     classes = ("object",) if class_agnostic else dataset.class_names
     options = {"masks": masks, "class_agnostic": class_agnostic}
     found, true = both_tracks(predictions, dataset, **options)
-    overall, per_class = vis_figures(match_tracks(found, true), len(classes))
-    amodal = masks and dataset.objects.visible_masks is not None
+    cells = {"all": match_tracks(found, true)}
+    overall, per_class = vis_figures(cells["all"], len(classes))
+    amodal = masks and dataset.amodal
     visible = None
-    if amodal:
+    if amodal and dataset.objects.visible_masks is not None:
         parts = both_tracks(predictions, dataset.with_visible_masks(), **options)
-        visible = asdict(vis_figures(match_tracks(*parts), len(classes))[0])
+        cells["visible"] = match_tracks(*parts)
+        visible = asdict(vis_figures(cells["visible"], len(classes))[0])
     similarities: dict[str, Row] = {}
     if class_agnostic:
         by_video = {name: asdict(similarity(found[name], true[name])) for name in true}
@@ -181,6 +207,11 @@ def evaluate_vis(
         {n: asdict(f) for n, f in zip(classes, per_class, strict=True)},
         visible=visible,
         similarity=similarities,
+        intervals={
+            part: vis_intervals(part_cells, list(true), len(classes), resamples=resamples)
+            for part, part_cells in cells.items()
+            if resamples and overall.num_objects
+        },
     )
 
 
@@ -191,6 +222,7 @@ def evaluate_mot(
     masks: bool = False,
     class_agnostic: bool = False,
     head: Mapping[str, Any] | None = None,
+    resamples: int = 0,
 ) -> TrackReport:
     """HOTA, MOTA, IDF1 and what belongs to them, counted over all classes and videos.
 
@@ -200,6 +232,8 @@ def evaluate_mot(
         masks: Whether masks overlap; else boxes do.
         class_agnostic: Whether identities are compared whatever their class.
         head: More to say in the report's head: the model, the files.
+        resamples: How often the videos are drawn for the intervals of HOTA, MOTA, IDF1 and
+            switches; 0: no intervals.
 
     Raises:
         TrovidError: If predictions and labels do not fit.
@@ -217,21 +251,27 @@ def evaluate_mot(
         "frames": frames,
     }
 
-    def figures(parts: list[Any]) -> Row:
-        return asdict(tracking_figures(reduce(add, parts)))
+    def figures(some: list[TrackingCounts]) -> Row:
+        return asdict(tracking_figures(reduce(add, some)))
 
+    parts = {
+        video: [by_video[video] for by_video in counts.values() if video in by_video]
+        for video in videos
+    }
+    intervals = {}
+    if resamples:
+        sums = [reduce(add, of_video) for of_video in parts.values()]
+        intervals["all"] = tracking_intervals(sums, resamples=resamples)
     return TrackReport(
         _head(settings, head),
-        figures([part for by_video in counts.values() for part in by_video.values()]),
+        figures([part for of_video in parts.values() for part in of_video]),
         {
             name: figures(list(by_video.values()))
             for name, by_video in counts.items()
             if name and by_video
         },
-        {
-            video: figures([by_video[video] for by_video in counts.values() if video in by_video])
-            for video in videos
-        },
+        {video: figures(of_video) for video, of_video in parts.items()},
+        intervals=intervals,
     )
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.mot import DISTRACTORS
+from trovid.datasets.mot import distractors
 from trovid.datasets.objects import Objects
-from trovid.datasets.true_tracks import true_tracks
+from trovid.datasets.true_tracks import check_identities, true_tracks
 from trovid.datasets.video_names import by_labels
 from trovid.errors import TrovidError
 from trovid.evaluation.protocols.mot import (
@@ -23,13 +23,27 @@ from trovid.evaluation.protocols.mot import (
     tracking_counts,
 )
 from trovid.structures import Detections, Masks, Tracks
-from trovid.structures.tracks import shape_iou, sure_identities
+from trovid.structures.tracks import frame_identities, shape_iou
 
 SYNONYMS = {"person": "pedestrian", "pedestrian": "person"}
 """Another name by which a predicted class is looked for among the labels'."""
+MEASURED = "tracks are measured"
 
 Predictions = Mapping[str, Sequence[Detections] | Tracks]
 """By the video's name its frames with `track_ids`, or its tracks through all frames."""
+
+
+def check_classes(names: Sequence[str], dataset: Dataset) -> None:
+    """That one of the classes that are predicted is among the labels', by name or synonym.
+
+    Raises:
+        TrovidError: If none is.
+    """
+    if names and max(_places(names, dataset.class_names)) < 0:
+        raise TrovidError(
+            f"none of the predicted classes ({', '.join(names[:3])} ...) is among the labels' "
+            f"({', '.join(dataset.class_names[:3])} ...)"
+        )
 
 
 def comparable_frames(
@@ -60,7 +74,7 @@ def comparable_frames(
             )
         frames[frame.frame_index] = frame
     return [
-        frames[index] if class_agnostic else _with_classes(frames[index], dataset.class_names)
+        frames[index] if class_agnostic else _with_classes(frames[index], dataset)
         for index in sorted(frames)
         if index in labelled
     ]
@@ -85,10 +99,13 @@ def both_tracks(
         class_agnostic: Whether all are of class 0.
 
     Raises:
-        TrovidError: If a video is not labelled, or predictions lack identities or masks.
+        TrovidError: If a video is not labelled, or predictions lack identities or masks, or labels
+            identities.
     """
     found, true = {}, {}
-    for name, predicted in by_labels(predictions, dataset).items():
+    predictions = by_labels(predictions, dataset)
+    check_identities(dataset, predictions, MEASURED)
+    for name, predicted in predictions.items():
         if isinstance(predicted, Tracks):
             indices = dataset.labelled_frames(name).tolist()
             tracks = replace(predicted, frames=tuple(predicted.frames[index] for index in indices))
@@ -121,9 +138,7 @@ def result_tracks(
         TrovidError: If predictions lack identities or masks, or no class is the labels'.
     """
     return {
-        name: Tracks.from_detections(
-            [_with_classes(frame, dataset.class_names) for frame in frames]
-        )
+        name: Tracks.from_detections([_with_classes(frame, dataset) for frame in frames])
         for name, frames in predictions.items()
     }
 
@@ -175,19 +190,23 @@ def sequence_counts(
         By class, then by video.
 
     Raises:
-        TrovidError: If a video is not labelled, or predictions lack identities or masks.
+        TrovidError: If a video is not labelled, or predictions lack identities or masks, or labels
+            identities.
     """
+    predictions = by_labels(predictions, dataset)
+    check_identities(dataset, predictions, MEASURED)
     challenge = dataset.info.get("name") == "MOT Challenge"
     counted = set(dataset.objects.labels[dataset.objects.counted].tolist())
     labels = [None] if class_agnostic else sorted(counted)
     names = ["" if label is None else dataset.class_names[label] for label in labels]
     counts: dict[str, dict[str, TrackingCounts]] = {name: {} for name in names}
-    for video, predicted in by_labels(predictions, dataset).items():
+    for video, predicted in predictions.items():
         frames = comparable_frames(predicted, dataset, video, class_agnostic=class_agnostic)
         objects = dataset.objects[dataset.rows(video)]
         forgiven = ~objects.counted
         if challenge:
-            kinds = np.array([name in DISTRACTORS for name in dataset.class_names])
+            forgivable = distractors(dataset, video)
+            kinds = np.array([name in forgivable for name in dataset.class_names])
             forgiven = kinds[objects.labels]
         for name, label in zip(names, labels, strict=True):
             parts = [
@@ -210,7 +229,7 @@ def _frame(
     masks: bool,
     every_class: bool,
 ) -> TrackedFrame:
-    rows, ids = sure_identities(frame, masks=masks)
+    rows, ids = frame_identities(frame, masks=masks)
     found = frame[rows]
     if label is not None:
         chosen = np.flatnonzero(found.labels.numpy() == label)
@@ -251,16 +270,17 @@ def _every(masks: Masks) -> NDArray[np.int64]:
     return np.arange(len(masks))
 
 
-def _with_classes(frame: Detections, class_names: tuple[str, ...]) -> Detections:
-    if frame.class_names == class_names:
+def _with_classes(frame: Detections, dataset: Dataset) -> Detections:
+    if frame.class_names == dataset.class_names:
         return frame
-    places = {name: place for place, name in enumerate(class_names)}
-    known = [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in frame.class_names]
-    if known and max(known) < 0:
-        raise TrovidError(
-            f"none of the predicted classes ({', '.join(frame.class_names[:3])} ...) is among the "
-            f"labels' ({', '.join(class_names[:3])} ...)"
-        )
+    check_classes(frame.class_names, dataset)
+    known = _places(frame.class_names, dataset.class_names)
     labels = torch.tensor(known, dtype=torch.int64)[frame.labels.long()]
     kept = labels >= 0
-    return replace(frame[kept], labels=labels[kept], class_names=class_names)
+    return replace(frame[kept], labels=labels[kept], class_names=dataset.class_names)
+
+
+def _places(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
+    """For each name the place of the class of that name, or of its synonym; -1 for none."""
+    places = {name: place for place, name in enumerate(class_names)}
+    return [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in names]

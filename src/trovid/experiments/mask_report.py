@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.contract import Dataset
 from trovid.evaluation import Bootstrap
 from trovid.evaluation.protocols.mot import TrackingCounts, tracking_figures
 from trovid.evaluation.protocols.youtube_vis import Cell, match_tracks, vis_figures
-from trovid.evaluation.track_bootstrap import bootstrap_counts, bootstrap_tracks
+from trovid.evaluation.track_bootstrap import COUNTED_FIGURES, bootstrap_counts, bootstrap_tracks
 from trovid.evaluation.tracking import both_tracks, frame_objects, sequence_counts
 from trovid.experiments.clips import clips_file
 from trovid.experiments.mask_runs import BEST_SCORE, FULL, LOWEST_SCORE, MODELS, SINGLE, MaskJob
@@ -143,23 +142,14 @@ def _identities(out: Path, jobs: Sequence[MaskJob], resamples: int) -> dict[str,
             counts.setdefault(name, []).append(list(by_clip.values()))
     wanted = {"resamples": resamples}
     results = {
-        "switches": bootstrap_counts(counts, _switches, ["switches"], **wanted),
-        "IDF1": bootstrap_counts(counts, _idf1, ["id_tp", "id_fp", "id_fn"], **wanted),
+        title: bootstrap_counts(counts, *COUNTED_FIGURES[name], **wanted)
+        for title, name in (("switches", "switches"), ("IDF1", "idf1"))
     }
     return {
         **_provenance(dataset, jobs[0], names),
         "models": _models(figures, results),
         "gains": _gains(results),
     }
-
-
-def _switches(sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    return sums["switches"]
-
-
-def _idf1(sums: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    all_ = sums["id_tp"] + 0.5 * (sums["id_fp"] + sums["id_fn"])
-    return sums["id_tp"] / np.maximum(1, all_)
 
 
 def _by_variant(jobs: Sequence[MaskJob]) -> dict[str, list[MaskJob]]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from pathlib import Path
 
 from trovid.errors import TrovidError
 from trovid.runs.jobs import ENDINGS, Job
-from trovid.runs.predictions import read_document
-
-OWN = re.compile(r'\s*\{\s*"head"\s*:\s*\{\s*"trovid"')
-"""How NAME.json begins."""
+from trovid.runs.predictions import is_own, read_document
 
 
 def check_not_derived(path: Path) -> None:
@@ -46,6 +42,11 @@ def check_one_class(path: Path) -> None:
             raise TrovidError(_refusal(file, original))
 
 
+def is_told_beside(path: Path) -> bool:
+    """Whether trovid's own NAME.json lies beside results in MOT Challenge's form."""
+    return _own_beside(path, ENDINGS["mot"]) is not None
+
+
 def strange_folder(job: Job) -> Path | None:
     """The folder at the place of the job's masks that no run has written; None where there is none.
 
@@ -64,11 +65,7 @@ def _own_beside(path: Path, ending: str) -> Path | None:
     if not path.name.endswith(ending):
         return None
     original = path.with_name(path.name.removesuffix(ending) + ENDINGS["json"])
-    try:
-        with original.open(encoding="utf-8") as file:
-            return original if OWN.match(file.read(1000)) else None
-    except (OSError, ValueError):
-        return None
+    return original if is_own(original) else None
 
 
 def _refusal(path: Path, original: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 
 from trovid.datasets.coco_results import is_coco_results, read_coco_results
 from trovid.errors import TrovidError, shortened
-from trovid.runs.parquet.reading import ParquetPredictions, is_parquet
+from trovid.runs.parquet.reading import SAME_HEAD, ParquetPredictions, is_parquet
 from trovid.structures import Detections, Masks, VideoDetections
 
+OWN = re.compile(r'\s*\{\s*"head"\s*:\s*\{\s*"trovid"')
+"""How NAME.json begins."""
 SIDE, FRAMES, RATE = (1, 10**6), (0, 10**8), (0.0, 1e6)
 PIXEL, TRACK = (-1e9, 1e9), (-(2**62), 2**62)
 """Lowest and highest height or width, index of a frame, edge of a box, number of a track."""
@@ -43,8 +46,8 @@ def read_predictions(
     """Reads what `trovid detect` and `trovid merge` write.
 
     Args:
-        path: A JSON file, a Parquet file, or a folder of Parquet files, which are read when a video
-            is asked for.
+        path: A JSON file, a Parquet file, or a folder of Parquet files, whose videos are read when
+            they are asked for, or of JSON files.
         labels: COCO or COCO-VID labels, by whose ids a list of COCO results is read.
 
     Returns:
@@ -52,9 +55,13 @@ def read_predictions(
 
     Raises:
         TrovidError: If the file is missing or damaged, or a field is missing or wrong; the message
-            names file, field and index.
+            names file, field and index. Of a folder also if a video is there twice, or the files
+            are of different models or options.
     """
     path = Path(path)
+    documents = _own_documents(path)
+    if documents:
+        return _together(documents)
     if is_parquet(path):
         found = ParquetPredictions(path)
         return found.head, found
@@ -66,10 +73,63 @@ def read_predictions(
 def read_frames(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
     """The same, frame by frame, with all that a file holds; everything is in memory then."""
     path = Path(path)
+    documents = _own_documents(path)
+    if documents:
+        return _together(documents)
     if not is_parquet(path):
         return parse_predictions(read_document(path), path)
     found = ParquetPredictions(path)
     return found.head, {name: list(record.frames()) for name, record in found.records.items()}
+
+
+def holds_predictions(folder: Path) -> bool:
+    """Whether a folder holds what `read_frames` reads: Parquet, or NAME.json of trovid."""
+    return _holds_parquet(folder) or any(map(is_own, folder.rglob("*.json")))
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file begins as NAME.json of trovid does."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return OWN.match(file.read(1000)) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def _holds_parquet(folder: Path) -> bool:
+    return any(not file.name.startswith(".") for file in folder.rglob("*.parquet"))
+
+
+def _own_documents(path: Path) -> dict[Path, dict[str, Any]]:
+    """The JSON files of predictions in a folder without Parquet; {} where there are none."""
+    if not path.is_dir() or _holds_parquet(path):
+        return {}
+    files = (f for f in sorted(path.rglob("*.json")) if not f.name.startswith(".") and is_own(f))
+    documents = {file: read_document(file) for file in files}
+    return {file: document for file, document in documents.items() if "videos" in document}
+
+
+def _together(
+    documents: Mapping[Path, dict[str, Any]],
+) -> tuple[dict[str, Any], dict[str, list[Detections]]]:
+    first, of = next(iter(documents)), dict[str, Path]()
+    together: dict[str, Any] = {}
+    frames: dict[str, list[Detections]] = {}
+    for file, document in documents.items():
+        head, found = parse_predictions(document, file)
+        together = together or head
+        for key in SAME_HEAD:
+            if head.get(key) != together.get(key):
+                raise TrovidError(
+                    f"{file}: is of another run than {first}: its {key} differs; keep each run in "
+                    "a folder of its own"
+                )
+        for name in found:
+            if name in of:
+                raise TrovidError(f"{file}: video '{name}' is in {of[name]} too; keep one")
+            of[name] = file
+        frames |= found
+    return together, frames
 
 
 def parse_predictions(

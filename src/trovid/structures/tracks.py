@@ -67,21 +67,22 @@ class Tracks:
 
         A track's score is the mean over the frames in which it is seen, its class the most
         frequent one (of equals the first in the model's list): Yang et al., Video Instance
-        Segmentation, 2019. Of two detections of one identity in a frame the surer one stays.
+        Segmentation, 2019.
 
         Args:
             frames: Detections of each frame, in order of time.
             masks: Whether the tracks are of masks; else they are of boxes.
 
         Raises:
-            TrovidError: If detections have no `track_ids`, or no masks where those are wanted.
+            TrovidError: If detections have no `track_ids`, or a negative one, or one twice in a
+                frame, or no masks where those are wanted.
         """
         numbers: dict[int, int] = {}
         votes: list[dict[int, int]] = []
         scores: list[list[float]] = []
         parts: list[tuple[NDArray[np.int64], Shapes]] = []
         for frame in frames:
-            rows, identities = sure_identities(frame, masks=masks)
+            rows, identities = frame_identities(frame, masks=masks)
             for row, track in zip(rows, identities, strict=True):
                 if numbers.setdefault(track, len(numbers)) == len(votes):
                     votes.append({})
@@ -170,15 +171,16 @@ def shape_iou(first: Shapes, second: Shapes) -> NDArray[np.float64]:
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def sure_identities(frame: Detections, *, masks: bool = False) -> tuple[list[int], list[int]]:
-    """Rows of a frame's detections and their identities, each identity once: the surest.
+def frame_identities(frame: Detections, *, masks: bool = False) -> tuple[list[int], list[int]]:
+    """Rows of a frame's detections and their identities, the surest first.
 
     Args:
         frame: The detections.
         masks: Whether masks are wanted.
 
     Raises:
-        TrovidError: If they have no `track_ids`, or no masks where those are wanted.
+        TrovidError: If one has no identity (no `track_ids`, or a negative one), one is there twice,
+            or they have no masks where those are wanted.
     """
     if not len(frame):
         return [], []
@@ -192,7 +194,19 @@ def sure_identities(frame: Detections, *, masks: bool = False) -> tuple[list[int
             f"the detections of frame {frame.frame_index} have no masks: predict with "
             "`trovid segment`"
         )
-    best: dict[int, int] = {}
-    for row in np.argsort(-frame.scores.double().numpy(), kind="stable").tolist():
-        best.setdefault(int(frame.track_ids[row]), row)
-    return list(best.values()), list(best)
+    rows = np.argsort(-frame.scores.double().numpy(), kind="stable").tolist()
+    identities = [int(frame.track_ids[row]) for row in rows]
+    seen: set[int] = set()
+    for track in identities:
+        if track < 0:
+            raise TrovidError(
+                f"frame {frame.frame_index} has a detection without identity ({track}): give "
+                "results of a tracker, as of `trovid segment` or `trovid detect --track`"
+            )
+        if track in seen:
+            raise TrovidError(
+                f"identity {track} is in frame {frame.frame_index} twice: keep one detection of an "
+                "identity in a frame"
+            )
+        seen.add(track)
+    return rows, identities

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trovid.datasets.contract import Dataset
+from trovid.datasets.true_tracks import check_identities
 from trovid.errors import TrovidError
 from trovid.recipes import AugmentationRecipe, TrainingRecipe
 from trovid.structures import GroundTruth, Video
@@ -38,6 +39,7 @@ class TrainingClips:
         cache: Folder for the resized frames (`ResizedFrames`).
         videos: How many of the videos are used; None for all.
         masks: Whether the objects' masks are wanted too.
+        identities: Whether it must be known which object of other frames an object is.
         room: Bytes that the cache may take (`ResizedFrames`).
         progress: Called with (videos done, videos in all) while the cache is filled.
 
@@ -46,7 +48,8 @@ class TrainingClips:
 
     Raises:
         TrovidError: If no video has a labelled frame (of a mixture: none of one of its data sets),
-            one cannot be read, or masks are wanted and an object has none.
+            one cannot be read, or masks are wanted and an object has none, or identities and a
+            video has none.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class TrainingClips:
         cache: Path,
         videos: int | None = None,
         masks: bool = False,
+        identities: bool = False,
         room: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -68,13 +72,7 @@ class TrainingClips:
             raise TrovidError("no video of the training data has a labelled frame")
         self.masks = masks
         names = [video.name for video in self.videos]
-        for name in names if masks else ():
-            codes = dataset.objects[dataset.rows(name)].masks
-            if codes is None or not all(codes):
-                raise TrovidError(
-                    f"{name}: masks are trained, but not every object of it has one: add them to "
-                    "the labels, or train a recipe without a mask head"
-                )
+        check_learnable(dataset, names, masks=masks, identities=identities)
         self._mixture = _Mixture(dataset, names) if dataset.weights else None
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
         self._balanced = list(itertools.accumulate(repeat_factors(dataset, names)))
@@ -241,6 +239,25 @@ class TrainingClips:
         place = int(np.searchsorted(labelled, target))
         chosen = training_support(len(labelled), place, count, window=window, rng=rng)
         return [int(labelled[index]) for index in chosen]
+
+
+def check_learnable(
+    dataset: Dataset, names: Sequence[str], *, masks: bool, identities: bool
+) -> None:
+    """That what is wanted of the objects is labelled in each of some videos.
+
+    Raises:
+        TrovidError: If it is not.
+    """
+    for name in names if masks else ():
+        codes = dataset.objects[dataset.rows(name)].masks
+        if codes is None or not all(codes):
+            raise TrovidError(
+                f"{name}: masks are trained, but not every object of it has one: add them to the "
+                "labels, or train a recipe without a mask head"
+            )
+    if identities:
+        check_identities(dataset, names, "identities are trained (the recipe has a track head)")
 
 
 def _by_weight(sums: Sequence[float], rng: random.Random) -> int:

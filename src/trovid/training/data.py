@@ -98,6 +98,12 @@ def trains_masks(recipe: Recipe) -> bool:
     return model.mask_head is not None
 
 
+def trains_identities(recipe: Recipe) -> bool:
+    """Whether a recipe learns which object of other frames an object is."""
+    model = recipe.model
+    return not isinstance(model, TorchvisionModelRecipe) and model.track_head is not None
+
+
 def check(path: Path, *, splits: Sequence[str], say: Say) -> None:
     """Looks for what is wrong with the data of a training (`check_data`); warnings are said.
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from trovid.detectors.contract import VideoDetector
+from trovid.errors import TrovidError
 from trovid.files import below
 from trovid.inference.runtime.backend import check_backend
 from trovid.inference.runtime.device import usable_device
@@ -20,8 +21,8 @@ from trovid.progress import bar
 from trovid.recipes import Recipe, changed_recipe, flat_values, load_recipe
 from trovid.storage.hashes import sha256_of
 from trovid.training.best_start import best_start
-from trovid.training.clips import TrainingClips
-from trovid.training.data import TrainingData, training_data, trains_masks
+from trovid.training.clips import TrainingClips, check_learnable
+from trovid.training.data import TrainingData, training_data, trains_identities, trains_masks
 from trovid.training.loader import usual_workers
 from trovid.training.log import TrainingLog
 from trovid.training.loop import Progress, Stopping, never, train
@@ -112,6 +113,7 @@ def train_recipe(
     device = str(usable_device(device))
     check_backend(device)
     if start is None and recipe.training.start is not None:
+        _check_before_start(recipe, data, classes=classes, validation=validate > 0)
         start = train_recipe(
             load_recipe(recipe.training.start),
             data=data,
@@ -284,6 +286,21 @@ def _known(figures: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
+def _check_before_start(
+    recipe: Recipe, data: Path, *, classes: Sequence[str] | None, validation: bool
+) -> None:
+    """That masks and identities are there which the recipe that this one starts from needs not."""
+    wanted = {"masks": trains_masks(recipe), "identities": trains_identities(recipe)}
+    if not any(wanted.values()):
+        return
+    try:
+        found = training_data(recipe, data, classes=classes, validation=validation, say=log.debug)
+    except TrovidError:
+        return  # said, fault by fault, where the data are read to be trained on
+    names = [video.name for video in found.train.videos[: recipe.training.videos]]
+    check_learnable(found.train, names, **wanted)
+
+
 def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
     transform = make_transform(**dataclasses.asdict(recipe.image))
     with bar("resizing clips", unit="clips") as tick:
@@ -293,5 +310,6 @@ def _clips(recipe: Recipe, data: TrainingData, cache: Path) -> TrainingClips:
             cache=cache,
             videos=recipe.training.videos,
             masks=trains_masks(recipe),
+            identities=trains_identities(recipe),
             progress=tick,
         )

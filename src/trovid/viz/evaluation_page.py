@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -15,6 +16,7 @@ from trovid.evaluation.details import WorstFrame
 from trovid.evaluation.matching import RECALL_POINTS
 from trovid.evaluation.report import Report
 from trovid.evaluation.tables import Table, report_tables
+from trovid.evaluation.track_report import TrackReport
 from trovid.viz.colours import class_colour
 
 WIDEST = 640
@@ -65,11 +67,7 @@ def report_page(
         pictures: The worst frames, each uint8 [H, W, 3] with everything drawn.
         title: Of the page.
     """
-    provenance = "".join(
-        f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _provenance(report)
-    )
-    tables = "".join(map(_table, report_tables(report)))
-    parts = [f"<h1>{escape(title)}</h1>", tables]
+    parts = ["".join(map(_table, report_tables(report)))]
     if report.curves:
         parts.append(f"<h2>Precision and recall at IoU .5</h2>{_curves(report.curves)}")
     bars = {
@@ -83,16 +81,45 @@ def report_page(
     if figures:
         about = f"at score {report.best_score:.3f}" if report.best_score is not None else ""
         parts.append(f"<h2>Frames with most errors {about}</h2><div class=frames>{figures}</div>")
-    parts.append(f"<h2>How it was made</h2><dl>{provenance}</dl>")
+    return _page(title, parts, report)
+
+
+def tracks_markdown(report: TrackReport, *, title: str = "Evaluation") -> str:
+    """The head and all tables of a report of tracks."""
+    head = "\n".join(f"- {key}: {value}" for key, value in _provenance(report))
+    tables = "\n".join(table.markdown() for table in report.tables())
+    return f"# {title}\n\n{head}\n\n{tables}"
+
+
+def tracks_page(report: TrackReport, *, title: str = "Evaluation") -> str:
+    """One HTML page with the tables of a report of tracks, and bars of AP50 or HOTA.
+
+    Args:
+        report: The figures.
+        title: Of the page.
+    """
+    parts = ["".join(map(_table, report.tables()))]
+    figure, name = ("hota", "HOTA") if "hota" in report.overall else ("ap50", "AP50")
+    bars = {n: row[figure] for n, row in report.per_class.items() if not math.isnan(row[figure])}
+    if bars:
+        parts.append(f"<h2>{name} of each class</h2>{_bars(bars)}")
+    return _page(title, parts, report)
+
+
+def _page(title: str, parts: Sequence[str], report: Report | TrackReport) -> str:
+    provenance = "".join(
+        f"<dt>{escape(key)}</dt><dd>{escape(value)}</dd>" for key, value in _provenance(report)
+    )
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
+        f"<body><h1>{escape(title)}</h1>{''.join(parts)}"
+        f"<h2>How it was made</h2><dl>{provenance}</dl></body></html>\n"
     )
 
 
-def _provenance(report: Report) -> list[tuple[str, str]]:
+def _provenance(report: Report | TrackReport) -> list[tuple[str, str]]:
     return [(key.replace("_", " "), _words(value)) for key, value in report.head.items()]
 
 

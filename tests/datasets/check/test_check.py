@@ -247,6 +247,12 @@ def beyond(labels: dict, folder: Path) -> None:
     labels["videos"]["street"]["2"][0]["box"] = [80, 10, 105, 40]
 
 
+def without_ids(labels: dict, folder: Path) -> None:
+    for frames in labels["videos"].values():
+        for thing in (thing for things in frames.values() for thing in things):
+            del thing["id"]
+
+
 HINTS = {
     "jumping-id": jump,
     "id-of-two-classes": lambda labels, _: labels["videos"]["street"]["2"][0].update(
@@ -263,6 +269,7 @@ HINTS = {
         shutil.rmtree(folder / "yard"),
         shutil.copytree(folder / "park", folder / "yard"),
     ),
+    "no-ids": without_ids,
     "frame-gap": lambda labels, folder: (folder / "yard" / "0003.png").unlink(),
 }
 

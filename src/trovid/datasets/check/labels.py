@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from trovid.datasets.contract import Dataset
 from trovid.datasets.findings import SHOWN_PLACES, Finding
+from trovid.datasets.true_tracks import videos_without_identities
 
 Mask = NDArray[np.bool_]
 PIXEL = 2.0
@@ -35,6 +36,7 @@ def label_findings(
         *_objects(dataset, split),
         *_boxes(dataset, split, swapped),
         *_instances(dataset, split),
+        *_identities(dataset, split),
         *_classes(dataset, split),
     ]
 
@@ -209,6 +211,17 @@ def _instances(dataset: Dataset, split: str) -> list[Finding]:
         ),
         *places.finding("repeated-box", _repeated(dataset), "is labelled twice in this frame"),
     ]
+
+
+def _identities(dataset: Dataset, split: str) -> list[Finding]:
+    lacking = videos_without_identities(dataset)
+    if not lacking:
+        return []
+    text = (
+        f"{lacking[0]}: no object is in two frames, so identities can be neither trained nor "
+        f"measured{_more(lacking)}"
+    )
+    return [Finding("no-ids", text, split, tuple(lacking[:SHOWN_PLACES]), len(lacking))]
 
 
 def _repeated(dataset: Dataset) -> Mask:

@@ -14,6 +14,7 @@ from trovid.errors import TrovidError, nearest
 
 KINDS: Mapping[str, str] = {
     "masks": "masks",
+    "visible": "what of each object can be seen (masks are whole shapes: amodal)",
     "crowd": "crowd flags (their boxes are left out)",
     "ignore": "ignore flags (their boxes are left out)",
     "ids": "instance ids",
@@ -77,6 +78,7 @@ def lost(dataset: Dataset, form: str) -> list[str]:
     whole = all(len(dataset.labelled_frames(v.name)) == v.num_frames for v in dataset.videos)
     there = {
         "masks": objects.masks is not None,
+        "visible": objects.visible_masks is not None,
         "crowd": bool(objects.crowd.any()),
         "ignore": bool(objects.ignore.any()),
         "ids": bool(len(np.unique(objects.instance_ids)) < len(objects)),

@@ -41,7 +41,7 @@ def write(path: Path, dataset: Dataset) -> None:
         for entry in _annotations(dataset, video.name):
             annotations.append({"id": len(annotations) + 1, "video_id": number, **entry})
     document = {
-        "info": dataset.info,
+        "info": {**dataset.info, **({"amodal": True} if dataset.amodal else {})},
         "categories": [{"id": i, "name": name} for i, name in enumerate(dataset.class_names, 1)],
         "videos": videos,
         "annotations": annotations,
