@@ -373,13 +373,11 @@ def _print_report(
 
 
 def _print_tables(report: Report) -> None:
-    from rich.console import Console
-
+    from trovid.cli.tables import print_tables, table_console
     from trovid.evaluation.tables import report_tables
 
-    console = Console()
-    for table in report_tables(report):
-        console.print(table.rich())
+    console = table_console()
+    print_tables(report_tables(report), console)
     for key, word in (
         ("predicted_classes_left_out", "predicted classes that the labels do not have"),
         ("unlabelled_frames_left_out", "predicted frames without labels"),
