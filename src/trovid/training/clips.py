@@ -26,6 +26,7 @@ from trovid.training.camera import LEAST_LEFT, filmed
 from trovid.training.drawn import DrawnClips
 from trovid.training.frames import ResizedFrames
 from trovid.training.identity import dataset_digest
+from trovid.training.mixture import Mixture, by_weight
 from trovid.training.support_frames import training_support
 from trovid.video.transforms import FrameTransform, skip_colours
 
@@ -73,7 +74,7 @@ class TrainingClips:
         self.masks = masks
         names = [video.name for video in self.videos]
         check_learnable(dataset, names, masks=masks, identities=identities)
-        self._mixture = _Mixture(dataset, names) if dataset.weights else None
+        self._mixture = Mixture(dataset, names) if dataset.weights else None
         self.ends = list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in names))
         self._balanced = list(itertools.accumulate(repeat_factors(dataset, names)))
         self.digest = dataset_digest(dataset, names)
@@ -182,7 +183,7 @@ class TrainingClips:
 
     def _other(self, chance: random.Random) -> tuple[NDArray[np.uint8], GroundTruth]:
         """A labelled picture at random, one of rare classes more often."""
-        video = self.videos[_by_weight(self._balanced, chance)]
+        video = self.videos[by_weight(self._balanced, chance)]
         return self._labelled(video, int(self.dataset.labelled_frames(video.name)[0]))
 
     def _references(
@@ -217,7 +218,7 @@ class TrainingClips:
         if draw in ("clips", "balanced"):
             every = len(self.videos)
             video = self.videos[
-                _by_weight(self._balanced, rng) if draw == "balanced" else rng.randrange(every)
+                by_weight(self._balanced, rng) if draw == "balanced" else rng.randrange(every)
             ]
             labelled = self.dataset.labelled_frames(video.name)
             return video, int(labelled[rng.randrange(len(labelled))])
@@ -260,11 +261,6 @@ def check_learnable(
         check_identities(dataset, names, "identities are trained (the recipe has a track head)")
 
 
-def _by_weight(sums: Sequence[float], rng: random.Random) -> int:
-    """A place at random, by running sums of the places' weights."""
-    return bisect.bisect_right(sums, rng.random() * sums[-1])
-
-
 def _upright(video: Video) -> bool:
     return video.height > video.width
 
@@ -273,53 +269,6 @@ def _number(seed: int, step: int, index: int) -> int:
     """A number below 2**62 of seed, step and the target frame's index in the step."""
     digest = hashlib.sha256(f"{seed}:{step}:{index}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 2
-
-
-class _Mixture:
-    """Draws from several data sets by their weights.
-
-    Args:
-        dataset: The mixture.
-        names: The videos that are used.
-
-    Raises:
-        TrovidError: If none of a data set's is among them.
-    """
-
-    def __init__(self, dataset: Dataset, names: Sequence[str]) -> None:
-        self.dataset = dataset
-        source = dict(zip((v.name for v in dataset.videos), dataset.sources, strict=True))
-        self._names = [[n for n in names if source[n] == k] for k in range(len(dataset.weights))]
-        self._ends = [
-            list(itertools.accumulate(len(dataset.labelled_frames(n)) for n in dataset_names))
-            for dataset_names in self._names
-        ]
-        self._balanced = [
-            list(itertools.accumulate(repeat_factors(dataset, dataset_names)))
-            for dataset_names in self._names
-        ]
-        for number, dataset_names in enumerate(self._names):
-            if not dataset_names:
-                raise TrovidError(
-                    f"data set {number + 1} of the mixture (weight {dataset.weights[number]:g}) "
-                    "has no labelled video to train on: label some, keep some out of validation, "
-                    "raise training.videos, or leave it out"
-                )
-
-    def draw(self, draw: str, rng: random.Random) -> tuple[Video, int]:
-        """A video and one of its labelled frames; see `TrainingRecipe.draw`."""
-        (number,) = rng.choices(range(len(self._names)), self.dataset.weights)
-        names, ends = self._names[number], self._ends[number]
-        if draw != "frames":
-            balanced = self._balanced[number]
-            place = rng.randrange(len(names)) if draw == "clips" else _by_weight(balanced, rng)
-            name = names[place]
-            labelled = self.dataset.labelled_frames(name)
-            return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])
-        place = rng.randrange(ends[-1])
-        name = names[bisect.bisect_right(ends, place)]
-        labelled = self.dataset.labelled_frames(name)
-        return self.dataset.video(name), int(labelled[rng.randrange(len(labelled))])
 
 
 class _Parts:
