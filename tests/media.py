@@ -15,8 +15,8 @@ from trovid.video.opening import Frame, VideoReader
 RATE = 25
 SOUND_RATE = 48_000
 MARK = 8
-STEADY = {"libx264": {"qp": "20"}}
-"""Options with which an encoder gives the same in every process; x264 by itself does not always."""
+STEADY = {"qp": "20"}
+"""With which x264 gives the same in every process, as by itself it does not always."""
 
 
 def numbered(index: int, height: int = 64, width: int = 96) -> np.ndarray:
@@ -88,9 +88,8 @@ def encode(
         for _ in range(2 if more_streams else 1):
             stream = container.add_stream(codec, rate=RATE)
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
-            stream.options = options or STEADY.get(codec, {})
+            stream.options = options or {}
             stream.gop_size = gop
-            stream.codec_context.thread_count = 1
             stream.codec_context.time_base = unit
             if interlaced:
                 stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct

@@ -18,7 +18,7 @@ from torchvision.models.detection import maskrcnn_resnet50_fpn
 import trovid
 from tests.cli.command import trovid_command
 from tests.cli.tiny_model import save_tiny_model
-from tests.media import encode
+from tests.media import STEADY, encode
 from tests.structures.test_structures import detections
 from tests.zoo.file_server import Answer, serve
 from trovid.errors import OptionError
@@ -45,7 +45,10 @@ def model(place) -> Path:
 
 @pytest.fixture(scope="module")
 def videos(place) -> list[Path]:
-    return [encode(place / f"{name}.mp4", num_frames=count) for name, count in (("a", 8), ("b", 6))]
+    return [
+        encode(place / f"{name}.mp4", num_frames=count, options=STEADY)
+        for name, count in (("a", 8), ("b", 6))
+    ]
 
 
 @pytest.fixture(scope="module")

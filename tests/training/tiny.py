@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tests.datasets.coco_document import write_coco_vid
-from tests.media import encode, numbered
+from tests.media import STEADY, encode, numbered
 from trovid.datasets.contract import Dataset, VideoEntry
 from trovid.datasets.objects import ObjectRows
 from trovid.recipes import Recipe, TrainingRecipe, load_recipe
@@ -36,7 +36,7 @@ def tiny_dataset(folder: Path, **lengths: int) -> Dataset:
     """
     entries, rows = [], ObjectRows()
     for number, (name, length) in enumerate((lengths or LENGTHS).items()):
-        path = encode(folder / f"{name}.mp4", num_frames=length, picture=picture)
+        path = encode(folder / f"{name}.mp4", num_frames=length, picture=picture, options=STEADY)
         entries.append(VideoEntry(Video(name, length, HEIGHT, WIDTH, 25), str(path), range(length)))
         for frame in range(length):
             box, mask = (20 + frame, 20, 44 + frame, 44), square_mask(frame)
