@@ -43,7 +43,7 @@ SUMMARIES = {
     "bench": "Measure speed and memory beside the rival's, with the result checked.",
     "completion": "Print the script by which a shell completes commands, options, files.",
 }
-ALONE = {
+ALONE: dict[tuple[str | None, str], tuple[tuple[str, ...], str | None]] = {
     ("detect", "--track"): (("iou", "embedding"), "iou"),
     ("segment", "--track"): (("iou", "embedding"), None),
     ("blur", "--track"): (("iou", "embedding"), None),
@@ -175,7 +175,10 @@ def _completed(chosen: str | None, words: Sequence[str]) -> Iterator[str]:
     """
     end = words.index("--") if "--" in words else len(words)
     for word, after in zip(words[:end], [*words[1:end], ""], strict=True):
-        values, meant = ALONE.get((chosen, word), ((after,), None))
+        if (chosen, word) not in ALONE:
+            yield word
+            continue
+        values, meant = ALONE[chosen, word]
         if after in values:
             yield word
         elif after and not after.startswith("-") and not _is_video(after):

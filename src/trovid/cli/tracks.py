@@ -141,10 +141,10 @@ def with_identities(
     """
     from dataclasses import replace
 
-    from trovid.evaluation.tracking import check_classes
+    from trovid.evaluation.tracking import class_places
 
     if masks or not _knows_no_classes(truth):
-        check_classes(predictor.class_names, truth)
+        class_places(predictor.class_names, truth)  # refuses before the run
     if masks or (protocol == "youtube-vis" and truth.objects.masks is not None):
         return predictor.segmenting(options)
     return replace(options, track="embedding" if predictor.detector.embeds else "iou")

@@ -33,17 +33,20 @@ Predictions = Mapping[str, Sequence[Detections] | Tracks]
 """By the video's name its frames with `track_ids`, or its tracks through all frames."""
 
 
-def check_classes(names: Sequence[str], dataset: Dataset) -> None:
-    """That one of the classes that are predicted is among the labels', by name or synonym.
+def class_places(names: Sequence[str], dataset: Dataset) -> list[int]:
+    """For each predicted class its place among the labels', by name or synonym; -1 for none.
 
     Raises:
-        TrovidError: If none is.
+        TrovidError: If none of them is among the labels'.
     """
-    if names and max(_places(names, dataset.class_names)) < 0:
+    places = {name: place for place, name in enumerate(dataset.class_names)}
+    found = [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in names]
+    if found and max(found) < 0:
         raise TrovidError(
             f"none of the predicted classes ({', '.join(names[:3])} ...) is among the labels' "
             f"({', '.join(dataset.class_names[:3])} ...)"
         )
+    return found
 
 
 def comparable_frames(
@@ -273,14 +276,7 @@ def _every(masks: Masks) -> NDArray[np.int64]:
 def _with_classes(frame: Detections, dataset: Dataset) -> Detections:
     if frame.class_names == dataset.class_names:
         return frame
-    check_classes(frame.class_names, dataset)
-    known = _places(frame.class_names, dataset.class_names)
-    labels = torch.tensor(known, dtype=torch.int64)[frame.labels.long()]
+    known = torch.tensor(class_places(frame.class_names, dataset), dtype=torch.int64)
+    labels = known[frame.labels.long()]
     kept = labels >= 0
     return replace(frame[kept], labels=labels[kept], class_names=dataset.class_names)
-
-
-def _places(names: Sequence[str], class_names: Sequence[str]) -> list[int]:
-    """For each name the place of the class of that name, or of its synonym; -1 for none."""
-    places = {name: place for place, name in enumerate(class_names)}
-    return [places.get(n, places.get(SYNONYMS.get(n, ""), -1)) for n in names]

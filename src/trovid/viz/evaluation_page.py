@@ -44,9 +44,7 @@ Picture = tuple[WorstFrame, np.ndarray]
 
 def report_markdown(report: Report, *, title: str = "Evaluation") -> str:
     """The head and all tables."""
-    head = "\n".join(f"- {key}: {value}" for key, value in _provenance(report))
-    tables = "\n".join(table.markdown() for table in report_tables(report))
-    worst = ""
+    page, worst = _markdown(title, report, report_tables(report)), ""
     if report.worst_frames:
         rows = [
             (frame.video, str(frame.frame), str(frame.missed), str(frame.false))
@@ -54,7 +52,7 @@ def report_markdown(report: Report, *, title: str = "Evaluation") -> str:
         ]
         columns = ("video", "frame", "missed", "false")
         worst = "\n" + Table(f"Worst frames at score {report.best_score}", columns, rows).markdown()
-    return f"# {title}\n\n{head}\n\n{tables}{worst}"
+    return f"{page}{worst}"
 
 
 def report_page(
@@ -86,9 +84,7 @@ def report_page(
 
 def tracks_markdown(report: TrackReport, *, title: str = "Evaluation") -> str:
     """The head and all tables of a report of tracks."""
-    head = "\n".join(f"- {key}: {value}" for key, value in _provenance(report))
-    tables = "\n".join(table.markdown() for table in report.tables())
-    return f"# {title}\n\n{head}\n\n{tables}"
+    return _markdown(title, report, report.tables())
 
 
 def tracks_page(report: TrackReport, *, title: str = "Evaluation") -> str:
@@ -104,6 +100,11 @@ def tracks_page(report: TrackReport, *, title: str = "Evaluation") -> str:
     if bars:
         parts.append(f"<h2>{name} of each class</h2>{_bars(bars)}")
     return _page(title, parts, report)
+
+
+def _markdown(title: str, report: Report | TrackReport, tables: Iterable[Table]) -> str:
+    head = "\n".join(f"- {key}: {value}" for key, value in _provenance(report))
+    return f"# {title}\n\n{head}\n\n" + "\n".join(table.markdown() for table in tables)
 
 
 def _page(title: str, parts: Sequence[str], report: Report | TrackReport) -> str:
