@@ -5,6 +5,7 @@ import pytest
 from tests.programs import run_program
 from trovid.benchmarks.inputs import OperatorSize
 from trovid.benchmarks.memory import memory_of
+from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SIZE = OperatorSize(rois=40, frames=2, channels=64, height=20, width=30)
 
@@ -32,6 +33,14 @@ def test_memory_in_a_process_of_its_own():
     volume = SIZE.positions * SIZE.height * SIZE.width * 4
     sets = 3 * SIZE.positions * SIZE.channels * 4
     assert volume < peak < 6 * (volume + sets)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the high-water mark is reset on Linux alone")
+@pytest.mark.skipif(native.unavailable() is not None, reason=str(native.unavailable()))
+def test_a_forward_pass_copies_a_part_of_the_maps_at_a_time():
+    size = OperatorSize(rois=100)
+    maps = 4 * size.frames * size.channels * size.height * size.width
+    assert memory_of("trovid", size, backward=False, threads=1) < 0.7 * maps
 
 
 @pytest.mark.slow

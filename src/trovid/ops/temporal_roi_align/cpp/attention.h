@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "cell_embedding.h"
-#include "most_similar.h"
 
 namespace TROVID_ISA {
 
@@ -14,6 +13,7 @@ struct Chosen {
   const int32_t* indices;  // [frames, stride, top_k]
   const float* weights;    // [frames, stride, top_k], softmax over the K
   int64_t frames, cells, channels, stride, top_k;
+  int64_t first_channel = 0;  // of `channels`
 
   // The most similar features of `area` positions from `position` on, in frames [first, first +
   // count): [area, count, to_stride], `width` channels from `channel` on.
@@ -22,8 +22,8 @@ struct Chosen {
     for (int64_t t = 0; t < count; ++t)
       for (int64_t m = 0; m < area; ++m) {
         const int64_t at = ((first + t) * stride + position + m) * top_k;
-        gather(support + (first + t) * cells * channels + channel, channels, indices + at,
-               weights + at, top_k, width, to + (m * count + t) * to_stride);
+        gather(support + (first + t) * cells * channels + channel - first_channel, channels,
+               indices + at, weights + at, top_k, width, to + (m * count + t) * to_stride);
       }
   }
 };
@@ -87,11 +87,11 @@ struct RunningSoftmax {
 
   RunningSoftmax(int64_t a, int64_t w) : highest(a), mass(a), sum(a * w), area(a), width(w) {}
 
-  // The target's own set: its logit and features.
-  void start(int64_t m, float logit, const float* features) {
+  // The target's own set: its logit; returns where its features are to go.
+  float* start(int64_t m, float logit) {
     highest[m] = logit;
     mass[m] = 1;
-    std::memcpy(sum.data() + m * width, features, sizeof(float) * width);
+    return sum.data() + m * width;
   }
 
   // logits [area, frames]; features [area, frames, stride].
@@ -149,7 +149,8 @@ struct AttentionSpace {
 };
 
 // One group of channels of `count` <= kRois RoIs: output [channels, area] for each of them.
-// They are `part_rois[first..first + count)`, whose psi comes through `cells` where there are any.
+// They are `part_rois[first..first + count)`, whose psi and features come through `cells` where there
+// are any, and else from the sets.
 inline void attend(const Embedding& e, const CellEmbedding* cells, const Neighbours& near,
                    const Chosen& chosen, float scale, int64_t group, const int64_t* part_rois,
                    int64_t first_roi, int64_t count, const float* sets, float* output,
@@ -174,7 +175,11 @@ inline void attend(const Embedding& e, const CellEmbedding* cells, const Neighbo
       float* similar = space.similar.data() + (l.heads_of_group > 1 ? r * one_roi : 0);
       for (int64_t m = 0; m < area; ++m) {
         const float* value = psi + m * l.psi_stride;
-        space.running.start(m, scale * dot(value, value, l.width), set + m * l.channels + own);
+        float* features = space.running.start(m, scale * dot(value, value, l.width));
+        if (cells)
+          cells->pool((first_roi + r) * area + m, own, l.width, features);
+        else
+          std::memcpy(features, set + m * l.channels + own, sizeof(float) * l.width);
       }
       for (int64_t first = 0; first < chosen.frames; first += held) {
         const int64_t frames = chosen.frames - first < held ? chosen.frames - first : held;
@@ -200,18 +205,21 @@ inline void attend(const Embedding& e, const CellEmbedding* cells, const Neighbo
   }
 }
 
-// The plain mean over the T + 1 sets of one RoI: output [channels, area].
-inline void average(const Chosen& chosen, int64_t area, int64_t roi, const float* sets,
-                    float* output, float* similar, float* total) {
-  const int64_t channels = chosen.channels, size = area * channels;
-  std::memcpy(total, sets + roi * size, sizeof(float) * size);
+// The plain mean over the T + 1 sets of one RoI, `width` channels from `channel` on: sets
+// [area, channels], output [channels, area].
+inline void average(const Chosen& chosen, int64_t area, int64_t roi, int64_t channels,
+                    int64_t channel, int64_t width, const float* sets, float* output,
+                    float* similar, float* total) {
+  const int64_t size = area * width;
+  for (int64_t m = 0; m < area; ++m)
+    std::memcpy(total + m * width, sets + m * channels + channel, sizeof(float) * width);
   for (int64_t t = 0; t < chosen.frames; ++t) {
-    chosen.gather_roi(roi * area, area, t, 1, 0, channels, similar, channels);
+    chosen.gather_roi(roi * area, area, t, 1, channel, width, similar, width);
     add_scaled(total, 1, similar, size);
   }
   const float factor = 1 / static_cast<float>(chosen.frames + 1);
   for (int64_t i = 0; i < size; ++i) total[i] *= factor;
-  transpose(total, channels, area, channels, output + roi * size, area);
+  transpose(total, width, area, width, output + channel * area, area);
 }
 
 }  // namespace TROVID_ISA

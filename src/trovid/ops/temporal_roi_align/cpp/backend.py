@@ -48,14 +48,14 @@ def forward(problem: Problem, keep: bool) -> tuple[Tensor, Selection | None] | N
     """See `backends`; None where a value is out of the range that the kernels handle."""
     channels, grid = problem.features.shape[1], problem.output_size
     output = problem.features.new_empty(len(problem.rois), channels, *grid)
-    sets = output.new_empty(len(output), *grid, channels)
-    scores = output.new_zeros(max(problem.lengths), sets[..., 0].numel(), problem.top_k)
+    sets = output.new_empty(len(output), *grid, channels) if keep else None
+    scores = output.new_zeros(max(problem.lengths), output[:, 0].numel(), problem.top_k)
     indices = torch.zeros(scores.shape, dtype=torch.int32)
     report = library.CReport()
     if not _run("trovid_forward", problem, output, sets, scores, indices, report=report):
         return None
     last_search.directions, last_search.share = report.directions, report.share
-    return output, Selection(sets, scores, indices) if keep else None
+    return output, None if sets is None else Selection(sets, scores, indices)
 
 
 def backward(problem: Problem, selection: Selection, grad_output: Tensor) -> Gradients | None:

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "embedding.h"
+#include "most_similar.h"
 
 namespace TROVID_ISA {
 
@@ -43,7 +44,7 @@ class CellEmbedding {
  public:
   CellEmbedding(const Embedding* e, const UsedCells& u, const float* map, int64_t first_head,
                 int64_t heads, int64_t threads)
-      : used(u), e_(*e), first_head_(first_head),
+      : used(u), e_(*e), map_(map), first_head_(first_head),
         table_(heads * kOffsets * u.count * e->layout.psi_stride) {
     const Layout& l = e->layout;
     const int64_t blocks = (u.count + kCellRows - 1) / kCellRows;
@@ -79,6 +80,13 @@ class CellEmbedding {
     }
   }
 
+  // Position `at` itself, `width` channels from `channel` on.
+  void pool(int64_t at, int64_t channel, int64_t width, float* to) const {
+    const Combination& c = used.combination;
+    gather(map_ + channel, e_.layout.channels, c.row.data() + c.begin[at],
+           c.weight.data() + c.begin[at], c.begin[at + 1] - c.begin[at], width, to);
+  }
+
   const UsedCells& used;
 
  private:
@@ -107,6 +115,7 @@ class CellEmbedding {
   }
 
   const Embedding& e_;
+  const float* map_;
   int64_t first_head_;
   Array<float> table_;
 };

@@ -165,17 +165,18 @@ class SupportCells {
     if (!p_.planes) return s;
     norms_.resize(part_.frames * p_.cells);
     s.inverse_norms = norms_.data();
-    const bool stay = p_.square == 1 && may_stay_planes(s);
-    if (stay && s.count_rows && !may_round(s))
+    const bool whole = p_.square == 1, tries = whole && worth_trying(s);
+    if (whole && !tries && s.count_rows && !may_round(s) && !may_be_exact_pairs(s))
       s.open_norms = norms_.data();
     else
       find_norms();
-    if (stay) {
+    s.gathered = &gathered_;
+    if (whole && !(tries && prefixes_pay(s, p_.threads))) {
       gathered_.begin();
-      s.gathered = &gathered_;
       are_gathered_ = true;
       return s;
     }
+    s.gathered = nullptr;
     made_.resize(part_.frames * p_.cells * p_.channels);
     transpose_all(maps_, part_.frames, p_.channels, p_.cells, p_.threads, made_.data());
     s.support = maps_ = made_.data();
@@ -187,17 +188,33 @@ class SupportCells {
     const int64_t area = p_.grid_height * p_.grid_width, stride = p_.num_rois * area;
     Chosen all{maps_, indices, weights, part_.frames, p_.cells, p_.channels, stride, p_.top_k};
     if (!are_gathered_) return all;
-    places_.resize(part_.frames * stride * p_.top_k);
-    parallel(part_.frames * part_.count, p_.threads, [&](int64_t task, int64_t) {
-      const int64_t t = task / part_.count, roi = part_.rois[task % part_.count];
-      const int64_t first = (t * stride + roi * area) * p_.top_k;
-      for (int64_t i = first; i < first + area * p_.top_k; ++i)
-        places_[i] = gathered_.place(t, indices[i]);
+    const auto each = [&](int64_t t, auto use) {
+      for (int64_t r = 0; r < part_.count; ++r) {
+        const int64_t first = (t * stride + part_.rois[r] * area) * p_.top_k;
+        for (int64_t i = first; i < first + area * p_.top_k; ++i) use(i);
+      }
+    };
+    gathered_.begin();
+    parallel(part_.frames, p_.threads, [&](int64_t t, int64_t) {
+      each(t, [&](int64_t i) { gathered_.want(t, indices[i]); });
     });
-    all.support = gathered_.rows();
+    gathered_.number(0, part_.frames);
+    places_.resize(part_.frames * stride * p_.top_k);
+    parallel(part_.frames, p_.threads, [&](int64_t t, int64_t) {
+      each(t, [&](int64_t i) { places_[i] = gathered_.place(t, indices[i]); });
+    });
     all.indices = places_.data();
     all.cells = 0;  // places count through all frames
     return all;
+  }
+
+  // Makes `width` channels from `channel` on of what was chosen ready to be read.
+  void hold(int64_t channel, int64_t width, Chosen& chosen) {
+    if (!are_gathered_) return;
+    gathered_.gather(0, part_.frames, channel, width, p_.threads);
+    chosen.support = gathered_.rows();
+    chosen.channels = width;
+    chosen.first_channel = channel;
   }
 
  private:
@@ -259,6 +276,27 @@ inline Report choose(const trovid_problem& p, const VideoPart& part, const UsedC
   return search(all, kept, p.threads, found);
 }
 
+// Channels that are averaged together.
+constexpr int64_t kAveraged = 128;
+
+// The plain mean over the T + 1 sets of all RoIs of a video.
+inline void average_of_all(const trovid_problem& p, const VideoPart& part, SupportCells& support,
+                           Chosen& chosen, const float* sets, float* output) {
+  const int64_t area = p.grid_height * p.grid_width, size = area * kAveraged;
+  Array<float> space(2 * size * p.threads);
+  for (int64_t channel = 0; channel < p.channels; channel += kAveraged) {
+    const int64_t left = p.channels - channel, width = left < kAveraged ? left : kAveraged;
+    support.hold(channel, width, chosen);
+    parallel(part.count, p.threads, [&](int64_t r, int64_t thread) {
+      const int64_t roi = part.rois[r], first = roi * area * p.channels;
+      float* own = space.data() + 2 * size * thread;
+      average(chosen, area, roi, p.channels, channel, width, sets + first, output + first, own,
+              own + size);
+    });
+  }
+}
+
+// Without `sets` they are not kept.
 inline void forward(const trovid_problem& p, float* output, float* sets, float* scores,
                     int32_t* indices, trovid_report* report) {
   const int64_t area = p.grid_height * p.grid_width, stride = p.num_rois * area;
@@ -273,8 +311,8 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
   if (p.weight && !is_finite(p.weight, p.channels * inputs * kOffsets)) throw OutOfRange();
   if (p.bias && !is_finite(p.bias, p.channels)) throw OutOfRange();
   trovid_expect_writes(output, sizeof(float) * stride * p.channels);
-  trovid_expect_writes(sets, sizeof(float) * stride * p.channels);
-  Array<float> weights(longest * stride * p.top_k);
+  if (sets) trovid_expect_writes(sets, sizeof(float) * stride * p.channels);
+  Array<float> own_sets, weights(longest * stride * p.top_k);
   const Neighbours near(p.grid_height, p.grid_width);
   for (int64_t v = 0; v < p.videos; ++v) {
     const VideoPart part(p, v);
@@ -282,37 +320,41 @@ inline void forward(const trovid_problem& p, float* output, float* sets, float* 
     Combination combination;
     sample(p, part.rois.data(), part.count, combination);
     const UsedCells used(combination, part.count * area, p.height * p.width);
+    const bool attends = p.num_heads != 0 && part.frames != 0;
+    const PerThread<Layout> layouts(attends ? 1 : 0, p);
+    const bool through_cells = attends && used.pay(layouts[0]);
+    // Attention through cells does not read the sets, so they may lie where its result will.
+    float* x = sets ? sets : output;
+    if (!sets && !through_cells) {
+      own_sets.resize(stride * p.channels);
+      x = own_sets.data();
+    }
     SupportCells support(p, part);
-    const Report found = choose(p, part, used, support, sets, scores, indices);
+    const Report found = choose(p, part, used, support, x, scores, indices);
     if (report) *report = {found.width, found.share};
     softmax_of_all(p, part, stride, scores, weights.data());
-    const Chosen chosen = support.chosen(indices, weights.data());
-    if (p.num_heads == 0 || part.frames == 0) {
-      const int64_t size = area * p.channels;
-      Array<float> space(2 * size * p.threads);
-      parallel(part.count, p.threads, [&](int64_t r, int64_t thread) {
-        float* own = space.data() + 2 * size * thread;
-        average(chosen, area, part.rois[r], sets, output, own, own + size);
-      });
+    Chosen chosen = support.chosen(indices, weights.data());
+    if (!attends) {
+      average_of_all(p, part, support, chosen, x, output);
       continue;
     }
-    const Layout layout(p);
+    const Layout& layout = layouts[0];
     const Embedding embedding(p, layout);
     const float* map = p.features + v * p.height * p.width * p.channels;
     PerThread<AttentionSpace> spaces(p.threads, layout, area, part.frames);
     const int64_t batches = (part.count + kRois - 1) / kRois;
     // One group's cells at a time, or all groups at once.
-    const bool through_cells = used.pay(layout);
     const int64_t step = through_cells ? 1 : layout.groups;
     for (int64_t first_group = 0; first_group < layout.groups; first_group += step) {
       const PerThread<CellEmbedding> cells(through_cells ? 1 : 0, &embedding, used, map,
                                            first_group * layout.heads_of_group,
                                            layout.heads_of_group, p.threads);
+      support.hold(first_group * layout.inputs, step * layout.inputs, chosen);
       parallel(step * batches, p.threads, [&](int64_t task, int64_t thread) {
         const int64_t first = task % batches * kRois;
         const int64_t count = part.count - first < kRois ? part.count - first : kRois;
         attend(embedding, through_cells ? &cells[0] : nullptr, near, chosen, p.logit_scale,
-               first_group + task / batches, part.rois.data(), first, count, sets, output,
+               first_group + task / batches, part.rois.data(), first, count, x, output,
                spaces[thread]);
       });
     }

@@ -56,7 +56,7 @@ static void select_positions(const float* positions, int64_t count, const float*
 static void prefixes(const float* rows, const float* inverse_norms, int64_t count,
                      int64_t channels, bool given, int64_t threads, float* basis, float* to) {
   const int64_t width = widest_prefix(channels);
-  if (!given) make_basis(rows, inverse_norms, count, channels, width, threads, basis);
+  if (!given) make_basis(rows, false, inverse_norms, 1, count, channels, width, threads, basis);
   const Projector projector(basis, width, channels);
   project_cells(projector, rows, inverse_norms, count, width, to, width, threads);
 }

@@ -17,7 +17,7 @@ from trovid.ops.temporal_roi_align.problem import TENSORS
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
 FOLDER = Path(__file__).parents[2] / "_native"
-VERSION = 6
+VERSION = 7
 """TROVID_VERSION of trovid.h."""
 
 OK, NO_MEMORY, OUT_OF_RANGE, NO_ISA, FAILED = range(5)

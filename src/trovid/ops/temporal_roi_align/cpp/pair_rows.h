@@ -20,20 +20,29 @@ class PairRows {
       take(rows, rows_in_all, channels);
   }
 
-  // The products with `columns` <= kPanel vectors [columns, stride] from `from` on or, as whole
-  // numbers, with those of planes [channels, stride], as of `product`; false where these have other
-  // values and are not to be rounded. `space` has room for 2 pairs_of(channels) panels' rows. Raises
-  // `share` to what rounding takes of a vector, given the inverse norms.
+  // Numbers that `multiply` needs room for.
+  static int64_t space(int64_t channels) {
+    return (kHasPairs && !kWholePairs ? 4 : 2) * pairs_of(channels) * kPanel;
+  }
+
+  // The products with `columns` <= kPanel vectors [columns, stride] from `from` on or with those of
+  // planes [channels, stride], as of `product`; false where these have other values and are not to
+  // be rounded. Raises `share` to what rounding takes of a vector, given the inverse norms.
   bool multiply(const float* from, int64_t stride, bool planes, const float* inverse_norms,
                 int64_t channels, int64_t columns, float* space, float* const* out,
                 float& share) const {
     float* panel = space + pairs_ * kPanel;
     if (kWholePairs) share = whole_lost(channels);
-    if (planes) {
+    if (planes && kWholePairs) {
       float factors[kPanel];
       for (int64_t i = 0; i < columns; ++i) factors[i] = kUnit * inverse_norms[i];
       whole_panel(from, stride, channels, columns, factors, panel);
     } else {
+      float* rows = panel + pairs_ * kPanel;
+      if (planes) {
+        transpose(from, stride, channels, columns, rows, channels);
+        from = rows, stride = channels;
+      }
       if (!to_pair_rows(from, stride, inverse_norms, channels, columns, space, share)) return false;
       transpose(space, pairs_, kPanel, pairs_, panel, kPanel);
     }

@@ -87,7 +87,7 @@ inline void whole_panel(const float* from, int64_t stride, int64_t channels, int
   }
 }
 
-// Those cells of planes that somebody wants, as rows.
+// Those cells of planes that somebody wants, as rows of some frames and channels at a time.
 class GatheredCells {
  public:
   GatheredCells(const float* planes, int64_t frames, int64_t channels, int64_t cells)
@@ -99,34 +99,39 @@ class GatheredCells {
     places_.fill(frames_ * cells_, kUnwanted);
   }
 
-  // May be called for several frames at a time, before they are gathered.
+  // May be called for several frames at a time, before they are numbered.
   void want(int64_t frame, int64_t cell) { places_[frame * cells_ + cell] = 0; }
 
-  void gather(int64_t threads) {
-    int32_t count = 0;
-    for (int64_t i = 0; i < frames_ * cells_; ++i)
-      if (places_[i] != kUnwanted) places_[i] = count++;
-    rows_.resize(count * channels_);
+  // Gives the cells of frames [first, first + frames) their places.
+  void number(int64_t first_frame, int64_t frames) {
+    count_ = 0;
+    for (int64_t i = first_frame * cells_; i < (first_frame + frames) * cells_; ++i)
+      if (places_[i] != kUnwanted) places_[i] = count_++;
+  }
+
+  // Channels [channel, channel + width) of the frames that were numbered last.
+  void gather(int64_t first_frame, int64_t frames, int64_t channel, int64_t width,
+              int64_t threads) {
+    if (count_ * width > capacity_) rows_.resize(capacity_ = count_ * width);
     const int64_t blocks = (cells_ + kBlock - 1) / kBlock;
-    PerThread<Array<float>> spaces(threads, kBlock * channels_);
-    parallel(frames_ * blocks, threads, [&](int64_t task, int64_t thread) {
-      const int64_t frame = task / blocks, first = task % blocks * kBlock;
+    PerThread<Array<float>> spaces(threads, kBlock * width);
+    parallel(frames * blocks, threads, [&](int64_t task, int64_t thread) {
+      const int64_t frame = first_frame + task / blocks, first = task % blocks * kBlock;
       const int64_t some = cells_ - first < kBlock ? cells_ - first : kBlock;
       const int32_t* places = places_.data() + frame * cells_ + first;
       bool wanted = false;
       for (int64_t i = 0; i < some; ++i) wanted = wanted || places[i] != kUnwanted;
       if (!wanted) return;
       float* space = spaces[thread].data();
-      transpose(planes_ + frame * channels_ * cells_ + first, cells_, channels_, some, space,
-                channels_);
+      transpose(planes_ + (frame * channels_ + channel) * cells_ + first, cells_, width, some,
+                space, width);
       for (int64_t i = 0; i < some; ++i)
         if (places[i] != kUnwanted)
-          std::memcpy(rows_.data() + places[i] * channels_, space + i * channels_,
-                      sizeof(float) * channels_);
+          std::memcpy(rows_.data() + places[i] * width, space + i * width, sizeof(float) * width);
     });
   }
 
-  // Of a cell that was wanted.
+  // Of a cell of a frame that was numbered last.
   int32_t place(int64_t frame, int64_t cell) const { return places_[frame * cells_ + cell]; }
   const float* rows() const { return rows_.data(); }
 
@@ -134,7 +139,8 @@ class GatheredCells {
   static constexpr int32_t kUnwanted = -1;
 
   const float* planes_;
-  int64_t frames_, channels_, cells_;
+  int64_t frames_, channels_, cells_, capacity_ = 0;
+  int32_t count_ = 0;
   Array<int32_t> places_;
   Array<float> rows_;
 };

@@ -36,20 +36,31 @@ inline void orthonormalize(float* rows, int64_t width, int64_t channels, int pas
   }
 }
 
-// The leading directions of a sample of the cells [count, channels], given their inverse norms:
-// basis [width, channels], the strongest first.
-inline void make_basis(const float* cells, const float* inverse_norms, int64_t count,
-                       int64_t channels, int64_t width, int64_t threads, float* basis) {
-  const int64_t samples = count < kBasisSamples ? count : kBasisSamples;
+// The leading directions of a sample of the cells of maps [frames, cells, channels], or of planes
+// [frames, channels, cells], given their inverse norms: basis [width, channels], the strongest first.
+inline void make_basis(const float* maps, bool planes, const float* inverse_norms, int64_t frames,
+                       int64_t cells, int64_t channels, int64_t width, int64_t threads,
+                       float* basis) {
+  const int64_t count = frames * cells, samples = count < kBasisSamples ? count : kBasisSamples;
   const int64_t stride = round_up(channels, kPanel);
   Array<float> unit(samples * stride), moment(channels * stride), next(width * stride);
   Array<const float*> rows(samples), left(width);
   std::memset(unit.data(), 0, sizeof(float) * samples * stride);
   std::memset(moment.data(), 0, sizeof(float) * channels * stride);
-  for (int64_t i = 0; i < samples; ++i) {
-    const int64_t from = (2 * i + 1) * count / (2 * samples);
-    scale_into(unit.data() + i * stride, inverse_norms[from], cells + from * channels, channels);
-    rows[i] = unit.data() + i * stride;
+  const auto sampled = [&](int64_t i) { return (2 * i + 1) * count / (2 * samples); };
+  for (int64_t i = 0; i < samples; ++i) rows[i] = unit.data() + i * stride;
+  if (planes) {
+    parallel(channels, threads, [&](int64_t c, int64_t) {
+      for (int64_t i = 0; i < samples; ++i) {
+        const int64_t from = sampled(i), frame = from / cells;
+        unit[i * stride + c] =
+            inverse_norms[from] * maps[(frame * channels + c) * cells + from % cells];
+      }
+    });
+  } else {
+    for (int64_t i = 0; i < samples; ++i)
+      scale_into(unit.data() + i * stride, inverse_norms[sampled(i)],
+                 maps + sampled(i) * channels, channels);
   }
   const int64_t strips = (channels + kCellStrip - 1) / kCellStrip;
   PerThread<Array<const float*>> shifted(threads, samples);

@@ -122,22 +122,18 @@ inline void decide(const Search& s, int64_t frame, int64_t m, const uint64_t* he
   }
 }
 
-// Gathers those cells of planes that the settled positions have chosen, and among which the others
-// are to `decide`: keys [frames, state], of which the first part holds the best.
-inline void gather(const Search& s, const uint64_t* keys, int64_t state, const bool* settled,
-                   int64_t threads, const Found& found) {
+// Wants those cells of planes among which the positions that are not settled are to `decide`: keys
+// [frames, state], of which the first part holds the best.
+inline void want(const Search& s, const uint64_t* keys, int64_t state, const bool* settled,
+                 int64_t threads) {
   parallel(s.frames, threads, [&](int64_t frame, int64_t) {
     for (int64_t m = 0; m < s.positions; ++m) {
-      if (settled[frame * s.positions + m]) {
-        for (int64_t k = 0; k < s.top_k; ++k) s.gathered->want(frame, found.cell(s, frame, m, k));
-        continue;
-      }
+      if (settled[frame * s.positions + m]) continue;
       const uint64_t* held = keys + frame * state + m * s.held;
       for (int64_t k = near_best(s, m, held) - 1; k >= 0; --k)
         s.gathered->want(frame, cell_of(held[k]));
     }
   });
-  s.gathered->gather(threads);
 }
 
 // Some positions of one frame in float32: by their own vectors or, where these are more than the
@@ -164,6 +160,11 @@ inline void search_again(const Search& s, int64_t frame, const int32_t* position
 // into pairs what its products with some rows save.
 inline bool may_round(const Search& s) {
   return kHasPairs && s.count_rows >= kWorthPairs && s.count_rows * s.frames >= 64 * kSamples;
+}
+
+// Whether a search by pairs that round nothing may be possible.
+inline bool may_be_exact_pairs(const Search& s) {
+  return kHasPairs && !kWholePairs && s.count_rows >= kWorthPairs;
 }
 
 // A search by rounded maps, made exact; false, and nothing done, where it does not pay.
@@ -193,14 +194,14 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
   };
   // Frame after frame: neighbouring positions keep the same cells.
   const int64_t blocks = (s.positions + kTogether - 1) / kTogether;
-  const auto each = [&](auto use) {
-    parallel(s.frames * blocks, threads, [&](int64_t task, int64_t thread) {
-      const int64_t frame = task / blocks, first = task % blocks * kTogether;
+  const auto each = [&](int64_t first_frame, int64_t frames, auto use) {
+    parallel(frames * blocks, threads, [&](int64_t task, int64_t thread) {
+      const int64_t frame = first_frame + task / blocks, first = task % blocks * kTogether;
       for (int64_t m = first; m < first + kTogether && m < s.positions; ++m)
         use(frame, m, thread);
     });
   };
-  each([&](int64_t frame, int64_t m, int64_t thread) {
+  each(0, s.frames, [&](int64_t frame, int64_t m, int64_t thread) {
     const uint64_t* held = best_of_parts(s, keys.data() + frame * state, parts, m);
     const int64_t at = frame * s.positions + m;
     const bool has_direction = s.inverse_lengths[m] != 0;
@@ -219,10 +220,14 @@ inline bool search_rounded(const Search& exact, int64_t parts, int64_t threads,
     if (count) search_again(exact, frame, left.data(), count, found);
   });
   if (!s.gathered) return true;
-  gather(s, keys.data(), state, settled.data(), threads, found);
-  each([&](int64_t frame, int64_t m, int64_t thread) {
-    if (!settled[frame * s.positions + m]) decide_at(frame, m, thread);
-  });
+  want(s, keys.data(), state, settled.data(), threads);
+  for (int64_t t = 0; t < s.frames; ++t) {
+    s.gathered->number(t, 1);
+    s.gathered->gather(t, 1, 0, s.channels, threads);
+    each(t, 1, [&](int64_t frame, int64_t m, int64_t thread) {
+      if (!settled[frame * s.positions + m]) decide_at(frame, m, thread);
+    });
+  }
   return true;
 }
 
@@ -244,28 +249,13 @@ inline Report search(const Search& s, const Kept& kept, int64_t threads, const F
       for (int64_t m = 0; m < s.positions; ++m)
         found.set(s, frame, m, best_of_parts(s, keys.data() + frame * state, parts, m));
     });
-    if (!s.gathered) return true;
-    Array<bool> settled(s.frames * s.positions);
-    settled.fill(s.frames * s.positions, true);
-    gather(s, keys.data(), state, settled.data(), threads, found);
     return true;
   };
   Report report;
-  if (!s.gathered) {
-    if (search_prefix(s, kept, parts, threads, found, report)) return report;
-    if (s.count_rows >= kWorthPairs && run(PairRows::kExact)) return report;
-  }
+  if (!s.gathered && search_prefix(s, kept, parts, threads, found, report)) return report;
+  if (may_be_exact_pairs(s) && run(PairRows::kExact)) return report;
   if (!search_rounded(s, parts, threads, found)) run(PairRows::kNone);
   return report;
-}
-
-// Whether support maps that come as planes may stay so: pairs of bfloat16's and prefixes take rows,
-// and how a call computes must not depend on how its support came.
-inline bool may_stay_planes(const Search& s) {
-  if (kHasPairs && !kWholePairs && s.count_rows >= kWorthPairs) return false;
-  const Costs costs(s);
-  const auto width = static_cast<double>(widest_prefix(s.channels));
-  return !costs.pays(width, costs.basis(width), costs.projecting(1));
 }
 
 }  // namespace TROVID_ISA

@@ -231,46 +231,77 @@ struct Basis {
   }
 };
 
+// Whether to make a basis and try it.
+inline bool worth_trying(const Search& s) {
+  const Costs costs(s);
+  const auto width = static_cast<double>(widest_prefix(s.channels));
+  return costs.pays(width, costs.basis(width), costs.projecting(1));
+}
+
+// Makes a basis [widest_prefix, channels] and tries it on the first and the last frame; of so many of
+// its directions prefixes pay, 0 where they do not.
+inline int64_t try_basis(const Search& exact, int64_t threads, float* made) {
+  const int64_t channels = exact.channels, width = widest_prefix(channels), cells = exact.cells;
+  const int64_t frame_size = cells * channels, ends = exact.frames < 2 ? exact.frames : 2;
+  Array<float> maps(ends * frame_size), norms(ends * cells), prefixes(ends * cells * width);
+  for (int64_t i = 0; i < ends; ++i) {
+    const int64_t t = i * (exact.frames - 1);
+    if (exact.gathered)
+      transpose_all(exact.support + t * frame_size, 1, channels, cells, threads,
+                    maps.data() + i * frame_size);
+    else
+      std::memcpy(maps.data() + i * frame_size, exact.support + t * frame_size,
+                  sizeof(float) * frame_size);
+    std::memcpy(norms.data() + i * cells, exact.inverse_norms + t * cells, sizeof(float) * cells);
+  }
+  SampledPositions sample(exact, kPrefixSamples);
+  if (sample.search.positions == 0) return 0;
+  sample.search.support = maps.data();
+  sample.search.inverse_norms = norms.data();
+  sample.search.frames = ends;
+  sample.search.gathered = nullptr;
+  make_basis(exact.support, exact.gathered, exact.inverse_norms, exact.frames, cells, channels,
+             width, threads, made);
+  const Basis basis(made, prefixes.data(), width, channels, threads);
+  project_cells(basis.projector, maps.data(), norms.data(), ends * cells, width, prefixes.data(),
+                width, threads);
+  const Costs costs(exact);
+  return basis.best(costs, sample.search, costs.projecting(1),
+                    costs.lowest() - costs.basis(static_cast<double>(width)));
+}
+
+// Whether prefixes, which take rows, pay for support maps that come as planes.
+inline bool prefixes_pay(const Search& s, int64_t threads) {
+  Array<float> made(widest_prefix(s.channels) * s.channels);
+  return try_basis(s, threads, made.data()) != 0;
+}
+
 // The search by prefixes where it pays; false, and nothing done, where it does not. A basis that was
 // kept is taken where it is good enough, else one is made.
 inline bool search_prefix(const Search& exact, const Kept& kept, int64_t parts, int64_t threads,
                           const Found& found, Report& report) {
   const int64_t channels = exact.channels, width = widest_prefix(channels);
   const Costs costs(exact);
-  const bool has_kept = kept.prefixes && kept.width == width;
-  const auto widest = static_cast<double>(width);
-  const double lowest = costs.lowest(), making = costs.basis(widest);
-  const bool may_make = costs.pays(widest, making, costs.projecting(1));
-  if (!may_make && !(has_kept && costs.pays(widest, 0, 0))) return false;
-  const SampledPositions sample(exact, kPrefixSamples);
-  if (sample.search.positions == 0) return false;
-  if (has_kept) {
+  if (kept.prefixes && kept.width == width && costs.pays(static_cast<double>(width), 0, 0)) {
+    const SampledPositions sample(exact, kPrefixSamples);
     const Basis basis(kept.basis, kept.prefixes, width, channels, threads);
-    const int64_t m = basis.best(costs, sample.search, 0, lowest);
+    const int64_t m = sample.search.positions ? basis.best(costs, sample.search, 0, costs.lowest()) : 0;
     if (m) {
       search_by_prefixes(exact, basis.projector, kept.prefixes, width, m, basis.defect, parts,
                          threads, found, report);
       return true;
     }
-    if (!may_make) return false;
   }
-  const int64_t frame_size = exact.cells * channels, last = exact.frames - 1;
-  Array<float> made(width * channels), prefixes(exact.frames * exact.cells * width);
-  make_basis(exact.support, exact.inverse_norms, exact.frames * exact.cells, channels, width,
-             threads, made.data());
-  const Basis basis(made.data(), prefixes.data(), width, channels, threads);
-  const auto project = [&](int64_t frame, int64_t frames, int64_t m) {
-    project_cells(basis.projector, exact.support + frame * frame_size,
-                  exact.inverse_norms + frame * exact.cells, frames * exact.cells, m,
-                  prefixes.data() + frame * exact.cells * width, width, threads);
-  };
-  project(0, 1, width);
-  if (last) project(last, 1, width);
-  const int64_t m = basis.best(costs, sample.search, costs.projecting(1), lowest - making);
+  if (!worth_trying(exact)) return false;
+  Array<float> made(width * channels);
+  const int64_t m = try_basis(exact, threads, made.data());
   if (!m) return false;
-  if (last > 1) project(1, last - 1, m);
-  search_by_prefixes(exact, basis.projector, prefixes.data(), width, m, basis.defect, parts,
-                     threads, found, report);
+  Array<float> prefixes(exact.frames * exact.cells * m);
+  const Basis basis(made.data(), prefixes.data(), width, channels, threads);
+  project_cells(basis.projector, exact.support, exact.inverse_norms, exact.frames * exact.cells, m,
+                prefixes.data(), m, threads);
+  search_by_prefixes(exact, basis.projector, prefixes.data(), m, m, basis.defect, parts, threads,
+                     found, report);
   return true;
 }
 

@@ -47,7 +47,7 @@ struct Search {
   const float* slack = nullptr;  // [positions]
   int64_t stride = channels;     // from cell to cell
   const Remainder* remainder = nullptr;
-  GatheredCells* gathered = nullptr;  // where support maps are planes
+  GatheredCells* gathered = nullptr;  // of one frame, where support maps are planes
   float* open_norms = nullptr;  // [frames, cells], where they are found while cells are searched
 
   // A cell in all channels; of planes one that was gathered.
@@ -283,7 +283,7 @@ inline bool select_in_frame(const Search& s, const PairRows& pairs, int64_t fram
                             int64_t first_panel, int64_t last_panel, float* workspace, float** out,
                             uint64_t* keys, float& share, Counts& counts) {
   float* panel = workspace;
-  float* products = panel + 2 * pairs_of(s.channels) * kPanel;
+  float* products = panel + PairRows::space(s.channels);
   float* largest = products + s.count_rows * kPanel;
   float* worst = largest + s.count_rows * kWidth;
   for (int64_t r = 0; r < s.count_rows; ++r) out[r] = products + r * kPanel;
@@ -351,8 +351,7 @@ struct SearchSpace {
   Array<float*> out;
 
   explicit SearchSpace(const Search& s)
-      : floats((2 * pairs_of(s.channels) + s.count_rows) * kPanel + s.count_rows * kWidth +
-               s.positions),
+      : floats(PairRows::space(s.channels) + s.count_rows * (kPanel + kWidth) + s.positions),
         out(s.count_rows) {}
 };
 
@@ -401,11 +400,6 @@ struct Found {
   int64_t stride;
   float* scores;
   int32_t* indices;
-
-  // The k-th cell that was set.
-  int32_t cell(const Search& s, int64_t frame, int64_t m, int64_t k) const {
-    return indices[(frame * stride + place[m]) * s.top_k + k];
-  }
 
   // A vector of zero norm has cosine 0 with all cells, and chooses the first.
   void set(const Search& s, int64_t frame, int64_t m, const uint64_t* best) const {

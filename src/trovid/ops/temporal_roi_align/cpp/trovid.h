@@ -14,7 +14,7 @@ extern "C" {
 
 // Counts up with every change of what is declared here. Who calls compares it, and the size of a
 // trovid_problem, with what he knows.
-#define TROVID_VERSION 6
+#define TROVID_VERSION 7
 int64_t trovid_version(void);
 int64_t trovid_problem_size(void);
 
@@ -74,7 +74,8 @@ typedef struct {
 } trovid_report;
 
 // output [R, C, h, w]; sets [M, C], scores and indices [longest, M, K] are what the gradient needs
-// (scores and indices of frames that a video does not have are left alone); report may be null.
+// (scores and indices of frames that a video does not have are left alone); sets and report may be
+// null.
 int trovid_forward(const trovid_problem* problem, float* output, float* sets, float* scores,
                    int32_t* indices, trovid_report* report);
 
