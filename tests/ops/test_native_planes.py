@@ -167,3 +167,31 @@ def test_any_number_of_threads_gives_the_same_bits(isa):
         torch.set_num_threads(threads)
         found.append(MANY_ROWS.run(tensors, "native"))
     assert all(torch.equal(each, found[0]) for each in found)
+
+
+def test_maps_of_bfloat16_values(isa):
+    """Pairs of them round nothing, and are searched without a copy in float32."""
+    tensors = maps_of(MANY_ROWS)
+    for name in ("features", "support0"):
+        tensors[name] = tensors[name].bfloat16().float()
+    assert_same_bits(MANY_ROWS, tensors)
+
+
+@pytest.mark.parametrize(("rank", "pays"), [(8, True), (200, False)])
+def test_prefixes_are_tried_on_planes_as_on_rows(isa, rank, pays):
+    generator = torch.Generator().manual_seed(rank)
+    cells = torch.randn(4, 40 * 60, rank, generator=generator)
+    cells = cells @ torch.randn(rank, 96, generator=generator)
+    cells += 0.02 * torch.randn(cells.shape, generator=generator)
+    maps = cells.mT.reshape(4, 96, 40, 60).contiguous()
+    boxes = torch.rand(40, 4, generator=generator) * 160
+    boxes[:, 2:] += boxes[:, :2]
+
+    def run(support: Tensor | PackedSupport) -> tuple[Tensor, tuple[int, float]]:
+        found = temporal_roi_align(maps[:1], support, [boxes], 7, 1 / 8, 2, backend="native")
+        return found, (native.last_search.directions, native.last_search.share)
+
+    (found, how), (wanted, same) = run(maps[1:].unsqueeze(0)), run(pack_support(maps[1:]))
+    assert torch.equal(found, wanted)
+    assert how == same
+    assert (how[0] > 0) == pays
