@@ -17,27 +17,28 @@ import numpy as np
 from PIL import Image
 
 from trovid.experiments.lite0 import Lite0, lite0_file
+from trovid.video.opening import as_frames
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("sequence", type=Path, help="a folder of pictures")
+    parser.add_argument("sequence", type=Path, help="a folder of pictures, or a video")
     parser.add_argument("out", type=Path)
     parser.add_argument("--stride", type=int, choices=(8, 16, 32), default=32)
     parser.add_argument("--cells", type=int, nargs=2, default=(38, 63), metavar=("H", "W"))
     parser.add_argument("--frames", type=int, default=14, help="support frames")
     words = parser.parse_args()
-    files = sorted(words.sequence.glob("*.jpg"))
-    middle = len(files) // 2
-    others = np.linspace(0, len(files) - 1, words.frames + 2).round().astype(int)[1:-1]
-    chosen = [middle, *(place + (place == middle) for place in others)]
+    frames = [frame.image for frame in as_frames(str(words.sequence), frame_rate=24.0)]
+    middle = len(frames) // 2
+    others = np.delete(np.arange(len(frames)), middle)
+    places = np.linspace(0, len(others) - 1, words.frames).round().astype(int)
     network = Lite0(lite0_file())
     words.out.mkdir(parents=True, exist_ok=True)
     height, width = words.cells
-    for number, place in enumerate(chosen):
-        with Image.open(files[place]) as picture:
-            resized = picture.convert("RGB").resize((width * words.stride, height * words.stride))
-        maps = network(np.asarray(resized))[words.stride][0, :, :height, :width]
+    for number, place in enumerate([middle, *others[places]]):
+        picture = Image.fromarray(frames[place])
+        resized = picture.resize((width * words.stride, height * words.stride))
+        maps = network(np.array(resized))[words.stride][0, :, :height, :width]
         np.save(words.out / f"{number:02}.npy", maps.numpy())
 
 
