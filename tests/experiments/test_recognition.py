@@ -187,12 +187,12 @@ def run(tmp_path, weights, monkeypatch):
     labels["annotations"][0] |= {"area": 60 * 56, "iscrowd": 0}
     (stills / "train.json").write_text(json.dumps(labels))
 
-    return lambda workers=1: run_recognition(
+    return lambda workers=1, seeds=(3,): run_recognition(
         tmp_path / "davis",
         stills=stills / "train.json",
         out=tmp_path / "out",
         folder=tmp_path / "report",
-        seeds=(3,),
+        seeds=seeds,
         resamples=10,
         weights=weights,
         steps=1,
@@ -218,11 +218,21 @@ def test_the_whole(run, tmp_path, weights):
 
 @pytest.mark.slow
 def test_a_second_run_trains_nothing(run, tmp_path):
-    result, _ = run(workers=2)
+    seeds = (3, 4)
+    result, _ = run(2, seeds)
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").glob("*.safetensors")}
-    assert len(before) == 2
-    assert run()[0]["shares"] == result["shares"]
+    assert len(before) == 4
+    assert run(1, seeds)[0]["shares"] == result["shares"]
     assert {file: file.stat().st_mtime_ns for file in before} == before
+
+
+def test_an_embedding_does_not_depend_on_what_is_trained_beside_it(run, tmp_path):
+    run()
+    file = tmp_path / "out" / "recognition-k2-seed3-1.safetensors"
+    before = file.read_bytes()
+    file.unlink()
+    run()
+    assert file.read_bytes() == before
 
 
 def test_both_parts_are_needed(tmp_path, weights):

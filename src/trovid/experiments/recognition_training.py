@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from trovid.datasets.contract import Dataset
 from trovid.datasets.reading import read_dataset
 from trovid.errors import TrovidError
-from trovid.experiments.lite0 import Lite0
+from trovid.experiments.lite0 import CHANNELS, Lite0
 from trovid.experiments.pool import process_pool
 from trovid.experiments.recognition import GRID, STRIDE
 from trovid.experiments.recognition_classes import STILLS
@@ -52,84 +53,100 @@ def trained_embeddings(
         network: The file of the ImageNet weights.
         stills: Labelled pictures.
         keys: K and seed of each.
-        folder: See `trained_embedding`.
+        folder: Of the trained embeddings.
         steps: Of each training.
-        workers: Processes that train.
+        workers: Processes that train, a seed each at a time.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    job = partial(_trained, network, stills, folder=folder, steps=steps)
-    missing = [
-        (k, seed)
-        for k, seed in keys
-        if not embedding_file(folder, seed=seed, top_k=k, steps=steps).exists()
-    ]
+    missing: dict[int, list[int]] = {}
+    for top_k, seed in keys:
+        if not embedding_file(folder, seed=seed, top_k=top_k, steps=steps).exists():
+            missing.setdefault(seed, []).append(top_k)
+    job = partial(_train, network, stills, folder=folder, steps=steps)
     if workers > 1 and len(missing) > 1:
         with process_pool(workers) as pool:
-            for future in [pool.submit(job, k, seed) for k, seed in missing]:
+            for future in [pool.submit(job, *of_seed) for of_seed in missing.items()]:
                 future.result()
-    return [job(k, seed) for k, seed in keys]
+    else:
+        for of_seed in missing.items():
+            job(*of_seed)
+    trained = []
+    for top_k, seed in keys:
+        extractor = _extractor(top_k)
+        file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
+        extractor.load_state_dict(read_tensors(file)[0])
+        trained.append(extractor.eval())
+    return trained
 
 
-def _trained(
-    network: Path, stills: Path, top_k: int, seed: int, *, folder: Path, steps: int
-) -> TemporalRoIAlign:
-    pictures = read_dataset(stills)
-    return trained_embedding(
-        Lite0(network), pictures, seed=seed, top_k=top_k, folder=folder, steps=steps
-    )
+def _train(network: Path, stills: Path, seed: int, top_ks: list[int], **words: Any) -> None:
+    train_embeddings(Lite0(network), read_dataset(stills), seed, top_ks, **words)
 
 
-def trained_embedding(
-    network: Lite0, stills: Dataset, *, seed: int, top_k: int, folder: Path, steps: int = STEPS
-) -> TemporalRoIAlign:
-    """Temporal RoI Align with an embedding that recognises damaged stills; read if it is there.
+def train_embeddings(
+    network: Lite0,
+    stills: Dataset,
+    seed: int,
+    top_ks: Sequence[int],
+    *,
+    folder: Path,
+    steps: int = STEPS,
+) -> None:
+    """Trains an embedding for each K that recognises damaged stills, and writes it.
 
     A clip is a picture seen by a moving camera, of which the target frame is damaged in 8 of 10
     clips. The loss is the negative logarithm of what the frozen head gives the object's classes.
+    All K see the same clips, whose maps take most of the time and are made once.
 
     Args:
         network: Maps and head, which do not change.
         stills: Labelled pictures with the classes of `recognition_classes.STILLS`.
         seed: Of everything random.
-        top_k: K.
+        top_ks: Values of K.
         folder: Of the trained embeddings.
         steps: Of the training.
 
     Raises:
         TrovidError: If no picture has an object of such a class.
     """
-    torch.manual_seed(seed)
-    channels = network.network.blocks[-2][0].conv_pw.in_channels
-    extractor = TemporalRoIAlign(
-        GRID, 1 / STRIDE, 2, channels=channels, top_k=top_k, num_heads=HEADS
-    )
-    file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
-    if file.exists():
-        extractor.load_state_dict(read_tensors(file)[0])
-        return extractor.eval()
     objects = _objects(stills)
     for parameter in network.network.parameters():
         parameter.requires_grad_(False)
-    optimizer = torch.optim.AdamW(extractor.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    with bar(f"psi, K = {top_k}, seed {seed}", unit="steps") as tick:
+    trainings = []
+    for top_k in top_ks:
+        torch.manual_seed(seed)
+        extractor = _extractor(top_k)
+        optimizer = torch.optim.AdamW(extractor.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
+        rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        trainings.append((extractor, optimizer, rate))
+    with bar(f"psi, K = {', '.join(map(str, top_ks))}, seed {seed}", unit="steps") as tick:
         for step in range(steps):
-            losses = []
+            clips = []
             for number in range(BATCH):
                 chance = random.Random(f"{seed} {step} {number}")
-                losses.append(_loss(network, extractor, stills, chance.choice(objects), chance))
-            loss = torch.stack(losses).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            rate.step()
-            tick(step + 1, steps, f"loss {loss.item():.3f}")
-    save_tensors(file, extractor.state_dict(), {"seed": str(seed), "steps": str(steps)})
-    return extractor.eval()
+                clips.append(_clip(network, stills, chance.choice(objects), chance))
+            losses = []
+            for extractor, optimizer, rate in trainings:
+                loss = torch.stack([_loss(network, extractor, clip) for clip in clips]).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                rate.step()
+                losses.append(f"{loss.item():.3f}")
+            tick(step + 1, steps, f"loss {' '.join(losses)}")
+    for top_k, (extractor, *_) in zip(top_ks, trainings, strict=True):
+        file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
+        save_tensors(file, extractor.state_dict(), {"seed": str(seed), "steps": str(steps)})
+
+
+def _extractor(top_k: int) -> TemporalRoIAlign:
+    return TemporalRoIAlign(
+        GRID, 1 / STRIDE, 2, channels=CHANNELS[STRIDE], top_k=top_k, num_heads=HEADS
+    )
 
 
 def embedding_file(folder: Path, *, seed: int, top_k: int, steps: int) -> Path:
-    """Where `trained_embedding` leaves what it trained."""
+    """Where an embedding lies."""
     return folder / f"recognition-k{top_k}-seed{seed}-{steps}.safetensors"
 
 
@@ -148,13 +165,26 @@ def _objects(stills: Dataset) -> list[tuple[str, Tensor, tuple[int, ...]]]:
     return found
 
 
-def _loss(
+class _Clip(NamedTuple):
+    """What is trained on.
+
+    Attributes:
+        maps: Tensor[FRAMES, C, H, W], the target frame's first.
+        box: Tensor[1, 4], of the object in the target frame.
+        classes: The object's, of ImageNet's.
+    """
+
+    maps: Tensor
+    box: Tensor
+    classes: tuple[int, ...]
+
+
+def _clip(
     network: Lite0,
-    extractor: TemporalRoIAlign,
     stills: Dataset,
     chosen: tuple[str, Tensor, tuple[int, ...]],
     chance: random.Random,
-) -> Tensor:
+) -> _Clip:
     name, box, classes = chosen
     image = next(iter(stills.open(name))).image
     size = image.shape[:2]
@@ -164,7 +194,10 @@ def _loss(
     seen = windows[0].boxes(box[None], (size[0], size[1]))
     if float((seen[:, 2:] - seen[:, :2]).min()) < SMALLEST / 2:
         seen = seen.new_tensor([[0, 0, size[1], size[0]]])
-    maps = torch.cat([network(frame)[STRIDE] for frame in frames]).clone()
-    logits = network.head(extractor(maps[:1], pack_support(maps[1:]), [seen]))
+    return _Clip(torch.cat([network(frame)[STRIDE] for frame in frames]).clone(), seen, classes)
+
+
+def _loss(network: Lite0, extractor: TemporalRoIAlign, clip: _Clip) -> Tensor:
+    logits = network.head(extractor(clip.maps[:1], pack_support(clip.maps[1:]), [clip.box]))
     every = logits.logsumexp(1)
-    return (every - logits[:, torch.tensor(classes)].logsumexp(1)).mean()
+    return (every - logits[:, torch.tensor(clip.classes)].logsumexp(1)).mean()
