@@ -107,6 +107,8 @@ class Problem:
     grid: tuple[int, int] = (7, 7)
     relu: bool = True
     search: str = "exact"
+    rank: int = 0
+    """Directions beside which little is left of the features; 0: as many as channels."""
 
     def __str__(self) -> str:
         frames, rois = ("+".join(map(str, numbers)) for numbers in (self.frames, self.rois))
@@ -117,6 +119,7 @@ class Problem:
         parts += [] if self.relu else ["signed"]
         if self.search != "exact":
             parts += [self.search, f"{self.size[0]}x{self.size[1]}"]
+        parts += [f"rank{self.rank}"] if self.rank else []
         return "-".join([name, *parts, SHORT[self.dtype]])
 
     def tensors(self, seed: int = 0) -> dict[str, Tensor]:
@@ -134,6 +137,10 @@ class Problem:
             leaves[f"support{index}"] = scene[index] + 0.5 * noise
         if self.relu:
             leaves = {name: leaf.relu() for name, leaf in leaves.items()}
+        if self.rank:
+            basis = torch.linalg.qr(random(channels, self.rank)).Q
+            held = basis @ basis.t() + 0.02 * torch.eye(channels, dtype=torch.float64)
+            leaves = {n: torch.einsum("dc,nchw->ndhw", held, leaf) for n, leaf in leaves.items()}
         if self.heads:
             inputs = channels // self.heads if self.embedding == "grouped" else channels
             leaves["weight"] = random(channels, inputs, 3, 3) * (inputs * 9) ** -0.5

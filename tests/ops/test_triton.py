@@ -15,17 +15,18 @@ from tests.programs import run_program
 from trovid.ops import temporal_roi_align
 from trovid.ops.temporal_roi_align.triton import backend as triton
 
-INTERPRETED = Path(__file__).with_name("interpreted_triton.py")
+HERE = Path(__file__)
 
 
 @pytest.mark.parametrize("which", ["not slow", pytest.param("slow", marks=pytest.mark.slow)])
-def test_interpreted_kernels_equal_the_equations(which):
+@pytest.mark.parametrize("file", ["interpreted_triton.py", "interpreted_triton_prefixes.py"])
+def test_interpreted_kernels_equal_the_equations(file, which):
     pytest.importorskip("triton", reason="no triton here")
-    words = ["-q", "-x", "-p", "no:cacheprovider", "-m", which, str(INTERPRETED)]
+    words = ["-q", "-x", "-p", "no:cacheprovider", "-m", which, str(HERE.with_name(file))]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         env={**os.environ, "TRITON_INTERPRET": "1"},
-        cwd=INTERPRETED.parents[2],
+        cwd=HERE.parents[2],
         capture_output=True,
         text=True,
     )
@@ -55,10 +56,15 @@ def test_importing_trovid_leaves_triton_alone():
 
 
 FLOATS = {"rows", "shares", "absorbed", "parts", "weights", "result", "grad_logits", "grad_output"}
+FLOATS |= {"products", "inverse_norms", "bounds", "least", "units"}
 HEADS = {"HEADS": 4, "POSITIONS": 32, "CHANNELS": 64}
 KERNELS = [
     ("top_k", "_rank", {"J": 16, "SLOTS": 4, "POSITIONS": 16, "CELLS": 128}),
     ("top_k", "_rank", {"J": 1, "SLOTS": 1, "POSITIONS": 16, "CELLS": 128}),
+    ("top_k", "_rank", {"J": 1, "SLOTS": 32, "POSITIONS": 16, "CELLS": 128}),
+    ("survivors", "_collect", {"POSITIONS": 16, "CELLS": 128}),
+    ("survivors", "_best", {"CHANNELS": 32, "K": 3, "SLOTS": 4, "POSITIONS": 8, "LISTED": 8}),
+    ("survivors", "_best", {"CHANNELS": 32, "K": 16, "SLOTS": 16, "POSITIONS": 1, "LISTED": 128}),
     ("products", "_products", {"ROWS": 128, "COLUMNS": 128, "DEPTH": 32}),
     ("sets", "_neighbour_products", {**HEADS, "K": 4, "HEADS_OF_GROUP": 1, "OFFSETS": 9}),
     ("sets", "_neighbour_products", {**HEADS, "K": 1, "HEADS_OF_GROUP": 4, "OFFSETS": 1}),
@@ -68,9 +74,8 @@ KERNELS = [
 ]
 TYPES = {
     **dict.fromkeys(FLOATS, "*fp32"),
-    **dict.fromkeys(("products", "inverse_norms"), "*fp32"),
     **dict.fromkeys(("left", "right"), "*bf16"),
-    **dict.fromkeys(("taps", "counts"), "*i32"),
+    **dict.fromkeys(("taps", "counts", "survivors", "candidates"), "*i32"),
     **dict.fromkeys(("keys", "indices"), "*i64"),
 }
 
@@ -112,6 +117,7 @@ def test_kernels_compile_for_gpus(module, name, constants, capability, tmp_path,
         Problem(frames=(2,), rois=(33,), heads=0, top_k=1),
         Problem(frames=(4,), rois=(70,), channels=64, dtype=torch.bfloat16),
         Problem(frames=(4,), rois=(70,), channels=64, dtype=torch.float16),
+        Problem(frames=(2,), rois=(40,), channels=128, size=(64, 65), rank=9),
     ],
     ids=str,
 )

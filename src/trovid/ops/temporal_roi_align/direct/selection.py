@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trovid.ops.temporal_roi_align.direct.cell_reads import CellReads
-from trovid.ops.temporal_roi_align.direct.prefixes import Prefixes, prefixes_for
+from trovid.ops.temporal_roi_align.direct.prefixes import by_most_promising, prefixes_for
 from trovid.ops.temporal_roi_align.direct.products import (
     block_bytes,
     chosen_products,
@@ -22,6 +22,7 @@ from trovid.ops.temporal_roi_align.direct.products import (
 from trovid.ops.temporal_roi_align.direct.squares import by_squares
 from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 from trovid.ops.temporal_roi_align.packed import inverse_norms
+from trovid.ops.temporal_roi_align.prefixes import Prefixes
 
 
 def select(
@@ -95,7 +96,7 @@ def _by_prefixes(
     parts = []
     step = max(64, 4 * block // (len(rows) * rows.element_size()))
     for some in units.split(step):
-        scores, indices, proven = prefixes.search(some, unit_rows, top_k)
+        scores, indices, proven = by_most_promising(prefixes, some, unit_rows, top_k)
         left = (~proven).nonzero().squeeze(1)
         if len(left):
             scores[left], indices[left] = top_k_of_rows(row_products(some[left], unit_rows), top_k)

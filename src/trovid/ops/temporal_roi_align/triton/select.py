@@ -3,20 +3,35 @@
 RoIAlign is linear, so the similarities of a position are combined of those of the few cells that
 it reads. With many positions on a map it is cheaper to multiply cells with cells and to combine
 what comes out; with few, positions with cells. One kernel ranks both.
+
+On large maps, positions that are multiplied themselves are compared in a few directions first
+(docs/operator.md, "Prefixes"), twice: the first time ranks the most promising cells, which tell how
+similar the K best are at least; the second time lists the cells that may be as similar.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from trovid.ops.roi_align import cells_of_positions
 from trovid.ops.temporal_roi_align.direct import selection
 from trovid.ops.temporal_roi_align.packed import inverse_norms
+from trovid.ops.temporal_roi_align.prefixes import (
+    FEWEST_CELLS,
+    SAMPLES,
+    TRIED,
+    Prefixes,
+    most_compared,
+    pay,
+)
 from trovid.ops.temporal_roi_align.problem import Problem
 from trovid.ops.temporal_roi_align.triton.products import exact_products
+from trovid.ops.temporal_roi_align.triton.survivors import best_of, collect
 from trovid.ops.temporal_roi_align.triton.top_k import decode, new_keys, rank
 
 PRODUCT_BYTES = 32 * 2**20
@@ -24,6 +39,9 @@ PRODUCT_BYTES = 32 * 2**20
 
 MULTIPLICATIONS_A_TAP = 16
 """What reading and adding one product costs, in multiplications: from data sheets, unmeasured."""
+
+FEWEST_CHANNELS = 128
+"""With fewer, ranking and listing cost more than prefixes save: from data sheets, unmeasured."""
 
 _LARGEST_CANCELLATION = 8.0
 """How much longer than its sum a combination's terms may be: rounding grows by as much."""
@@ -44,6 +62,13 @@ class _Taps(NamedTuple):
     rows: Tensor
     weights: Tensor
     counts: Tensor
+
+    @classmethod
+    def alone(cls, positions: int, device: torch.device) -> _Taps:
+        """Each position is a row of its own."""
+        itself = torch.arange(positions, dtype=torch.int32, device=device)
+        one = torch.ones_like(itself)
+        return cls(itself.unsqueeze(1), one.unsqueeze(1).float(), one)
 
 
 def select(
@@ -69,7 +94,8 @@ def select(
     norms = inverse_norms(positions)
     keys = new_keys(len(rows), len(positions), problem.top_k, positions.device)
     alone = torch.ones_like(norms, dtype=torch.bool)
-    if _combining_pays(problem, len(positions)):
+    combined = _combining_pays(problem, len(positions))
+    if combined:
         cells = problem.features[rois[0, 0].long()].flatten(1).t().contiguous()
         lengths = torch.linalg.vector_norm(cells, dim=1)
         taps = _taps(problem, rois)
@@ -82,14 +108,16 @@ def select(
             scale = torch.where(longest > _LARGEST_LENGTH, longest, 1.0)
             taps = taps._replace(weights=taps.weights * (norms * scale).unsqueeze(1))
             taps = _Taps(*(tensor[index] for tensor in taps))
-            keys[:, index] = _ranked(cells / scale, taps, *searched)
+            left = cells / scale
+            keys[:, index] = _ranked(left, taps, *searched, exact_half(left, rows))
     index = alone.nonzero().squeeze(1)
     if len(index):
-        itself = torch.arange(len(index), dtype=torch.int32, device=index.device)
-        one = torch.ones_like(itself)
-        taps = _Taps(itself.unsqueeze(1), one.unsqueeze(1).float(), one)
-        unit = positions[index] * norms[index].unsqueeze(1)
-        keys[:, index] = _ranked(unit, taps, *searched)
+        units = positions[index] * norms[index].unsqueeze(1)
+        prefixes = None if combined else prefixes_for(units, *searched)
+        if prefixes is None:
+            keys[:, index] = by_all_channels(units, *searched)
+        else:
+            keys[:, index] = by_prefixes(prefixes, units, *searched)
     return decode(keys, problem.top_k)
 
 
@@ -111,22 +139,113 @@ def _taps(problem: Problem, rois: Tensor) -> _Taps:
     return _Taps(cells, weights, (weights > 0).sum(dim=1, dtype=torch.int32))
 
 
-def _ranked(left: Tensor, taps: _Taps, rows: Tensor, row_norms: Tensor, top_k: int) -> Tensor:
+def by_all_channels(units: Tensor, rows: Tensor, row_norms: Tensor, top_k: int) -> Tensor:
+    """Keys Tensor[T, M, slots] of the best cells for vectors Tensor[M, C] of length 1 or 0."""
+    taps = _Taps.alone(len(units), units.device)
+    return _ranked(units, taps, rows, row_norms, top_k, exact_half(units, rows))
+
+
+def prefixes_for(units: Tensor, rows: Tensor, row_norms: Tensor, top_k: int) -> Prefixes | None:
+    """What helps to search a video's maps for these vectors, or None where it would not."""
+    few = len(units) < 4 * TRIED or rows.shape[1] < FEWEST_CELLS
+    if few or rows.shape[2] < FEWEST_CHANNELS:
+        return None
+    if not bool(units.sum().isfinite() & rows.sum().isfinite()):
+        return None
+    step = max(1, row_norms.numel() // SAMPLES)
+    prefixes = Prefixes(rows.flatten(0, 1)[::step] * row_norms.flatten()[::step].unsqueeze(1))
+    if not prefixes.usable:
+        return None
+    tried = units[:: max(1, len(units) // TRIED)].contiguous()
+    seen = seen_in(prefixes, tried)
+    _, proven = by_survivors(prefixes, tried, seen, rows[0], row_norms[0], top_k)
+    return prefixes if pay(proven) else None
+
+
+def by_prefixes(
+    prefixes: Prefixes, units: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+) -> Tensor:
+    """What `by_all_channels` finds, by the cells that prefixes leave where these are few."""
+    seen = seen_in(prefixes, units)
+    found = []
+    for frame in range(len(rows)):
+        part = slice(frame, frame + 1)
+        keys, proven = by_survivors(prefixes, units, seen, rows[frame], row_norms[frame], top_k)
+        left = (~proven).nonzero().squeeze(1)
+        if len(left):
+            keys[:, left] = by_all_channels(units[left], rows[part], row_norms[part], top_k)
+        found.append(keys)
+    return torch.cat(found)
+
+
+def by_survivors(
+    prefixes: Prefixes, units: Tensor, seen: Tensor, rows: Tensor, row_norms: Tensor, top_k: int
+) -> tuple[Tensor, Tensor]:
+    """The best cells of one map, and where no other cell can be among them.
+
+    Args:
+        prefixes: A basis.
+        units: Tensor[M, C].
+        seen: What `seen_in` makes of them.
+        rows: Tensor[P, C].
+        row_norms: Tensor[P].
+        top_k: K.
+
+    Returns:
+        keys Tensor[1, M, slots], proven Tensor[M] of bool.
+    """
+    compared = units, rows, row_norms, top_k
+    cells = seen_in(prefixes, rows * row_norms.unsqueeze(1)).unsqueeze(0)
+    first = min(2 * top_k, len(rows))
+    taps = _Taps.alone(len(units), units.device)
+    bounds = _ranked(seen, taps, cells, torch.ones_like(cells[..., 0]), first, None)
+    promising = decode(bounds, first)[1][0].contiguous()
+    scores, _ = decode(best_of(promising, first * taps.counts, *compared), top_k)
+    # A cosine may be summed in another order the second time: another `norm_error`.
+    least = scores[0, :, -1] - prefixes.margin - prefixes.norm_error
+    counts = torch.zeros_like(taps.counts)
+    survivors = counts.new_empty(len(units), most_compared(top_k, len(rows)))
+    for _, part, products in _blocks(seen, cells, None):
+        collect(survivors, counts, products, least, part.start)
+    proven = (counts >= top_k) & (counts <= survivors.shape[1])
+    return best_of(survivors, counts, *compared), proven
+
+
+def seen_in(prefixes: Prefixes, unit_vectors: Tensor) -> Tensor:
+    """What bounds are products of, Tensor[M, m + 1], with zeros up to whole 16 bytes a row."""
+    seen = prefixes.of(unit_vectors)
+    return F.pad(seen, (0, -seen.shape[1] % 4))
+
+
+def _ranked(
+    left: Tensor,
+    taps: _Taps,
+    rows: Tensor,
+    row_norms: Tensor,
+    top_k: int,
+    half: torch.dtype | None,
+) -> Tensor:
     """Keys of the best cells for combinations of the rows of `left`, Tensor[L, C]."""
+    keys = new_keys(len(rows), len(taps.counts), top_k, left.device)
+    for frames, cells, products in _blocks(left, rows, half):
+        rank(keys[frames], products, *taps, row_norms[frames, cells], cells.start)
+    return keys
+
+
+def _blocks(
+    left: Tensor, rows: Tensor, half: torch.dtype | None
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Products Tensor[L, T' * P'] of `left` with some frames' cells: which frames, which cells."""
     frames, cells, channels = rows.shape
-    half = exact_half(left, rows)
     if half is not None:
         left = left.to(half)
-    keys = new_keys(frames, len(taps.counts), top_k, left.device)
     columns = max(1, PRODUCT_BYTES // (4 * len(left)))
     step, width = max(1, columns // cells), min(columns, cells)
     for frame in range(0, frames, step):
         for cell in range(0, cells, width):
             part = slice(frame, frame + step), slice(cell, cell + width)
             block = rows[part].reshape(-1, channels)
-            products = left @ block.t() if half is None else exact_products(left, block.to(half))
-            rank(keys[part[0]], products, *taps, row_norms[part], cell)
-    return keys
+            yield *part, left @ block.t() if half is None else exact_products(left, block.to(half))
 
 
 def exact_half(left: Tensor, rows: Tensor) -> torch.dtype | None:

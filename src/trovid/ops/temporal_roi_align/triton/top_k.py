@@ -79,6 +79,16 @@ def rank(
 
 
 @triton.jit
+def key_of(score, cell):
+    """Keys, as `new_keys` describes them, of similarities and the numbers of their cells."""
+    # Bits that are ordered as the similarities are: both zeros equal, NaN above all.
+    bits = tl.where(score == 0.0, 0.0, score).to(tl.int32, bitcast=True)
+    bits = tl.where(score != score, 0x7FC00000, bits)
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    return (bits.to(tl.int64) << 32) | (0x7FFFFFFF - cell).to(tl.int64)
+
+
+@triton.jit
 def _rank(
     keys,
     products,
@@ -119,12 +129,7 @@ def _rank(
             score += weight[:, None] * product
         score *= tl.load(inverse_norms + frame * norm_stride + n, mask=real, other=0.0)[None, :]
 
-        # Bits that are ordered as the similarities are: both zeros equal, NaN above all.
-        bits = tl.where(score == 0.0, 0.0, score).to(tl.int32, bitcast=True)
-        bits = tl.where(score != score, 0x7FC00000, bits)
-        bits ^= (bits >> 31) & 0x7FFFFFFF
-        cell = (0x7FFFFFFF - first_cell - n).to(tl.int64)
-        key = (bits.to(tl.int64) << 32) | cell[None, :]
+        key = key_of(score, (first_cell + n)[None, :])
         key = tl.where(real[None, :], key, lowest)
 
         candidate = tl.max(key, axis=1)
