@@ -195,3 +195,25 @@ def test_prefixes_are_tried_on_planes_as_on_rows(isa, rank, pays):
     assert torch.equal(found, wanted)
     assert how == same
     assert (how[0] > 0) == pays
+
+
+def test_ties_of_sums_that_cancel_go_to_the_lowest_cell(isa):
+    """The bound of a panel is summed in another order than the cosines that it bounds."""
+    height, width = 20, 40
+    generator = torch.Generator().manual_seed(0)
+    across, down = (0.45 * torch.rand(n, generator=generator) for n in (width, height))
+    rows, columns = ((-1.0) ** torch.arange(n) for n in (height, width))
+    features, support = torch.zeros(1, 32, height, width), torch.zeros(1, 1, 32, height * width)
+    features[0, 0] = rows[:, None] * across + columns * down[:, None]
+    features[0, 1] = 1
+    support[0, 0, 1] = -1
+    for cell, channel in ((64 + 5, 3), (6 * 64 + 5, 2)):
+        support[0, 0, :, cell] = 0
+        support[0, 0, [0, channel], cell] = 1
+    boxes = torch.tensor([[0.0, 0, 7, 7]]).repeat(6, 1)
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        maps = support.unflatten(3, (height, width))
+        found = temporal_roi_align(features, maps, [boxes], 7, 1.0, 1, top_k=1, backend="native")
+        assert (found[:, 3] > 0).all()
+        assert (found[:, 2] == 0).all()

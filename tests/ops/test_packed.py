@@ -130,3 +130,21 @@ def test_support_of_another_precision(backend, packed):
 def test_what_is_no_tensor_is_named():
     with pytest.raises(TypeError, match="has a ndarray"):
         pack_support(maps(3, 5, 8, 9).numpy())
+
+
+def test_the_basis_of_the_most_frames_is_taken():
+    few, many = (pack_support(maps(n, 16, 8, 9, seed=n)).with_prefixes() for n in (2, 5))
+    if few.basis is None:
+        pytest.skip("prefixes need the native library")
+    parts = [few.frames([0]), *(many.frames([i]) for i in range(5))]
+    assert torch.equal(PackedSupport.cat(parts).basis, many.basis)
+    assert torch.equal(PackedSupport.cat([many.frames([0]), few]).basis, few.basis)
+
+
+def test_prefixes_of_a_video_without_frames():
+    support = pack_support([maps(2, 16, 8, 9), maps(0, 16, 8, 9)]).with_prefixes()
+    if support.basis is None:
+        pytest.skip("prefixes need the native library")
+    assert (support.basis[1] == 0).all()
+    assert support.basis[0].norm() > 0
+    assert support.prefixes.isfinite().all()

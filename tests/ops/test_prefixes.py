@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.programs import run_program
 from trovid.ops.temporal_roi_align.direct import prefixes
 from trovid.ops.temporal_roi_align.direct.selection import select
 from trovid.ops.temporal_roi_align.packed import inverse_norms
@@ -62,3 +63,27 @@ def test_values_that_are_not_finite_are_left_to_all_channels():
     rows[0, 5, 3] = torch.inf
     units = F.normalize(positions, dim=1)
     assert prefixes.prefixes_for(units, rows[0], 4) is None
+
+
+PRECISION = """
+import sys
+import torch
+from tests.ops.test_prefixes import maps, searched
+exec(sys.argv[1])
+found, wanted = searched(*maps(8, 0.05), 4, used=sys.argv[2] == "True")
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "exact"),
+    [
+        ("torch.set_float32_matmul_precision('medium')", False),
+        ("torch.backends.mkldnn.matmul.fp32_precision = 'bf16'", False),
+        ("torch.backends.cuda.matmul.fp32_precision = 'tf32'", True),
+    ],
+)
+def test_where_torch_may_round_products_all_channels_are_compared(setting, exact):
+    if "fp32_precision" in setting and not hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        pytest.skip("this torch has no such setting")
+    done = run_program(PRECISION, [setting, str(exact)])
+    assert done.returncode == 0, done.stderr

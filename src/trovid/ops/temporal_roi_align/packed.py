@@ -10,17 +10,11 @@ import torch
 from torch import Tensor
 
 from trovid.ops.checks import check_range, is_exporting, is_plain
+from trovid.ops.temporal_roi_align.common_basis import is_outdated, most_common_basis
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 SMALLEST_NORM = 1e-12
 """A vector that is not longer than this has no direction: all its cosines are 0."""
-
-_OUTDATED = 1.4
-"""A basis is made anew where it leaves so many times what the parts' own leave, in squares.
-
-On SynthVID a basis of the same clip leaves 1.1 to 1.3 times as much, one of another clip 1.4 to
-1.8.
-"""
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -143,9 +137,9 @@ class PackedSupport:
         length = (sum(joined.lengths),)
         if joined.basis is None:
             return PackedSupport(joined.rows, joined.inverse_norms, joined.size, length)
-        basis = joined.basis[max(range(len(joined.lengths)), key=joined.lengths.__getitem__)]
+        basis = most_common_basis(joined.basis, joined.lengths)
         prefixes = [part._prefixes_in(basis) for part in parts]
-        if _is_outdated(parts, prefixes):
+        if is_outdated(parts, prefixes):
             basis, all_prefixes = native.prefixes(
                 joined.rows.detach().float(), joined.inverse_norms.float()
             )
@@ -189,8 +183,9 @@ class PackedSupport:
         """The same with a basis and prefixes, which save the native backend time in every call.
 
         Worth it for maps of many cells, as of a pyramid's finest levels, that many target frames
-        search. What is computed does not change. Without the native library, and on other devices,
-        this is the support itself.
+        search. A call that searches in them where it would not without chooses the same cells, but
+        for ties in rounding, and rounds their cosines otherwise. Without the native library, and on
+        other devices, this is the support itself.
         """
         if self.basis is not None or self.rows.device.type != "cpu" or native.unavailable():
             return self
@@ -281,18 +276,6 @@ class PackedSupport:
         """Size in bytes."""
         tensors = self.rows, self.inverse_norms, self.basis, self.prefixes
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
-
-
-def _is_outdated(parts: Sequence[PackedSupport], prefixes: Sequence[Tensor]) -> bool:
-    """Whether prefixes in a common basis leave too much of the parts that had another."""
-    cells, left, own_left = 0, 0.0, 0.0
-    for part, common in zip(parts, prefixes, strict=True):
-        if part.prefixes is None or part.prefixes is common:
-            continue
-        cells += int((part.inverse_norms > 0).sum())
-        left -= float(common.square().sum(dtype=torch.float64))
-        own_left -= float(part.prefixes.square().sum(dtype=torch.float64))
-    return left + cells > _OUTDATED * (own_left + cells) + 1e-4 * cells
 
 
 def pack_support(support_features: Tensor | Sequence[Tensor]) -> PackedSupport:

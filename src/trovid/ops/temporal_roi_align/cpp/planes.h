@@ -1,7 +1,7 @@
 // Support maps as networks leave them, one plane a channel: [frames, channels, cells].
 //
 // A search in all channels reads 64 cells of every channel in turn, which is how such a map lies. So
-// few positions search it as it is, and only the cells that they choose are gathered as rows.
+// it is searched as it is, and only the cells that positions choose are gathered as rows.
 #pragma once
 
 #include "norms.h"

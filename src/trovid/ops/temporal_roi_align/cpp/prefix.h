@@ -43,6 +43,10 @@ inline void make_basis(const float* maps, bool planes, const float* inverse_norm
                        float* basis) {
   const int64_t count = frames * cells, samples = count < kBasisSamples ? count : kBasisSamples;
   const int64_t stride = round_up(channels, kPanel);
+  if (samples == 0) {
+    std::memset(basis, 0, sizeof(float) * width * channels);
+    return;
+  }
   Array<float> unit(samples * stride), moment(channels * stride), next(width * stride);
   Array<const float*> rows(samples), left(width);
   std::memset(unit.data(), 0, sizeof(float) * samples * stride);

@@ -52,7 +52,7 @@ inline void search_by_vectors(const Search& s, int64_t frame, const int32_t* pos
   Search own = s;
   Combination each;
   Array<const float*> vectors(count);
-  Array<float> slack(count);
+  Array<float> slack(count), bounds(count);
   each.begin.resize(count + 1);
   each.row.resize(count);
   each.weight.resize(count);
@@ -61,8 +61,10 @@ inline void search_by_vectors(const Search& s, int64_t frame, const int32_t* pos
   for (int64_t i = 0; i < count; ++i) {
     each.row[i] = static_cast<int32_t>(i);
     vectors[i] = s.vectors[positions[i]];
+    bounds[i] = s.bounds[positions[i]];
     if (s.slack) slack[i] = s.slack[positions[i]];
   }
+  own.bounds = bounds.data();
   own.rows = vectors.data();
   own.combination = &each;
   own.count_rows = own.positions = count;

@@ -162,7 +162,8 @@ struct Rests {
 
 // Which positions [first, last) a panel may hold something for; returns how many. Weights are not
 // negative, so that a position's combination of its rows' largest products of a lane bounds all of
-// its cosines there: where all bounds are below the worst cosine that it keeps, there is nothing.
+// its cosines there, but for the order in which they are summed: where all bounds are below the
+// worst cosine that it keeps, there is nothing.
 inline int64_t within_bounds(const Search& s, const float* largest, const float* worst,
                              const Rests& rests, int64_t first, int64_t last, int32_t* found) {
   const int64_t* begin = s.combination->begin.data();
@@ -181,7 +182,9 @@ inline int64_t within_bounds(const Search& s, const float* largest, const float*
     Vec bound = even + odd;
     if (s.remainder) bound += s.remainder->residuals[m] * rests.largest;
     found[count] = static_cast<int32_t>(m);
-    count += at_least(bound + kRounding * greatest(bound, -bound), broadcast(worst[m])) != 0;
+    const float sums = static_cast<float>(begin[m + 1] - begin[m] + 8) * 0x1p-22f;
+    const Vec least = broadcast(worst[m] - sums * s.bounds[m]);
+    count += at_least(bound + kRounding * greatest(bound, -bound), least) != 0;
   }
   return count;
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from trovid.ops.temporal_roi_align.direct.products import chosen_products, row_products
+from trovid.ops.temporal_roi_align.direct.products import (
+    chosen_products,
+    products_are_exact,
+    row_products,
+)
 from trovid.ops.temporal_roi_align.direct.top_k import top_k_of_rows
 from trovid.ops.temporal_roi_align.prefixes import FEWEST_CELLS, TRIED, Prefixes, most_compared, pay
 
@@ -41,8 +44,9 @@ def prefixes_for(units: Tensor, unit_rows: Tensor, top_k: int) -> Prefixes | Non
         unit_rows: Tensor[P, C].
         top_k: K.
     """
-    exact = torch.get_float32_matmul_precision() == "highest" or units.dtype == torch.float64
-    if len(unit_rows) < FEWEST_CELLS or units.shape[1] < 32 or len(units) < 4 * TRIED or not exact:
+    if len(unit_rows) < FEWEST_CELLS or units.shape[1] < 32 or len(units) < 4 * TRIED:
+        return None
+    if not products_are_exact(units):
         return None
     if not bool(units.sum().isfinite() & unit_rows.sum().isfinite()):
         return None

@@ -12,6 +12,21 @@ def block_bytes(device: torch.device) -> int:
     return 2**22 if device.type == "cpu" else 128 * 2**20
 
 
+def products_are_exact(vectors: Tensor) -> bool:
+    """Whether `row_products` rounds no further than the type of these vectors."""
+    if vectors.dtype == torch.float64:
+        return True
+    try:
+        exact = torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # what torch answers once one of the settings below was made
+        exact = True
+    on = torch.backends.cuda if vectors.is_cuda else torch.backends.mkldnn
+    kinds = (getattr(on, name, None) for name in ("matmul", "conv"))
+    return exact and all(
+        getattr(kind, "fp32_precision", "none") in ("none", "ieee") for kind in kinds
+    )
+
+
 def row_products(left: Tensor, right: Tensor) -> Tensor:
     """Inner products of rows, `left @ right.t()`.
 
