@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -7,7 +8,7 @@ from trovid import ops
 from trovid.benchmarks import operator_cases
 from trovid.benchmarks.flops import equation_flops, factored_flops
 from trovid.benchmarks.inputs import OperatorSize
-from trovid.benchmarks.operator_report import backend_words
+from trovid.benchmarks.operator_report import backend_words, error_words
 from trovid.cli.main import main
 
 PAPER = OperatorSize()
@@ -75,6 +76,18 @@ def test_a_wrong_operator_gives_status_1(tmp_path, capsys, monkeypatch):
     (record,) = json.loads((tmp_path / "quick-operator.json").read_text())["records"]
     assert not record["agreement"]["passed"]
     assert record["agreement"]["errors"]["output"] == pytest.approx(1e-3, rel=0.1)
+
+
+def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
+    for index in range(2):
+        np.save(tmp_path / f"{index}.npy", np.zeros((4, 9, 9), np.float32))
+    words = ["operator", "forward-average", "--quick", "--threads", "1", "--rounds", "1"]
+    assert run(*words, "--maps", str(tmp_path), "--out", str(tmp_path / "out")) == 1
+    said = capsys.readouterr().out
+    assert "too many ties to check forward-average" in said
+    assert "WRONG" not in said
+    (record,) = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
+    assert error_words(record) == "0.0e+00, too many ties"
 
 
 @pytest.mark.parametrize(
