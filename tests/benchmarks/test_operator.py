@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from trovid import ops
 from trovid.benchmarks import operator_cases
@@ -109,6 +110,22 @@ def test_wrong_words_give_one_line_and_status_2(words, message, capsys, tmp_path
     assert message in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["forward-average", "memory"])
+def test_a_precision_that_the_rival_lacks_is_refused(case, capsys, tmp_path):
+    half = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)
+    try:
+        torchvision.ops.roi_align(half, [half.new_ones(1, 4)], 2)
+    except RuntimeError:
+        words = ["operator", case, "--quick", "--dtype", "bfloat16", "--threads", "1"]
+        assert run(*words, "--out", str(tmp_path)) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("trovid: --dtype bfloat16 cannot be timed on cpu: torchvision ")
+        assert err.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+    else:
+        pytest.skip("this torchvision computes RoIAlign in bfloat16")
 
 
 def test_cases_cover_what_is_to_be_shown():

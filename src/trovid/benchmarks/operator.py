@@ -29,6 +29,7 @@ from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
 from trovid.benchmarks.operator_cases import Case
 from trovid.benchmarks.timing import interleave, timing_records
+from trovid.errors import OptionError
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
@@ -194,15 +195,26 @@ def _memory(case: Case, settings: Settings) -> dict[str, Any]:
 
 
 def probe(settings: Settings) -> None:
-    """Runs a tiny case, so that a backend that cannot run says so before anything is measured.
+    """Runs a tiny case, so that who cannot run says so before anything is measured.
 
     Raises:
-        ValueError: If there is no such backend here, or it cannot compute in this precision.
+        ValueError: If there is no such backend here, or it or the rival cannot compute in this
+            precision.
     """
     torch.set_num_threads(settings.threads)
     tiny = OperatorSize(rois=2, frames=1, channels=32, height=9, width=9)
     inputs = make_inputs(tiny, device=settings.device, dtype=DTYPES[settings.dtype])
     trovid_with(settings.backend)(inputs, tiny)
+    try:
+        run_rival(inputs, tiny)
+    except RuntimeError as error:
+        if "not implemented for" not in str(error):
+            raise
+        raise OptionError(
+            f"`dtype` {settings.dtype} cannot be timed on {settings.device}: torchvision "
+            f"{torchvision.__version__} has no RoIAlign in it there, which the rival uses; "
+            "leave it out"
+        ) from error
 
 
 def estimate(cases: Iterable[Case], settings: Settings) -> float:

@@ -77,7 +77,8 @@ def operator(
         isa: Instruction set of the native backend; by default the best that the machine has.
         threads: Threads of both.
         device: cpu, cuda or cuda:N.
-        dtype: Precision of the maps; bfloat16 is checked against float64 on the same numbers.
+        dtype: Precision of the maps; bfloat16 is checked against float64 on the same numbers, and
+            is refused where torchvision has no RoIAlign in it, which the rival uses.
         rounds: At most so many timed runs of each contender.
         seconds: Timed runs of a case stop after these, but not before the second round.
         maps: random: smooth random numbers; trained: with the spectrum of a trained network's;
