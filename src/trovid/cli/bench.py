@@ -86,7 +86,8 @@ def operator(
             target first. The share of cells that are compared in all channels hangs on these.
         quick: A tiny size, to see that everything works.
         against: The Python interpreter of another installation of trovid: the same work is then
-            timed here and there in turns, in place of what is measured otherwise.
+            timed here and there in turns, in place of what is measured otherwise; on random maps,
+            in float32 on the CPU, without memory and -packed.
         out: Folder for records.
         json: Print the records as JSON in place of the tables.
     """
@@ -108,15 +109,17 @@ def operator(
     from trovid.progress import bar
 
     _check(threads=threads, rounds=rounds, device=device)
+    if against is not None:
+        _check_against(maps=maps, backend=backend, dtype=dtype, device=device)
     chosen = fitting(chosen_cases(quick_cases() if quick else all_cases(), cases), maps)
     if against is not None:
-        if maps != "random":
-            raise TrovidError("--against compares on random maps: leave --maps out")
         jobs = {
             case.name: {"kind": "operator", "size": case.size.values(), "backward": case.backward}
             for case in chosen
             if case.kind == "time" and not case.packed
         }
+        if not jobs:
+            raise TrovidError("--against times neither memory nor -packed: name other cases")
         return _against(jobs, against, threads, rounds, seconds, out, json)
     settings = Settings(backend, threads, device, dtype, rounds, seconds, maps=maps)
     try:
@@ -377,6 +380,18 @@ def _ended(status: int, records: list[dict[str, Any]], path: Path, json: bool) -
     if json:
         print_record({"status": status, "file": str(path), "records": records})
     return status
+
+
+def _check_against(*, maps: str, backend: str, dtype: str, device: str) -> None:
+    """Refuses what the worker of `trovid.benchmarks.against` is not told."""
+    for flag, value, usual, words in (
+        ("maps", maps, "random", "on random maps"),
+        ("backend", backend, "auto", "the backend that each installation takes by itself"),
+        ("dtype", dtype, "float32", "in float32"),
+        ("device", device, "cpu", "on the CPU"),
+    ):
+        if value != usual:
+            raise TrovidError(f"--against compares {words}: leave --{flag} out")
 
 
 def _check(*, threads: int, rounds: int, device: str) -> None:
