@@ -44,6 +44,16 @@ def test_a_folder_of_maps(tmp_path):
     maps = np.random.default_rng(0).random((4, 6, 9, 11), dtype=np.float32)
     for index, one in enumerate(maps):
         np.save(tmp_path / f"{index}.npy", one)
+    names = [case.name for case in fitting(all_cases(), str(tmp_path))]
+    assert [n for n in names if n.startswith(("frames", "channels", "map", "top_k"))] == [
+        "frames-1",
+        "top_k-1",
+        "top_k-2",
+        "top_k-8",
+    ]
+    for chosen in (["frames-30"], ["channels-64", "map-75x125"]):
+        with pytest.raises(TrovidError, match=f"no case {' or '.join(chosen)}: name other cases"):
+            fitting([case for case in all_cases() if case.name in chosen], str(tmp_path))
     (case, *_) = fitting(quick_cases(), str(tmp_path))
     assert (case.size.channels, case.size.height, case.size.width) == (6, 9, 11)
     assert (case.size.frames, case.size.heads) == (2, 2)

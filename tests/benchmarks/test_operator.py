@@ -87,6 +87,7 @@ def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "too many ties to check forward-average" in said
     assert "WRONG" not in said
+    assert "T = 1, C = 4, map 9x9, K = 4, N = 4" in " ".join(said.split())
     (record,) = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
     assert error_words(record) == "0.0e+00, too many ties"
 

@@ -27,7 +27,7 @@ from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, make_inputs
 from trovid.benchmarks.machine import machine_record, product_speeds
 from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
-from trovid.benchmarks.operator_cases import Case
+from trovid.benchmarks.operator_cases import Case, keeps_its_factor
 from trovid.benchmarks.timing import interleave, timing_records
 from trovid.errors import OptionError
 from trovid.ops.temporal_roi_align.cpp import backend as native
@@ -239,12 +239,22 @@ def fitting(cases: Iterable[Case], maps: str) -> list[Case]:
     """The cases with the size that the maps have; without those that vary what cannot be varied.
 
     Raises:
-        TrovidError: If there are no such maps.
+        TrovidError: If there are no such maps, or no case is left.
     """
+    cases = list(cases)
     found: dict[tuple[Any, ...], Case] = {}
     for case in cases:
         resized = replace(case, size=fitted(maps, case.size))
-        found.setdefault((resized.size, resized.backward, resized.kind, resized.packed), resized)
+        if keeps_its_factor(case, resized.size):
+            key = resized.size, resized.backward, resized.kind, resized.packed
+            found.setdefault(key, resized)
+    if cases and not found:
+        size = fitted(maps, cases[0].size)
+        raise OptionError(
+            f"`maps` {maps} has T = {size.frames}, C = {size.channels}, map "
+            f"{size.height}x{size.width}, and so no case {' or '.join(c.name for c in cases)}: "
+            "name other cases"
+        )
     return list(found.values())
 
 

@@ -13,6 +13,7 @@ from trovid.benchmarks.formatting import (
     markdown_table,
 )
 from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
+from trovid.benchmarks.operator_size import OperatorSize
 from trovid.benchmarks.records import Record, write_page
 from trovid.files import replacing
 
@@ -167,10 +168,9 @@ def report_markdown(records: Sequence[Record]) -> str:
         "the rest says little). trovid's time includes preparing the support maps, except in the "
         "`-packed` case.",
         "",
-        f"Size, unless a case says otherwise: R = {PAPER.rois}, {PAPER.grid}x{PAPER.grid}, "
-        f"sampling ratio {PAPER.sampling_ratio}, T = {PAPER.frames}, C = {PAPER.channels}, map "
-        f"{PAPER.height}x{PAPER.width}, K = {PAPER.top_k}, N = {PAPER.heads}.",
+        f"Size, unless a case says otherwise: {PAPER.words()}.",
         "",
+        *_other_sizes(paper),
         "## Time",
         "",
         *markdown_table(TIME_HEAD, time_rows(paper)),
@@ -208,6 +208,16 @@ def report_markdown(records: Sequence[Record]) -> str:
         *_gpu_words(records),
     ]
     return "\n".join(lines)
+
+
+def _other_sizes(records: Sequence[Record]) -> list[str]:
+    """The sizes of the maps that are given, not made at the paper's."""
+    lines = dict.fromkeys(
+        f"With the maps {Path(record.get('maps', 'random')).name}: {words}."
+        for record in records
+        if (words := OperatorSize(**record["size"]).words()) != PAPER.words()
+    )
+    return [line for words in lines for line in (words, "")]
 
 
 def _slowest_words(records: Sequence[Record]) -> list[str]:

@@ -83,7 +83,8 @@ def operator(
         seconds: Timed runs of a case stop after these, but not before the second round.
         maps: random: smooth random numbers; trained: with the spectrum of a trained network's;
             synthvid: the embedded detector's; or a folder with one .npy file [C, H, W] a frame, the
-            target first. The share of cells that are compared in all channels hangs on these.
+            target first. The share of cells that are compared in all channels hangs on these. The
+            last two have a size of their own: cases that vary it otherwise are left out.
         quick: A tiny size, to see that everything works.
         against: The Python interpreter of another installation of trovid: the same work is then
             timed here and there in turns, in place of what is measured otherwise; on random maps,
@@ -96,6 +97,7 @@ def operator(
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from trovid.benchmarks import operator_report as report
     from trovid.benchmarks.formatting import format_machine
+    from trovid.benchmarks.maps import fitted
     from trovid.benchmarks.operator import (
         Settings,
         estimate,
@@ -104,7 +106,13 @@ def operator(
         probe,
         run_operator,
     )
-    from trovid.benchmarks.operator_cases import all_cases, chosen_cases, quick_cases
+    from trovid.benchmarks.operator_cases import (
+        PAPER,
+        QUICK,
+        all_cases,
+        chosen_cases,
+        quick_cases,
+    )
     from trovid.benchmarks.records import add_records
     from trovid.progress import bar
 
@@ -129,6 +137,9 @@ def operator(
     console = table_console(quiet=json)
     minutes = estimate(chosen, settings) / 60
     console.print(f"{len(chosen)} cases, at most about {minutes:.1f} minutes")
+    base = QUICK if quick else PAPER
+    if (size := fitted(maps, base)) != base:
+        console.print(f"size, unless a case says otherwise: {size.words()}", highlight=False)
     path = out / (f"quick-{OPERATOR_FILE}" if quick else OPERATOR_FILE)
     records = []
     with bar("measuring", unit="cases", seconds_between_lines=0.0) as tick:
