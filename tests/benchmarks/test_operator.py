@@ -9,7 +9,13 @@ from trovid import ops
 from trovid.benchmarks import operator_cases
 from trovid.benchmarks.flops import equation_flops, factored_flops
 from trovid.benchmarks.inputs import OperatorSize
-from trovid.benchmarks.operator_report import backend_words, error_words
+from trovid.benchmarks.operator import Settings, run_operator
+from trovid.benchmarks.operator_report import (
+    backend_words,
+    error_words,
+    report_markdown,
+    search_words,
+)
 from trovid.cli.main import main
 
 PAPER = OperatorSize()
@@ -49,6 +55,8 @@ def test_quick_run_and_report(tmp_path, capsys, cases):
             assert record["agreement"]["passed"]
             assert set(record["seconds"]) == {"rival", "trovid"}
             assert len(record["seconds"]["trovid"]) == 2
+            assert record["search"] is None
+            assert search_words(record) == "-"
         else:
             assert min(record["extra_bytes"].values()) > 0
 
@@ -79,10 +87,23 @@ def test_a_wrong_operator_gives_status_1(tmp_path, capsys, monkeypatch):
     assert record["agreement"]["errors"]["output"] == pytest.approx(1e-3, rel=0.1)
 
 
+@pytest.mark.skipif(ops.backends()["native"] is not None, reason="no native library")
+def test_how_the_native_backend_searched_is_told():
+    size = OperatorSize(rois=2, frames=1, channels=8, height=6, width=7)
+    settings = Settings(backend="native", threads=1, rounds=1, seconds=0)
+    (record,) = run_operator([operator_cases.Case("x", size)], settings)
+    assert record["search"] == {"directions": 0, "share": 1.0}
+    assert search_words(record) == "all"
+    record["search"] = {"directions": 64, "share": 0.02}
+    assert search_words(record) == "2.0% (m = 64)"
+    del record["search"]
+    assert search_words(record) == "-"
+
+
 def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
     for index in range(2):
         np.save(tmp_path / f"{index}.npy", np.zeros((4, 9, 9), np.float32))
-    words = ["operator", "forward-average", "--quick", "--threads", "1", "--rounds", "1"]
+    words = ["operator", "forward-average", "--quick", "--threads", "1", "--seconds", "0"]
     assert run(*words, "--maps", str(tmp_path), "--out", str(tmp_path / "out")) == 1
     said = capsys.readouterr().out
     assert "too many ties to check forward-average" in said
@@ -90,6 +111,8 @@ def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
     assert "T = 1, C = 4, map 9x9, K = 4, N = 4" in " ".join(said.split())
     (record,) = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
     assert error_words(record) == "0.0e+00, too many ties"
+    page = report_markdown([record])
+    assert f"With the maps {tmp_path.name}: T = 1, C = 4, map 9x9, N = 4." in page
 
 
 @pytest.mark.parametrize(

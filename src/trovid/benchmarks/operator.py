@@ -135,11 +135,15 @@ def _time(case: Case, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _search(contender: Contender, inputs: OperatorInputs, size: OperatorSize) -> dict[str, Any]:
-    """How the native backend searched, as `native.last_search` says."""
-    native.last_search.directions, native.last_search.share = 0, 1.0
+def _search(
+    contender: Contender, inputs: OperatorInputs, size: OperatorSize
+) -> dict[str, Any] | None:
+    """How the native backend searched, as `native.last_search` says; None where others compute."""
+    native.last_search.directions = -1
     with torch.no_grad():
         contender(inputs, size)
+    if native.last_search.directions < 0:
+        return None
     return {"directions": native.last_search.directions, "share": native.last_search.share}
 
 

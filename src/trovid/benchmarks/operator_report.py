@@ -12,6 +12,7 @@ from trovid.benchmarks.formatting import (
     format_seconds,
     markdown_table,
 )
+from trovid.benchmarks.maps import RANDOM, TRAINED
 from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
 from trovid.benchmarks.operator_size import OperatorSize
 from trovid.benchmarks.records import Record, write_page
@@ -111,7 +112,7 @@ def backend_words(record: Record) -> str:
     words = [record["backend"], record["isa"]]
     words += [record["device"]] if record["device"] != "cpu" else []
     words += [record["dtype"]] if record["dtype"] != "float32" else []
-    words += [Path(maps).name] if (maps := record.get("maps", "random")) != "random" else []
+    words += [Path(maps).name] if (maps := record.get("maps", RANDOM)) != RANDOM else []
     return " ".join(word for word in words if word)
 
 
@@ -132,8 +133,13 @@ def only_ties(record: Record) -> bool:
 
 
 def search_words(record: Record) -> str:
-    """The share of pairs of position and cell that were compared in all channels, and m."""
-    search = record.get("search", {"directions": 0})
+    """The share of pairs of position and cell that were compared in all channels, and m.
+
+    A dash where it is not known: only the native backend tells.
+    """
+    search = record.get("search")
+    if search is None:
+        return "-"
     if not search["directions"]:
         return "all"
     return f"{search['share']:.1%} (m = {search['directions']})"
@@ -166,11 +172,13 @@ def report_markdown(records: Sequence[Record]) -> str:
         "a backward, of all gradients; `ties` counts positions whose K-th and next similarity "
         "differ by less than 1e-6 in float64, which are left out (`too many ties`: so many that "
         "the rest says little). trovid's time includes preparing the support maps, except in the "
-        "`-packed` case.",
+        "`-packed` case. `compared` is the share of pairs of position and cell that the native "
+        "backend compared in all channels, m the directions of its prefixes (`-`: another "
+        "backend, or not recorded).",
         "",
         f"Size, unless a case says otherwise: {PAPER.words()}.",
         "",
-        *_other_sizes(paper),
+        *_other_sizes(records),
         "## Time",
         "",
         *markdown_table(TIME_HEAD, time_rows(paper)),
@@ -211,13 +219,21 @@ def report_markdown(records: Sequence[Record]) -> str:
 
 
 def _other_sizes(records: Sequence[Record]) -> list[str]:
-    """The sizes of the maps that are given, not made at the paper's."""
-    lines = dict.fromkeys(
-        f"With the maps {Path(record.get('maps', 'random')).name}: {words}."
-        for record in records
-        if (words := OperatorSize(**record["size"]).words()) != PAPER.words()
-    )
-    return [line for words in lines for line in (words, "")]
+    """The sizes of the maps that are given and not made, in which no case varies them."""
+    sizes = {
+        record["maps"]: OperatorSize(**record["size"])
+        for record in sorted(records, key=lambda record: record["size"]["frames"])
+        if record.get("maps", RANDOM) not in (RANDOM, TRAINED)
+    }
+    return [
+        line
+        for maps, size in sizes.items()
+        for line in (
+            f"With the maps {Path(maps).name}: T = {size.frames}, C = {size.channels}, map "
+            f"{size.height}x{size.width}, N = {size.heads}.",
+            "",
+        )
+    ]
 
 
 def _slowest_words(records: Sequence[Record]) -> list[str]:
