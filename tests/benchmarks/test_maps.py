@@ -68,6 +68,8 @@ def test_a_folder_of_maps(tmp_path):
         ([], "has 0"),
         ([np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.float32)], r"\[C, H, W\]"),
         ([np.zeros((2, 3, 4), np.int64)] * 2, "floating point"),
+        ([np.zeros((4, 0, 3), np.float32)] * 2, r"none of them 0, but holds float32 \[4, 0, 3\]"),
+        ([np.zeros((0, 3, 4), np.float32)] * 2, "none of them 0"),
         ([np.zeros((2, 3, 4), np.float32), np.zeros((2, 3, 5), np.float32)], "must have the shape"),
         ([np.full((2, 3, 4), np.nan, np.float32)] * 2, "must be finite"),
         ([np.array([None])] * 2, "not a .npy file of numbers"),

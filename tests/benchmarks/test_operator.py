@@ -120,6 +120,11 @@ def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
     [
         (["operator", "sideways"], "no case 'sideways'; there are forward-grouped"),
         (["operator", "--threads", "0"], "--threads and --rounds must be at least 1"),
+        (["operator", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
+        (["video", "--seconds", "inf"], "--seconds must be 0 or a finite number above"),
+        (["training", "--seconds", "-1"], "--seconds must be 0 or a finite number above"),
+        (["pyramid", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
+        (["detect", "a.mp4", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
         (["operator", "--device", "tpu"], "--device must be cpu, cuda or cuda:N, but is tpu"),
         (["operator", "--backend", "none"], "--backend must be one of"),
         (["operatr"], "operator"),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import cyclopts
 from cyclopts import Parameter
 
+from trovid.cli.bench_checks import check_timing
 from trovid.cli.bench_detect import detect
 from trovid.cli.bench_pyramid import pyramid
 from trovid.cli.messages import print_record
@@ -116,7 +117,8 @@ def operator(
     from trovid.benchmarks.records import add_records
     from trovid.progress import bar
 
-    _check(threads=threads, rounds=rounds, device=device)
+    check_timing(threads=threads, rounds=rounds, seconds=seconds)
+    _check_device(device)
     if against is not None:
         _check_against(maps=maps, backend=backend, dtype=dtype, device=device)
     chosen = fitting(chosen_cases(quick_cases() if quick else all_cases(), cases), maps)
@@ -218,7 +220,7 @@ def video(
     from trovid.benchmarks.video import RECIPES, VideoSettings, run_video
     from trovid.progress import bar
 
-    _check(threads=threads, rounds=rounds, device="cpu")
+    check_timing(threads=threads, rounds=rounds, seconds=seconds)
     if against is not None:
         jobs = {
             f"{part}, {one}, {recipe}": {
@@ -301,7 +303,7 @@ def training(
     from trovid.benchmarks.training import HEAD, TrainingSettings, run_training, training_rows
     from trovid.recipes import load_recipe
 
-    _check(threads=threads, rounds=rounds, device="cpu")
+    check_timing(threads=threads, rounds=rounds, seconds=seconds)
     if against is not None:
         jobs = {f"{recipe}, training step": {"kind": "training", "recipe": recipe}}
         return _against(jobs, against, threads, rounds, seconds, out, json)
@@ -405,9 +407,7 @@ def _check_against(*, maps: str, backend: str, dtype: str, device: str) -> None:
             raise TrovidError(f"--against compares {words}: leave --{flag} out")
 
 
-def _check(*, threads: int, rounds: int, device: str) -> None:
-    if threads < 1 or rounds < 1:
-        raise TrovidError("--threads and --rounds must be at least 1")
+def _check_device(device: str) -> None:
     if device.startswith("cuda"):
         import torch
 
