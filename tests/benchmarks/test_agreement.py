@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -151,3 +153,6 @@ def test_relative_error():
     assert relative_error(torch.zeros(2), torch.zeros(2)) == 0
     assert relative_error(torch.ones(2), torch.zeros(2)) == float("inf")
     assert relative_error(torch.ones(0), torch.zeros(0)) == 0
+    nan = torch.full((2,), torch.nan)
+    assert relative_error(nan, torch.ones(2)) == relative_error(nan, nan) == float("inf")
+    assert math.isnan(relative_error(torch.ones(2), nan))

@@ -100,18 +100,23 @@ def test_how_the_native_backend_searched_is_told():
     assert search_words(record) == "-"
 
 
-def test_too_many_ties_are_told_from_a_wrong_result(tmp_path, capsys):
+def test_what_cannot_be_checked_is_told_from_a_wrong_result(tmp_path, capsys):
     for index in range(2):
         np.save(tmp_path / f"{index}.npy", np.zeros((4, 9, 9), np.float32))
-    words = ["operator", "forward-average", "--quick", "--threads", "1", "--seconds", "0"]
+    words = ["operator", "forward-average", "training-dense", "--quick", "--threads", "1"]
+    words += ["--seconds", "0"]
     assert run(*words, "--maps", str(tmp_path), "--out", str(tmp_path / "out")) == 1
     said = capsys.readouterr().out
-    assert "too many ties to check forward-average" in said
+    assert "NOT CHECKED, too many ties: forward-average; measure with other maps" in said
+    assert "NOT CHECKED, rival not finite: training-dense; measure with other maps" in said
     assert "WRONG" not in said
     assert "T = 1, C = 4, map 9x9, K = 4, N = 4" in " ".join(said.split())
-    (record,) = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
-    assert error_words(record) == "0.0e+00, too many ties"
-    page = report_markdown([record])
+    records = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
+    assert list(map(error_words, records)) == [
+        "0.0e+00, too many ties",
+        "0.0e+00, rival not finite",
+    ]
+    page = report_markdown(records)
     assert f"With the maps {tmp_path.name}: T = 1, C = 4, map 9x9, N = 4." in page
 
 

@@ -28,7 +28,7 @@ class Agreement:
 
     Attributes:
         errors: For the output and each gradient, max |a - b| / max |b|; infinite where a value is
-            not finite or missing.
+            not finite or missing; NaN where only b, that is the rival, is not finite.
         tolerance: What each of them may be.
         ties: Positions (of T * R * h * w) at which the choice of cells is open.
         positions: T * R * h * w.
@@ -83,13 +83,18 @@ def compare(
 
 
 def relative_error(actual: Tensor, expected: Tensor) -> float:
-    """Largest |a - b| over largest |b|; infinite where shapes differ or a value is not finite."""
+    """Largest |a - b| over largest |b|; infinite where shapes differ or a value is not finite.
+
+    NaN where only b is not finite, which says nothing about a.
+    """
     if actual.shape != expected.shape:
         return float("inf")
     if not expected.numel():
         return 0.0
-    if not bool(actual.isfinite().all() and expected.isfinite().all()):
+    if not bool(actual.isfinite().all()):
         return float("inf")
+    if not bool(expected.isfinite().all()):
+        return float("nan")
     difference = (actual.double() - expected.double()).abs().max().item()
     largest = expected.double().abs().max().item()
     return difference / largest if largest else (0.0 if difference == 0 else float("inf"))

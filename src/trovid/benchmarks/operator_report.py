@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 
 from trovid.benchmarks.contenders import RIVAL, TROVID
@@ -118,18 +119,21 @@ def backend_words(record: Record) -> str:
 
 def error_words(record: Record) -> str:
     """The largest error, and what is wrong with the result, if anything."""
-    agreement = record["agreement"]
-    error = f"{max(agreement['errors'].values()):.1e}"
-    if agreement["passed"]:
+    known = [error for error in record["agreement"]["errors"].values() if not isnan(error)]
+    error = f"{max(known):.1e}" if known else "-"
+    if record["agreement"]["passed"]:
         return error
-    return f"{error}, too many ties" if only_ties(record) else f"WRONG {error}"
+    reason = open_because(record)
+    return f"{error}, {reason}" if reason else f"WRONG {error}"
 
 
-def only_ties(record: Record) -> bool:
-    """Whether a result that did not pass is right as far as it could be checked."""
+def open_because(record: Record) -> str | None:
+    """Why a result that did not pass could not be checked; None where it is wrong."""
     agreement = record["agreement"]
-    near = all(error <= agreement["tolerance"] for error in agreement["errors"].values())
-    return near and not agreement["passed"]
+    errors = agreement["errors"].values()
+    if any(error > agreement["tolerance"] for error in errors):
+        return None
+    return "rival not finite" if any(map(isnan, errors)) else "too many ties"
 
 
 def search_words(record: Record) -> str:
@@ -171,7 +175,8 @@ def report_markdown(records: Sequence[Record]) -> str:
         "trovid; `error` is the largest max |a - b| / max |b| of the output and, where there is "
         "a backward, of all gradients; `ties` counts positions whose K-th and next similarity "
         "differ by less than 1e-6 in float64, which are left out (`too many ties`: so many that "
-        "the rest says little). trovid's time includes preparing the support maps, except in the "
+        "the rest says little; `rival not finite`: it divides by zero where a cell or position "
+        "is zero). trovid's time includes preparing the support maps, except in the "
         "`-packed` case. `compared` is the share of pairs of position and cell that the native "
         "backend compared in all channels, m the directions of its prefixes (`-`: another "
         "backend, or not recorded).",

@@ -61,9 +61,9 @@ def operator(
     """The operator at the paper's size and around it, against the equations as commonly written.
 
     Runs are interleaved; the output and the gradients are compared with the rival's in the same
-    run, ties counted and left out; status 1 where they disagree, or where ties are too many to
-    tell. Records go to OUT/operator.json, where those of an earlier run stay unless they measured
-    the same.
+    run, ties counted and left out; status 1 where they disagree, or where that cannot be told.
+    Records go to OUT/operator.json, where those of an earlier run stay unless they measured the
+    same.
 
     Examples:
         trovid bench operator
@@ -159,12 +159,14 @@ def operator(
     console.print(format_machine(records[0]["machine"]))
     console.print(f"records: {path}")
     failed = [record for record in records if not passed(record)]
-    unsure = [record["case"] for record in failed if report.only_ties(record)]
-    wrong = [record["case"] for record in failed if record["case"] not in unsure]
-    if wrong:
-        console.print(f"WRONG RESULT in {', '.join(wrong)}: see `agreement` in the records")
-    if unsure:
-        console.print(f"too many ties to check {', '.join(unsure)}: measure with other maps")
+    by_reason: dict[str | None, list[str]] = {}
+    for record in failed:
+        by_reason.setdefault(report.open_because(record), []).append(record["case"])
+    for reason, names in by_reason.items():
+        if reason:
+            console.print(f"NOT CHECKED, {reason}: {', '.join(names)}; measure with other maps")
+        else:
+            console.print(f"WRONG RESULT in {', '.join(names)}: see `agreement` in the records")
     return _ended(1 if failed else 0, records, path, json)
 
 
