@@ -75,6 +75,25 @@ def test_another_installation_that_is_not_there_is_named(tmp_path, capsys):
     assert "cannot be run" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("memory", "--against times neither memory nor -packed: name other cases"),
+        ("forward-grouped-packed", "--against times neither memory nor -packed"),
+        ("--maps trained", "--against compares on random maps: leave --maps out"),
+        ("--dtype bfloat16", "--against compares in float32: leave --dtype out"),
+        ("--backend reference", "leave --backend out"),
+    ],
+)
+def test_what_it_does_not_time_is_refused(tmp_path, capsys, words, message):
+    rest = ["--quick", "--out", str(tmp_path), "--against", sys.executable]
+    assert run("operator", *words.split(), *rest) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_values_that_differ_are_counted():
     assert share_unequal([[1.0, 2.0]], [[1.0, 2.0]]) == 0
     assert share_unequal([[1.0, 2.0]], [[1.0, 2.1]]) == 0.5

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -131,9 +133,18 @@ def test_a_tie_excuses_its_neighbours_alone():
 def test_too_many_ties_fail():
     value = {"output": torch.ones(1, 1, 50, 50)}
     ties = torch.zeros(1, 1, 50, 50, dtype=torch.bool)
-    ties[..., :2, 0] = True
-    assert compare(value, value, ties, 1e-5).passed
     ties[..., :3, 0] = True
+    assert compare(value, value, ties, 1e-5).passed
+    ties[..., :4, 0] = True
+    assert not compare(value, value, ties, 1e-5).passed
+
+
+def test_the_share_of_ties_grows_with_the_positions():
+    value = {"output": torch.ones(2, 1, 50, 50)}
+    ties = torch.zeros(1, 2, 50, 50, dtype=torch.bool)
+    ties[..., 0, :5, 0] = True
+    assert compare(value, value, ties, 1e-5).passed
+    ties[..., 0, :6, 0] = True
     assert not compare(value, value, ties, 1e-5).passed
 
 
@@ -142,3 +153,6 @@ def test_relative_error():
     assert relative_error(torch.zeros(2), torch.zeros(2)) == 0
     assert relative_error(torch.ones(2), torch.zeros(2)) == float("inf")
     assert relative_error(torch.ones(0), torch.zeros(0)) == 0
+    nan = torch.full((2,), torch.nan)
+    assert relative_error(nan, torch.ones(2)) == relative_error(nan, nan) == float("inf")
+    assert math.isnan(relative_error(torch.ones(2), nan))

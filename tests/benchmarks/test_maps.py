@@ -44,6 +44,16 @@ def test_a_folder_of_maps(tmp_path):
     maps = np.random.default_rng(0).random((4, 6, 9, 11), dtype=np.float32)
     for index, one in enumerate(maps):
         np.save(tmp_path / f"{index}.npy", one)
+    names = [case.name for case in fitting(all_cases(), str(tmp_path))]
+    assert [n for n in names if n.startswith(("frames", "channels", "map", "top_k"))] == [
+        "frames-1",
+        "top_k-1",
+        "top_k-2",
+        "top_k-8",
+    ]
+    for chosen in (["frames-30"], ["channels-64", "map-75x125"]):
+        with pytest.raises(TrovidError, match=f"no case {' or '.join(chosen)}: name other cases"):
+            fitting([case for case in all_cases() if case.name in chosen], str(tmp_path))
     (case, *_) = fitting(quick_cases(), str(tmp_path))
     assert (case.size.channels, case.size.height, case.size.width) == (6, 9, 11)
     assert (case.size.frames, case.size.heads) == (2, 2)
@@ -58,6 +68,8 @@ def test_a_folder_of_maps(tmp_path):
         ([], "has 0"),
         ([np.zeros((2, 3, 4), np.float32), np.zeros((2, 3), np.float32)], r"\[C, H, W\]"),
         ([np.zeros((2, 3, 4), np.int64)] * 2, "floating point"),
+        ([np.zeros((4, 0, 3), np.float32)] * 2, r"none of them 0, but holds float32 \[4, 0, 3\]"),
+        ([np.zeros((0, 3, 4), np.float32)] * 2, "none of them 0"),
         ([np.zeros((2, 3, 4), np.float32), np.zeros((2, 3, 5), np.float32)], "must have the shape"),
         ([np.full((2, 3, 4), np.nan, np.float32)] * 2, "must be finite"),
         ([np.array([None])] * 2, "not a .npy file of numbers"),

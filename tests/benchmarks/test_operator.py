@@ -1,13 +1,21 @@
 import json
 
+import numpy as np
 import pytest
 import torch
+import torchvision
 
 from trovid import ops
 from trovid.benchmarks import operator_cases
 from trovid.benchmarks.flops import equation_flops, factored_flops
 from trovid.benchmarks.inputs import OperatorSize
-from trovid.benchmarks.operator_report import backend_words
+from trovid.benchmarks.operator import Settings, run_operator
+from trovid.benchmarks.operator_report import (
+    backend_words,
+    error_words,
+    report_markdown,
+    search_words,
+)
 from trovid.cli.main import main
 
 PAPER = OperatorSize()
@@ -47,6 +55,8 @@ def test_quick_run_and_report(tmp_path, capsys, cases):
             assert record["agreement"]["passed"]
             assert set(record["seconds"]) == {"rival", "trovid"}
             assert len(record["seconds"]["trovid"]) == 2
+            assert record["search"] is None
+            assert search_words(record) == "-"
         else:
             assert min(record["extra_bytes"].values()) > 0
 
@@ -77,11 +87,49 @@ def test_a_wrong_operator_gives_status_1(tmp_path, capsys, monkeypatch):
     assert record["agreement"]["errors"]["output"] == pytest.approx(1e-3, rel=0.1)
 
 
+@pytest.mark.skipif(ops.backends()["native"] is not None, reason="no native library")
+def test_how_the_native_backend_searched_is_told():
+    size = OperatorSize(rois=2, frames=1, channels=8, height=6, width=7)
+    settings = Settings(backend="native", threads=1, rounds=1, seconds=0)
+    (record,) = run_operator([operator_cases.Case("x", size)], settings)
+    assert record["search"] == {"directions": 0, "share": 1.0}
+    assert search_words(record) == "all"
+    record["search"] = {"directions": 64, "share": 0.02}
+    assert search_words(record) == "2.0% (m = 64)"
+    del record["search"]
+    assert search_words(record) == "-"
+
+
+def test_what_cannot_be_checked_is_told_from_a_wrong_result(tmp_path, capsys):
+    for index in range(2):
+        np.save(tmp_path / f"{index}.npy", np.zeros((4, 9, 9), np.float32))
+    words = ["operator", "forward-average", "training-dense", "--quick", "--threads", "1"]
+    words += ["--seconds", "0"]
+    assert run(*words, "--maps", str(tmp_path), "--out", str(tmp_path / "out")) == 1
+    said = capsys.readouterr().out
+    assert "NOT CHECKED, too many ties: forward-average; measure with other maps" in said
+    assert "NOT CHECKED, rival not finite: training-dense; measure with other maps" in said
+    assert "WRONG" not in said
+    assert "T = 1, C = 4, map 9x9, K = 4, N = 4" in " ".join(said.split())
+    records = json.loads((tmp_path / "out" / "quick-operator.json").read_text())["records"]
+    assert list(map(error_words, records)) == [
+        "0.0e+00, too many ties",
+        "0.0e+00, rival not finite",
+    ]
+    page = report_markdown(records)
+    assert f"With the maps {tmp_path.name}: T = 1, C = 4, map 9x9, N = 4." in page
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["operator", "sideways"], "no case 'sideways'; there are forward-grouped"),
         (["operator", "--threads", "0"], "--threads and --rounds must be at least 1"),
+        (["operator", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
+        (["video", "--seconds", "inf"], "--seconds must be 0 or a finite number above"),
+        (["training", "--seconds", "-1"], "--seconds must be 0 or a finite number above"),
+        (["pyramid", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
+        (["detect", "a.mp4", "--seconds", "nan"], "--seconds must be 0 or a finite number above"),
         (["operator", "--device", "tpu"], "--device must be cpu, cuda or cuda:N, but is tpu"),
         (["operator", "--backend", "none"], "--backend must be one of"),
         (["operatr"], "operator"),
@@ -96,6 +144,22 @@ def test_wrong_words_give_one_line_and_status_2(words, message, capsys, tmp_path
     assert message in err
     assert err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["forward-average", "memory"])
+def test_a_precision_that_the_rival_lacks_is_refused(case, capsys, tmp_path):
+    half = torch.ones(1, 1, 4, 4, dtype=torch.bfloat16)
+    try:
+        torchvision.ops.roi_align(half, [half.new_ones(1, 4)], 2)
+    except RuntimeError:
+        words = ["operator", case, "--quick", "--dtype", "bfloat16", "--threads", "1"]
+        assert run(*words, "--out", str(tmp_path)) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("trovid: --dtype bfloat16 cannot be timed on cpu: torchvision ")
+        assert err.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+    else:
+        pytest.skip("this torchvision computes RoIAlign in bfloat16")
 
 
 def test_cases_cover_what_is_to_be_shown():

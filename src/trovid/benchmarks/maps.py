@@ -164,10 +164,10 @@ def _of_folder(folder: Path) -> Maps:
             one = np.load(file, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise TrovidError(f"{file} is not a .npy file of numbers: write it anew") from error
-        if one.ndim != 3 or not np.issubdtype(one.dtype, np.floating):
+        if one.ndim != 3 or not one.size or not np.issubdtype(one.dtype, np.floating):
             raise TrovidError(
-                f"{file} must hold floating point [C, H, W], but holds {one.dtype} "
-                f"{list(one.shape)}"
+                f"{file} must hold floating point [C, H, W], none of them 0, but holds "
+                f"{one.dtype} {list(one.shape)}"
             )
         if maps and one.shape != maps[0].shape:
             raise TrovidError(

@@ -27,8 +27,9 @@ from trovid.benchmarks.inputs import OperatorInputs, OperatorSize, make_inputs
 from trovid.benchmarks.machine import machine_record, product_speeds
 from trovid.benchmarks.maps import RANDOM, fitted
 from trovid.benchmarks.memory import memory_of
-from trovid.benchmarks.operator_cases import Case
+from trovid.benchmarks.operator_cases import Case, keeps_its_factor
 from trovid.benchmarks.timing import interleave, timing_records
+from trovid.errors import OptionError
 from trovid.ops.temporal_roi_align.cpp import backend as native
 
 ISA_VARIABLE = "TROVID_NATIVE_ISA"
@@ -134,11 +135,15 @@ def _time(case: Case, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _search(contender: Contender, inputs: OperatorInputs, size: OperatorSize) -> dict[str, Any]:
-    """How the native backend searched, as `native.last_search` says."""
-    native.last_search.directions, native.last_search.share = 0, 1.0
+def _search(
+    contender: Contender, inputs: OperatorInputs, size: OperatorSize
+) -> dict[str, Any] | None:
+    """How the native backend searched, as `native.last_search` says; None where others compute."""
+    native.last_search.directions = -1
     with torch.no_grad():
         contender(inputs, size)
+    if native.last_search.directions < 0:
+        return None
     return {"directions": native.last_search.directions, "share": native.last_search.share}
 
 
@@ -194,15 +199,26 @@ def _memory(case: Case, settings: Settings) -> dict[str, Any]:
 
 
 def probe(settings: Settings) -> None:
-    """Runs a tiny case, so that a backend that cannot run says so before anything is measured.
+    """Runs a tiny case, so that who cannot run says so before anything is measured.
 
     Raises:
-        ValueError: If there is no such backend here, or it cannot compute in this precision.
+        ValueError: If there is no such backend here, or it or the rival cannot compute in this
+            precision.
     """
     torch.set_num_threads(settings.threads)
     tiny = OperatorSize(rois=2, frames=1, channels=32, height=9, width=9)
     inputs = make_inputs(tiny, device=settings.device, dtype=DTYPES[settings.dtype])
     trovid_with(settings.backend)(inputs, tiny)
+    try:
+        run_rival(inputs, tiny)
+    except RuntimeError as error:
+        if "not implemented for" not in str(error):
+            raise
+        raise OptionError(
+            f"`dtype` {settings.dtype} cannot be timed on {settings.device}: torchvision "
+            f"{torchvision.__version__} has no RoIAlign in it there, which the rival uses; "
+            "leave it out"
+        ) from error
 
 
 def estimate(cases: Iterable[Case], settings: Settings) -> float:
@@ -227,12 +243,22 @@ def fitting(cases: Iterable[Case], maps: str) -> list[Case]:
     """The cases with the size that the maps have; without those that vary what cannot be varied.
 
     Raises:
-        TrovidError: If there are no such maps.
+        TrovidError: If there are no such maps, or no case is left.
     """
+    cases = list(cases)
     found: dict[tuple[Any, ...], Case] = {}
     for case in cases:
         resized = replace(case, size=fitted(maps, case.size))
-        found.setdefault((resized.size, resized.backward, resized.kind, resized.packed), resized)
+        if keeps_its_factor(case, resized.size):
+            key = resized.size, resized.backward, resized.kind, resized.packed
+            found.setdefault(key, resized)
+    if cases and not found:
+        size = fitted(maps, cases[0].size)
+        raise OptionError(
+            f"`maps` {maps} has T = {size.frames}, C = {size.channels}, map "
+            f"{size.height}x{size.width}, and so no case {' or '.join(c.name for c in cases)}: "
+            "name other cases"
+        )
     return list(found.values())
 
 

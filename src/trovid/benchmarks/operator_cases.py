@@ -113,6 +113,13 @@ def factor_of(name: str) -> tuple[str, str] | None:
     return (factor, value) if factor in FACTORS else None
 
 
+def keeps_its_factor(case: Case, size: OperatorSize) -> bool:
+    """Whether the case's name is true of another size too: what it varies is the same there."""
+    factor = (factor_of(case.name) or ("", ""))[0]
+    names = ("height", "width") if factor == "map" else (factor,) if factor else ()
+    return all(getattr(case.size, name) == getattr(size, name) for name in names)
+
+
 def _changed(base: OperatorSize, factor: str, value: int | tuple[int, int]) -> OperatorSize:
     if isinstance(value, tuple):
         return replace(base, height=value[0], width=value[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 
 from trovid.benchmarks.contenders import RIVAL, TROVID
@@ -12,7 +13,9 @@ from trovid.benchmarks.formatting import (
     format_seconds,
     markdown_table,
 )
+from trovid.benchmarks.maps import RANDOM, TRAINED
 from trovid.benchmarks.operator_cases import FACTORS, PAPER, factor_of
+from trovid.benchmarks.operator_size import OperatorSize
 from trovid.benchmarks.records import Record, write_page
 from trovid.files import replacing
 
@@ -40,7 +43,6 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
             for name in (RIVAL, TROVID)
         ]
         spread = " / ".join(f"{record['spread'][name]:.0%}" for name in (RIVAL, TROVID))
-        error = f"{max(agreement['errors'].values()):.1e}"
         rows.append(
             [
                 record["case"],
@@ -48,7 +50,7 @@ def time_rows(records: Sequence[Record]) -> list[list[str]]:
                 *times,
                 f"{record['speedup']:.1f}",
                 spread,
-                error if agreement["passed"] else f"WRONG {error}",
+                error_words(record),
                 f"{agreement['ties']} of {agreement['positions']}",
                 search_words(record),
             ]
@@ -111,13 +113,37 @@ def backend_words(record: Record) -> str:
     words = [record["backend"], record["isa"]]
     words += [record["device"]] if record["device"] != "cpu" else []
     words += [record["dtype"]] if record["dtype"] != "float32" else []
-    words += [Path(maps).name] if (maps := record.get("maps", "random")) != "random" else []
+    words += [Path(maps).name] if (maps := record.get("maps", RANDOM)) != RANDOM else []
     return " ".join(word for word in words if word)
 
 
+def error_words(record: Record) -> str:
+    """The largest error, and what is wrong with the result, if anything."""
+    known = [error for error in record["agreement"]["errors"].values() if not isnan(error)]
+    error = f"{max(known):.1e}" if known else "-"
+    if record["agreement"]["passed"]:
+        return error
+    reason = open_because(record)
+    return f"{error}, {reason}" if reason else f"WRONG {error}"
+
+
+def open_because(record: Record) -> str | None:
+    """Why a result that did not pass could not be checked; None where it is wrong."""
+    agreement = record["agreement"]
+    errors = agreement["errors"].values()
+    if any(error > agreement["tolerance"] for error in errors):
+        return None
+    return "rival not finite" if any(map(isnan, errors)) else "too many ties"
+
+
 def search_words(record: Record) -> str:
-    """The share of pairs of position and cell that were compared in all channels, and m."""
-    search = record.get("search", {"directions": 0})
+    """The share of pairs of position and cell that were compared in all channels, and m.
+
+    A dash where it is not known: only the native backend tells.
+    """
+    search = record.get("search")
+    if search is None:
+        return "-"
     if not search["directions"]:
         return "all"
     return f"{search['share']:.1%} (m = {search['directions']})"
@@ -148,13 +174,16 @@ def report_markdown(records: Sequence[Record]) -> str:
         "run, the median in brackets; `spread` is (slowest - fastest) / median of the rival and of "
         "trovid; `error` is the largest max |a - b| / max |b| of the output and, where there is "
         "a backward, of all gradients; `ties` counts positions whose K-th and next similarity "
-        "differ by less than 1e-6 in float64, which are left out. trovid's time includes "
-        "preparing the support maps, except in the `-packed` case.",
+        "differ by less than 1e-6 in float64, which are left out (`too many ties`: so many that "
+        "the rest says little; `rival not finite`: it divides by zero where a cell or position "
+        "is zero). trovid's time includes preparing the support maps, except in the "
+        "`-packed` case. `compared` is the share of pairs of position and cell that the native "
+        "backend compared in all channels, m the directions of its prefixes (`-`: another "
+        "backend, or not recorded).",
         "",
-        f"Size, unless a case says otherwise: R = {PAPER.rois}, {PAPER.grid}x{PAPER.grid}, "
-        f"sampling ratio {PAPER.sampling_ratio}, T = {PAPER.frames}, C = {PAPER.channels}, map "
-        f"{PAPER.height}x{PAPER.width}, K = {PAPER.top_k}, N = {PAPER.heads}.",
+        f"Size, unless a case says otherwise: {PAPER.words()}.",
         "",
+        *_other_sizes(records),
         "## Time",
         "",
         *markdown_table(TIME_HEAD, time_rows(paper)),
@@ -192,6 +221,24 @@ def report_markdown(records: Sequence[Record]) -> str:
         *_gpu_words(records),
     ]
     return "\n".join(lines)
+
+
+def _other_sizes(records: Sequence[Record]) -> list[str]:
+    """The sizes of the maps that are given and not made, in which no case varies them."""
+    sizes = {
+        record["maps"]: OperatorSize(**record["size"])
+        for record in sorted(records, key=lambda record: record["size"]["frames"])
+        if record.get("maps", RANDOM) not in (RANDOM, TRAINED)
+    }
+    return [
+        line
+        for maps, size in sizes.items()
+        for line in (
+            f"With the maps {Path(maps).name}: T = {size.frames}, C = {size.channels}, map "
+            f"{size.height}x{size.width}, N = {size.heads}.",
+            "",
+        )
+    ]
 
 
 def _slowest_words(records: Sequence[Record]) -> list[str]:

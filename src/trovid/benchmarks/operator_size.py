@@ -48,6 +48,14 @@ class OperatorSize:
         """Channels that one channel of the embedding reads."""
         return self.channels // self.heads if self.form == "grouped" else self.channels
 
+    def words(self) -> str:
+        """All numbers but the stride, as the report names them."""
+        return (
+            f"R = {self.rois}, {self.grid}x{self.grid}, sampling ratio {self.sampling_ratio}, "
+            f"T = {self.frames}, C = {self.channels}, map {self.height}x{self.width}, "
+            f"K = {self.top_k}, N = {self.heads}"
+        )
+
     def values(self) -> dict[str, Any]:
         """Ready for JSON; `OperatorSize(**values)` is the same size again."""
         return asdict(self)

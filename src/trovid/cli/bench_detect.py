@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from trovid.cli.bench_checks import check_timing
 from trovid.cli.messages import print_record
 from trovid.cli.names import ModelName
 from trovid.cli.tables import print_figures, table_console
-from trovid.errors import TrovidError
 from trovid.zoo.default import DEFAULT_MODEL
 
 DETECT_FILE = "detect.json"
@@ -53,8 +53,7 @@ def detect(
         out: Folder for records.
         json: Print the record as JSON in place of the tables.
     """
-    if threads < 1 or rounds < 1:
-        raise TrovidError("--threads and --rounds must be at least 1")
+    check_timing(threads=threads, rounds=rounds, seconds=seconds)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from trovid.benchmarks.detect import DetectSettings, run_detect
     from trovid.benchmarks.formatting import format_machine

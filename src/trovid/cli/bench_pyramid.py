@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from trovid.cli.bench_checks import check_timing
 from trovid.cli.messages import print_record
 from trovid.cli.tables import print_figures, table_console
 from trovid.errors import TrovidError
@@ -56,8 +57,9 @@ def pyramid(
         folder: Where a page of this run goes, if anywhere: report.md and report.json.
         json: Print the record as JSON in place of the table.
     """
-    if min(rois, frames, threads, rounds, *size) < 1:
-        raise TrovidError("--rois, --frames, --size, --threads and --rounds must be at least 1")
+    if min(rois, frames, *size) < 1:
+        raise TrovidError("--rois, --frames and --size must be at least 1")
+    check_timing(threads=threads, rounds=rounds, seconds=seconds)
     os.environ["OMP_NUM_THREADS"] = str(threads)
     from trovid.benchmarks.formatting import format_machine, format_seconds
     from trovid.benchmarks.pyramid import BACKBONE, PyramidSettings, run_pyramid
