@@ -175,7 +175,7 @@ def _of_folder(folder: Path) -> Maps:
                 f"but has {list(one.shape)}"
             )
         maps.append(one)
-    stacked = torch.from_numpy(np.stack(maps)).float()
+    stacked = torch.from_numpy(np.stack(maps).astype(np.float32))
     if not stacked.isfinite().all():
         raise TrovidError(f"the maps in {folder} must be finite: leave NaN and infinities out")
     return Maps(stacked[:1], stacked[1:])
