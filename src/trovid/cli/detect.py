@@ -111,7 +111,7 @@ def detect(
             --track that of what begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
-            by default the model's own.
+            by default the model's own; a model of single frames has none.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         selection: See `SelectionOptions`.

@@ -13,10 +13,10 @@ from trovid.runs.jobs import find_inputs
 from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.making import Pictures
 from trovid.structures import DetectOptions
+from trovid.structures.support_sampling import NO_SUPPORT
 from trovid.zoo.default import DEFAULT_MODEL, DEFAULT_SINGLE
 
 SHOWN_SCORE = 0.4
-NO_SUPPORT = "uniform:0"
 BESIDE = "single-frame"
 
 
