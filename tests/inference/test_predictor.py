@@ -177,6 +177,7 @@ def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
         ({"frames": [2, 1]}, ValueError, "once and in rising order"),
         ({"classes": "cup"}, TypeError, r"`classes` must be names, such as \['cup'\]"),
         ({"classes": ["cap"]}, TrovidError, "did you mean 'cup'"),
+        ({"classes": ["people"]}, TrovidError, "no class 'people'; there are: aeroplane, anchor"),
         ({"lookahead": -1}, ValueError, "`lookahead` must not be negative"),
     ],
 )

@@ -89,7 +89,7 @@ def detect(
 
     Examples:
         trovid detect street.mp4
-        trovid detect *.mp4 frames/ --out results --score 0.3 --classes star,sun
+        trovid detect *.mp4 frames/ --out results --score 0.3 --classes dog,person
         trovid detect long.mkv --model mine.safetensors --support uniform:30
         trovid detect holiday.mp4 --model coco-r50-fpn --temporal training-free
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
