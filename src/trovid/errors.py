@@ -63,10 +63,17 @@ def nearest(word: str, words: Collection[str], *, otherwise: str | None = None) 
         otherwise: What is said where none is near; None for all known words.
 
     Example:
-        >>> nearest("anker", ["anchor", "cup"]), nearest("x", ["anchor", "cup"])
+        >>> nearest("ancor", ["anchor", "cup"]), nearest("x", ["anchor", "cup"])
         ("; did you mean 'anchor'?", '; there are: anchor, cup')
+        >>> nearest("people", ["aeroplane", "person"]), nearest("tv", ["cat", "tvmonitor"])
+        ('; there are: aeroplane, person', "; did you mean 'tvmonitor'?")
     """
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    alike = [known for known in words if known[:1] == word[:1]]
+    close = (
+        difflib.get_close_matches(word, words, n=1, cutoff=0.8)
+        or difflib.get_close_matches(word, alike, n=1, cutoff=0.62)
+        or [known for known in alike if len(word) > 1 and known.startswith(word)]
+    )
     if close:
         return f"; did you mean {close[0]!r}?"
     if otherwise is not None:

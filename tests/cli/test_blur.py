@@ -432,6 +432,35 @@ def test_in_python_with_masks(tmp_path, place):
                 assert frame.image[detections.masks.dense().any(0).numpy()].mean() < 25
 
 
+def test_in_python_a_folder_of_frames_lasts_as_long_as_by_the_command(tmp_path, model):
+    predictor = trovid.load(str(model), device="cpu")
+    source, out = folder(tmp_path / "frames", count=3), tmp_path / "out"
+    options = DetectOptions(score=0.9, support="uniform:0")
+    (result,) = redact(source, predictor, classes=["star"], out=out, options=options)
+    assert result.state == "done"
+    with open_video(out / "frames.mp4") as reader:
+        assert reader.times == pytest.approx([0, 1 / 25, 2 / 25])
+    with pytest.raises(TypeError, match=r"must be names, such as \['star'\], but is a text"):
+        redact(source, predictor, classes="star", out=out)
+
+
+def test_the_report_goes_by_the_times_of_the_covered_video(tmp_path, capsys, model):
+    source = video(tmp_path / "a.mp4")  # 12 frames a second
+    words = [source, "--classes", "star", "--model", model, "--score", "1"]
+    assert blur(capsys, *words, "--out", tmp_path / "whole")[0] == 0
+    page = (tmp_path / "whole" / "a.md").read_text()
+    assert "| 0:00.00 to 0:00.33 | 0 to 4 |  | no star was found" in page
+    status, _, said = blur(capsys, *words, "--out", tmp_path / "part", "--start", "0.16")
+    assert status == 0
+    assert any("a.md: 1 moment for a person to look at" in line for line in said)
+    page = (tmp_path / "part" / "a.md").read_text()
+    assert "| 0:00.00 to 0:00.17 | 0 to 2 | 0:00.17 to 0:00.33 | 2 to 4 |  | no star" in page
+    (record,) = read_document(tmp_path / "part" / "a.json")["videos"]
+    report = record["redaction"]
+    assert (report["first_frame"], report["first_time"]) == (2, pytest.approx(1 / 6, abs=1e-3))
+    assert report["moments"][0]["first_frame"] == 2
+
+
 def test_memory_holds_no_pictures(tmp_path, model, every_class):
     """A sink that was given many frames holds numbers alone."""
     from trovid.redaction.found import FoundObjects

@@ -163,6 +163,7 @@ def test_a_part_has_the_boxes_of_the_whole(tmp_path, capsys, model):
         (["--no-video", "--sheet", "--side-by-side"], "--side-by-side is drawn into pictures"),
         (["--no-video", "--no-labels"], "--no-labels is drawn into pictures, and none is written"),
         (["--no-video", "--label-size", "20"], "--label-size is drawn into pictures"),
+        (["--no-labels", "--label-size", "20"], "which --no-labels leaves out: give one of them"),
     ],
 )
 def test_wrong_options_are_said(tmp_path, capsys, model, words, message):

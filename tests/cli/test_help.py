@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import re
+from pathlib import Path
 
 import cyclopts
 import pytest
@@ -11,6 +13,10 @@ from tests.cli.command import trovid_command
 from trovid.cli.help import shown_default
 from trovid.cli.main import SUMMARIES
 from trovid.cli.options import RUNNING, SELECTION
+from trovid.recipes import load_recipe
+from trovid.zoo.default import DEFAULT_MODEL
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def _commands() -> list[str]:
@@ -58,8 +64,22 @@ def test_a_description_is_one_paragraph(capsys):
     assert lines[at : at + 3] == [
         "--support STR           Frames that support each other: uniform:14 (or 14),",
         "consecutive:6, stride:8x26; by default the model's",
-        "own.",
+        "own; a model of single frames has none.",
     ]
+
+
+@pytest.mark.parametrize("page", ["detect", "explain", "blur", "detect.md", "blur.md"])
+def test_classes_in_examples_are_known_to_the_default_model(page, capsys):
+    if page.endswith(".md"):
+        text = (DOCS / page).read_text(encoding="utf-8")
+    else:
+        _, text, _ = trovid_command(capsys, page, "--help")
+        text = text.partition("Examples:\n")[2].partition("\n\n")[0]
+    known = load_recipe(DEFAULT_MODEL).model.classes
+    lines = [line for line in text.splitlines() if "--model" not in line]
+    named = [names for line in lines for names in re.findall(r"--classes ([a-z,]+)", line)]
+    assert {name for names in named for name in names.split(",")} <= {*known}
+    assert named
 
 
 def test_commands_that_run_a_model_say_the_same_of_its_options(capsys):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.runs import FRAMES, names, video
+from tests.cli.runs import FRAMES, images, names, video
 from tests.cli.tiny_model import save_tiny_model
 from trovid.cli import demo as command
 from trovid.cli.main import main
@@ -55,6 +55,54 @@ def test_a_video_of_ones_own_side_by_side_with_a_timeline(tmp_path, capsys):
     assert (head["model"], head["options"]["support"]) == ("temporal", "uniform:0")
 
 
+def test_a_model_of_single_frames_is_compared_with_itself_among_the_other_frames(tmp_path, capsys):
+    model = save_tiny_model(tmp_path / "alone.safetensors", name="synthvid-single")
+    out = tmp_path / "out"
+    words = ["--video", video(tmp_path / "my.mp4", count=3), "--model", model]
+    status, _, said = demo(capsys, out, *words)
+    assert status == 0
+    assert "alone knows single frames alone" in said
+    both, left = (read_predictions(out / name) for name in ("my.json", "single-frame/my.json"))
+    assert (left[0]["model"], left[0]["options"]["support"]) == ("alone", "uniform:0")
+    assert both[0]["model"] == "alone (training-free)"
+    assert both[0]["options"]["support"] != "uniform:0"
+    found = [[d.scores.tolist() for d in videos["my"]] for _, videos in (both, left)]
+    assert found[0] != found[1]
+
+
+def test_only_what_an_earlier_demo_wrote_is_replaced(tmp_path, capsys):
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    words = ["--video", video(tmp_path / "my.mp4", count=1), "--model", model]
+    out = tmp_path / "out"
+    other = video(out / "my.mp4", count=2)
+    kept = other.read_bytes()
+    for notes in (None, '{"head": "notes of mine"}'):
+        if notes is not None:
+            (out / "my.json").write_text(notes)
+        status, _, said = demo(capsys, out, *words)
+        assert (status, f"{other}: exists, and no earlier demo has left it" in said) == (2, True)
+    assert other.read_bytes() == kept
+    assert names(out) == {"my.mp4", "my.json"}
+    for file in (other, out / "my.json"):
+        file.unlink()
+    assert [demo(capsys, out, *words)[0] for _ in range(2)] == [0, 0]
+    assert names(out) == {"my.mp4", "my.json", "single-frame"}
+    beside = ["--video", other, "--model", model]  # the source itself lies there
+    kept = other.read_bytes()
+    assert demo(capsys, out, *beside)[0] == 0
+    assert other.read_bytes() == kept
+    assert (out / "my-2.mp4").is_file()
+
+
+def test_a_single_picture_is_shown_without_a_timeline(tmp_path, capsys):
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    picture, out = tmp_path / "a.png", tmp_path / "out"
+    Image.fromarray(images(1)[0]).save(picture)
+    status, said, _ = demo(capsys, out, "--video", picture, "--model", model)
+    assert (status, f"Look at {out / 'a.png'}" in said) == (0, True)
+    assert names(out) == {"a.png", "a.json", "single-frame"}
+
+
 def test_what_is_no_single_video_is_said(tmp_path, capsys):
     model = save_tiny_model(tmp_path / "tiny.safetensors")
     status, _, said = demo(capsys, tmp_path / "out", "--video", tmp_path / "none.mp4")
@@ -64,6 +112,8 @@ def test_what_is_no_single_video_is_said(tmp_path, capsys):
     assert "holds several videos; name one" in demo(capsys, *words)[2]
     assert not (tmp_path / "out").exists()
     assert "belong to --video" in demo(capsys, tmp_path / "out", "--model", model)[2]
+    words = [tmp_path / "out", "--video", tmp_path / "in" / "a.mp4", "--clips", "40"]
+    assert "--clips belongs to the built-in clips" in demo(capsys, *words)[2]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.detectors.candidates import CANDIDATES
 from trovid.datasets.synthvid import make_clip
 from trovid.detectors.building import build_detector
 from trovid.detectors.faster_rcnn.support import Support
-from trovid.errors import TrovidError
+from trovid.errors import OptionError, TrovidError
 from trovid.inference import Predictor, load
 from trovid.recipes import load_recipe
 from trovid.video.opening import VideoWriter, open_video
@@ -46,7 +46,8 @@ def test_every_frame_of_a_file_has_detections_in_source_pixels(name, clip, tmp_p
     with VideoWriter(path, height=256, width=256, frame_rate=12) as writer:
         for image in clip[:6]:
             writer.write(image)
-    found = list(predictor(name).detect(path, score=0.0, support="uniform:3"))
+    support = "uniform:0" if name == "synthvid-single" else "uniform:3"
+    found = list(predictor(name).detect(path, score=0.0, support=support))
     assert [d.frame_index for d in found] == list(range(6))
     assert found[3].time == pytest.approx(3 / 12)
     for detections in found:
@@ -99,6 +100,16 @@ def test_a_still_video_and_no_support_frames_are_allowed(temporal, clip):
     none = list(temporal.detect(clip[:2], support="uniform:0"))
     assert len(one) == 1
     assert len(none) == 2
+
+
+def test_a_model_of_single_frames_has_no_support_frames_and_takes_none(clip):
+    model = predictor("synthvid-single")
+    assert model.recipe.inference.support != "uniform:0"
+    assert model.options().support == "uniform:0"
+    for none in ("uniform:0", "0", "consecutive:0"):
+        assert model.options(support=none) == model.options()
+    with pytest.raises(OptionError, match="knows single frames alone: leave `support` out"):
+        next(model.detect(clip[:2], support="uniform:3"))
 
 
 def test_a_saved_model_gives_the_same_detections_when_loaded(clip, tmp_path):
@@ -166,6 +177,7 @@ def test_seq_nms_follows_the_whole_video(temporal, clip, tmp_path):
         ({"frames": [2, 1]}, ValueError, "once and in rising order"),
         ({"classes": "cup"}, TypeError, r"`classes` must be names, such as \['cup'\]"),
         ({"classes": ["cap"]}, TrovidError, "did you mean 'cup'"),
+        ({"classes": ["people"]}, TrovidError, "no class 'people'; there are: aeroplane, anchor"),
         ({"lookahead": -1}, ValueError, "`lookahead` must not be negative"),
     ],
 )

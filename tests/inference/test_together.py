@@ -37,7 +37,9 @@ def assert_same(one, other):
 @pytest.mark.parametrize("name", ["synthvid-single", "synthvid-selsa-troi"])
 def test_together_equals_one_by_one(name, among, videos, monkeypatch):
     model = load(name, device="cpu")
-    options = {"support": SUPPORT, "score": 0.05, "target_among_support": among}
+    options = {"score": 0.05, "target_among_support": among}
+    if model.detector.uses_support:
+        options["support"] = SUPPORT
     alone = [list(model.detect(video, **options)) for video in videos]
     assert sum(len(d) for found in alone for d in found) > 8
     sizes = note_batches(monkeypatch)

@@ -98,6 +98,7 @@ def test_page():
     assert "a\\|b\\*.mp4" in page
     assert "Faces and number plates are no classes of the model" in page
     assert "| person | 1 | 24 | 10 | 16 frames (1.60 s) |" in page
-    assert "| 0:01.50 to 0:03.00 | 15 to 30 | person 0 | not found in 16 frames, 6" in page
+    moment = "| 0:00.50 to 0:02.00 | 5 to 20 | 0:01.50 to 0:03.00 | 15 to 30 | person 0 | not found"
+    assert f"{moment} in 16 frames, 6" in page
     assert "sound kept" in page
     assert "- a.mp4: cut off" in page

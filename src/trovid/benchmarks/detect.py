@@ -24,11 +24,11 @@ from trovid.runs.batch import Batch
 from trovid.runs.predictions import read_frames
 from trovid.runs.sinks.json import rounded
 from trovid.structures import Detections, DetectOptions, SupportSampling
+from trovid.structures.support_sampling import NO_SUPPORT
 from trovid.video.opening import Frame, VideoWriter, open_video
 from trovid.viz.panels import Panels
 
 KINDS = ("video", "csv", "json")
-NO_SUPPORT = "uniform:0"
 SINGLE = "single frames"
 PART_FRAMES = 16
 """Frames, evenly spread, that each part is timed on alone."""

@@ -82,7 +82,7 @@ def blur(
         keep_metadata: Let the file's texts go along: title, place, device, time.
         score: Lowest score at which an object is covered.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
-            by default the model's own.
+            by default the model's own; a model of single frames has none.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         max_detections: Detections a frame at most; by default the model's own.

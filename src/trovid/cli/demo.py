@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trovid.evaluation.report import Report
 
 SINGLE, TEMPORAL = "synthvid-single", "synthvid-selsa-troi"
-SHOWN_CLIPS = 4
+CLIPS, SHOWN_CLIPS = 24, 4
 SHOWN_SCORE = 0.4
 
 
@@ -27,7 +27,7 @@ def demo(
     video: str | None = None,
     model: ModelName = DEFAULT_MODEL,
     single: ModelName | None = None,
-    clips: int = 24,
+    clips: int = CLIPS,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Compare a single-frame detector with SELSA + Temporal RoI Align on SynthVID test clips.
@@ -43,7 +43,8 @@ def demo(
     photographs: everyday/index.html (with scikit-image, which carries them).
 
     With --video on a video of one's own instead: OUT/NAME.mp4, left single frames, right with the
-    other frames, the scores over time below; and what both found as JSON.
+    other frames, the scores over time below (of a picture NAME.png, without them); and what both
+    found as JSON. What an earlier demo wrote is replaced, and nothing else.
 
     Examples:
         trovid demo
@@ -53,7 +54,8 @@ def demo(
     Args:
         out: Folder for the results.
         video: A video of one's own, in place of the built-in clips.
-        model: With --video: the model with Temporal RoI Align, by name or as a file.
+        model: With --video: the model with Temporal RoI Align, by name or as a file; a model of
+            single frames gets it without training (training-free).
         single: With --video: its single-frame rival; by default the default model's own, or
             the model itself without its support frames.
         clips: Number of test clips that the table is made of, at least 20.
@@ -66,6 +68,8 @@ def demo(
     from trovid.zoo.weights import embedded_models
 
     if video is not None:
+        if clips != CLIPS:
+            raise TrovidError("--clips belongs to the built-in clips: leave it out with --video")
         _own_video(video, out, model, single, json=json)
         return
     if model != DEFAULT_MODEL or single is not None:

@@ -89,7 +89,7 @@ def detect(
 
     Examples:
         trovid detect street.mp4
-        trovid detect *.mp4 frames/ --out results --score 0.3 --classes star,sun
+        trovid detect *.mp4 frames/ --out results --score 0.3 --classes dog,person
         trovid detect long.mkv --model mine.safetensors --support uniform:30
         trovid detect holiday.mp4 --model coco-r50-fpn --temporal training-free
         trovid detect long.mkv --start 1:30 --end 2:00 --stride 5 --sheet
@@ -111,7 +111,7 @@ def detect(
             --track that of what begins an identity; see --continue-score.
         classes: Names of the classes to keep, with commas between them.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
-            by default the model's own.
+            by default the model's own; a model of single frames has none.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         selection: See `SelectionOptions`.

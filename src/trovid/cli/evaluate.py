@@ -296,7 +296,7 @@ def _of_model(
     report_head = {
         "model": predictor.name,
         "labels": data.name,
-        "support": predictor.recipe.inference.support,
+        "support": predictor.options().support,
         "every": frames["every"],
         "precision": predictor.precision,
         **chosen,

@@ -57,7 +57,7 @@ def explain(
 
     Examples:
         trovid explain street.mp4
-        trovid explain street.mp4 --time 1:30 --classes star --support uniform:6
+        trovid explain street.mp4 --time 1:30 --classes dog --support uniform:6
         trovid explain street.mp4 --frame 40 --detection 2
         trovid explain street.mp4 --frame 40 --box 120,80,260,210 --out why.png
 

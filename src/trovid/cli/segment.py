@@ -87,7 +87,7 @@ def segment(
             Of boxes of several classes on one object the surest is kept, and an object's class is
             the one that most of its frames speak for.
         support: Frames that support each other: uniform:14 (or 14), consecutive:6, stride:8x26;
-            by default the model's own.
+            by default the model's own; a model of single frames has none.
         temporal: training-free: Temporal RoI Align without trained weights, for a model of single
             frames (or in place of the model's own).
         selection: See `SelectionOptions`.

@@ -42,7 +42,7 @@ def run_models(
         model = load(name)
         found[name] = {}
         file = out / f"detections-{name}.json"
-        options = {"score": score, "support": model.recipe.inference.support}
+        options = {"score": score, "support": model.options().support}
         with (
             bar(name, unit="clips") as tick,
             JsonWriter(file, model=name, class_names=model.class_names, options=options) as writer,

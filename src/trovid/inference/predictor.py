@@ -238,15 +238,15 @@ class Predictor:
         """The options in force: those given, the recipe's where they are None.
 
         Raises:
-            OptionError: If a value is out of range.
+            OptionError: If a value is out of range, or a model of single frames is given `support`.
             TrovidError: If a class is unknown.
         """
         chosen = dataclasses.replace(options or DetectOptions(), **changes)
+        chosen = chosen if self.detector.uses_support else chosen.of_single_frames(self.name)
+        known = self.class_names
         for name in chosen.classes or ():
-            if name not in self.class_names:
-                raise TrovidError(
-                    f"{self.name} knows no class {name!r}{nearest(name, self.class_names)}"
-                )
+            if name not in known:
+                raise TrovidError(f"{self.name} knows no class {name!r}{nearest(name, known)}")
         if chosen.masks and not self.detector.segments:
             raise TrovidError(
                 f"{self.name} finds boxes alone: take another `model`, such as coco-mask-r50-fpn"

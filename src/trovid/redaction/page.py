@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from trovid.errors import printable
 from trovid.redaction.options import Redaction
-from trovid.redaction.report import RedactionReport
+from trovid.redaction.report import Moment, RedactionReport
 
 MOST_LINES = 500
 """Moments on a page; the JSON has all."""
@@ -73,14 +73,17 @@ def report_page(
     if problems:
         lines += ["## What is wrong with the file", "", *(f"- {_text(p)}" for p in problems), ""]
     lines += [f"## Moments to look at: {len(report.moments)}", ""]
+    begin, start = report.first_frame, report.first_time
+    later = begin > 0 or start > 0
+    if later:
+        lines += ["Times and frames are those of the covered video, and of its source.", ""]
+    source_heads = ("source's time", "source's frames") if later else ()
     lines += _table(
-        ("time", "frames", "object", "why"),
+        ("time", "frames", *source_heads, "object", "why"),
         (
             (
-                _clock(one.first_time)
-                + (f" to {_clock(one.last_time)}" if one.last_frame > one.first_frame else ""),
-                str(one.first_frame)
-                + (f" to {one.last_frame}" if one.last_frame > one.first_frame else ""),
+                *_when(one, begin, start),
+                *(_when(one) if later else ()),
                 "" if one.class_name is None else f"{one.class_name} {one.track}",
                 one.why,
             )
@@ -90,6 +93,15 @@ def report_page(
     if len(report.moments) > MOST_LINES:
         lines += ["", f"{len(report.moments) - MOST_LINES} more are in the JSON file."]
     return "\n".join(lines) + "\n"
+
+
+def _when(moment: Moment, begin: int = 0, start: float = 0.0) -> tuple[str, str]:
+    """Its times and frames, in a video that begins there in the source."""
+    time, frame = _clock(moment.first_time - start), str(moment.first_frame - begin)
+    if moment.last_frame > moment.first_frame:
+        time += f" to {_clock(moment.last_time - start)}"
+        frame += f" to {moment.last_frame - begin}"
+    return time, frame
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -17,6 +17,7 @@ from trovid.redaction.options import Redaction
 from trovid.redaction.sink import RedactionSink
 from trovid.runs.batch import Batch, Result
 from trovid.runs.sinks.making import Subject
+from trovid.runs.sinks.video import FALLBACK_RATE
 from trovid.structures import DetectOptions
 from trovid.video.blanking import BlankingReader
 
@@ -88,7 +89,7 @@ def redact(
     options: DetectOptions | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    frame_rate: float = 0.0,
+    frame_rate: float = FALLBACK_RATE,
 ) -> list[Result]:
     """Covers objects of some classes in videos, with gaps filled; writes what `trovid blur` does.
 
@@ -101,17 +102,18 @@ def redact(
         options: See `DetectOptions`; its score is 0.3 where it says none.
         overwrite: Whether results that exist are replaced.
         resume: Whether they are gone on from.
-        frame_rate: Frames per second of folders of images.
+        frame_rate: Frames per second of folders of images, which do not know it.
 
     Returns:
         For each video what came of it; `losses` says what went wrong, one line each.
 
     Raises:
         TrovidError: If a class is unknown, or the model has no masks where they are wanted.
+        TypeError: If `classes` is a text.
     """
     single = isinstance(videos, str | PathLike)
     words = [str(videos)] if single else [str(word) for word in videos]
-    wanted = replace(options or DetectOptions(), classes=tuple(classes))
+    wanted = replace(options or DetectOptions(), classes=classes)
     if wanted.score is None:
         wanted = replace(wanted, score=LOWEST_SCORE)
     batch = redaction_batch(

@@ -29,9 +29,9 @@ class Moment:
 
     Attributes:
         kind: "nothing", "blank", "long gap", "appears", "disappears", "unsure", "short", "full".
-        first_frame: Index of its first frame.
+        first_frame: Index of its first frame, in the source.
         last_frame: Index of its last frame.
-        first_time: Seconds of the first frame.
+        first_time: Seconds of the first frame, in the source.
         last_time: Seconds of the last frame.
         why: In words.
         class_name: Of the object, if it is about one.
@@ -84,6 +84,9 @@ class RedactionReport:
         classes: A line a class that was looked for.
         moments: In order of time.
         note: What was not looked for.
+        first_frame: Index of the first frame that was looked at, with which the covered video
+            begins; frames and times of the moments are the source's.
+        first_time: Its seconds.
     """
 
     frames: int
@@ -92,6 +95,8 @@ class RedactionReport:
     classes: tuple[ClassFigures, ...]
     moments: tuple[Moment, ...]
     note: str
+    first_frame: int = 0
+    first_time: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -150,6 +155,8 @@ def redaction_report(
         classes=tuple(_figures(name, found, class_names, clock) for name in classes),
         moments=tuple(sorted(moments, key=lambda one: (one.first_frame, one.last_frame))),
         note=note.format(classes=", ".join(classes)),
+        first_frame=clock.first,
+        first_time=clock.at(clock.first) if len(frames) else 0.0,
     )
 
 

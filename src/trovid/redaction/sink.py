@@ -107,9 +107,10 @@ class RedactionSink:
         self._json.file.publish()
         if self._moments:
             log.warning(
-                "%s: %d moments for a person to look at before the video is shown",
+                "%s: %d moment%s for a person to look at before the video is shown",
                 self._page.path,
                 self._moments,
+                "s" * (self._moments > 1),
             )
 
     def discard(self) -> None:

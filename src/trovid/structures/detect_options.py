@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Self
 
 from trovid.errors import OptionError
-from trovid.structures.support_sampling import SupportSampling
+from trovid.structures.support_sampling import NO_SUPPORT, SupportSampling
 from trovid.structures.times import seconds
 
 if TYPE_CHECKING:
@@ -120,6 +120,22 @@ class DetectOptions:
             )
         if self.support is not None:
             object.__setattr__(self, "support", str(SupportSampling.parse(self.support)))
+
+    def of_single_frames(self, model: str) -> Self:
+        """The same for a model that has no support frames, whatever its recipe says of them.
+
+        Args:
+            model: Its name, for the message.
+
+        Raises:
+            OptionError: If support frames are asked for.
+        """
+        if SupportSampling.parse(self.support or NO_SUPPORT).count:
+            raise OptionError(
+                f"{model} knows single frames alone: leave `support` out, or give `temporal` "
+                "training-free"
+            )
+        return replace(self, support=NO_SUPPORT)
 
     def resolved(self, inference: InferenceRecipe) -> Self:
         """The same with the recipe's values where there is None.

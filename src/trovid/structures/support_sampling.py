@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from trovid.errors import TrovidError
 
+NO_SUPPORT = "uniform:0"
+
 
 @dataclass(frozen=True)
 class SupportSampling:

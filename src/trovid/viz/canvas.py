@@ -35,7 +35,7 @@ class LabelStyle:
         size: Height of the text in pixels; None to let it grow with the picture.
 
     Raises:
-        OptionError: If the size lies outside 4..400.
+        OptionError: If the size lies outside 4..400, or is given where there are no labels.
     """
 
     shown: bool = True
@@ -45,6 +45,10 @@ class LabelStyle:
         lowest, highest = LABEL_SIZES
         if self.size is not None and not lowest <= self.size <= highest:
             raise OptionError(f"`label_size` must lie in {lowest}..{highest}, but is {self.size}")
+        if self.size is not None and not self.shown:
+            raise OptionError(
+                "`label_size` is that of labels, which `no_labels` leaves out: give one of them"
+            )
 
 
 USUAL_LABELS = LabelStyle()
