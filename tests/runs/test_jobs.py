@@ -74,6 +74,16 @@ def test_a_single_picture_has_a_drawn_picture(tmp_path):
     assert job.files["picture"].name == "dog-2.png"  # the input is not replaced
 
 
+def test_an_address_of_a_picture_has_a_drawn_picture_unless_it_is_a_stream(tmp_path):
+    address = "https://host/films/dog.JPG?size=1"
+    (job,) = jobs_for([address], [address], tmp_path, ["video", "json"])
+    assert {kind: file.name for kind, file in job.files.items()} == {
+        **{"picture": "dog.png", "json": "dog.json"},
+    }
+    (job,) = jobs_for([address], [address], tmp_path, ["video", "json"], online=True)
+    assert {*job.files} == {"video", "json"}
+
+
 def test_results_in_the_folder_of_frames_itself_replace_no_frame(tmp_path):
     folder = frames(tmp_path / "0001")
     touch(folder / "0001.PNG"), touch(folder / "0001-2.json")

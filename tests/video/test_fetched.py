@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.cli.runs import names, run
 from tests.cli.tiny_model import save_tiny_model
-from tests.media import assert_exact, encode
+from tests.media import assert_exact, encode, numbered
 from tests.zoo.file_server import Answer, serve
 from trovid.cli.main import main
 from trovid.errors import TrovidError
@@ -31,6 +33,21 @@ def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
     assert folder.exists()
     del reader
     assert not folder.exists()
+
+
+def test_an_image_is_read_as_an_image_file(tmp_path):
+    first, *rest = (Image.fromarray(numbered(index)) for index in (5, 6, 7))
+    first.save(tmp_path / "a.webp", lossless=True, save_all=True, append_images=rest)
+    with serve() as server:
+        server.answers["/dog.webp?size=1"] = [Answer((tmp_path / "a.webp").read_bytes())]
+        server.answers["/no.png"] = [Answer(b"no image")]
+        reader = open_video(f"{server.address.replace('://', '://me:secret@')}/dog.webp?size=1")
+        with pytest.raises(TrovidError, match=f"^{server.address}/no.png: not a readable image"):
+            open_video(f"{server.address}/no.png")
+    shown = f"{server.address}/dog.webp?size=1"
+    assert (reader.video.name, reader.source, len(reader)) == ("dog", shown, 1)
+    assert [text[: len(shown) + 20] for text in reader.problems] == [f"{shown}: holds 3 pictures, "]
+    np.testing.assert_array_equal(reader.read([0])[0].image, numbered(5))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trovid.errors import TrovidError
+from trovid.video.fetched import is_picture_address
 from trovid.video.file import VIDEO_NAME
 from trovid.video.images import MOT_FRAMES, natural_key, video_name
 from trovid.video.images import SUFFIXES as IMAGE_SUFFIXES
@@ -145,7 +146,12 @@ def _say_left_out(folder: Path, left_out: Sequence[Path], how: str) -> None:
 
 
 def jobs_for(
-    sources: Sequence[str], inputs: Sequence[str], out: Path, kinds: Collection[str]
+    sources: Sequence[str],
+    inputs: Sequence[str],
+    out: Path,
+    kinds: Collection[str],
+    *,
+    online: bool = False,
 ) -> list[Job]:
     """Names the results after the sources, so that none is another's or one of the inputs.
 
@@ -156,6 +162,7 @@ def jobs_for(
         inputs: All inputs, also those that cannot be read.
         out: Folder of the results.
         kinds: Keys of ENDINGS.
+        online: Whether addresses are streams, whatever they end with.
 
     Example:
         >>> jobs = jobs_for(["a/clip.mp4", "b/clip.avi"], [], Path("out"), ["json", "video"])
@@ -167,7 +174,7 @@ def jobs_for(
         used |= {_key(file) for file in _listed(out) if file.suffix.lower() in IMAGE_SUFFIXES}
     jobs = []
     for source in sources:
-        stem, wanted = result_stem(source), _kinds_of(source, kinds)
+        stem, wanted = result_stem(source), _kinds_of(source, kinds, online)
         number = 1
         while True:
             name = stem if number == 1 else f"{stem}-{number}"
@@ -181,10 +188,14 @@ def jobs_for(
     return jobs
 
 
-def _kinds_of(source: str, kinds: Collection[str]) -> set[str]:
+def _kinds_of(source: str, kinds: Collection[str], online: bool) -> set[str]:
     """The files to write: of a single picture a picture, where there would be moving ones."""
     path = Path(source)
-    if is_live(source) or path.suffix.lower() not in IMAGE_SUFFIXES or path.is_dir():
+    if is_live(source):
+        single = is_picture_address(source) and not online
+    else:
+        single = path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
+    if not single:
         return {*kinds}
     drawn = {"picture"} if {"video", "sheet"} & {*kinds} else set()
     return {*kinds} - {"video", "sheet"} | drawn
