@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli.command import trovid_command
 from tests.cli.runs import names, run
 from tests.cli.tiny_model import save_tiny_model
 from tests.media import assert_exact, encode, numbered
@@ -55,7 +56,7 @@ def test_an_image_is_read_as_an_image_file(tmp_path):
     [
         (Answer(b"gone", status=404), "the server answers 404 Not Found"),
         (Answer(b"\0" * 100, length=False), "no stated end .* give `online`"),
-        (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
+        (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist: name .* give `online`"),
         (Answer(b"\0" * 100, cut=50), "cannot be fetched"),
         (
             Answer(gzip.compress(b"\0" * 10**6), headers={"Content-Encoding": "gzip"}),
@@ -71,6 +72,22 @@ def test_what_cannot_be_had_is_said_with_its_address(answer, said):
         with pytest.raises(TrovidError, match=said) as raised:
             open_video(f"{server.address}/dog.mp4")
     assert str(raised.value).startswith(f"{server.address}/dog.mp4: ")
+
+
+def test_a_command_that_takes_no_streams_does_not_advise_it(tmp_path, capsys):
+    with serve() as server:
+        address = f"{server.address}/dog.mp4"
+        server.answers["/dog.mp4"] = [Answer(b"\0" * 100, length=False)]
+        words = ["--classes", "star", "--out", tmp_path / "out"]
+        told = [
+            *trovid_command(capsys, "blur", "webcam", address, *words)[2],
+            *trovid_command(capsys, "info", address)[2],
+        ]
+    endless = f"trovid: {address}: has no stated end to look ahead to: fetch it yourself"
+    assert told == [
+        "trovid: webcam: a stream has no end to look ahead to: record it and name the file",
+        *[f"{endless} and name the file"] * 2,
+    ]
 
 
 @pytest.mark.parametrize("hops", [["http://b/"], ["http://b/", "https://c/"]])

@@ -25,7 +25,7 @@ from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
 from trovid.video.blanking import BlankingReader
 from trovid.video.fetched import fetched, is_web_address
-from trovid.video.live import LiveStream, is_live
+from trovid.video.live import NO_END, LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
 
 Source = VideoReader | LiveStream
@@ -181,7 +181,7 @@ class Batch:
             return self.opened(reader)
         shown = without_password(word)
         if not self.options.online:
-            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
+            raise TrovidError(f"{shown}: {NO_END}")
         if self.options.start:
             raise TrovidError(f"{shown}: a stream starts when it is opened; leave out `start`")
         return LiveStream(word, stop=self.stop)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WEB = re.compile(r"https?://.+", re.IGNORECASE)
 PATIENCE = 30.0
 """Seconds without any data after which a connection counts as broken."""
-ENDLESS = "; give `online` to take it as a stream"
+ENDLESS = "or give `online` to take it as a stream"
 
 
 def is_web_address(word: str) -> bool:
@@ -192,7 +192,10 @@ def _receive(
         raise TrovidError(f"{address}: the server answers {answer}; check the address")
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise TrovidError(f"{address}: has no stated end to look ahead to{ENDLESS}")
+        raise TrovidError(
+            f"{address}: has no stated end to look ahead to: fetch it yourself and name the file, "
+            f"{ENDLESS}"
+        )
     packed = response.headers.get("Content-Encoding", "identity")
     if packed.lower() != "identity":
         raise TrovidError(
@@ -211,7 +214,9 @@ def _receive(
         for chunk in response.iter_bytes():
             head = b"" if done else chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
             if any(head.startswith(word) for word in BEGINNINGS):
-                raise TrovidError(f"{address}: is a playlist{ENDLESS}")
+                raise TrovidError(
+                    f"{address}: is a playlist: name the video that it leads to, {ENDLESS}"
+                )
             if stop():
                 raise TrovidError(f"{address}: stopped while it was fetched")
             file.write(chunk)

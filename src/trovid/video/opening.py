@@ -19,7 +19,7 @@ from trovid.video.images import (
     read_image,
     video_name,
 )
-from trovid.video.live import is_live
+from trovid.video.live import NO_END, is_live
 from trovid.video.pictures import as_picture, as_pictures, is_picture
 from trovid.video.reader import Frame, VideoReader
 from trovid.video.writer import VideoWriter
@@ -69,7 +69,7 @@ def open_video(
             return fetched(str(source), frame_rate=frame_rate)
         if is_live(str(source)):
             shown = without_password(str(source))
-            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
+            raise TrovidError(f"{shown}: {NO_END}")
         return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
         return ArrayReader(as_pictures(source), frame_rate=frame_rate)
