@@ -53,6 +53,28 @@ def test_what_is_left_out_is_said(tmp_path, caplog):
     assert "1: c.mp4" in caplog.text
 
 
+def test_what_lies_deep_or_is_called_otherwise_is_said_too(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    touch(tmp_path / "nest" / "a.mp4"), touch(tmp_path / "nest" / "one" / "two" / "b.mp4")
+    touch(tmp_path / "nest" / "labels" / "a.json")
+    (tmp_path / "nest" / "noext").write_bytes(b"\0\0\0\x20ftypisom")
+    (tmp_path / "nest" / "song.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    assert relative(find_inputs(str(tmp_path / "nest")), tmp_path) == ["nest/a.mp4"]
+    assert "(2: noext, one/two)" in caplog.text
+    caplog.clear()
+    assert relative(find_inputs(str(tmp_path / "nest" / "one" / "two")), tmp_path) == [
+        "nest/one/two/b.mp4",
+    ]
+    assert caplog.records == []
+    frames(tmp_path / "stray"), touch(tmp_path / "stray" / "clips" / "c.mp4")
+    assert find_inputs(str(tmp_path / "stray")) == [str(tmp_path / "stray")]
+    assert "(1: clips)" in caplog.text
+    caplog.clear()
+    frames(tmp_path / "MOT17-02" / "img1"), touch(tmp_path / "MOT17-02" / "c.avi")
+    assert relative(find_inputs(str(tmp_path / "MOT17-02")), tmp_path) == ["MOT17-02/img1"]
+    assert "(1: c.avi)" in caplog.text
+
+
 @pytest.mark.parametrize("word", ["MOT17-02", "MOT17-02/img1", "MOT17-02/img1/"])
 def test_a_mot_sequence_is_called_by_its_own_name(tmp_path, word):
     frames(tmp_path / "MOT17-02" / "img1")
