@@ -75,6 +75,15 @@ def test_what_lies_deep_or_is_called_otherwise_is_said_too(tmp_path, caplog):
     assert "(1: c.avi)" in caplog.text
 
 
+def test_a_folder_that_a_pattern_finds_is_as_one_that_is_named(tmp_path):
+    touch(tmp_path / "car.mp4"), touch(tmp_path / "a" / "dog.mp4")
+    frames(tmp_path / "b" / "img1")
+    found = relative(find_inputs(str(tmp_path / "*")), tmp_path)
+    assert found == ["a/dog.mp4", "b/img1", "car.mp4"]
+    found = relative(find_inputs(str(tmp_path / "**")), tmp_path)
+    assert [found.count(name) for name in ("a/dog.mp4", "b/img1", "car.mp4")] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("word", ["MOT17-02", "MOT17-02/img1", "MOT17-02/img1/"])
 def test_a_mot_sequence_is_called_by_its_own_name(tmp_path, word):
     frames(tmp_path / "MOT17-02" / "img1")

@@ -69,7 +69,7 @@ def find_inputs(word: str) -> list[str]:
 
     Args:
         word: A file, a folder of images, a folder of videos and folders of images (those of MOT
-            Challenge among them), a pattern with * or an address.
+            Challenge among them), a pattern with * that finds such, or an address.
 
     What lies in a folder and is not taken, so that it has to be named itself, is said in a line.
 
@@ -85,10 +85,13 @@ def find_inputs(word: str) -> list[str]:
         found = sorted(glob.glob(word, recursive=True), key=natural_key)
         if not found:
             raise TrovidError(f"{word}: no file or folder fits this pattern; check it")
-        return found
-    if path.is_dir():
-        return _in_folder(path)
-    return [word]
+        return list(dict.fromkeys(inner for word in found for inner in _within(word)))
+    return _within(word)
+
+
+def _within(word: str) -> list[str]:
+    path = Path(word)
+    return _in_folder(path) if path.is_dir() else [word]
 
 
 def _in_folder(path: Path) -> list[str]:
