@@ -93,6 +93,11 @@ def test_times_as_people_write_them_and_a_frame_rate_for_pictures(model, tmp_pat
     assert [(d.frame_index, d.time) for d in found] == [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5)]
     together = model.detect_together([folder, pictures], frame_rate=2, start="0:02")
     assert sorted((n, d.time) for n, d in together) == [(n, t) for n in (0, 1) for t in (2.0, 2.5)]
+    for source, online in ((folder, False), (pictures, False), (iter(pictures), True)):
+        with pytest.raises(OptionError, match="have no times, of which `end` is one; give their"):
+            list(model.detect(source, online=online, end="0:02"))
+    (found,) = model.detect(paths[:1], end="0:02")
+    assert found.time == 0
     with pytest.raises(OptionError, match="the time '1:x' is not understood"):
         next(model.detect(folder, start="1:x"))
 
