@@ -64,6 +64,17 @@ def test_what_is_no_source_is_said(model, source, error, message):
         next(iter(model.detect(source)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_picture_in_memory_is_a_video_of_one_frame(model):
+    picture = images(1)[0]
+    (expected,) = model.detect([picture], score=0.2)
+    only_read = np.asarray(Image.fromarray(picture))
+    assert not only_read.flags.writeable
+    tensor = torch.from_numpy(picture)
+    for source in (picture, only_read, tensor, tensor.permute(2, 0, 1), Image.fromarray(picture)):
+        assert boxes(model.detect(source, score=0.2)) == boxes([expected])
+
+
 def test_videos_from_several_threads_equal_one_by_one(model, tmp_path):
     sources = [video(tmp_path / f"{count}.mp4", count=count) for count in (4, 5, 6, 7)]
     one_by_one = [boxes(model.detect(source, score=0.2)) for source in sources]

@@ -39,8 +39,8 @@ def open_video(
             of MOT Challenge, whose frames lie in its `img1`; one image file, a video of one frame;
             an http(s) address of a video or image file, which is fetched first; a list of image
             files (in the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
-            [T, 3, H, W] or [T, H, W, 3]; a list or a generator of single pictures (arrays, tensors,
-            PIL images). A generator is taken to its end and its pictures stay in memory.
+            [T, 3, H, W] or [T, H, W, 3]; a single picture (array, tensor, PIL image); a list or a
+            generator of such. A generator is taken to its end and its pictures stay in memory.
         frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
             every frame's time is 0). A video file knows its own and ignores this.
         allow_playlist: Whether a file may be a playlist (.m3u8, ffconcat, SDP), for which the
@@ -72,7 +72,9 @@ def open_video(
             raise TrovidError(f"{shown}: {NO_END}")
         return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
-        return ArrayReader(as_pictures(source), frame_rate=frame_rate)
+        pictures = as_pictures(source)
+        single = pictures.ndim == 3
+        return ArrayReader(pictures[None] if single else pictures, frame_rate=frame_rate)
     if not isinstance(source, Iterable):
         raise TypeError(
             "`source` must be a path, a list of image paths, an array or tensor of frames, "
