@@ -257,7 +257,8 @@ def _check_size(path: Path, size: tuple[int, ...], wanted: tuple[int, int]) -> N
     if size != wanted:
         raise TrovidError(
             f"{path}: {size[1]}x{size[0]} pixels among images of {wanted[1]}x{wanted[0]}; "
-            "all frames must have one size"
+            "all frames must have one size; name pictures that form no video one by one, or by a "
+            f"pattern in quotes ('{path.with_name('*' + path.suffix)}')"
         )
 
 
