@@ -66,12 +66,14 @@ def test_an_image_is_read_as_an_image_file(tmp_path):
     ],
     ids=["not there", "endless", "playlist", "cut", "packed", "no video"],
 )
-def test_what_cannot_be_had_is_said_with_its_address(answer, said):
+def test_what_cannot_be_had_is_said_with_its_address(answer, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with serve() as server:
         server.answers["/dog.mp4"] = [answer]
         with pytest.raises(TrovidError, match=said) as raised:
             open_video(f"{server.address}/dog.mp4")
     assert str(raised.value).startswith(f"{server.address}/dog.mp4: ")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_command_that_takes_no_streams_does_not_advise_it(tmp_path, capsys):

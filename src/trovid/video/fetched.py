@@ -95,7 +95,7 @@ class FetchedReader(FileReader):
         show_progress: bool = False,
     ) -> None:
         self._copy = _Copy(address, stop, show_progress)
-        with self._copy.named_by_address():
+        with self._copy.kept_if_readable():
             super().__init__(self._copy.path)
         self.source = without_password(address)
 
@@ -119,7 +119,7 @@ class FetchedPicture(PictureReader):
         show_progress: bool = False,
     ) -> None:
         self._copy = _Copy(address, stop, show_progress)
-        with self._copy.named_by_address():
+        with self._copy.kept_if_readable():
             super().__init__(self._copy.path, frame_rate=frame_rate)
         self.source = without_password(address)
         self.problems = [
@@ -138,8 +138,18 @@ class _Copy:
         self._address = address
         self._folder = tempfile.TemporaryDirectory(prefix="trovid-", ignore_cleanup_errors=True)
         self.path = Path(self._folder.name) / (stream_name(address) + _suffix(address))
-        with self.named_by_address():
+        with self.kept_if_readable():
             _fetch(address, self.path, stop, show_progress)
+
+    @contextmanager
+    def kept_if_readable(self) -> Generator[None]:
+        """Names errors as `named_by_address`; with one the file goes, not with its last user."""
+        try:
+            with self.named_by_address():
+                yield
+        except BaseException:
+            self._folder.cleanup()
+            raise
 
     @contextmanager
     def named_by_address(self) -> Generator[None]:
