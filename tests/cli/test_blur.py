@@ -20,6 +20,7 @@ from tests.cli.tiny_model import save_tiny_model
 from tests.media import encode
 from tests.programs import COMMAND, start_program
 from tests.video.test_damaged_files import damaged
+from tests.zoo.file_server import Answer, serve
 from trovid.datasets.synthvid.clip import make_clip
 from trovid.recipes import TrackingRecipe
 from trovid.redaction import Redaction, redact
@@ -323,6 +324,18 @@ def test_what_transparency_hides_stays_hidden(tmp_path, model):
     redact(source, predictor, classes=["star"], out=tmp_path / "out", options=options)
     with open_video(tmp_path / "out" / "frames.mp4") as reader:
         assert [frame.image.mean() < 2 for frame in reader] == [False, True]
+
+
+def test_what_transparency_hides_at_an_address_stays_hidden(tmp_path, capsys, model):
+    picture = Image.new("RGBA", (WIDTH, HEIGHT), (250, 0, 0, 0))
+    picture.save(tmp_path / "a.png")
+    with serve() as server:
+        server.answers["/a.png"] = [Answer((tmp_path / "a.png").read_bytes())]
+        words = [f"{server.address}/a.png", "--classes", "star", "--model", model]
+        assert blur(capsys, *words, "--out", tmp_path / "out")[0] == 0
+    assert names(tmp_path / "out") == {"a.png", "a.md", "a.json"}
+    with Image.open(tmp_path / "out" / "a.png") as covered:
+        assert not np.asarray(covered).any()
 
 
 def test_what_was_black_stays_black_when_it_is_gone_on_from(tmp_path, model):

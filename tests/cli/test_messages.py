@@ -23,6 +23,8 @@ def command(place, /, *others, max_detections=1, video=True, classes=None):
         ("leave out `video=False` or `video`", "leave out --no-video or --video"),
         ("`stride` is no option here", "`stride` is no option here"),
         ("`place` and `others` are none", "`place` and `others` are none"),
+        ("name another, or give `stride` for once", "name another"),
+        ("name another, or give `video` for once", "name another, or give --video for once"),
         ("`trovid models` lists them", "`trovid models` lists them"),
     ],
 )

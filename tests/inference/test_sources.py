@@ -64,6 +64,17 @@ def test_what_is_no_source_is_said(model, source, error, message):
         next(iter(model.detect(source)))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_single_picture_in_memory_is_a_video_of_one_frame(model):
+    picture = images(1)[0]
+    (expected,) = model.detect([picture], score=0.2)
+    only_read = np.asarray(Image.fromarray(picture))
+    assert not only_read.flags.writeable
+    tensor = torch.from_numpy(picture)
+    for source in (picture, only_read, tensor, tensor.permute(2, 0, 1), Image.fromarray(picture)):
+        assert boxes(model.detect(source, score=0.2)) == boxes([expected])
+
+
 def test_videos_from_several_threads_equal_one_by_one(model, tmp_path):
     sources = [video(tmp_path / f"{count}.mp4", count=count) for count in (4, 5, 6, 7)]
     one_by_one = [boxes(model.detect(source, score=0.2)) for source in sources]
@@ -93,6 +104,11 @@ def test_times_as_people_write_them_and_a_frame_rate_for_pictures(model, tmp_pat
     assert [(d.frame_index, d.time) for d in found] == [(0, 0.0), (1, 0.5), (2, 1.0), (3, 1.5)]
     together = model.detect_together([folder, pictures], frame_rate=2, start="0:02")
     assert sorted((n, d.time) for n, d in together) == [(n, t) for n in (0, 1) for t in (2.0, 2.5)]
+    for source, online in ((folder, False), (pictures, False), (iter(pictures), True)):
+        with pytest.raises(OptionError, match="have no times, of which `end` is one; give their"):
+            list(model.detect(source, online=online, end="0:02"))
+    (found,) = model.detect(paths[:1], end="0:02")
+    assert found.time == 0
     with pytest.raises(OptionError, match="the time '1:x' is not understood"):
         next(model.detect(folder, start="1:x"))
 

@@ -53,6 +53,37 @@ def test_what_is_left_out_is_said(tmp_path, caplog):
     assert "1: c.mp4" in caplog.text
 
 
+def test_what_lies_deep_or_is_called_otherwise_is_said_too(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    touch(tmp_path / "nest" / "a.mp4"), touch(tmp_path / "nest" / "one" / "two" / "b.mp4")
+    touch(tmp_path / "nest" / "labels" / "a.json")
+    (tmp_path / "nest" / "noext").write_bytes(b"\0\0\0\x20ftypisom")
+    (tmp_path / "nest" / "song.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    assert relative(find_inputs(str(tmp_path / "nest")), tmp_path) == ["nest/a.mp4"]
+    assert "(2: noext, one/two)" in caplog.text
+    caplog.clear()
+    assert relative(find_inputs(str(tmp_path / "nest" / "one" / "two")), tmp_path) == [
+        "nest/one/two/b.mp4",
+    ]
+    assert caplog.records == []
+    frames(tmp_path / "stray"), touch(tmp_path / "stray" / "clips" / "c.mp4")
+    assert find_inputs(str(tmp_path / "stray")) == [str(tmp_path / "stray")]
+    assert "(1: clips)" in caplog.text
+    caplog.clear()
+    frames(tmp_path / "MOT17-02" / "img1"), touch(tmp_path / "MOT17-02" / "c.avi")
+    assert relative(find_inputs(str(tmp_path / "MOT17-02")), tmp_path) == ["MOT17-02/img1"]
+    assert "(1: c.avi)" in caplog.text
+
+
+def test_a_folder_that_a_pattern_finds_is_as_one_that_is_named(tmp_path):
+    touch(tmp_path / "car.mp4"), touch(tmp_path / "a" / "dog.mp4")
+    frames(tmp_path / "b" / "img1")
+    found = relative(find_inputs(str(tmp_path / "*")), tmp_path)
+    assert found == ["a/dog.mp4", "b/img1", "car.mp4"]
+    found = relative(find_inputs(str(tmp_path / "**")), tmp_path)
+    assert [found.count(name) for name in ("a/dog.mp4", "b/img1", "car.mp4")] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("word", ["MOT17-02", "MOT17-02/img1", "MOT17-02/img1/"])
 def test_a_mot_sequence_is_called_by_its_own_name(tmp_path, word):
     frames(tmp_path / "MOT17-02" / "img1")
@@ -72,6 +103,16 @@ def test_a_single_picture_has_a_drawn_picture(tmp_path):
     assert list(job.files) == ["json"]
     (job,) = jobs_for([str(tmp_path / "dog.png")], [str(tmp_path / "dog.png")], tmp_path, kinds)
     assert job.files["picture"].name == "dog-2.png"  # the input is not replaced
+
+
+def test_an_address_of_a_picture_has_a_drawn_picture_unless_it_is_a_stream(tmp_path):
+    address = "https://host/films/dog.JPG?size=1"
+    (job,) = jobs_for([address], [address], tmp_path, ["video", "json"])
+    assert {kind: file.name for kind, file in job.files.items()} == {
+        **{"picture": "dog.png", "json": "dog.json"},
+    }
+    (job,) = jobs_for([address], [address], tmp_path, ["video", "json"], online=True)
+    assert {*job.files} == {"video", "json"}
 
 
 def test_results_in_the_folder_of_frames_itself_replace_no_frame(tmp_path):

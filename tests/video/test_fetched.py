@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.cli.command import trovid_command
 from tests.cli.runs import names, run
 from tests.cli.tiny_model import save_tiny_model
-from tests.media import assert_exact, encode
+from tests.media import assert_exact, encode, numbered
 from tests.zoo.file_server import Answer, serve
 from trovid.cli.main import main
 from trovid.errors import TrovidError
@@ -33,12 +36,27 @@ def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
     assert not folder.exists()
 
 
+def test_an_image_is_read_as_an_image_file(tmp_path):
+    first, *rest = (Image.fromarray(numbered(index)) for index in (5, 6, 7))
+    first.save(tmp_path / "a.webp", lossless=True, save_all=True, append_images=rest)
+    with serve() as server:
+        server.answers["/dog.webp?size=1"] = [Answer((tmp_path / "a.webp").read_bytes())]
+        server.answers["/no.png"] = [Answer(b"no image")]
+        reader = open_video(f"{server.address.replace('://', '://me:secret@')}/dog.webp?size=1")
+        with pytest.raises(TrovidError, match=f"^{server.address}/no.png: not a readable image"):
+            open_video(f"{server.address}/no.png")
+    shown = f"{server.address}/dog.webp?size=1"
+    assert (reader.video.name, reader.source, len(reader)) == ("dog", shown, 1)
+    assert [text[: len(shown) + 20] for text in reader.problems] == [f"{shown}: holds 3 pictures, "]
+    np.testing.assert_array_equal(reader.read([0])[0].image, numbered(5))
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
         (Answer(b"gone", status=404), "the server answers 404 Not Found"),
         (Answer(b"\0" * 100, length=False), "no stated end .* give `online`"),
-        (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist; give `online`"),
+        (Answer(b"\xef\xbb\xbf\n#EXTM3U\nsegment.ts\n"), "is a playlist: name .* give `online`"),
         (Answer(b"\0" * 100, cut=50), "cannot be fetched"),
         (
             Answer(gzip.compress(b"\0" * 10**6), headers={"Content-Encoding": "gzip"}),
@@ -48,12 +66,30 @@ def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
     ],
     ids=["not there", "endless", "playlist", "cut", "packed", "no video"],
 )
-def test_what_cannot_be_had_is_said_with_its_address(answer, said):
+def test_what_cannot_be_had_is_said_with_its_address(answer, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with serve() as server:
         server.answers["/dog.mp4"] = [answer]
         with pytest.raises(TrovidError, match=said) as raised:
             open_video(f"{server.address}/dog.mp4")
     assert str(raised.value).startswith(f"{server.address}/dog.mp4: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_that_takes_no_streams_does_not_advise_it(tmp_path, capsys):
+    with serve() as server:
+        address = f"{server.address}/dog.mp4"
+        server.answers["/dog.mp4"] = [Answer(b"\0" * 100, length=False)]
+        words = ["--classes", "star", "--out", tmp_path / "out"]
+        told = [
+            *trovid_command(capsys, "blur", "webcam", address, *words)[2],
+            *trovid_command(capsys, "info", address)[2],
+        ]
+    endless = f"trovid: {address}: has no stated end to look ahead to: fetch it yourself"
+    assert told == [
+        "trovid: webcam: a stream has no end to look ahead to: record it and name the file",
+        *[f"{endless} and name the file"] * 2,
+    ]
 
 
 @pytest.mark.parametrize("hops", [["http://b/"], ["http://b/", "https://c/"]])

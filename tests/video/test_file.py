@@ -7,9 +7,10 @@ from functools import partial
 import av
 import numpy as np
 import pytest
+from PIL import ExifTags, Image, ImageOps
 
 from tests import media, shared
-from tests.media import assert_exact, number
+from tests.media import assert_exact, number, numbered
 from trovid.inference.target_frames import target_frames
 from trovid.structures import DetectOptions
 from trovid.video.opening import open_video
@@ -137,6 +138,19 @@ def test_mirrored_videos(tmp_path, rotation):
     turned = np.rot90(plain[1].image, rotation // 90)
     np.testing.assert_array_equal(frames[1].image, turned[:, ::-1])
     assert (reader.video.height, reader.video.width) == frames[0].image.shape[:2]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_with_exif_that_ffmpeg_reads(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = orientation, "a camera"
+    Image.fromarray(numbered(5)).save(tmp_path / "a.jfif", exif=exif, subsampling=0)
+    reader = open_video(tmp_path / "a.jfif")
+    (frame,) = reader
+    with Image.open(tmp_path / "a.jfif") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert (reader.video.height, reader.video.width) == expected.shape[:2]
+    assert np.abs(frame.image.astype(int) - expected).mean() < 3
 
 
 def test_wrong_index(tmp_path):

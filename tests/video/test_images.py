@@ -59,8 +59,9 @@ def test_exif_orientation(tmp_path):
 def test_unequal_sizes(tmp_path):
     Image.fromarray(numbered(0)).save(tmp_path / "0.png")
     Image.fromarray(numbered(1)[:32]).save(tmp_path / "1.png")
-    with pytest.raises(TrovidError, match=r"1\.png: 96x32 pixels among images of 96x64"):
+    with pytest.raises(TrovidError, match=r"1\.png: 96x32 pixels among images of 96x64") as raised:
         list(open_video(tmp_path))
+    assert str(raised.value).endswith(f"by a pattern in quotes ('{tmp_path}/*.png')")
 
 
 def test_unreadable_image(tmp_path):

@@ -68,7 +68,7 @@ def blur(
 
     Args:
         videos: Video files, images, folders of images (in the order of the numbers in their
-            names), folders of these, patterns in quotes, http(s) addresses of video files.
+            names), folders of these, patterns in quotes, http(s) addresses of files.
         classes: Names of the classes to cover, with commas between them.
         out: Folder for the results; made where absent.
         model: Name of a model that comes with trovid, or a weights file.

@@ -102,7 +102,7 @@ def detect(
 
     Args:
         videos: Video files, images, folders of images (in the order of the numbers in their
-            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            names), folders of these, patterns in quotes, http(s) addresses of files, and
             with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent. With --shard also an address (s3://...).
         model: Name of a model that comes with trovid, or a weights file.

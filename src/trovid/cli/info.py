@@ -38,7 +38,7 @@ def info(
 
     Args:
         videos: Video files, images, folders of images, folders of these, patterns in quotes,
-            http(s) addresses of video files.
+            http(s) addresses of files.
         frame_rate: Frames per second of folders of images, which do not know it.
         allow_playlist: Take a playlist (.m3u8, ffconcat, SDP) too, for which the files that it
             names are read.

@@ -47,15 +47,20 @@ def with_flags(message: str) -> str:
     """A message of the library in the command line's words.
 
     Python's `max_detections` becomes --max-detections and `video=False` --no-video, where the
-    command has such an option.
+    command has such an option. A cure that it has not, as the last of several, is left out.
     """
+    options = _options.get()
+
+    def last_cure(found: re.Match[str]) -> str:
+        return found[0] if not options or found[1] in options else ""
 
     def flag(found: re.Match[str]) -> str:
         name, off = found.groups()
-        if name not in _options.get():
+        if name not in options:
             return found[0]
         return ("--no-" if off else "--") + name.replace("_", "-")
 
+    message = re.sub(r", or give `(\w+)`[\w ]*", last_cure, message)
     return re.sub(r"`(\w+)(=False)?`", flag, message)
 
 

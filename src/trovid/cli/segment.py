@@ -75,7 +75,7 @@ def segment(
 
     Args:
         videos: Video files, images, folders of images (in the order of the numbers in their
-            names), folders of these, patterns in quotes, http(s) addresses of video files, and
+            names), folders of these, patterns in quotes, http(s) addresses of files, and
             with --online cameras (webcam, webcam:1) and addresses of streams.
         out: Folder for the results; made where absent.
         model: Name of a model with masks, or a weights file.

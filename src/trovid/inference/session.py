@@ -20,7 +20,7 @@ import torch
 
 from trovid.detectors.contract import Support
 from trovid.errors import OptionError
-from trovid.inference.target_frames import target_frames
+from trovid.inference.target_frames import TIMELESS, target_frames
 from trovid.structures import DetectOptions, SupportSampling
 from trovid.tracking import Tracker
 from trovid.video.images import ArrayReader
@@ -176,6 +176,8 @@ class VideoSession(Iterator[Target]):
         began: float | None = None
         for frame in as_frames(source, frame_rate=self._frame_rate):
             began = frame.time if began is None else began
+            if end is not None and frame.index and not frame.time:
+                raise OptionError(TIMELESS.format("pictures"))
             if end is not None and frame.time - began >= end:
                 break
             known = frame.index + 1

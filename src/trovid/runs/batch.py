@@ -24,8 +24,8 @@ from trovid.runs.sinks.sink import Sink
 from trovid.runs.video_run import Outcome, VideoRun
 from trovid.structures import Detections, DetectOptions
 from trovid.video.blanking import BlankingReader
-from trovid.video.fetched import FetchedReader, is_web_address
-from trovid.video.live import LiveStream, is_live
+from trovid.video.fetched import fetched, is_web_address
+from trovid.video.live import NO_END, LiveStream, is_live
 from trovid.video.opening import VideoReader, open_video
 
 Source = VideoReader | LiveStream
@@ -130,7 +130,8 @@ class Batch:
             except (TrovidError, OSError, MemoryError) as error:
                 yield Result(shown[word], losses=[_loss(shown[word], error)], error=error)
         ready = []
-        jobs = jobs_for(list(sources), list(shown.values()), self.out, self.kinds)
+        online = self.options.online
+        jobs = jobs_for(list(sources), list(shown.values()), self.out, self.kinds, online=online)
         check_drawn(jobs, sources, self.pictures)
         for job in jobs:
             there, strange = job.existing(), strange_folder(job)
@@ -169,9 +170,8 @@ class Batch:
 
     def _open(self, word: str) -> Source:
         if is_web_address(word) and not self.options.online:
-            return self.opened(
-                FetchedReader(word, stop=self.stop, show_progress=self.show_progress)
-            )
+            how = {"stop": self.stop, "show_progress": self.show_progress}
+            return self.opened(fetched(word, frame_rate=self.frame_rate, **how))
         if not is_live(word):
             reader = self.begun.get(word)  # whose length, and so its truth, waits for the count
             if reader is None:
@@ -181,7 +181,7 @@ class Batch:
             return self.opened(reader)
         shown = without_password(word)
         if not self.options.online:
-            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
+            raise TrovidError(f"{shown}: {NO_END}")
         if self.options.start:
             raise TrovidError(f"{shown}: a stream starts when it is opened; leave out `start`")
         return LiveStream(word, stop=self.stop)

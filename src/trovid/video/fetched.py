@@ -1,11 +1,12 @@
-"""Videos at http addresses: fetched whole into a temporary file, then read as a file is."""
+"""Files at http addresses: fetched whole into a temporary file, then read as a file is."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -13,16 +14,18 @@ from urllib.parse import urlsplit
 from trovid.errors import TrovidError, without_password
 from trovid.progress import bar
 from trovid.video.file import FileReader
+from trovid.video.images import SUFFIXES, PictureReader
 from trovid.video.live import stream_name
 from trovid.video.protocols import BEGINNINGS
 
 if TYPE_CHECKING:
     import httpx
+    import numpy as np
 
 WEB = re.compile(r"https?://.+", re.IGNORECASE)
 PATIENCE = 30.0
 """Seconds without any data after which a connection counts as broken."""
-ENDLESS = "; give `online` to take it as a stream"
+ENDLESS = "or give `online` to take it as a stream"
 
 
 def is_web_address(word: str) -> bool:
@@ -35,6 +38,42 @@ def is_web_address(word: str) -> bool:
     return bool(WEB.fullmatch(word))
 
 
+def is_picture_address(word: str) -> bool:
+    """Whether a word is an address of an image file, by the ending of its path.
+
+    Example:
+        >>> [is_picture_address(f"http://host/{name}") for name in ("a.PNG?b=1", "a.mp4?b=1.png")]
+        [True, False]
+    """
+    return is_web_address(word) and _suffix(word).lower() in SUFFIXES
+
+
+def fetched(
+    address: str,
+    *,
+    frame_rate: float = 0.0,
+    stop: Callable[[], bool] = lambda: False,
+    show_progress: bool = False,
+) -> FetchedReader | FetchedPicture:
+    """A video or image file at an http address, by the ending of its path.
+
+    Args:
+        address: http or https.
+        frame_rate: Frames per second of an image.
+        stop: Is asked while the file comes in whether to give up.
+        show_progress: Whether a bar is shown meanwhile.
+
+    Raises:
+        TrovidError: If it cannot be fetched, has no stated length, is a playlist, no video or no
+            image.
+    """
+    if is_picture_address(address):
+        return FetchedPicture(
+            address, frame_rate=frame_rate, stop=stop, show_progress=show_progress
+        )
+    return FetchedReader(address, stop=stop, show_progress=show_progress)
+
+
 class FetchedReader(FileReader):
     """A video file at an http address.
 
@@ -42,12 +81,10 @@ class FetchedReader(FileReader):
     file is seen by the length that the server states; without one it is a stream without end.
 
     Args:
-        address: http or https.
-        stop: Is asked while the file comes in whether to give up.
-        show_progress: Whether a bar is shown meanwhile.
+        address: See `fetched`, also for the others.
 
     Raises:
-        TrovidError: If it cannot be fetched, has no stated length, is a playlist or no video.
+        TrovidError: See `fetched`.
     """
 
     def __init__(
@@ -57,17 +94,75 @@ class FetchedReader(FileReader):
         stop: Callable[[], bool] = lambda: False,
         show_progress: bool = False,
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="trovid-", ignore_cleanup_errors=True)
-        suffix = PurePosixPath(urlsplit(address).path).suffix
-        path = Path(self._folder.name) / (stream_name(address) + suffix)
-        try:
-            _fetch(address, path, stop, show_progress)
-            super().__init__(path)
-        except TrovidError as error:
-            self._folder.cleanup()
-            message = str(error).replace(str(path), address)
-            raise TrovidError(without_password(message)) from error
+        self._copy = _Copy(address, stop, show_progress)
+        with self._copy.kept_if_readable():
+            super().__init__(self._copy.path)
         self.source = without_password(address)
+
+
+class FetchedPicture(PictureReader):
+    """An image file at an http address, which is fetched as a video file is.
+
+    Args:
+        address: See `fetched`, also for the others.
+
+    Raises:
+        TrovidError: See `fetched`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        frame_rate: float = 0.0,
+        stop: Callable[[], bool] = lambda: False,
+        show_progress: bool = False,
+    ) -> None:
+        self._copy = _Copy(address, stop, show_progress)
+        with self._copy.kept_if_readable():
+            super().__init__(self._copy.path, frame_rate=frame_rate)
+        self.source = without_password(address)
+        self.problems = [
+            problem.replace(str(self._copy.path), self.source) for problem in self.problems
+        ]
+
+    def _picture(self, index: int) -> np.ndarray:
+        with self._copy.named_by_address():
+            return super()._picture(index)
+
+
+class _Copy:
+    """What an address holds, in a temporary folder that goes with this object."""
+
+    def __init__(self, address: str, stop: Callable[[], bool], show_progress: bool) -> None:
+        self._address = address
+        self._folder = tempfile.TemporaryDirectory(prefix="trovid-", ignore_cleanup_errors=True)
+        self.path = Path(self._folder.name) / (stream_name(address) + _suffix(address))
+        with self.kept_if_readable():
+            _fetch(address, self.path, stop, show_progress)
+
+    @contextmanager
+    def kept_if_readable(self) -> Generator[None]:
+        """Names errors as `named_by_address`; with one the file goes, not with its last user."""
+        try:
+            with self.named_by_address():
+                yield
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    @contextmanager
+    def named_by_address(self) -> Generator[None]:
+        """Has errors name the address, without who asks for it, in place of the path."""
+        try:
+            yield
+        except TrovidError as error:
+            message = str(error).replace(str(self.path), self._address)
+            raise TrovidError(without_password(message)) from error
+
+
+def _suffix(address: str) -> str:
+    return PurePosixPath(urlsplit(address).path).suffix
 
 
 def _fetch(address: str, path: Path, stop: Callable[[], bool], show_progress: bool) -> None:
@@ -107,7 +202,10 @@ def _receive(
         raise TrovidError(f"{address}: the server answers {answer}; check the address")
     length = response.headers.get("Content-Length", "")
     if not length.isdecimal():
-        raise TrovidError(f"{address}: has no stated end to look ahead to{ENDLESS}")
+        raise TrovidError(
+            f"{address}: has no stated end to look ahead to: fetch it yourself and name the file, "
+            f"{ENDLESS}"
+        )
     packed = response.headers.get("Content-Encoding", "identity")
     if packed.lower() != "identity":
         raise TrovidError(
@@ -126,7 +224,9 @@ def _receive(
         for chunk in response.iter_bytes():
             head = b"" if done else chunk.removeprefix(b"\xef\xbb\xbf").lstrip()
             if any(head.startswith(word) for word in BEGINNINGS):
-                raise TrovidError(f"{address}: is a playlist{ENDLESS}")
+                raise TrovidError(
+                    f"{address}: is a playlist: name the video that it leads to, {ENDLESS}"
+                )
             if stop():
                 raise TrovidError(f"{address}: stopped while it was fetched")
             file.write(chunk)

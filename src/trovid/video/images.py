@@ -235,11 +235,30 @@ class ImageReader(_StillsReader):
         return image
 
 
+class PictureReader(ImageReader):
+    """One image file as a video of one frame; of one that holds several pictures the first.
+
+    Raises:
+        TrovidError: If it is no image.
+    """
+
+    def __init__(self, path: Path, *, frame_rate: float = 0.0) -> None:
+        super().__init__([path], name=path.stem, frame_rate=frame_rate)
+        self.source = str(path)
+        count = pictures_in(path)
+        if count > 1:
+            self.problems.append(
+                f"{path}: holds {count} pictures, of which the first is taken; convert it to a "
+                "video"
+            )
+
+
 def _check_size(path: Path, size: tuple[int, ...], wanted: tuple[int, int]) -> None:
     if size != wanted:
         raise TrovidError(
             f"{path}: {size[1]}x{size[0]} pixels among images of {wanted[1]}x{wanted[0]}; "
-            "all frames must have one size"
+            "all frames must have one size; name pictures that form no video one by one, or by a "
+            f"pattern in quotes ('{path.with_name('*' + path.suffix)}')"
         )
 
 

@@ -11,6 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
+from trovid.errors import without_password
 from trovid.video.container import open_container, stated_frames, video_stream
 from trovid.video.file import FileReader
 from trovid.video.images import ImageReader
@@ -107,7 +108,7 @@ def video_info(
     assert isinstance(reader, ImageReader)
     video = reader.video
     return VideoInfo(
-        source=str(path),
+        source=without_password(str(path)),
         container="folder of images" if Path(path).is_dir() else "image",
         bytes=sum(image.stat().st_size for image in reader.paths),
         streams=(),

@@ -29,6 +29,7 @@ from trovid.video.upright import Upright
 
 WEBCAM = re.compile(r"webcam(?::(\d+))?")
 ADDRESS = re.compile(r"[a-z][a-z0-9+]+://.+", re.IGNORECASE)
+NO_END = "a stream has no end to look ahead to: record it and name the file, or give `online`"
 POLL_SECONDS = 0.1
 WAITING_FRAMES = 4
 

@@ -7,19 +7,19 @@ from os import PathLike
 from pathlib import Path
 
 from trovid.errors import TrovidError, without_password
-from trovid.video.fetched import FetchedReader, is_web_address
+from trovid.video.fetched import fetched, is_web_address
 from trovid.video.file import FileReader
 from trovid.video.images import (
     MOT_FRAMES,
     SUFFIXES,
     ArrayReader,
     ImageReader,
+    PictureReader,
     images_in,
-    pictures_in,
     read_image,
     video_name,
 )
-from trovid.video.live import is_live
+from trovid.video.live import NO_END, is_live
 from trovid.video.pictures import as_picture, as_pictures, is_picture
 from trovid.video.reader import Frame, VideoReader
 from trovid.video.writer import VideoWriter
@@ -37,10 +37,10 @@ def open_video(
     Args:
         source: A video file; a folder of images (in natural order: 2 before 10), also a sequence
             of MOT Challenge, whose frames lie in its `img1`; one image file, a video of one frame;
-            an http(s) address of a video file, which is fetched first; a list of image files (in
-            the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
-            [T, 3, H, W] or [T, H, W, 3]; a list or a generator of single pictures (arrays, tensors,
-            PIL images). A generator is taken to its end and its pictures stay in memory.
+            an http(s) address of a video or image file, which is fetched first; a list of image
+            files (in the order given); an array uint8 [T, H, W, 3] in RGB; a tensor uint8
+            [T, 3, H, W] or [T, H, W, 3]; a single picture (array, tensor, PIL image); a list or a
+            generator of such. A generator is taken to its end and its pictures stay in memory.
         frame_rate: Frames per second of images or arrays, which do not know it (0: unknown, then
             every frame's time is 0). A video file knows its own and ignores this.
         allow_playlist: Whether a file may be a playlist (.m3u8, ffconcat, SDP), for which the
@@ -66,13 +66,15 @@ def open_video(
         if not str(source):
             raise TrovidError("an empty name names no video; the current folder is called .")
         if is_web_address(str(source)):
-            return FetchedReader(str(source))
+            return fetched(str(source), frame_rate=frame_rate)
         if is_live(str(source)):
             shown = without_password(str(source))
-            raise TrovidError(f"{shown}: a stream has no end to look ahead to; give `online`")
+            raise TrovidError(f"{shown}: {NO_END}")
         return _open_path(Path(source), frame_rate, allow_playlist)
     if is_picture(source):
-        return ArrayReader(as_pictures(source), frame_rate=frame_rate)
+        pictures = as_pictures(source)
+        single = pictures.ndim == 3
+        return ArrayReader(pictures[None] if single else pictures, frame_rate=frame_rate)
     if not isinstance(source, Iterable):
         raise TypeError(
             "`source` must be a path, a list of image paths, an array or tensor of frames, "
@@ -95,19 +97,8 @@ def _open_path(path: Path, frame_rate: float, allow_playlist: bool) -> VideoRead
             path = inner
         return ImageReader(images_in(path), name=video_name(path), frame_rate=frame_rate)
     if path.suffix.lower() in SUFFIXES:
-        return _one_picture(path, frame_rate)
+        return PictureReader(path, frame_rate=frame_rate)
     return FileReader(path, allow_playlist=allow_playlist)
-
-
-def _one_picture(path: Path, frame_rate: float) -> ImageReader:
-    reader = ImageReader([path], name=path.stem, frame_rate=frame_rate)
-    reader.source = str(path)
-    count = pictures_in(path)
-    if count > 1:
-        reader.problems.append(
-            f"{path}: holds {count} pictures, of which the first is taken; convert it to a video"
-        )
-    return reader
 
 
 def as_frames(source: VideoSource, *, frame_rate: float = 0.0) -> Iterator[Frame]:

@@ -45,7 +45,7 @@ class FrameTransform:
         size = self.size(*frame.shape[:2])
         if size == frame.shape[:2]:
             return frame
-        image = torch.from_numpy(np.ascontiguousarray(frame))[None].permute(0, 3, 1, 2)
+        image = _tensor(frame)[None].permute(0, 3, 1, 2)
         return _resized(image, size, antialias=self.antialias)[0].permute(1, 2, 0).numpy()
 
     def normalise(self, frames: Sequence[np.ndarray], device: torch.device | str = "cpu") -> Tensor:
@@ -54,6 +54,11 @@ class FrameTransform:
         mean = torch.tensor(self.mean, device=device).view(3, 1, 1)
         std = torch.tensor(self.std, device=device).view(3, 1, 1)
         return _padded(stack.sub_(mean).div_(std), self.divisor)
+
+
+def _tensor(frame: np.ndarray) -> Tensor:
+    """Shares the frame's memory, unless torch would warn that it may only be read."""
+    return torch.from_numpy(np.require(frame, requirements=["C", "W"]))
 
 
 def _padded(images: Tensor, divisor: int) -> Tensor:
@@ -90,7 +95,7 @@ class TorchvisionTransform(FrameTransform):
 
     def resize(self, frame: np.ndarray) -> np.ndarray:
         """uint8 [H, W, 3] to float32 [h, w, 3], normalised and resized."""
-        planes = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1).float() / 255
+        planes = _tensor(frame).permute(2, 0, 1).float() / 255
         mean, std = (
             torch.tensor([value / 255 for value in values]).view(3, 1, 1)
             for values in (self.mean, self.std)

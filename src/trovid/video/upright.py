@@ -6,8 +6,13 @@ import struct
 from fractions import Fraction
 
 import numpy as np
+from av.filter import Graph
+from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+
+KINDS = 64
+"""More than FFmpeg has kinds of side data; PyAV fails on those that it does not know (EXIF)."""
 
 
 class Upright:
@@ -65,8 +70,23 @@ def _mirrors(frame: VideoFrame) -> bool:
 
     It is that of a mirroring top to bottom, followed by the turn.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        matrix = _with_known_side_data(frame).side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False
     a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
     return a * d < b * c
+
+
+def _with_known_side_data(frame: VideoFrame) -> VideoFrame:
+    unknown = {*range(KINDS)} - {kind.value for kind in Type}
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000)
+    )
+    strips = [graph.add("sidedata", f"mode=delete:type={kind}") for kind in sorted(unknown)]
+    graph.link_nodes(source, *strips, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull()
