@@ -13,6 +13,8 @@ from tests import media, shared
 from tests.media import assert_exact, number, numbered
 from trovid.inference.target_frames import target_frames
 from trovid.structures import DetectOptions
+from trovid.video.blanking import BlankingReader
+from trovid.video.file import FileReader
 from trovid.video.opening import open_video
 
 SHARED = shared.SHARED / "data"
@@ -191,3 +193,26 @@ def test_pictures_are_those_that_the_decoder_makes_one_by_one(tmp_path):
     for frames in (reader, reader.read(range(9))):
         for video_frame, image in zip(frames, wanted, strict=True):
             assert np.array_equal(video_frame.image, image)
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "name"),
+    [("png", "rgba", "a.mov"), ("png", "rgba", "noending"), ("ffv1", "yuva420p", "a.mkv")],
+)
+def test_what_transparency_hides_in_a_video_is_black_on_request(tmp_path, codec, form, name):
+    """Whatever the file is called."""
+    pixels = np.full((48, 64, 4), (250, 40, 30, 255), np.uint8)
+    pixels[:24, :, 3] = 0
+    with av.open(str(tmp_path / name), "w", format="mov" if codec == "png" else None) as container:
+        stream = container.add_stream(codec, rate=10, width=64, height=48, pix_fmt=form)
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
+        container.mux(stream.encode())
+    reader = FileReader(tmp_path / name)
+    shown = [frame.image for frame in reader]
+    assert (shown[0][:20, :, 0] > 200).all()
+    covered = [frame.image for frame in BlankingReader(reader)]
+    assert len(covered) == 2
+    for image in covered:
+        assert not image[:20].any()
+        assert (image[28:, :, 0] > 200).all()

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from trovid.cli.bench_checks import check_timing
+from trovid.cli.bench_checks import check_against, check_device, check_timing
 from trovid.cli.bench_detect import detect
 from trovid.cli.bench_pyramid import pyramid
 from trovid.cli.messages import print_record
@@ -118,9 +118,9 @@ def operator(
     from trovid.progress import bar
 
     check_timing(threads=threads, rounds=rounds, seconds=seconds)
-    _check_device(device)
+    check_device(device)
     if against is not None:
-        _check_against(maps=maps, backend=backend, dtype=dtype, device=device)
+        check_against(maps=maps, backend=backend, dtype=dtype, device=device)
     chosen = fitting(chosen_cases(quick_cases() if quick else all_cases(), cases), maps)
     if against is not None:
         jobs = {
@@ -395,25 +395,3 @@ def _ended(status: int, records: list[dict[str, Any]], path: Path, json: bool) -
     if json:
         print_record({"status": status, "file": str(path), "records": records})
     return status
-
-
-def _check_against(*, maps: str, backend: str, dtype: str, device: str) -> None:
-    """Refuses what the worker of `trovid.benchmarks.against` is not told."""
-    for flag, value, usual, words in (
-        ("maps", maps, "random", "on random maps"),
-        ("backend", backend, "auto", "the backend that each installation takes by itself"),
-        ("dtype", dtype, "float32", "in float32"),
-        ("device", device, "cpu", "on the CPU"),
-    ):
-        if value != usual:
-            raise TrovidError(f"--against compares {words}: leave --{flag} out")
-
-
-def _check_device(device: str) -> None:
-    if device.startswith("cuda"):
-        import torch
-
-        if not torch.cuda.is_available():
-            raise TrovidError(f"--device {device}: torch sees no GPU here; leave it out")
-    elif device != "cpu":
-        raise TrovidError(f"--device must be cpu, cuda or cuda:N, but is {device}")

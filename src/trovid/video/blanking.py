@@ -17,8 +17,8 @@ class BlankingReader(VideoReader):
     """Another reader's frames; those that cannot be decoded are black, and `problems` says why.
 
     Behind the first one of a video file all are black, since what cannot be decoded once is not
-    tried again from its beginning; of a folder each picture is tried. What the transparency of an
-    image file hides is black too.
+    tried again from its beginning; of a folder each picture is tried. What transparency hides is
+    black too.
 
     Args:
         reader: The video.
@@ -30,7 +30,7 @@ class BlankingReader(VideoReader):
 
     def __init__(self, reader: VideoReader) -> None:
         self.reader = reader
-        if isinstance(reader, ImageReader):
+        if isinstance(reader, ImageReader | FileReader):
             reader.over_black = True
         self.source = reader.source
         self.problems = reader.problems

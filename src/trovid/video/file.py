@@ -71,6 +71,7 @@ class FileReader(VideoReader):
     Attributes:
         path: The file.
         counting: What the decoding that counts the frames has met so far.
+        over_black: Whether what is transparent becomes black, and does not show what it hides.
 
     Raises:
         TrovidError: If no frame can be read.
@@ -98,6 +99,7 @@ class FileReader(VideoReader):
                 f"{path}: no frame can be decoded, it is damaged or cut off; get the file again"
             )
         self._upright = Upright(first, pixel_aspect)
+        self.over_black = False
 
     def _container(self) -> InputContainer:
         return open_container(self.path, allow_playlist=self.allow_playlist)
@@ -385,7 +387,7 @@ class FileReader(VideoReader):
         self, index: int, time: float, frame: VideoFrame, reformatter: VideoReformatter
     ) -> Frame:
         try:
-            image = self._upright.picture(frame, reformatter)
+            image = self._upright.picture(frame, reformatter, over_black=self.over_black)
         except (FFmpegError, ValueError) as error:
             raise TrovidError(
                 f"{self.source}: frame {index} makes no picture ({error}); convert it to H.264"

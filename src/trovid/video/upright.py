@@ -46,23 +46,36 @@ class Upright:
         height, width = self._coded_size
         return (width, height) if self._quarter_turns % 2 else (height, width)
 
-    def picture(self, frame: VideoFrame, reformatter: VideoReformatter) -> np.ndarray:
+    def picture(
+        self, frame: VideoFrame, reformatter: VideoReformatter, *, over_black: bool = False
+    ) -> np.ndarray:
         """The frame as uint8 [height, width, 3], RGB.
 
         Args:
             frame: A frame of the video.
             reformatter: One that is kept: to make it takes ten times as long as to use it.
+            over_black: Whether what is transparent becomes black; by default transparency is passed
+                over, and what it hides is seen.
 
         Raises:
             FFmpegError: If its pixels cannot be converted.
             ValueError: The same.
         """
         height, width = self._coded_size
-        rgb = reformatter.reformat(frame, format="rgb24", height=height, width=width)
-        image = rgb.to_ndarray()
+        transparent = over_black and _may_be_transparent(frame)
+        form = "rgba" if transparent else "rgb24"
+        image = reformatter.reformat(frame, format=form, height=height, width=width).to_ndarray()
+        if transparent:
+            opaque = image[..., 3:].astype(np.uint16)
+            image = ((image[..., :3] * opaque + 127) // 255).astype(np.uint8)
         if self.mirrored:
             image = image[::-1]
         return np.ascontiguousarray(np.rot90(image, self._quarter_turns))
+
+
+def _may_be_transparent(frame: VideoFrame) -> bool:
+    form = frame.format
+    return form.has_palette or any(component.is_alpha for component in form.components)
 
 
 def _mirrors(frame: VideoFrame) -> bool:
