@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from trovid.benchmarks.agreement import (
+    LARGEST_OWN_ERROR,
     TOLERANCE,
     compare,
     near_ties,
@@ -75,6 +77,22 @@ def test_where_float32_differs_float64_decides(results, inputs):
     rounded["output"] = rounded["output"] * 1.001
     against, agreement = check(rounded, Case("x", SIZE, backward=True), inputs, NO_TIES)
     assert (against, agreement.passed) == ("rival in float64", False)
+
+
+def test_twice_what_the_rival_is_off_is_allowed_where_float64_decides(inputs):
+    """Logits of large features are rounded further."""
+    for size in range(2, 20):
+        large = replace(inputs, features=inputs.features * size, support=inputs.support * size)
+        exact = forward_backward(run_rival, large.to(torch.float64), SIZE)
+        off = compare(forward_backward(run_rival, large, SIZE), exact, NO_TIES, 1e-5).largest
+        if off > 1.5e-5:
+            break
+    assert 1.5e-5 < off < LARGEST_OWN_ERROR
+    for factor, passed in ((1 + 1.8 * off, True), (1 + 4 * off, False)):
+        results = {name: (value * factor).float() for name, value in exact.items()}
+        against, agreement = check(results, Case("x", SIZE, backward=True), large, NO_TIES)
+        assert agreement.passed == passed
+        assert against == "rival in float64" or passed
 
 
 def test_bfloat16_is_held_against_float64(inputs):
