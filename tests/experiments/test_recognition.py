@@ -127,9 +127,10 @@ def test_the_committed_page_is_what_its_figures_give():
     choice = Choice(tuple(damages), Setting(**mean), Setting(**attention))
     page = recognition_page(result, choice)
     assert file.with_suffix(".md").read_text(encoding="utf-8") == page
-    assert "drift-turn and drift-chicane; motocross-jump and motocross-bumps" in page
-    assert "Near duplicates are drawn as one: 15 of them." in recognition_page(
-        result | {"folds": 15}, choice
+    assert "Near duplicates are drawn as one: 15 of them." in page
+    older = {name: value for name, value in result.items() if name != "folds"}
+    assert "drift-turn and drift-chicane; motocross-jump and motocross-bumps" in recognition_page(
+        older, choice
     )
 
 
