@@ -203,8 +203,8 @@ def by_survivors(
     scores, _ = decode(best_of(promising, first * taps.counts, *compared), top_k)
     # A cosine may be summed in another order the second time: another `norm_error`.
     least = scores[0, :, -1] - prefixes.margin - prefixes.norm_error
-    counts = torch.zeros_like(taps.counts)
-    survivors = counts.new_empty(len(units), most_compared(top_k, len(rows)))
+    counts = torch.zeros_like(taps.counts, dtype=torch.int64)
+    survivors = taps.counts.new_empty(len(units), most_compared(top_k, len(rows)))
     for _, part, products in _blocks(seen, cells, None):
         collect(survivors, counts, products, least, part.start)
     proven = (counts >= top_k) & (counts <= survivors.shape[1])

@@ -22,7 +22,8 @@ def collect(
 
     Args:
         survivors: Tensor[M, S], int32, contiguous: the first S cells of each position.
-        counts: Tensor[M], int32: how many there were so far, listed or not.
+        counts: Tensor[M], int64 (older interpreters of Triton write sums so, whatever their type):
+            how many there were so far, listed or not.
         bounds: Tensor[M, P'], contiguous.
         least: Tensor[M], float32.
         first_cell: The number of the first of the P' cells.
@@ -49,7 +50,7 @@ def best_of(
 
     Args:
         cells: Tensor[M, S], int32, contiguous.
-        counts: Tensor[M], int32: how many of the S count (more than S: all).
+        counts: Tensor[M], integers: how many of the S count (more than S: all).
         units: Tensor[M, C], contiguous.
         rows: Tensor[P, C], contiguous.
         inverse_norms: Tensor[P], the factor of each cell.
