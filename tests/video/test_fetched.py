@@ -18,7 +18,7 @@ from trovid.cli.main import main
 from trovid.errors import TrovidError
 from trovid.runs.predictions import read_predictions
 from trovid.video import open_video
-from trovid.video.fetched import FetchedReader, _receive
+from trovid.video.fetched import _receive, fetched
 
 
 def test_a_file_is_fetched_and_read_as_a_file(tmp_path):
@@ -105,7 +105,7 @@ def test_fetching_can_be_stopped_and_what_is_no_address_is_said(tmp_path):
     with serve() as server:
         server.answers["/dog.mp4"] = [Answer(b"\0" * 1000)]
         with pytest.raises(TrovidError, match="stopped while it was fetched"):
-            FetchedReader(f"{server.address}/dog.mp4", stop=lambda: True)
+            fetched(f"{server.address}/dog.mp4", stop=lambda: True)
     with pytest.raises(TrovidError, match="cannot be fetched"):
         open_video("http://127.0.0.1:9/a.mp4")
     with pytest.raises(TrovidError, match="give `online`"):

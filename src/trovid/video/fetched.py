@@ -67,11 +67,10 @@ def fetched(
         TrovidError: If it cannot be fetched, has no stated length, is a playlist, no video or no
             image.
     """
+    copy = _Copy(address, stop, show_progress)
     if is_picture_address(address):
-        return FetchedPicture(
-            address, frame_rate=frame_rate, stop=stop, show_progress=show_progress
-        )
-    return FetchedReader(address, stop=stop, show_progress=show_progress)
+        return FetchedPicture(copy, frame_rate=frame_rate)
+    return FetchedReader(copy)
 
 
 class FetchedReader(FileReader):
@@ -81,50 +80,36 @@ class FetchedReader(FileReader):
     file is seen by the length that the server states; without one it is a stream without end.
 
     Args:
-        address: See `fetched`, also for the others.
+        copy: What was fetched.
 
     Raises:
         TrovidError: See `fetched`.
     """
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        stop: Callable[[], bool] = lambda: False,
-        show_progress: bool = False,
-    ) -> None:
-        self._copy = _Copy(address, stop, show_progress)
-        with self._copy.kept_if_readable():
-            super().__init__(self._copy.path)
-        self.source = without_password(address)
+    def __init__(self, copy: _Copy) -> None:
+        self._copy = copy
+        with copy.kept_if_readable():
+            super().__init__(copy.path)
+        self.source = without_password(copy.address)
 
 
 class FetchedPicture(PictureReader):
     """An image file at an http address, which is fetched as a video file is.
 
     Args:
-        address: See `fetched`, also for the others.
+        copy: What was fetched.
+        frame_rate: Frames per second.
 
     Raises:
         TrovidError: See `fetched`.
     """
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        frame_rate: float = 0.0,
-        stop: Callable[[], bool] = lambda: False,
-        show_progress: bool = False,
-    ) -> None:
-        self._copy = _Copy(address, stop, show_progress)
-        with self._copy.kept_if_readable():
-            super().__init__(self._copy.path, frame_rate=frame_rate)
-        self.source = without_password(address)
-        self.problems = [
-            problem.replace(str(self._copy.path), self.source) for problem in self.problems
-        ]
+    def __init__(self, copy: _Copy, *, frame_rate: float = 0.0) -> None:
+        self._copy = copy
+        with copy.kept_if_readable():
+            super().__init__(copy.path, frame_rate=frame_rate)
+        self.source = without_password(copy.address)
+        self.problems = [problem.replace(str(copy.path), self.source) for problem in self.problems]
 
     def _picture(self, index: int) -> np.ndarray:
         with self._copy.named_by_address():
@@ -135,7 +120,7 @@ class _Copy:
     """What an address holds, in a temporary folder that goes with this object."""
 
     def __init__(self, address: str, stop: Callable[[], bool], show_progress: bool) -> None:
-        self._address = address
+        self.address = address
         self._folder = tempfile.TemporaryDirectory(prefix="trovid-", ignore_cleanup_errors=True)
         self.path = Path(self._folder.name) / (stream_name(address) + _suffix(address))
         with self.kept_if_readable():
@@ -157,7 +142,7 @@ class _Copy:
         try:
             yield
         except TrovidError as error:
-            message = str(error).replace(str(self.path), self._address)
+            message = str(error).replace(str(self.path), self.address)
             raise TrovidError(without_password(message)) from error
 
 
