@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: timm's network, its sizes, what is trained, the published file's names."""
+"""EfficientNet-Lite: timm's networks, their sizes, what is trained, the published file's names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from trovid.backbones import EfficientNetLiteBackbone
-from trovid.backbones.efficientnet_lite import InvertedResidual, margins_of
+from trovid.backbones.efficientnet_lite import InvertedResidual, margins_of, stages_of
+from trovid.detectors.building import build_backbone
 from trovid.nn.inference_form import InferenceForm
+from trovid.recipes import EfficientNetLiteBackboneRecipe
 
 
 @pytest.fixture(scope="module")
@@ -16,22 +18,23 @@ def backbone():
     return EfficientNetLiteBackbone(pyramid=8).eval()
 
 
-def test_it_is_timms_network(backbone):
+@pytest.mark.parametrize("size", range(5))
+def test_it_is_timms_network(size):
     timm = pytest.importorskip("timm")
-    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    theirs = [v for k, v in network.state_dict().items() if not k.endswith("num_batches_tracked")]
-    tensors = {k: v for k, v in backbone.network_state().items() if not k.endswith("tracked")}
-    state = {**backbone.state_dict(), **dict(zip(tensors, theirs, strict=False))}
-    assert all(state[name].shape == tensors[name].shape for name in tensors)
-    copy = EfficientNetLiteBackbone(levels=("conv2", "conv3", "conv4", "conv5"), pyramid=8).eval()
-    copy.load_state_dict({k: v for k, v in state.items() if "pyramid" not in k}, strict=False)
+    torch.manual_seed(4)
+    network = timm.create_model(f"tf_efficientnet_lite{size}", pretrained=False).eval()
+    levels = ("conv2", "conv3", "conv4", "conv5")
+    backbone = EfficientNetLiteBackbone(size=size, levels=levels, pyramid=8).eval()
+    state = {backbone.network_key(name): v for name, v in network.state_dict().items()}
+    missing, _ = backbone.load_state_dict(state, strict=False)
+    assert all(name.startswith("pyramid.") for name in missing)
     stages = {}
-    copy.pyramid.register_forward_pre_hook(lambda _, inputs: stages.update(inputs[0]))
+    backbone.pyramid.register_forward_pre_hook(lambda _, inputs: stages.update(inputs[0]))
     x = torch.randn(2, 3, 96, 70, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        copy(x)
+        backbone(x)
         expected = network.forward_intermediates(x, intermediates_only=True)[1:]
-    for name, their in zip(("conv2", "conv3", "conv4", "conv5"), expected, strict=True):
+    for name, their in zip(levels, expected, strict=True):
         torch.testing.assert_close(stages[name], their, rtol=1e-4, atol=1e-5)
 
 
@@ -115,3 +118,15 @@ def test_padding_before_the_channels_are_many_computes_the_same(kernel, size):
 def test_unknown_levels_are_refused():
     with pytest.raises(ValueError, match="conv6"):
         EfficientNetLiteBackbone(levels=("conv5", "conv6"))
+
+
+def test_unknown_sizes_are_refused():
+    with pytest.raises(ValueError, match="0 to 4"):
+        EfficientNetLiteBackbone(size=5)
+
+
+def test_a_recipe_names_the_size():
+    recipe = EfficientNetLiteBackboneRecipe(
+        name="efficientnet_lite2", levels=("conv4",), pyramid=8, frozen_stages=0
+    )
+    assert build_backbone(recipe).stages == stages_of(2)

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0 without its classifier (Tan and Le, EfficientNet, 2019; Lite: 2020)."""
+"""EfficientNet-Lite without its classifier (Tan and Le, EfficientNet, 2019; Lite: 2020)."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -26,7 +27,11 @@ STAGES = (
     (6, 5, 2, 192, 4),
     (6, 3, 1, 320, 1),
 )
-"""Expansion, kernel, stride of the first block, channels, blocks."""
+"""Expansion, kernel, stride of the first block, channels, blocks of Lite0."""
+SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))
+"""Times the channels and the blocks of Lite0 to Lite4; the stem's and the first and the last stage's
+blocks stay."""
+CHANNEL_UNIT = 8
 LEVELS = {"conv2": 1, "conv3": 2, "conv4": 4, "conv5": 6}
 """The last stage of each stride from 4 to 32."""
 NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
@@ -115,11 +120,12 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLiteBackbone(Backbone):
-    """EfficientNet-Lite0, whose BatchNorm keeps its statistics, with a feature pyramid on top.
+    """EfficientNet-Lite, whose BatchNorm keeps its statistics, with a feature pyramid on top.
 
     Convolutions with a stride are padded below and right first, as the published weights want it.
 
     Args:
+        size: 0 to 4, which of Lite0 to Lite4.
         levels: Stages that the pyramid stands on, of "conv2" (stride 4) to "conv5" (stride 32),
             which follow each other, finest first.
         pyramid: Channels of the pyramid's levels: p2 for conv2 and so on, and one more.
@@ -129,6 +135,7 @@ class EfficientNetLiteBackbone(Backbone):
     def __init__(
         self,
         *,
+        size: int = 0,
         levels: Sequence[str] = ("conv3", "conv4", "conv5"),
         pyramid: int = 96,
         frozen_stages: int = 0,
@@ -142,8 +149,9 @@ class EfficientNetLiteBackbone(Backbone):
         )
         self.blocks = nn.ModuleList()
         self.ends: dict[int, str] = {}
+        self.stages = stages_of(size)
         before, level_of = STEM_CHANNELS, {stage: name for name, stage in LEVELS.items()}
-        for stage, (expansion, kernel, stride, channels, count) in enumerate(STAGES):
+        for stage, (expansion, kernel, stride, channels, count) in enumerate(self.stages):
             for number in range(count):
                 block_stride = stride if number == 0 else 1
                 block = InvertedResidual(
@@ -155,7 +163,7 @@ class EfficientNetLiteBackbone(Backbone):
                 self.ends[len(self.blocks) - 1] = level_of[stage]
         self.levels = tuple(levels)
         self.pyramid = FeaturePyramid(
-            {level: STAGES[LEVELS[level]][3] for level in levels}, pyramid
+            {level: self.stages[LEVELS[level]][3] for level in levels}, pyramid
         )
         self.level_channels = self.pyramid.level_channels
         for part in self._trunk()[: self._blocks_before(frozen_stages)]:
@@ -168,11 +176,11 @@ class EfficientNetLiteBackbone(Backbone):
     def network_key(self, name: str) -> str:
         """The published file says `_blocks.3._bn0` for `blocks.3.expand.1`, timm `blocks.2.0.bn1`.
 
-        Of timm's networks `tf_efficientnet_lite0` is this one.
+        Of timm's networks `tf_efficientnet_lite0` to `tf_efficientnet_lite4` are these.
         """
         found = re.fullmatch(r"blocks\.(\d)\.(\d)\.(\w+)\.(\w+)", name)
         if found:
-            return _timms_block(name, int(found[1]), int(found[2]), found[3], found[4])
+            return self._timms_block(name, int(found[1]), int(found[2]), found[3], found[4])
         found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
         if found:
             number, part, tensor = found.groups()
@@ -202,6 +210,14 @@ class EfficientNetLiteBackbone(Backbone):
                 stages[self.ends[number]] = x
         return self.pyramid(stages)
 
+    def _timms_block(self, name: str, stage: int, number: int, part: str, tensor: str) -> str:
+        """The own name of a tensor that timm counts by stages; one of no block keeps its name."""
+        if stage >= len(self.stages) or number >= self.stages[stage][4]:
+            return name
+        names = TIMM_NARROW_NAMES if self.stages[stage][0] == 1 else TIMM_BLOCK_NAMES
+        before = sum(count for *_, count in self.stages[:stage])
+        return f"blocks.{before + number}.{names.get(part, part)}.{tensor}"
+
     def _trunk(self) -> list[nn.Module]:
         return [self.stem, *self.blocks]
 
@@ -212,13 +228,32 @@ class EfficientNetLiteBackbone(Backbone):
         return 2 + list(self.ends)[frozen_stages - 2]
 
 
-def _timms_block(name: str, stage: int, number: int, part: str, tensor: str) -> str:
-    """The own name of a tensor that timm counts by stages; a block that is none keeps its name."""
-    if stage >= len(STAGES) or number >= STAGES[stage][4]:
-        return name
-    names = TIMM_NARROW_NAMES if STAGES[stage][0] == 1 else TIMM_BLOCK_NAMES
-    before = sum(count for *_, count in STAGES[:stage])
-    return f"blocks.{before + number}.{names.get(part, part)}.{tensor}"
+def stages_of(size: int) -> tuple[tuple[int, int, int, int, int], ...]:
+    """Expansion, kernel, stride, channels and blocks of the stages of Lite0 to Lite4.
+
+    Raises:
+        ValueError: If there is no such size.
+    """
+    if not 0 <= size < len(SCALES):
+        raise ValueError(f"`size` must be 0 to {len(SCALES) - 1}, but is {size}")
+    width, depth = SCALES[size]
+    ends = (0, len(STAGES) - 1)
+    return tuple(
+        (
+            expansion,
+            kernel,
+            stride,
+            _whole_units(channels * width),
+            count if number in ends else math.ceil(count * depth),
+        )
+        for number, (expansion, kernel, stride, channels, count) in enumerate(STAGES)
+    )
+
+
+def _whole_units(channels: float) -> int:
+    """The nearest multiple of eight that is not more than a tenth below."""
+    nearest = max(CHANNEL_UNIT, int(channels + CHANNEL_UNIT / 2) // CHANNEL_UNIT * CHANNEL_UNIT)
+    return nearest if nearest >= 0.9 * channels else nearest + CHANNEL_UNIT
 
 
 def margins_of(x: Tensor, kernel: int, stride: int) -> list[int]:

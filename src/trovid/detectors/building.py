@@ -149,8 +149,8 @@ def build_backbone(recipe: BackboneRecipe) -> Backbone:
         del arguments["name"]
         return SmallBackbone(**arguments)
     if isinstance(recipe, EfficientNetLiteBackboneRecipe):
-        del arguments["name"]
-        return EfficientNetLiteBackbone(**arguments)
+        size = arguments.pop("name").removeprefix("efficientnet_lite")
+        return EfficientNetLiteBackbone(size=int(size), **arguments)
     widths = zip(recipe.levels, recipe.reduction, strict=True)
     arguments["reduction"] = {level: width for level, width in widths if width}
     if isinstance(recipe, ResNetBackboneRecipe):

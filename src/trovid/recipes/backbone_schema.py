@@ -66,7 +66,7 @@ class TimmBackboneRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetLiteBackboneRecipe:
-    """EfficientNet-Lite0 with a feature pyramid.
+    """EfficientNet-Lite0 to Lite4 with a feature pyramid.
 
     Attributes:
         levels: conv2 to conv5, finest first
@@ -74,7 +74,13 @@ class EfficientNetLiteBackboneRecipe:
         frozen_stages: not trained; 2: stem and conv2
     """
 
-    name: Literal["efficientnet_lite0"]
+    name: Literal[
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "efficientnet_lite3",
+        "efficientnet_lite4",
+    ]
     levels: tuple[str, ...]
     pyramid: int
     frozen_stages: int
