@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
 import trovid
 from tests.cli.runs import FRAMES, HEIGHT, WIDTH, folder, images, names, run, video
@@ -228,3 +228,14 @@ def test_pictures_folders_and_videos_in_one_folder(tmp_path, capsys, model):
     found = read_predictions(out / "MOT17-02.json")[1]
     assert list(found) == ["MOT17-02"]
     assert [d.time for d in found["MOT17-02"]] == [0, 0.04, 0.08]
+
+
+@pytest.mark.parametrize("name", ["dog.jfif", "dog.avif"])
+def test_a_picture_by_a_rarer_ending(tmp_path, capsys, model, name):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    Image.fromarray(images(1)[0]).save(tmp_path / name)
+    out = tmp_path / "out"
+    status, _, complaints = run(capsys, model, tmp_path / name, "--out", out, "--no-csv")
+    assert (status, complaints) == (0, [])
+    assert names(out) == {"dog.png", "dog.json"}

@@ -94,8 +94,9 @@ def test_a_mot_sequence_is_called_by_its_own_name(tmp_path, word):
     assert (job.name, job.files["json"].name) == ("MOT17-02", "MOT17-02.json")
 
 
-def test_a_single_picture_has_a_drawn_picture(tmp_path):
-    picture = touch(tmp_path / "dog.JPG")
+@pytest.mark.parametrize("name", ["dog.JPG", "dog.jfif", "dog.avif"])
+def test_a_single_picture_has_a_drawn_picture(tmp_path, name):
+    picture = touch(tmp_path / name)
     kinds = ["video", "csv", "sheet", "json"]
     (job,) = jobs_for([str(picture)], [str(picture)], tmp_path, kinds)
     assert [file.name for file in job.files.values()] == ["dog.csv", "dog.png", "dog.json"]

@@ -27,7 +27,7 @@ def demo(
     video: str | None = None,
     model: ModelName = DEFAULT_MODEL,
     single: ModelName | None = None,
-    clips: int = CLIPS,
+    clips: int | None = None,
     json: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Compare a single-frame detector with SELSA + Temporal RoI Align on SynthVID test clips.
@@ -58,7 +58,7 @@ def demo(
             single frames gets it without training (training-free).
         single: With --video: its single-frame rival; by default the default model's own, or
             the model itself without its support frames.
-        clips: Number of test clips that the table is made of, at least 20.
+        clips: Number of test clips that the table is made of, at least 20; by default 24.
         json: Print the figures and files as JSON.
     """
     from trovid.errors import TrovidError
@@ -68,12 +68,13 @@ def demo(
     from trovid.zoo.weights import embedded_models
 
     if video is not None:
-        if clips != CLIPS:
+        if clips is not None:
             raise TrovidError("--clips belongs to the built-in clips: leave it out with --video")
         _own_video(video, out, model, single, json=json)
         return
     if model != DEFAULT_MODEL or single is not None:
         raise TrovidError("--model and --single belong to --video: the built-in clips have theirs")
+    clips = CLIPS if clips is None else clips
     if clips < 20:
         raise TrovidError(f"--clips must be at least 20 for a table worth reading, but is {clips}")
     out.mkdir(parents=True, exist_ok=True)

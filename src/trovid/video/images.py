@@ -20,7 +20,7 @@ from trovid.structures import Video
 from trovid.video.reader import Frame, VideoReader
 
 SUFFIXES = frozenset(
-    (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    ".avif .bmp .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split(),
 )
 MOT_FRAMES = "img1"
 """The folder of a MOT Challenge sequence that its frames lie in."""
