@@ -29,8 +29,8 @@ STAGES = (
 )
 """Expansion, kernel, stride of the first block, channels, blocks of Lite0."""
 SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2), (1.2, 1.4), (1.4, 1.8))
-"""Times the channels and the blocks of Lite0 to Lite4; the stem's and the first and the last stage's
-blocks stay."""
+"""Times the channels and the blocks of Lite0 to Lite4. The stem stays, and so do the blocks of the
+first and the last stage."""
 CHANNEL_UNIT = 8
 LEVELS = {"conv2": 1, "conv3": 2, "conv4": 4, "conv5": 6}
 """The last stage of each stride from 4 to 32."""

@@ -19,9 +19,8 @@ from trovid.errors import TrovidError
 from trovid.structures import Video
 from trovid.video.reader import Frame, VideoReader
 
-SUFFIXES = frozenset(
-    ".avif .bmp .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split(),
-)
+ENDINGS = ("avif", "bmp", "jfif", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp")
+SUFFIXES = frozenset(f".{ending}" for ending in ENDINGS)
 MOT_FRAMES = "img1"
 """The folder of a MOT Challenge sequence that its frames lie in."""
 EXIF_ORIENTATION = 0x0112
