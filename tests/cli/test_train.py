@@ -157,6 +157,23 @@ def test_however_it_ends_no_process_stays(data, tmp_path, number, status):
     assert not list(out.rglob("*.partial*"))
 
 
+def test_two_processes_are_not_at_the_same_training(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("trovid.training.alone.PATIENCE", 0.5)
+    out, recipe = tmp_path / "runs", recipe_file(tmp_path, steps=100_000)
+    for _ in range(2):  # the second one after the first was killed
+        process = begin(recipe, data, out)
+        try:
+            wait_for_step(process, out / "tiny-seed0.jsonl", 1)
+            words = ["train", recipe, "--data", data, "--out", out]
+            status, _, complaints = trovid_command(capsys, *words)
+            assert (status, process.poll()) == (2, None)
+            assert "is being trained by another process: wait for it, or" in complaints[-1]
+        finally:
+            process.kill()
+            process.communicate()
+        (out / "tiny-seed0.jsonl").unlink()
+
+
 @pytest.mark.slow
 def test_a_killed_training_ends_at_the_same_bits(data, tmp_path):
     recipe, steps = recipe_file(tmp_path, steps=230), (90, 205, 215)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import logging
@@ -20,6 +21,7 @@ from trovid.inference.runtime.device import usable_device
 from trovid.progress import bar
 from trovid.recipes import Recipe, changed_recipe, flat_values, load_recipe
 from trovid.storage.hashes import sha256_of
+from trovid.training.alone import training_alone
 from trovid.training.best_start import best_start
 from trovid.training.clips import TrainingClips, check_learnable
 from trovid.training.data import TrainingData, training_data, trains_identities, trains_masks
@@ -36,6 +38,8 @@ from trovid.viz.curves import draw_curves
 from trovid.zoo.weights import load_weights, read_card, save_weights
 
 log = logging.getLogger("trovid")
+FRAMES = "frames"
+"""The folder of the resized frames."""
 EVERY = 4
 """Of validation clips every so many labelled frames are looked at."""
 
@@ -101,8 +105,8 @@ def train_recipe(
 
     Raises:
         Stopped: See `train`.
-        TrovidError: If something is wrong with the data, their classes are not the recipe's, or a
-            checkpoint does not fit.
+        TrovidError: If something is wrong with the data, their classes are not the recipe's, a
+            checkpoint does not fit, or another process is at the same training.
     """
     file = weights_file(out, recipe.name, seed)
     if file.exists():
@@ -149,62 +153,64 @@ def train_recipe(
             f"recipe {recipe.name}: the first {wanted} of {there} training videos are used "
             "(training.videos; null for all)"
         )
-    clips = _clips(recipe, found, out / "frames")
-    if processes.first:
-        processes.wait()
-    opened = open_tracker(
-        tracker if processes.first else None, out, run=file.stem, recipe=flat_values(recipe)
-    )
-    log_file = TrainingLog(file.with_suffix(".jsonl"), tracker=opened)
-    run = _Run(file, found, validate, device, log_file)
-    checkpoint = file.with_suffix(".checkpoint")
-    count_memory_anew(torch.device(device))
-    if processes.first and not checkpoint.exists():
-        _set_aside(best_file(file), say)
-    with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
-
-        def report(progress: Progress) -> None:
-            run.log.add(progress)
-            losses = "  ".join(f"{name} {value:.3f}" for name, value in run.log.losses.items())
-            tick(progress.step, progress.steps, losses)
-
-        trained = train(
-            recipe,
-            clips,
-            seed=seed,
-            checkpoint=checkpoint,
-            start=start,
-            backbone=backbone,
-            workers=usual_workers(clips) if workers is None else workers,
-            device=device,
-            report=report if processes.first else None,
-            stopping=stopping,
-            on_the_way=run.on_the_way,
-            say=say,
-            processes=processes,
+    lock = below(out / FRAMES, f"{recipe.name}-seed{seed}.lock")
+    with training_alone(file, lock) if processes.first else contextlib.nullcontext():
+        clips = _clips(recipe, found, out / FRAMES)
+        if processes.first:
+            processes.wait()
+        opened = open_tracker(
+            tracker if processes.first else None, out, run=file.stem, recipe=flat_values(recipe)
         )
-    if not processes.first:
+        log_file = TrainingLog(file.with_suffix(".jsonl"), tracker=opened)
+        run = _Run(file, found, validate, device, log_file)
+        checkpoint = file.with_suffix(".checkpoint")
+        count_memory_anew(torch.device(device))
+        if processes.first and not checkpoint.exists():
+            _set_aside(best_file(file), say)
+        with bar(f"{recipe.name} seed {seed}", unit="steps") as tick:
+
+            def report(progress: Progress) -> None:
+                run.log.add(progress)
+                losses = "  ".join(f"{name} {value:.3f}" for name, value in run.log.losses.items())
+                tick(progress.step, progress.steps, losses)
+
+            trained = train(
+                recipe,
+                clips,
+                seed=seed,
+                checkpoint=checkpoint,
+                start=start,
+                backbone=backbone,
+                workers=usual_workers(clips) if workers is None else workers,
+                device=device,
+                report=report if processes.first else None,
+                stopping=stopping,
+                on_the_way=run.on_the_way,
+                say=say,
+                processes=processes,
+            )
+        if not processes.first:
+            processes.wait()
+            return file
+        provenance = training_provenance(
+            seed=seed,
+            seconds=trained.seconds,
+            device=device,
+            processor_seconds=trained.processor_seconds,
+        )
+        provenance["precision"] = trained.precision
+        provenance["data"] = clips.dataset.info
+        if recipe.training.own_data and start is not None:
+            provenance["start"] = {"source": start.name, "sha256": sha256_of(start)}
+        if backbone is not None:
+            provenance["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
+        run.finish(trained.detector, provenance)
+        opened.close()
+        load_weights(file)  # what cannot be read back is no end of a training
+        draw_curves(run.log.path, file.with_suffix(".png"))
+        checkpoint.unlink(missing_ok=True)
         processes.wait()
         return file
-    provenance = training_provenance(
-        seed=seed,
-        seconds=trained.seconds,
-        device=device,
-        processor_seconds=trained.processor_seconds,
-    )
-    provenance["precision"] = trained.precision
-    provenance["data"] = clips.dataset.info
-    if recipe.training.own_data and start is not None:
-        provenance["start"] = {"source": start.name, "sha256": sha256_of(start)}
-    if backbone is not None:
-        provenance["backbone"] = {"source": backbone.name, "sha256": sha256_of(backbone)}
-    run.finish(trained.detector, provenance)
-    opened.close()
-    load_weights(file)  # what cannot be read back is no end of a training
-    draw_curves(run.log.path, file.with_suffix(".png"))
-    checkpoint.unlink(missing_ok=True)
-    processes.wait()
-    return file
 
 
 @dataclasses.dataclass(frozen=True)
