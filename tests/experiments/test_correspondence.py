@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.experiments.test_running import small_weights
+from tests.experiments.test_row_runs import small_weights
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
 from trovid.evaluation.bootstrap import resample_weights
