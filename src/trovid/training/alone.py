@@ -38,7 +38,7 @@ def training_alone(file: Path, lock: Path) -> Generator[None]:
             held.acquire(timeout=PATIENCE)
     except Timeout as error:
         raise TrovidError(
-            f"{file} is being trained by another process: wait for it, or choose another --out"
+            f"{file} is being trained by another process: wait for it, or choose another `out`"
         ) from error
     except OSError as error:
         raise unwritable(lock, error) from error
