@@ -36,13 +36,13 @@ from trovid.experiments.everyday_methods import (
     SINGLE,
     TEMPORAL,
     Method,
-    SamePlace,
     look,
     method_model,
     methods,
 )
 from trovid.experiments.everyday_pages import write_everyday
 from trovid.experiments.everyday_run import divided_stills, run_everyday
+from trovid.experiments.same_place import SamePlace
 from trovid.inference.loading import load
 from trovid.nn.extractors import TemporalRoIAlign
 from trovid.ops import pack_support

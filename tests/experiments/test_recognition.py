@@ -103,7 +103,7 @@ def test_a_setting_that_costs_clean_frames_is_not_chosen():
     assert choice.mean == Setting("mean", 1.0, 3)
     assert average(shares_of(values), "jpeg 5", costly) == 0.9
     names = [setting.name for setting in reported_settings(choice, [0, 1])]
-    assert len(names) == len(set(names)) == 4 * len(TOP_K) + 3
+    assert len(names) == len(set(names)) == 4 * len(TOP_K) + 3 + 3 * 2
     assert {"trained, K = 1, seed 1", "trained, K = 6, seed 0"} <= {*names}
     assert any(name.endswith("the target searched in itself") for name in names)
 
@@ -210,7 +210,10 @@ def test_the_whole(run, tmp_path, weights):
     assert all(share["low"] <= share["value"] <= share["high"] for share in single.values())
     assert all(share["gain"] == 0 for share in single.values())
     names = [name for name in result["shares"] if name.startswith("trained")]
-    assert names == ["trained, K = 1, seed 3", "trained, K = 2, seed 3"]
+    assert names[:2] == ["trained, K = 1, seed 3", "trained, K = 2, seed 3"]
+    k = result["chosen"]["attention"]["top_k"]
+    sources = ("the target searched in itself", "another video", "same place without search")
+    assert names[2:] == [f"trained, K = {k}, {source}, seed 3" for source in sources]
     assert (tmp_path / "report" / "recognition.md").read_text() == page
     trained = (tmp_path / "out").glob("*.safetensors")
     assert (tmp_path / "report" / "recognition.png").stat().st_size > 5000

@@ -8,7 +8,7 @@ Right is a first class among those of the sequence's group (`recognition_classes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from trovid.experiments.lite0 import Lite0
 from trovid.experiments.premise import MaskedSequence
 from trovid.experiments.recognition_classes import GROUPS, SEQUENCES
 from trovid.experiments.recognition_damage import damaged
+from trovid.experiments.same_place import SamePlace
 from trovid.nn.extractors import TemporalRoIAlign
 from trovid.nn.extractors.training_free import frame_weights
 from trovid.ops import PackedSupport, most_similar_roi_align, pack_support, roi_align
@@ -43,7 +44,7 @@ class Setting:
         top_k: K.
         source: "video": other frames of the same; "itself": the target alone, as its own support
             frame; "other": frames of another video; "place": the same box in the other frames,
-            without a search.
+            without a search (what was trained, was trained with one).
         seed: Of a trained embedding.
     """
 
@@ -57,7 +58,8 @@ class Setting:
     def name(self) -> str:
         """As the reports call it."""
         scale = "" if self.attention in ("mean", "trained") else f" {self.scale:g}"
-        top_k = "" if self.source == "place" else f", K = {self.top_k}"
+        searches = self.source != "place" or self.attention == "trained"
+        top_k = f", K = {self.top_k}" if searches else ""
         seed = f", seed {self.seed}" if self.attention == "trained" else ""
         return f"{self.attention}{scale}{top_k}{SOURCES[self.source]}{seed}"
 
@@ -164,7 +166,7 @@ def recognised(
         other: A sequence of another group, for settings whose source is "other".
         damages: See `recognition_damage`; "clean" too.
         settings: What is compared, besides the single frame.
-        trained: The extractors of those whose attention is "trained".
+        trained: The extractors of those whose attention is "trained", by those of source "video".
     """
     classes = torch.tensor(GROUPS[SEQUENCES[maps.sequence.name]])
     right: dict[str, dict[str, list[bool]]] = {
@@ -187,15 +189,23 @@ def recognised(
             searched: dict[tuple[str, int], tuple[Tensor, Tensor]] = {}
             found = [roi_features]
             for setting in settings:
+                if setting.attention == "trained":
+                    extractor = trained[replace(setting, source="video")]
+                    support = packed["video" if setting.source == "place" else setting.source]
+                    with torch.inference_mode():
+                        found.append(
+                            SamePlace(extractor).extract(
+                                features, [target.box], 1 / STRIDE, support
+                            )
+                            if setting.source == "place"
+                            else extractor(features, support, [target.box])
+                        )
+                    continue
                 if setting.source == "place":
                     assert place is not None
                     found.append(torch.cat([roi_features, place]).mean(0, keepdim=True))
                     continue
                 support = packed[setting.source]
-                if setting.attention == "trained":
-                    with torch.inference_mode():
-                        found.append(trained[setting](features, support, [target.box]))
-                    continue
                 key = setting.source, setting.top_k
                 if key not in searched:
                     sets, _, scores = most_similar_roi_align(

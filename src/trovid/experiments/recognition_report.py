@@ -93,11 +93,18 @@ def trained_settings(seeds: Sequence[int]) -> list[Setting]:
 
 
 def reported_settings(choice: Choice, seeds: Sequence[int]) -> list[Setting]:
-    """What is reported: K = 1 to 6 of both chosen kinds and trained, and the controls."""
+    """What is reported: K = 1 to 6 of both chosen kinds and trained, and the controls.
+
+    Those of what is trained have the K that was chosen for the attention without training.
+    """
     found = [replace(best, top_k=k) for best in (choice.mean, choice.attention) for k in TOP_K]
     found += trained_settings(seeds)
     found += [replace(choice.attention, source=source) for source in ("itself", "other")]
-    return [*found, Setting("mean", source="place")]
+    found += [Setting("mean", source="place")]
+    trained = [Setting("trained", top_k=choice.attention.top_k, seed=seed) for seed in seeds]
+    return found + [
+        replace(one, source=source) for source in ("itself", "other", "place") for one in trained
+    ]
 
 
 def run_recognition(
