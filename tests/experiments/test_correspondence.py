@@ -11,7 +11,9 @@ import torch
 from tests.experiments.test_row_runs import small_weights
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.datasets.synthvid import write_split
+from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.clip_records import write_records
 from trovid.experiments.correspondence import (
     Followed,
     accuracies,
@@ -21,7 +23,7 @@ from trovid.experiments.correspondence import (
     ratio_interval,
     read_followed,
 )
-from trovid.experiments.correspondence_report import run_correspondence
+from trovid.experiments.correspondence_report import CLIPS, run_correspondence
 from trovid.experiments.description import Row
 from trovid.experiments.running import Workplace
 from trovid.experiments.selsa_attention import frame_shares, read_weighed, weigh, weigh_clips
@@ -92,11 +94,22 @@ def test_clips_are_followed_into_a_file(tmp_path, clip):
     for control in (None, "random weights"):
         file = tmp_path / f"{control}.json"
         follow_clips(file, weights, clip, every=12, control=control)
-        found[control] = read_followed(file)
+        found[control] = read_followed(file, weights=weights, every=12)
     assert list(found[None]) == [video.name for video in read_coco_vid(clip).videos]
     assert all(
         0 <= r.hits <= r.near <= r.positions for records in found[None].values() for r in records
     )
+
+
+def test_figures_of_other_weights_or_frames_are_refused(tmp_path, clip):
+    weights = small_weights(tmp_path / "small.safetensors", "single-troi")
+    file = tmp_path / "followed.json"
+    follow_clips(file, weights, clip, every=24)
+    with pytest.raises(TrovidError, match=r"other weights or other frames .* delete it"):
+        read_followed(file, weights=weights, every=12)
+    other = small_weights(tmp_path / "other.safetensors", "selsa-troi")
+    with pytest.raises(TrovidError, match="other weights"):
+        read_followed(file, weights=other, every=24)
 
 
 @pytest.mark.parametrize("name", ["selsa", "selsa-troi"])
@@ -117,7 +130,7 @@ def test_selsa_gives_the_support_frames_shares_that_add_up(tmp_path, clip, name)
 def test_the_support_frames_of_clips_are_weighed_into_a_file(tmp_path, clip):
     weights = small_weights(tmp_path / "small.safetensors", "selsa")
     weigh_clips(tmp_path / "weighed.json", weights, clip, every=24)
-    found = read_weighed(tmp_path / "weighed.json")
+    found = read_weighed(tmp_path / "weighed.json", weights=weights, every=24)
     assert list(found) == [video.name for video in read_coco_vid(clip).videos]
     assert all(0 < r.weight < 1 for records in found.values() for r in records)
 
@@ -145,21 +158,26 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch, trained):
     monkeypatch.setattr("trovid.experiments.correspondence_report.train", lambda *_: None)
     end = "-seed0" if trained else ""
     folder = tmp_path / "scores" / "test-1700+1" / "correspondence"
-    folder.mkdir(parents=True)
-    lines = (
-        '{"test_01700": [["none", 3, 10, 9, 0.1, 0.2, 0.0, 10, 0.2], '
-        '["noise", 3, 10, 4, 0.1, 0.1, 0.5, 6, 0.2]]}'
-    )
-    for name in ("single-troi", "selsa-troi"):
-        (folder / f"synthvid-{name}{end}.json").write_text(lines)
-    for control in ("random-weights", "colour-alone"):
-        (folder / f"synthvid-single-troi{end}-{control}.json").write_text(lines)
-    for name in ("selsa", "selsa-troi"):
-        shares = '{"test_01700": [[0.25, 0.0], [0.5, 0.5]]}'
-        (folder / f"synthvid-{name}{end}-selsa-weights.json").write_text(shares)
     if trained:
         for name in ("single-troi", "selsa", "selsa-troi"):
             (tmp_path / f"synthvid-{name}-seed0.safetensors").write_bytes(name.encode())
+
+    def keep(name, ending, *records):
+        weights = place.weights(Row(name=name, recipe=name), 0)
+        file = folder / f"synthvid-{name}{end}{ending}.json"
+        write_records(file, {"test_01700": records}, weights=weights, every=CLIPS.every)
+
+    followed = [
+        ("none", 3, 10, 9, 0.1, 0.2, 0.0, 10, 0.2),
+        ("noise", 3, 10, 4, 0.1, 0.1, 0.5, 6, 0.2),
+    ]
+    for name, control in (
+        *(("single-troi", ""), ("selsa-troi", "")),
+        *(("single-troi", "-random-weights"), ("single-troi", "-colour-alone")),
+    ):
+        keep(name, control, *followed)
+    for name in ("selsa", "selsa-troi"):
+        keep(name, "-selsa-weights", (0.25, 0.0), (0.5, 0.5))
     result, page = run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")
     assert result["accuracy"]["TROI"]["all"]["value"] == 0.65
     assert result["attention"]["TROI"]["rank"]["value"] == pytest.approx(1)
@@ -175,3 +193,7 @@ def test_the_report_of_finished_runs(tmp_path, monkeypatch, trained):
     assert result["weights"][weights.stem] == sha256_of(weights)
     assert f"{weights.stem} `{sha256_of(weights)[:16]}`" in page
     assert torch.tensor(result["accuracy"]["colour alone"]["all"]["chance"]) == pytest.approx(0.1)
+    if trained:
+        place.weights(Row(name="TROI", recipe="single-troi"), 0).write_bytes(b"others")
+        with pytest.raises(TrovidError, match="other weights"):
+            run_correspondence(place, clips=1, resamples=5, folder=tmp_path / "report")

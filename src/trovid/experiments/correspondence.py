@@ -6,7 +6,6 @@ centre lies within its mask are followed into every support frame in which it is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from trovid.datasets.reading import read_dataset
 from trovid.detectors.building import build_detector
-from trovid.experiments.markdown import written
+from trovid.experiments.clip_records import read_records, write_records
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
 from trovid.nn import LevelPooler
@@ -83,10 +82,7 @@ def follow_clips(
         truths = dataset.ground_truth(video.name, masks=True)
         followed = follow(predictor, frames, truths, every=every, colour=control == "colour alone")
         clips[video.name] = list(followed)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    written(
-        file, json.dumps({name: list(map(list, records)) for name, records in clips.items()}) + "\n"
-    )
+    write_records(file, clips, weights=weights, every=every)
 
 
 @torch.inference_mode()
@@ -199,9 +195,9 @@ def _cells_on(mask: Tensor, map_size: Sequence[int]) -> Tensor:
     return mask[rows][:, columns]
 
 
-def read_followed(file: Path) -> dict[str, list[Followed]]:
-    """What `follow_clips` wrote."""
-    clips = json.loads(file.read_text(encoding="utf-8"))
+def read_followed(file: Path, *, weights: Path, every: int) -> dict[str, list[Followed]]:
+    """What `follow_clips` wrote (see `read_records`)."""
+    clips = read_records(file, weights=weights, every=every)
     return {name: [Followed(*record) for record in records] for name, records in clips.items()}
 
 

@@ -54,6 +54,9 @@ def run_correspondence(
         clips: So many clips at most; for a try.
         resamples: Of the bootstrap over clips.
         folder: Of the report.
+
+    Raises:
+        TrovidError: If figures lie there that other weights gave.
     """
     began = time.monotonic()
     rows = tuple(dict.fromkeys((*MODELS, *SELSA_MODELS)))
@@ -125,11 +128,14 @@ def _result(
     began: float,
 ) -> dict[str, Any]:
     by_row: dict[str, list[dict[str, list[Followed]]]] = {}
-    for file, (row, _, control) in files.items():
-        by_row.setdefault(control or row.name, []).append(read_followed(file))
+    every = experiment.clips.every
+    for file, (row, seed, control) in files.items():
+        followed = read_followed(file, weights=place.weights(row, seed), every=every)
+        by_row.setdefault(control or row.name, []).append(followed)
     proposals: dict[str, list[dict[str, list[Weighed]]]] = {}
-    for file, (row, _) in weighed.items():
-        proposals.setdefault(row.name, []).append(read_weighed(file))
+    for file, (row, seed) in weighed.items():
+        found = read_weighed(file, weights=place.weights(row, seed), every=every)
+        proposals.setdefault(row.name, []).append(found)
     number = len(next(iter(by_row.values()))[0])
     drawn = resample_weights(number, resamples=resamples)
     weights = [place.weights(row, seed) for row in experiment.rows for seed in place.seeds]
@@ -137,7 +143,7 @@ def _result(
         "experiment": NAME,
         "title": TITLE,
         "clips": experiment.clips.key,
-        "every": experiment.clips.every,
+        "every": every,
         "seeds": list(place.seeds),
         "trained": place.trained,
         "resamples": resamples,

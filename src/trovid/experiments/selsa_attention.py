@@ -6,7 +6,6 @@ of SynthVID, where the strength of each object's deterioration is known.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +14,8 @@ import torch
 from torch import Tensor
 
 from trovid.datasets.reading import read_dataset
+from trovid.experiments.clip_records import read_records, write_records
 from trovid.experiments.correspondence import targets_with_support
-from trovid.experiments.markdown import written
 from trovid.inference.loading import load
 from trovid.inference.predictor import Predictor
 from trovid.structures import GroundTruth
@@ -53,15 +52,12 @@ def weigh_clips(file: Path, weights: Path, data: Path, *, every: int) -> None:
             frames = reader.read(range(video.num_frames))
         truths = dataset.ground_truth(video.name)
         clips[video.name] = list(weigh(predictor, frames, truths, every=every))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    written(
-        file, json.dumps({name: list(map(list, records)) for name, records in clips.items()}) + "\n"
-    )
+    write_records(file, clips, weights=weights, every=every)
 
 
-def read_weighed(file: Path) -> dict[str, list[Weighed]]:
-    """What `weigh_clips` wrote."""
-    clips = json.loads(file.read_text(encoding="utf-8"))
+def read_weighed(file: Path, *, weights: Path, every: int) -> dict[str, list[Weighed]]:
+    """What `weigh_clips` wrote (see `read_records`)."""
+    clips = read_records(file, weights=weights, every=every)
     return {name: [Weighed(*record) for record in records] for name, records in clips.items()}
 
 
