@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from trovid.experiments.recognition_report import (
     reported_settings,
     run_recognition,
 )
+from trovid.experiments.recognition_training import read_stills
 from trovid.storage.hashes import sha256_of
 from trovid.storage.tensor_files import read_tensors
 
@@ -103,7 +105,7 @@ def test_a_setting_that_costs_clean_frames_is_not_chosen():
     assert choice.mean == Setting("mean", 1.0, 3)
     assert average(shares_of(values), "jpeg 5", costly) == 0.9
     names = [setting.name for setting in reported_settings(choice, [0, 1])]
-    assert len(names) == len(set(names)) == 4 * len(TOP_K) + 3 + 3 * 2
+    assert len(names) == len(set(names)) == 4 * len(TOP_K) + 3 * 4
     assert {"trained, K = 1, seed 1", "trained, K = 6, seed 0"} <= {*names}
     assert any(name.endswith("the target searched in itself") for name in names)
 
@@ -169,6 +171,40 @@ def test_the_mean_of_equal_frames_is_the_frame(tmp_path, weights):
         torch.testing.assert_close(fused(features, sets, similarities, setting), features)
 
 
+def test_pictures_of_a_folder_are_those_that_are_for_training(run, tmp_path):
+    """Five pictures, of which a fifth would be set aside if it were asked for validation."""
+    labels = json.loads((tmp_path / "stills" / "train.json").read_text())
+    (image,), (row,) = labels["images"], labels["annotations"]
+    for number in range(2, 6):
+        name = f"images/{number}.png"
+        shutil.copy(tmp_path / "stills" / "images" / "a.png", tmp_path / "stills" / name)
+        labels["images"].append(image | {"id": number, "file_name": name})
+        labels["annotations"].append(row | {"id": number, "image_id": number})
+    (tmp_path / "stills" / "train.json").write_text(json.dumps(labels))
+    for path in (tmp_path / "stills", tmp_path / "stills" / "train.json"):
+        stills = read_stills(path)
+        assert (len(stills.pictures), len(stills.objects)) == (5, 5)
+
+
+def test_embeddings_of_other_pictures_are_refused(run, tmp_path):
+    result, page = run()
+    assert result["stills"] == {"pictures": 1, "objects": 1}
+    assert "made from 1 pictures with 1 objects" in page
+    labels = json.loads((tmp_path / "stills" / "train.json").read_text())
+    labels["annotations"][0]["bbox"] = [2, 2, 60, 56]
+    (tmp_path / "stills" / "train.json").write_text(json.dumps(labels))
+    with pytest.raises(TrovidError, match="was trained on other pictures"):
+        run()
+
+
+def test_pictures_are_read_before_the_sequences(tmp_path, weights):
+    for name in ("dog", "bear"):
+        make(tmp_path / "davis", name, frames=3)
+    words = {"out": tmp_path / "out", "folder": tmp_path / "report", "weights": tmp_path / "none"}
+    with pytest.raises(TrovidError, match="nowhere: cannot be read"):
+        run_recognition(tmp_path / "davis", stills=tmp_path / "nowhere", **words)
+
+
 @pytest.fixture
 def run(tmp_path, weights, monkeypatch):
     """The experiment on four sequences, as small as it can be."""
@@ -213,6 +249,8 @@ def test_the_whole(run, tmp_path, weights):
     assert names[:2] == ["trained, K = 1, seed 3", "trained, K = 2, seed 3"]
     k = result["chosen"]["attention"]["top_k"]
     sources = ("the target searched in itself", "another video", "same place without search")
+    controls = [n for n in result["shares"] if any(source in n for source in sources)]
+    assert len(controls) == 9
     assert names[2:] == [f"trained, K = {k}, {source}, seed 3" for source in sources]
     assert (tmp_path / "report" / "recognition.md").read_text() == page
     trained = (tmp_path / "out").glob("*.safetensors")

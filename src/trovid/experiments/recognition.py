@@ -180,7 +180,9 @@ def recognised(
     for target in maps.targets():
         frames = maps.maps(target.support)
         packed["video"] = pack_support(frames)
-        place = read(frames, [target.box] * len(frames)) if "place" in sources else None
+        place = None
+        if "place" in sources:
+            place = read(frames, [target.box] * len(frames))[:, None]
         for damage in damages:
             features = maps.network(damaged(target.frame, damage))[STRIDE]
             if "itself" in sources:
@@ -203,7 +205,8 @@ def recognised(
                     continue
                 if setting.source == "place":
                     assert place is not None
-                    found.append(torch.cat([roi_features, place]).mean(0, keepdim=True))
+                    likeness = torch.cosine_similarity(roi_features, place, dim=2)
+                    found.append(fused(roi_features, place, likeness, setting))
                     continue
                 support = packed[setting.source]
                 key = setting.source, setting.top_k

@@ -28,7 +28,13 @@ from trovid.experiments.recognition import (
 )
 from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCES, sequences_of
 from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
-from trovid.experiments.recognition_training import STEPS, embedding_file, trained_embeddings
+from trovid.experiments.recognition_training import (
+    STEPS,
+    Stills,
+    embedding_file,
+    read_stills,
+    trained_embeddings,
+)
 from trovid.nn.extractors import TemporalRoIAlign
 from trovid.progress import bar
 from trovid.storage.hashes import sha256_of
@@ -93,17 +99,18 @@ def trained_settings(seeds: Sequence[int]) -> list[Setting]:
 
 
 def reported_settings(choice: Choice, seeds: Sequence[int]) -> list[Setting]:
-    """What is reported: K = 1 to 6 of both chosen kinds and trained, and the controls.
+    """What is reported: K = 1 to 6 of both chosen kinds and trained, and the controls of each.
 
     Those of what is trained have the K that was chosen for the attention without training.
     """
-    found = [replace(best, top_k=k) for best in (choice.mean, choice.attention) for k in TOP_K]
+    untrained = (choice.mean, choice.attention)
+    found = [replace(best, top_k=k) for best in untrained for k in TOP_K]
     found += trained_settings(seeds)
-    found += [replace(choice.attention, source=source) for source in ("itself", "other")]
-    found += [Setting("mean", source="place")]
     trained = [Setting("trained", top_k=choice.attention.top_k, seed=seed) for seed in seeds]
     return found + [
-        replace(one, source=source) for source in ("itself", "other", "place") for one in trained
+        replace(one, source=source)
+        for one in (*untrained, *trained)
+        for source in ("itself", "other", "place")
     ]
 
 
@@ -133,7 +140,8 @@ def run_recognition(
         workers: Processes that train.
 
     Raises:
-        TrovidError: If there is no sequence to choose on, or none to report on.
+        TrovidError: If there is no sequence to choose on, or none to report on, or the pictures
+            cannot be learned from.
     """
     began = time.monotonic()
     everything = {sequence.name: sequence for sequence in sequences(data)}
@@ -143,17 +151,18 @@ def run_recognition(
             f"{data} needs sequences to choose on ({', '.join(CHOOSING)}) and to report on "
             f"({', '.join(REPORTING)})"
         )
+    pictures = None if stills is None else read_stills(stills)
     network_file = weights or lite0_file()
     network = Lite0(network_file)
     looked = _shares(network, everything, choosing, [CLEAN, *damages()], UNTRAINED, {})
     choice = choose(looked)
     trained: dict[Setting, TemporalRoIAlign] = {}
     files = list[Path]()
-    if stills is not None:
+    if pictures is not None:
         wanted = trained_settings(seeds)
         keys = [(setting.top_k, setting.seed) for setting in wanted]
         found = trained_embeddings(
-            network_file, stills, keys, folder=out, steps=steps, workers=workers
+            network_file, pictures, keys, folder=out, steps=steps, workers=workers
         )
         trained = dict(zip(wanted, found, strict=True))
         files = [embedding_file(out, seed=seed, top_k=k, steps=steps) for k, seed in keys]
@@ -175,6 +184,7 @@ def run_recognition(
         "resamples": resamples,
         "steps": steps,
         "seeds": list(seeds) if trained else [],
+        **({} if pictures is None else _account(pictures)),
         **report_origin(began=began),
         "weights": {file.name: sha256_of(file) for file in (network_file, *files)},
     }
@@ -184,6 +194,11 @@ def run_recognition(
     written(folder / f"{NAME}.md", page)
     draw_recognition(result, choice, folder / f"{NAME}.png")
     return result, page
+
+
+def _account(stills: Stills) -> dict[str, Any]:
+    """What was learned from."""
+    return {"stills": {"pictures": len(stills.pictures), "objects": len(stills.objects)}}
 
 
 def _shares(
@@ -247,6 +262,13 @@ def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, 
     return found
 
 
+def _stills(result: dict[str, Any]) -> str:
+    if "stills" not in result:
+        return "stills"
+    of = result["stills"]
+    return f"{of['pictures']} pictures with {of['objects']} objects of its classes"
+
+
 def _near_duplicates(result: dict[str, Any]) -> str:
     if "folds" in result:
         return f"Near duplicates are drawn as one: {result['folds']} of them."
@@ -295,7 +317,7 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
             ["share recognised", *kinds, "all damaged", "gain over the single frame, points"], rows
         ),
         "",
-        "Trained: the embedding psi alone, on clips made from stills "
+        f"Trained: the embedding psi alone, on clips made from {_stills(result)} "
         f"({result['steps']} steps of 4), everything else frozen."
         if result["seeds"]
         else "Trained rows need labelled pictures (`stills`).",

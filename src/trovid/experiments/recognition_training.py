@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trovid.datasets.contract import Dataset
-from trovid.datasets.reading import read_dataset
+from trovid.datasets.reading import read_split, splits_of
 from trovid.errors import TrovidError
 from trovid.experiments.lite0 import CHANNELS, Lite0
 from trovid.experiments.pool import process_pool
@@ -25,6 +25,7 @@ from trovid.progress import bar
 from trovid.recipes import AugmentationRecipe
 from trovid.storage.tensor_files import read_tensors, save_tensors
 from trovid.training.augmentation import changed_looks, drawn_windows, in_windows
+from trovid.training.identity import dataset_digest
 
 STEPS = 400
 BATCH = 4
@@ -38,9 +39,38 @@ SMALLEST = 48
 """Pixels of a box's shorter side, below which a picture is left out."""
 
 
+class Stills(NamedTuple):
+    """Labelled pictures that an embedding learns from.
+
+    Attributes:
+        path: A folder, of which it is the training split, or a file of labels.
+        dataset: The pictures.
+        objects: Picture, box and ImageNet's classes of each object that is learned from.
+    """
+
+    path: Path
+    dataset: Dataset
+    objects: list[tuple[str, Tensor, tuple[int, ...]]]
+
+    @property
+    def pictures(self) -> list[str]:
+        """The names of those that are learned from."""
+        return sorted({name for name, *_ in self.objects})
+
+
+def read_stills(path: Path) -> Stills:
+    """The pictures of a folder or a file.
+
+    Raises:
+        TrovidError: If they cannot be read, or no picture has an object of such a class.
+    """
+    dataset = read_split(path, "train" if "train" in splits_of(path) else None)
+    return Stills(path, dataset, _objects(dataset))
+
+
 def trained_embeddings(
     network: Path,
-    stills: Path,
+    stills: Stills,
     keys: Sequence[tuple[int, int]],
     *,
     folder: Path,
@@ -56,13 +86,16 @@ def trained_embeddings(
         folder: Of the trained embeddings.
         steps: Of each training.
         workers: Processes that train, a seed each at a time.
+
+    Raises:
+        TrovidError: If one that is there was trained on other pictures.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing: dict[int, list[int]] = {}
     for top_k, seed in keys:
         if not embedding_file(folder, seed=seed, top_k=top_k, steps=steps).exists():
             missing.setdefault(seed, []).append(top_k)
-    job = partial(_train, network, stills, folder=folder, steps=steps)
+    job = partial(_train, network, stills.path, folder=folder, steps=steps)
     if workers > 1 and len(missing) > 1:
         with process_pool(workers) as pool:
             for future in [pool.submit(job, *of_seed) for of_seed in missing.items()]:
@@ -70,22 +103,28 @@ def trained_embeddings(
     else:
         for of_seed in missing.items():
             job(*of_seed)
-    trained = []
+    trained, digest = [], dataset_digest(stills.dataset, stills.pictures)
     for top_k, seed in keys:
         extractor = _extractor(top_k)
         file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
-        extractor.load_state_dict(read_tensors(file)[0])
+        tensors, facts = read_tensors(file)
+        if facts.get("stills") != digest:
+            raise TrovidError(
+                f"{file} was trained on other pictures than those of {stills.path}: delete it, or "
+                "choose another `out`"
+            )
+        extractor.load_state_dict(tensors)
         trained.append(extractor.eval())
     return trained
 
 
 def _train(network: Path, stills: Path, seed: int, top_ks: list[int], **words: Any) -> None:
-    train_embeddings(Lite0(network), read_dataset(stills), seed, top_ks, **words)
+    train_embeddings(Lite0(network), read_stills(stills), seed, top_ks, **words)
 
 
 def train_embeddings(
     network: Lite0,
-    stills: Dataset,
+    stills: Stills,
     seed: int,
     top_ks: Sequence[int],
     *,
@@ -100,16 +139,12 @@ def train_embeddings(
 
     Args:
         network: Maps and head, which do not change.
-        stills: Labelled pictures with the classes of `recognition_classes.STILLS`.
+        stills: Labelled pictures.
         seed: Of everything random.
         top_ks: Values of K.
         folder: Of the trained embeddings.
         steps: Of the training.
-
-    Raises:
-        TrovidError: If no picture has an object of such a class.
     """
-    objects = _objects(stills)
     for parameter in network.network.parameters():
         parameter.requires_grad_(False)
     trainings = []
@@ -124,7 +159,7 @@ def train_embeddings(
             clips = []
             for number in range(BATCH):
                 chance = random.Random(f"{seed} {step} {number}")
-                clips.append(_clip(network, stills, chance.choice(objects), chance))
+                clips.append(_clip(network, stills.dataset, chance.choice(stills.objects), chance))
             losses = []
             for extractor, optimizer, rate in trainings:
                 loss = torch.stack([_loss(network, extractor, clip) for clip in clips]).mean()
@@ -134,9 +169,11 @@ def train_embeddings(
                 rate.step()
                 losses.append(f"{loss.item():.3f}")
             tick(step + 1, steps, f"loss {' '.join(losses)}")
+    facts = {"seed": str(seed), "steps": str(steps)}
+    facts["stills"] = dataset_digest(stills.dataset, stills.pictures)
     for top_k, (extractor, *_) in zip(top_ks, trainings, strict=True):
         file = embedding_file(folder, seed=seed, top_k=top_k, steps=steps)
-        save_tensors(file, extractor.state_dict(), {"seed": str(seed), "steps": str(steps)})
+        save_tensors(file, extractor.state_dict(), facts)
 
 
 def _extractor(top_k: int) -> TemporalRoIAlign:
