@@ -13,7 +13,15 @@ from tests import shared
 from tests.cli.command import trovid_command
 from trovid.errors import TrovidError
 from trovid.experiments.lite0 import Lite0, in_order
-from trovid.experiments.premise import accuracy, object_cells, pairs, run_premise, sequences
+from trovid.experiments.premise import (
+    _intervals,
+    accuracy,
+    object_cells,
+    pairs,
+    premise_page,
+    run_premise,
+    sequences,
+)
 from trovid.storage.hashes import sha256_of
 
 
@@ -87,6 +95,25 @@ def test_the_whole_with_weights_of_the_same_network(tmp_path):
     assert (tmp_path / "report" / "premise.png").stat().st_size > 5000
     assert result["weights"] == {"lite0.pth": sha256_of(file)}
     assert f"{sha256_of(file)[:16]}" in page
+
+
+def test_near_duplicates_are_drawn_as_one():
+    """Of two videos that show the same, drawn as one, the second tells nothing more."""
+    values = {"drift-turn": 0.2, "drift-chicane": 0.2, "bmx-trees": 0.2, "bmx-bumps": 0.2}
+    values |= {"horsejump-low": 0.8, "horsejump-high": 0.8}
+    apart = _intervals(list("abcdef"), _alike(values), 1000, "")["8, 0.5"]
+    as_one = _intervals(list(values), _alike(values), 1000, "")["8, 0.5"]
+    assert as_one["value"] == apart["value"] == pytest.approx(0.4)
+    assert as_one["high"] == pytest.approx(0.8)
+    assert apart["high"] < 0.7
+    few = {"sequences": list(values), "resamples": 10, "accuracy": {}, "chance": {}}
+    few |= {"commit": "c", "machine": "m", "weights": {"w": "0" * 64}}
+    assert "drawn as independent sequences" in premise_page(few)
+    assert "drawn as one: 3 of them" in premise_page(few | {"folds": 3})
+
+
+def _alike(values):
+    return [{"8, 0.5": [value]} for value in values.values()]
 
 
 def test_order_and_shapes_decide():

@@ -15,6 +15,7 @@ from tests.cli.command import trovid_command
 from tests.experiments.test_premise import make
 from trovid.errors import TrovidError
 from trovid.experiments import recognition, recognition_report
+from trovid.experiments.davis_sequences import folds_of
 from trovid.experiments.lite0 import Lite0
 from trovid.experiments.premise import sequences
 from trovid.experiments.recognition import SINGLE, SequenceMaps, Setting, fused, read, uniform
@@ -33,7 +34,6 @@ from trovid.experiments.recognition_report import (
     _intervals,
     average,
     choose,
-    folds_of,
     recognition_page,
     reported_settings,
     run_recognition,

@@ -6,6 +6,8 @@ board): a detection of any of their classes finds it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 _PERSON = ("person",)
 _CYCLIST, _MOTORCYCLIST = ("bicycle", "person"), ("motorbike", "person")
 _RIDER = ("horse", "person")
@@ -130,6 +132,27 @@ FOLDS = {
     "motocross-jump": "motocross-bumps",
 }
 """Sequences that show nearly the same as another one: both count as one where others are drawn."""
+
+
+def folds_of(names: Iterable[str]) -> list[str]:
+    """Of each sequence the one that it is drawn together with: near duplicates count as one."""
+    return [FOLDS.get(name, name) for name in names]
+
+
+def drawn_together(folds: int | None, names: Collection[str]) -> str:
+    """A sentence on how near duplicates were drawn.
+
+    Args:
+        folds: How many were drawn from; None where each sequence was drawn by itself.
+        names: The sequences.
+    """
+    if folds is not None:
+        return f"Near duplicates are drawn as one: {folds} of them."
+    twins = "; ".join(f"{a} and {b}" for a, b in FOLDS.items() if {a, b} <= set(names))
+    return (
+        f"In this run near duplicates ({twins}) were drawn as independent sequences, so that "
+        "intervals are somewhat too narrow."
+    )
 
 
 def of_classes(names: list[str]) -> list[str]:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.davis_sequences import drawn_together, folds_of
 from trovid.experiments.lite0 import STRIDES, Lite0, lite0_file
 from trovid.experiments.markdown import hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
@@ -33,6 +34,8 @@ SHARES = (1 / 8, 1 / 4, 1 / 2)
 """Distances in time, in units of the sequence."""
 STARTS = (0.0, 0.25, 0.5)
 """Where in the sequence the target frames are."""
+DRAWS = 3
+"""Networks of random weights."""
 NAME = "premise"
 
 
@@ -144,23 +147,30 @@ def run_premise(
     """
     began, everything = time.monotonic(), sequences(data)
     file = weights or lite0_file()
-    networks = {"ImageNet weights": Lite0(file), "random weights": Lite0(None)}
+    networks = {
+        "ImageNet weights": [Lite0(file)],
+        "random weights": [Lite0(None, seed=seed) for seed in range(DRAWS)],
+    }
     measured: dict[str, list[dict[str, list[float]]]] = {name: [] for name in networks}
     with bar(NAME, unit="sequences") as tick:
         for done, sequence in enumerate(everything, 1):
-            for name, network in networks.items():
-                measured[name].append(measure(network, sequence))
+            for name, some in networks.items():
+                measured[name].append(_together([measure(one, sequence) for one in some]))
             tick(done, len(everything), sequence.name)
+    names = [sequence.name for sequence in everything]
     result = {
         "experiment": NAME,
-        "sequences": [sequence.name for sequence in everything],
+        "sequences": names,
+        "folds": len(set(folds_of(names))),
+        "draws": DRAWS,
         "resamples": resamples,
         **report_origin(began=began),
         "weights": {file.name: sha256_of(file)},
         "accuracy": {
-            name: _intervals(accuracies, resamples, "") for name, accuracies in measured.items()
+            name: _intervals(names, accuracies, resamples, "")
+            for name, accuracies in measured.items()
         },
-        "chance": _intervals(measured["ImageNet weights"], resamples, "chance, "),
+        "chance": _intervals(names, measured["ImageNet weights"], resamples, "chance, "),
     }
     page = premise_page(result)
     folder.mkdir(parents=True, exist_ok=True)
@@ -170,11 +180,21 @@ def run_premise(
     return result, page
 
 
+def _together(found: Sequence[Mapping[str, list[float]]]) -> dict[str, list[float]]:
+    """What several networks gave for one sequence."""
+    return {key: [value for one in found for value in one[key]] for key in found[0]}
+
+
 def _intervals(
-    measured: Sequence[Mapping[str, Sequence[float]]], resamples: int, word: str
+    names: Sequence[str],
+    measured: Sequence[Mapping[str, Sequence[float]]],
+    resamples: int,
+    word: str,
 ) -> dict[str, dict[str, float]]:
     """By stride and distance the mean over sequences with its 95 % interval over them."""
-    drawn = resample_weights(len(measured), resamples=resamples).astype(float)
+    folds = folds_of(names)
+    _, places = np.unique(folds, return_inverse=True)
+    drawn = resample_weights(len(set(folds)), resamples=resamples)[:, places].astype(float)
     found = {}
     for stride in STRIDES:
         for share in SHARES:
@@ -201,7 +221,9 @@ def premise_page(result: dict[str, Any]) -> str:
         "sequence and distance; EfficientNet-Lite0 at the size of the pictures. Of the cells whose "
         "centre lies on the object, the share whose most similar cell (cosine) of the support "
         "frame lies on it there: mean over sequences, with the 95 % interval over sequences "
-        f"({result['resamples']} resamples). {origin_text(result)} "
+        f"({result['resamples']} resamples). "
+        f"{drawn_together(result.get('folds'), result['sequences'])} Random weights: the mean of "
+        f"{result.get('draws', 1)} networks. {origin_text(result)} "
         f"{hashes_text(result)}",
         "",
         *table(

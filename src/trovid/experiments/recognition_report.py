@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
-from trovid.experiments.davis_sequences import FOLDS
+from trovid.experiments.davis_sequences import drawn_together, folds_of
 from trovid.experiments.lite0 import Lite0, lite0_file
 from trovid.experiments.markdown import gain_text, hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
@@ -225,11 +225,6 @@ def _stranger(name: str, others: Sequence[str]) -> str:
     return (unlike or [name])[0]
 
 
-def folds_of(names: Iterable[str]) -> list[str]:
-    """Of each sequence the one that it is drawn together with: near duplicates count as one."""
-    return [FOLDS.get(name, name) for name in names]
-
-
 def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, float]]]:
     """By setting and damage: the share, its interval, and the gain over the single frame."""
     folds = folds_of(shares)
@@ -269,16 +264,6 @@ def _stills(result: dict[str, Any]) -> str:
     return f"{of['pictures']} pictures with {of['objects']} objects of its classes"
 
 
-def _near_duplicates(result: dict[str, Any]) -> str:
-    if "folds" in result:
-        return f"Near duplicates are drawn as one: {result['folds']} of them."
-    twins = [f"{a} and {b}" for a, b in FOLDS.items() if {a, b} <= set(result["reporting"])]
-    return (
-        f"In this run near duplicates ({'; '.join(twins)}) were drawn as independent sequences, "
-        "so that intervals are somewhat too narrow."
-    )
-
-
 def recognition_page(result: dict[str, Any], choice: Choice) -> str:
     """The report as a page."""
     kinds = [CLEAN, *choice.damages]
@@ -303,7 +288,8 @@ def recognition_page(result: dict[str, Any], choice: Choice) -> str:
         "stride 16 of EfficientNet-Lite0 with ImageNet weights, its own last stages and classifier "
         "as the head. The share of boxes whose first class belongs to the sequence's group "
         "(`experiments/recognition_classes.py`), mean over sequences; intervals are of a paired "
-        f"bootstrap over sequences ({result['resamples']} resamples). {_near_duplicates(result)}",
+        f"bootstrap over sequences ({result['resamples']} resamples). "
+        f"{drawn_together(result.get('folds'), result['reporting'])}",
         "",
         f"Strengths (single-frame share nearest to half of the clean one) and settings (best under "
         f"these, clean at most {CLEAN_LOSS:g} below the single frame) were chosen on "
