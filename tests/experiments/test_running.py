@@ -10,7 +10,7 @@ import torch
 
 from tests.cli.command import trovid_command
 from tests.datasets.imagenet_folder import write_imagenet
-from trovid.cli.experiment_runs import NO_TRAINING
+from trovid.cli.experiment_runs import NO_TRAINING, ORDER
 from trovid.datasets.coco_vid import read_coco_vid
 from trovid.detectors.building import build_detector
 from trovid.errors import TrovidError
@@ -238,7 +238,18 @@ def test_clips_are_made_once_and_of_this_version_alone(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["table1", "--seeds", "0"], "must be at least 1"),
+        (["table1", "--seeds", "0"], "--seeds must be at least 1, but is 0"),
+        (["table1", "--first-seed", "-1"], "--first-seed must be at least 0, but is -1"),
+        (
+            ["table5", "--first-clip", "5"],
+            "--first-clip is of no use to `trovid experiment table5`",
+        ),
+        (["premise", "--data", "x", "--clips", "2"], "--clips is of no use"),
+        (["premise", "--data", "x", "--seeds", "2"], "--seeds is of no use"),
+        (["premise", "--data", "x", "--workers", "7"], "--workers is of no use"),
+        (["recognition", "--data", "x", "--device", "cpu"], "--device is of no use"),
+        (["everyday", "--data", "x", "--seeds", "3"], "--seeds is of no use"),
+        (["all", "--first-clip", "3"], "--first-clip is of no use"),
         (["table1", "--embed"], "--embed belongs to"),
         (["table1", "--backbone", "resnet101-imagenet"], "--backbone belongs to --data"),
         (["table1", "--every", "2"], "--every belongs to"),
@@ -250,6 +261,29 @@ def test_what_does_not_fit_is_said_at_once(capsys, tmp_path, words, message):
     assert status == 2
     assert message in complaints[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_goes_on_after_what_fails(capsys, tmp_path, monkeypatch):
+    """Of those whose weights come with trovid, as if each were done at once."""
+
+    def made(name, wanted):
+        if name == "fig5":
+            raise TrovidError("weights are missing")
+        return {"experiment": name, "folder": str(wanted.folder)}, f"# page of {name}"
+
+    monkeypatch.setattr("trovid.cli.experiment.result_of", made)
+    words = ["experiment", "all", "--no-training", "--out", tmp_path]
+    status, out, complaints = trovid_command(capsys, *words)
+    assert status == 2
+    others = [name for name in ORDER if name in NO_TRAINING and name != "fig5"]
+    assert len(others) == len(NO_TRAINING) - 1
+    pages = [line for line in out.splitlines() if line.startswith("# page of")]
+    assert pages == [f"# page of {name}" for name in others]
+    assert "trovid: experiment 1 of 7: training-free" in complaints
+    assert "trovid: fig5: weights are missing" in complaints
+    assert complaints[-1] == "trovid: 1 of 7 experiments failed: fig5"
+    status, out, _ = trovid_command(capsys, *words, "--json")
+    assert (status, list(json.loads(out))) == (2, others)
 
 
 def test_no_training_has_its_own_seed(capsys):

@@ -48,7 +48,7 @@ def test_rows_have_recipes_and_comparisons_have_rows(name):
 
 
 def test_the_command_knows_every_experiment():
-    assert set(ORDER) == {*WHOLE, "correspondence"}
+    assert set(ORDER) == {*WHOLE, "correspondence", "synthvid-masks"}
     assert ORDER.index("table1") < ORDER.index("table2") < ORDER.index("training-free")
 
 

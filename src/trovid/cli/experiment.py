@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from trovid.cli.experiment_runs import (
-    DAVIS_ALONE,
-    EVERYDAY,
-    NO_TRAINING,
-    OTHER_NAMES,
-    SYNTHVID_ALONE,
-    Name,
-    Wanted,
-    results,
-)
-from trovid.cli.messages import print_record
+from trovid.cli.experiment_options import check_options
+from trovid.cli.experiment_runs import OTHER_NAMES, Name, Wanted, names_of, result_of
+from trovid.cli.messages import complain, print_record, say
 from trovid.cli.names import BackboneName, DeviceName, ModelName
 from trovid.errors import TrovidError
 
@@ -40,8 +32,8 @@ def experiment(
     clips: int | None = None,
     first_clip: int | None = None,
     every: int | None = None,
-    workers: int = 2,
-    device: DeviceName = "cpu",
+    workers: int | None = None,
+    device: DeviceName | None = None,
     resamples: int = 1000,
     report: Path | None = None,
     pictures: Path | None = None,
@@ -57,15 +49,18 @@ def experiment(
     fig5 are the paper's; training-free is Temporal RoI Align without any training; strength goes
     over the strength of the deteriorations, unseen over conditions that training has not, selsa
     over data on which SELSA may leave more to gain; correspondence asks how often the most similar
-    cell lies on the same object; all makes these one after the other. premise asks the same of real
-    frames, recognition whether damaged objects of real frames are recognised better with the
-    others, blur how much of the objects of real frames stays visible where `trovid blur` covers
-    them. everyday measures the everyday models on test pictures, and on sequences of DAVIS 2016
-    with clean and spoilt frames, beside the training-free mode, controls and post-processing; what
-    was chosen on other sequences stays in everyday-choice.json. everyday-limits asks what limits
-    these models, those in OUT or else those that come with trovid: classes, boxes and proposals on
-    the pictures that were set aside, and on the sequences for choosing the proposals of spoilt
-    frames and where the points of Temporal RoI Align fall.
+    cell lies on the same object. all makes table1 to correspondence one after the other and then
+    synthvid-masks; what fails is named, holds up nothing, and is told again at the end.
+
+    premise asks the same of real frames, recognition whether damaged objects of real frames are
+    recognised better with the others, blur how much of the objects of real frames stays visible
+    where `trovid blur` covers them. everyday measures the everyday models on test pictures, and on
+    sequences of DAVIS 2016 with clean and spoilt frames, beside the training-free mode, controls
+    and post-processing; what was chosen on other sequences stays in everyday-choice.json.
+    everyday-limits asks what limits these models, those in OUT or else those that come with trovid:
+    classes, boxes and proposals on the pictures that were set aside, and on the sequences for
+    choosing the proposals of spoilt frames and where the points of Temporal RoI Align fall.
+
     Every report has intervals; those of tables have the paper's figures beside their own, costs,
     and the weights' hashes, which the others but blur have too.
 
@@ -110,8 +105,8 @@ def experiment(
             read while the detectors were made), and of `synthvid-masks`, by default 2400, of its
             identities 2600. The other experiments have their own.
         every: Every how many frames is evaluated; of `synthvid` by default 3, of --data 1.
-        workers: Processes at a time, each on one core.
-        device: Where to train and run; cuda: all GPUs in turns.
+        workers: Processes at a time, each on one core; by default 2.
+        device: Where to train and run, by default cpu; cuda: all GPUs in turns.
         resamples: Of the bootstrap over clips.
         report: Folder of the report; by default OUT/report, of --no-training
             OUT/report-no-training. `everyday-limits` reads there what `everyday` has chosen.
@@ -121,55 +116,36 @@ def experiment(
             with their figures, into the package.
         no_training: Run the weights that come with trovid, which are of one seed, and train
             nothing. Of the experiments on SynthVID whose rows all come with it: table5, fig5,
-            training-free, strength, unseen, selsa, correspondence.
+            training-free, strength, unseen, selsa, correspondence; of `all` these.
         json: Print the figures as JSON.
     """
     name = OTHER_NAMES.get(name, name)
-    if no_training and (seeds, first_seed) != (None, None):
-        raise TrovidError(
-            "--no-training runs the weights that come with trovid, of their one seed: leave out "
-            "--seeds and --first-seed"
-        )
+    check_options(
+        name,
+        {
+            "--data": data,
+            "--stills": stills,
+            "--clip": clip,
+            "--model": model or None,
+            "--backbone": backbone,
+            "--seeds": seeds,
+            "--first-seed": first_seed,
+            "--clips": clips,
+            "--first-clip": first_clip,
+            "--every": every,
+            "--workers": workers,
+            "--device": device,
+            "--resamples": resamples,
+            "--pictures": pictures,
+            "--embed": embed or None,
+            "--no-training": no_training or None,
+        },
+    )
     seeds, first_seed = 3 if seeds is None else seeds, first_seed or 0
-    if first_seed < 0 or min(seeds, workers, resamples) < 1 or (every or 1) < 1 or (clips or 1) < 1:
-        raise TrovidError(
-            "--seeds, --clips, --every, --workers and --resamples must be at least 1, "
-            "--first-seed at least 0"
-        )
-    if embed and name not in ("synthvid", "synthvid-masks", "everyday"):
-        raise TrovidError(
-            "--embed belongs to `trovid experiment synthvid`, synthvid-masks and everyday"
-        )
-    if no_training and (data is not None or name not in NO_TRAINING):
-        *others, last = NO_TRAINING
-        raise TrovidError(f"--no-training belongs to {', '.join(others)} and {last} on SynthVID")
-    if data is not None and name in SYNTHVID_ALONE:
-        raise TrovidError(f"{name} is of SynthVID alone, {SYNTHVID_ALONE[name]}: leave out --data")
-    if (
-        backbone is not None
-        and name != "everyday"
-        and (data is None or name in (*EVERYDAY, *DAVIS_ALONE))
-    ):
-        raise TrovidError("--backbone belongs to --data ILSVRC2015 and to `everyday`")
-    if name in DAVIS_ALONE and data is None:
-        raise TrovidError(
-            f"{name} needs --data, the folder of DAVIS 2016 (JPEGImages, Annotations)"
-        )
-    if stills is not None and name not in ("recognition", *EVERYDAY):
-        raise TrovidError(
-            "--stills belongs to `trovid experiment recognition`, everyday and everyday-limits"
-        )
-    if pictures is not None and (name != "everyday-limits" or data is None):
-        raise TrovidError("--pictures belongs to `trovid experiment everyday-limits` with --data")
-    if clip is not None and (name != "everyday" or data is None or stills is not None):
-        raise TrovidError("--clip belongs to `trovid experiment everyday` with --data alone")
-    if model and name != "blur":
-        raise TrovidError("--model belongs to `trovid experiment blur`")
-    if every is not None and (name in EVERYDAY or (name != "synthvid" and data is None)):
-        raise TrovidError("--every belongs to `synthvid` and to --data")
 
     from trovid.inference.runtime.device import usable_device
 
+    device = device or "cpu"
     usable_device(device)
     wanted = Wanted(
         name=name,
@@ -183,7 +159,7 @@ def experiment(
         clips=clips,
         first_clip=first_clip,
         every=every,
-        workers=workers,
+        workers=workers or 2,
         device=device,
         resamples=resamples,
         folder=report or out / ("report-no-training" if no_training else "report"),
@@ -191,25 +167,39 @@ def experiment(
         no_training=no_training,
         pictures=pictures,
     )
-    found = results(wanted)
+    records = dict[str, Any]()
+    names = names_of(wanted)
+    failed = list[str]()
+    for number, one in enumerate(names, 1):
+        if len(names) > 1:
+            say(f"experiment {number} of {len(names)}: {one}")
+        try:
+            records[one], page = result_of(one, wanted)
+        except TrovidError as error:
+            if len(names) == 1:
+                raise
+            complain(f"{one}: {error}", error)
+            failed.append(one)
+            continue
+        if not json:
+            _print_page(page)
     if json:
-        records = {one: record for one, (record, _) in found.items()}
         print_record(records.get(name, records))
-        return
-    _print_pages({one: page for one, (_, page) in found.items()}, wanted.folder)
-    for record, _ in found.values():
-        for path in record.get("embedded", ()):
-            print(f"embedded: {path}")
+    else:
+        print(f"report: {wanted.folder}")
+        for record in records.values():
+            for path in record.get("embedded", ()):
+                print(f"embedded: {path}")
+    if failed:
+        raise TrovidError(f"{len(failed)} of {len(names)} experiments failed: {', '.join(failed)}")
 
 
-def _print_pages(pages: dict[str, str], folder: Path) -> None:
-    """On a terminal laid out for it, in a pipe as they are."""
+def _print_page(page: str) -> None:
+    """On a terminal laid out for it, in a pipe as it is."""
     from rich.console import Console
     from rich.markdown import Markdown
 
-    for page in pages.values():
-        if sys.stdout.isatty():
-            Console().print(Markdown(page))
-        else:
-            print(page)
-    print(f"report: {folder}")
+    if sys.stdout.isatty():
+        Console().print(Markdown(page))
+    else:
+        print(page)

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from trovid.experiments.running import Workplace
 
 Name = Literal[
     "synthvid",
@@ -33,7 +36,10 @@ Name = Literal[
 ]
 DAVIS_ALONE = ("premise", "recognition", "blur")
 EVERYDAY = ("everyday", "everyday-limits")
-ORDER = tuple(name for name in get_args(Name)[3:-1] if name not in (*EVERYDAY, *DAVIS_ALONE))
+ORDER = (
+    *(name for name in get_args(Name)[3:-1] if name not in (*EVERYDAY, *DAVIS_ALONE)),
+    "synthvid-masks",
+)
 """What "all" makes, in this order."""
 OTHER_NAMES: dict[str, Name] = {"table8": "synthvid-masks"}
 SYNTHVID_ALONE = {
@@ -98,14 +104,25 @@ class Wanted:
         return self.data
 
 
-def results(wanted: Wanted) -> dict[str, Result]:
-    """Record and page of each experiment that the name stands for."""
-    if wanted.name in RUNS:
-        return {wanted.name: RUNS[wanted.name](wanted)}
+def names_of(wanted: Wanted) -> list[str]:
+    """The experiments that the name stands for, in their order."""
+    if wanted.name != "all":
+        return [wanted.name]
+    if wanted.no_training:
+        return [name for name in ORDER if name in NO_TRAINING]
+    return [name for name in ORDER if wanted.data is None or name not in SYNTHVID_ALONE]
+
+
+def result_of(name: str, wanted: Wanted) -> Result:
+    """Record and page of one experiment."""
+    return RUNS[name](wanted) if name in RUNS else _table(name, wanted)
+
+
+def _place(wanted: Wanted) -> Workplace:
     from trovid.experiments.running import Workplace, seed_with_trovid
     from trovid.zoo.published import backbone_file
 
-    place = Workplace(
+    return Workplace(
         out=wanted.out,
         data=wanted.data,
         seeds=(seed_with_trovid(),) if wanted.no_training else tuple(wanted.seeds),
@@ -115,20 +132,16 @@ def results(wanted: Wanted) -> dict[str, Result]:
         backbone=None if wanted.backbone is None else backbone_file(wanted.backbone),
         trained=not wanted.no_training,
     )
-    left = tuple(SYNTHVID_ALONE) if wanted.data is not None else ()
-    whole = [one for one in ORDER if one not in left]
-    names = whole if wanted.name == "all" else [wanted.name]
-    return {name: _table(name, place, wanted) for name in names}
 
 
-def _table(name: str, place: Any, wanted: Wanted) -> Result:
+def _table(name: str, wanted: Wanted) -> Result:
     from trovid.experiments.pages import write_experiment
     from trovid.experiments.results import experiment_result
     from trovid.experiments.running import run_experiment
     from trovid.experiments.tables import EXPERIMENTS
     from trovid.experiments.training_free import choose
 
-    began = time.monotonic()
+    began, place = time.monotonic(), _place(wanted)
     clips, resamples, folder = wanted.clips, wanted.resamples, wanted.folder
     if name == "correspondence":
         from trovid.experiments.correspondence_report import run_correspondence
