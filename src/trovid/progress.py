@@ -110,7 +110,7 @@ def _rich_bar(title: str, unit: str) -> Generator[Tick]:
 
         def tick(done: int, total: int, detail: str = "", /) -> None:
             nonlocal first
-            first = done - 1 if first is None else first
+            first = max(0, done - 1) if first is None else first
             speed = (done - first) / max(time.monotonic() - began, 1e-9)
             text = f"{_speed(speed, unit)}  {printable(detail)}"
             progress.update(task, completed=done, total=total or None, detail=text)

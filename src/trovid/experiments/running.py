@@ -153,6 +153,7 @@ def score(experiment: Experiment, place: Workplace) -> None:
     done = 0
     with process_pool(place.workers) as pool, bar(experiment.name, unit="clips") as tick:
         futures = {pool.submit(run_rows, job): job for job in jobs}
+        tick(done, videos)
         for future in as_completed(futures):
             future.result()
             done += futures[future].count * len(futures[future].rows)
@@ -201,6 +202,7 @@ def measure(experiment: Experiment, place: Workplace) -> None:
     if not missing:
         return
     with process_pool(1, fresh=True) as pool, bar("costs", unit="rows") as tick:
+        tick(0, len(missing))
         for done, (file, row) in enumerate(missing, 1):
             weights, clips = place.weights(row, place.seeds[0]), experiment.clips_of(row)
             device = devices(place.device)[0]
