@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trovid.cli.experiment_runs import ORDER
 from trovid.errors import TrovidError
 from trovid.experiments.correspondence_report import correspondence_page
 from trovid.experiments.description import IMAGENET_VID, SYNTHVID, Row
+from trovid.experiments.findings import FINDINGS, findings
 from trovid.experiments.pages import _order, experiment_page
 from trovid.experiments.tables import EXPERIMENTS
 from trovid.experiments.training_free import (
@@ -52,14 +54,53 @@ def test_the_command_knows_every_experiment():
     assert ORDER.index("table1") < ORDER.index("table2") < ORDER.index("training-free")
 
 
-@pytest.mark.parametrize(
-    "name", ["table1", "table5", "unseen", "fig5", "strength", "selsa", "training-free"]
-)
+REPORTS = ROOT / "docs/results/paper"
+COMMITTED = sorted(file.stem for file in REPORTS.glob("*.json") if file.stem in WHOLE)
+
+
+@pytest.mark.parametrize("name", [*COMMITTED, "training-free-val"])
 def test_a_committed_page_is_what_its_figures_and_the_notes_give(name):
-    file = ROOT / "docs/results/paper" / f"{name}.json"
+    file = REPORTS / f"{name}.json"
     result = json.loads(file.read_text(encoding="utf-8"))
-    assert result["notes"] == list(WHOLE[name].notes)
+    if name in WHOLE:
+        assert result["notes"] == list(WHOLE[name].notes)
     assert file.with_suffix(".md").read_text(encoding="utf-8") == experiment_page(result)
+
+
+def test_reports_are_committed():
+    assert {*FINDINGS, "table2", "table6", "unseen"} <= {*COMMITTED}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_findings_are_told_of_the_run_that_showed_them_alone(name):
+    result = json.loads((REPORTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert findings(result) == FINDINGS[name].texts
+    assert all(text in experiment_page(result) for text in FINDINGS[name].texts)
+    row = result["rows"][0]
+    others = [{**row, "trained": [{**one, "sha256": "0" * 64} for one in row["trained"]]}]
+    assert findings({**result, "rows": others + result["rows"][1:]}) == ()
+    assert findings({**result, "seeds": [7]}) == ()
+    assert findings({**result, "data": [{**result["data"][0], "clips": "test-600+2"}]}) == ()
+
+
+def test_intervals_in_findings_are_those_of_a_committed_report():
+    there = set()
+
+    def look(value):
+        if isinstance(value, dict) and {"low", "high"} <= set(value):
+            numbers = [value.get("value", value.get("mean")), value["low"], value["high"]]
+            for form in ("{:.1f} [{:.1f}, {:.1f}]", "{:+.1f} [{:+.1f}, {:+.1f}]"):
+                there.add(form.format(*(100 * number for number in numbers)))
+        for inner in value.values() if isinstance(value, dict) else value:
+            if isinstance(inner, dict | list):
+                look(inner)
+
+    for file in REPORTS.glob("*.json"):
+        look(json.loads(file.read_text(encoding="utf-8")))
+    texts = " ".join(text for found in FINDINGS.values() for text in found.texts)
+    intervals = re.findall(r"[+-]?\d+\.\d \[[+-]?\d+\.\d, [+-]?\d+\.\d\]", texts)
+    assert len(intervals) >= 4
+    assert [one for one in intervals if one not in there] == []
 
 
 def test_the_committed_page_of_correspondence_is_what_its_figures_give():

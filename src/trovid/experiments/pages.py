@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from trovid.experiments.findings import findings
 from trovid.experiments.markdown import figure_text, gain_text, origin_text, table, written
 from trovid.files import replacing
 
@@ -45,7 +46,7 @@ def experiment_page(result: dict[str, Any]) -> str:
             "trainings would."
         )
         + f" {origin_text(result)}",
-        *(line for note in result["notes"] for line in ("", note)),
+        *(line for text in (*result["notes"], *findings(result)) for line in ("", text)),
         "",
         f"AP50 in per cent (COCO, 101 points){spread}; for a group the other objects are ignored. "
         "The paper's figure is of ImageNet VID, with ResNet-101.",
