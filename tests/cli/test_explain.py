@@ -143,6 +143,7 @@ def test_every_variant_gives_a_picture_and_a_page(tmp_path, capsys, name):
     assert points.shape == (len(points), 2, VARIANTS[name], *data["grid"], 2)
     assert points.min() >= 0
     assert (points.max((0, 1, 2, 3, 4)) <= data["size"]).all()
+    assert len(data["notes"]) == ("non-local" in name)  # the residual
     weights = np.array([detection["weights"] for detection in data["detections"]])
     np.testing.assert_allclose(weights.sum(1), 1, atol=1e-3)
 
@@ -156,3 +157,17 @@ def test_a_video_of_one_frame(tmp_path, capsys):
     status, _, complaints = trovid_command(capsys, "explain", path, *words)
     assert status == 2
     assert "or a longer video" in complaints[0]
+
+
+def test_the_page_opens_on_the_detection_and_the_position_asked_for(tmp_path, capsys):
+    model = save_tiny_model(tmp_path / "tiny.safetensors")
+    words = ["explain", video(tmp_path / "a.mp4"), "--model", model, "--frame", "2"]
+    words += ["--score", "0.0", "--detection", "2", "--position", "1,4", "--device", "cpu"]
+    words += ["--support", "consecutive:2"]
+    assert trovid_command(capsys, *words, "--out", tmp_path / "why.png")[0] == 0
+    page = (tmp_path / "why.html").read_text()
+    data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["start"] == [1, 1, 4]
+    (note,) = data["notes"]
+    assert "among the 2 support frames shown; the detections" in note
+    assert note.endswith("were made with 2 (uniform:3).")

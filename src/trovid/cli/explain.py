@@ -15,7 +15,8 @@ from trovid.errors import TrovidError, without_password
 from trovid.zoo.default import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from trovid.inference.explanation import Explanation
+    from trovid.inference.explanation import Explanation, FrameExplanation
+    from trovid.inference.predictor import Predictor
     from trovid.video.opening import VideoReader
 
 FLAG = Parameter(negative="")
@@ -107,7 +108,7 @@ def explain(
 
     predictor = trovid.load(model, device=device, temporal=temporal)
     with open_video(video, frame_rate=frame_rate, allow_playlist=allow_playlist) as reader:
-        index = _index(reader, frame, time)
+        index, num_frames = _index(reader, frame, time), reader.video.num_frames
         number = 0
         if place is None:
             found = explanations.detections_of(
@@ -130,12 +131,43 @@ def explain(
     shown = without_password(str(video))
     title, heading = f"{titles[number]}{words}", f"{Path(shown).name}{words}"
     save_explanation(explanation, target, title=f"{Path(shown).name}: {title}")
-    save_explanation_page(whole, page, names=titles, title=heading)
+    save_explanation_page(
+        whole,
+        page,
+        names=titles,
+        title=heading,
+        detection=number,
+        position=(row, column),
+        notes=_notes(predictor, whole, num_frames, detected=place is None),
+    )
     if json:
         print_record({**_record(explanation, shown, title, target), "page": str(page)})
     else:
         print(target)
         print(page)
+
+
+def _notes(
+    predictor: Predictor, whole: FrameExplanation, num_frames: int, *, detected: bool
+) -> list[str]:
+    """What a reader of the page has to know of its weights."""
+    from trovid.structures import SupportSampling
+
+    notes = []
+    if predictor.detector.roi_features.extractor.residual:
+        notes.append(
+            "The target's own features are added whole: this residual is outside of the weights."
+        )
+    used = predictor.options().support
+    if detected and used is not None:
+        target, shown = whole.target.index, {frame.index for frame in whole.support}
+        seen = {*SupportSampling.parse(used).indices(num_frames, target)} - {target}
+        if seen != shown:
+            notes.append(
+                f"The weights are those among the {len(shown)} support frames shown; the "
+                f"detections themselves were made with {len(seen)} ({used})."
+            )
+    return notes
 
 
 def _number(detection: int | None, found: int) -> int:

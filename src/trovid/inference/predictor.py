@@ -314,12 +314,33 @@ class Predictor:
             return 1
         return min(MOST_LANES, torch.get_num_threads())
 
-    def explain(self, source: Any, **wanted: Any) -> FrameExplanation:
-        """What RoI positions found in support frames, as arrays; see `explain_frame`."""
+    def explain(
+        self,
+        source: Any,
+        *,
+        frame: int,
+        boxes: Any,
+        support: str = "uniform:4",
+        encoded: Support | None = None,
+    ) -> FrameExplanation:
+        """What RoI positions found in support frames, as arrays; see `explain_frame`.
+
+        Args:
+            source: What `detect` takes, or an open reader.
+            frame: Index of the target frame.
+            boxes: Tensor[R, 4], at least one proposal, in source pixels; also an array or lists.
+            support: Which support frames to show; the target itself is left out.
+            encoded: All of these, where they are encoded already.
+
+        Raises:
+            TrovidError: See `explain_frame`.
+        """
         from trovid.inference.explanation import explain_frame
 
-        is_open = isinstance(source, VideoReader)
-        return explain_frame(self, source if is_open else open_video(source), **wanted)
+        reader = source if isinstance(source, VideoReader) else open_video(source)
+        return explain_frame(
+            self, reader, frame=frame, boxes=boxes, support=support, encoded=encoded
+        )
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
         """Looks at the frames of several sessions together, with resolved options."""

@@ -22,7 +22,14 @@ WIDEST = 960
 
 
 def save_explanation_page(
-    explanation: FrameExplanation, path: Path, *, names: Sequence[str], title: str
+    explanation: FrameExplanation,
+    path: Path,
+    *,
+    names: Sequence[str],
+    title: str,
+    detection: int = 0,
+    position: tuple[int, int] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Writes the page: detections to choose from, positions to point at or to move over.
 
@@ -31,12 +38,18 @@ def save_explanation_page(
         path: The file, which is replaced at once.
         names: What each proposal is called.
         title: Heading of the page.
+        detection: Index of the proposal that it opens on.
+        position: Row and column in the RoI grid that it opens on; None for its middle.
+        notes: What a reader has to know of these weights, a sentence each.
 
     Raises:
         TrovidError: If the file cannot be written.
     """
     template = resources.files("trovid.viz").joinpath("explanation.html").read_text("utf-8")
-    text = json.dumps(_data(explanation, names, title), separators=(",", ":"))
+    rows, columns = explanation.weights.shape[-2:]
+    start = [detection, *(position or (rows // 2, columns // 2))]
+    data = {**_data(explanation, names, title), "start": start, "notes": list(notes)}
+    text = json.dumps(data, separators=(",", ":"))
     page = template.replace("@DATA@", text.replace("<", "\\u003c"))
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")

@@ -42,6 +42,8 @@ class Extractor(nn.Module):
         searches_support: Whether it looks at the maps of support frames.
         uses_prefixes: Whether the search is faster for what `PackedSupport.with_prefixes` adds.
         exportable: Whether `aggregate` is all that it does with them, so that export can trace it.
+        residual: Whether the target's own features are added whole, outside of the weights that
+            `sight` tells.
     """
 
     output_size: tuple[int, int]
@@ -50,6 +52,7 @@ class Extractor(nn.Module):
     searches_support: bool = False
     uses_prefixes: bool = False
     exportable: bool = True
+    residual: bool = False
 
     def align(self, features: Tensor, boxes: Sequence[Tensor], spatial_scale: float) -> Tensor:
         """RoI features Tensor[R, C, h, w] of the target frames alone.

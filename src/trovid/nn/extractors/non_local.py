@@ -41,6 +41,7 @@ class NonLocalRoIAlign(Extractor):
     """
 
     searches_support = True
+    residual = True
 
     def __init__(
         self,
