@@ -64,9 +64,10 @@ def experiment(
     Every report has intervals; those of tables have the paper's figures beside their own, costs,
     and the weights' hashes, which the others but blur have too.
 
-    Everything that is in OUT already (clips, weights, results, costs) is used as it is, so the
-    command can be stopped and called again, and tables share what they have in common. On 2 cores
-    `synthvid` takes about two hours, and so does a table of five rows.
+    Everything that is in OUT already (whole sets of clips, weights, checkpoints, results, costs) is
+    used as it is, so the command can be stopped and called again, and tables share what they have
+    in common; premise and recognition measure anew. On 2 cores `synthvid` takes about two hours,
+    and so does a table of five rows.
 
     Examples:
         trovid experiment synthvid
