@@ -169,5 +169,10 @@ def test_the_page_opens_on_the_detection_and_the_position_asked_for(tmp_path, ca
     data = json.loads(re.search(r'application/json">(.*?)</script>', page, re.DOTALL)[1])
     assert data["start"] == [1, 1, 4]
     (note,) = data["notes"]
-    assert "among the 2 support frames shown; the detections" in note
-    assert note.endswith("were made with 2 (uniform:3).")
+    assert "among the support frames shown (2); the detections" in note
+    assert note.endswith("were made with as many others (uniform:3).")
+    fewer = [*words[:-1], "consecutive:1", "--overwrite"]
+    assert trovid_command(capsys, *fewer, "--out", tmp_path / "why.png")[0] == 0
+    page = (tmp_path / "why.html").read_text()
+    assert "among the support frames shown (1); the detections themselves" in page
+    assert "were made with 2 (uniform:3)." in page

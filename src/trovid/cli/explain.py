@@ -163,9 +163,10 @@ def _notes(
         target, shown = whole.target.index, {frame.index for frame in whole.support}
         seen = {*SupportSampling.parse(used).indices(num_frames, target)} - {target}
         if seen != shown:
+            count = "as many others" if len(seen) == len(shown) else len(seen)
             notes.append(
-                f"The weights are those among the {len(shown)} support frames shown; the "
-                f"detections themselves were made with {len(seen)} ({used})."
+                f"The weights are those among the support frames shown ({len(shown)}); the "
+                f"detections themselves were made with {count} ({used})."
             )
     return notes
 
