@@ -16,7 +16,7 @@ from trovid.inference.predictor import Predictor
 from trovid.inference.session import VideoSession
 from trovid.nn import LevelPooler
 from trovid.structures import Detections
-from trovid.video.opening import Frame, VideoReader
+from trovid.video.opening import Frame, VideoReader, open_video
 
 ROUNDING = 0.01
 """Pixels that a detection at the edge may lie outside after scaling."""
@@ -75,6 +75,14 @@ class FrameExplanation:
     points: Tensor
     similarities: Tensor
     weights: Tensor
+
+
+def explain_source(
+    predictor: Predictor, source: Any, *, frame: int, boxes: Any, support: str = "uniform:4"
+) -> FrameExplanation:
+    """As `explain_frame`, of what `Predictor.detect` takes or of an open reader."""
+    reader = source if isinstance(source, VideoReader) else open_video(source)
+    return explain_frame(predictor, reader, frame=frame, boxes=boxes, support=support)
 
 
 @torch.inference_mode()

@@ -38,11 +38,9 @@ if TYPE_CHECKING:
     from trovid.inference.explanation import FrameExplanation
 
 PIXELS_AT_A_TIME = {"cpu": 320_000, "gpu": 2**23}
-"""Of support frames that go through the backbone together.
-
-On a CPU no more than its caches hold: 14 frames of 288x512 take EfficientNet-Lite0 28 ms each by
-twos and 48 ms by sevens (Zen 3, 2 threads). On a GPU a bound on memory.
-"""
+"""Of support frames that go through the backbone together. On a CPU no more than its caches hold: 14
+frames of 288x512 take EfficientNet-Lite0 28 ms each by twos and 48 ms by sevens (Zen 3, 2 threads).
+On a GPU a bound on memory."""
 USUAL_SCORE = 0.5
 log = logging.getLogger("trovid")
 
@@ -315,32 +313,12 @@ class Predictor:
         return min(MOST_LANES, torch.get_num_threads())
 
     def explain(
-        self,
-        source: Any,
-        *,
-        frame: int,
-        boxes: Any,
-        support: str = "uniform:4",
-        encoded: Support | None = None,
+        self, source: Any, *, frame: int, boxes: Any, support: str = "uniform:4"
     ) -> FrameExplanation:
-        """What RoI positions found in support frames, as arrays; see `explain_frame`.
+        """What RoI positions found in support frames, as arrays; see `explain_source`."""
+        from trovid.inference.explanation import explain_source
 
-        Args:
-            source: What `detect` takes, or an open reader.
-            frame: Index of the target frame.
-            boxes: Tensor[R, 4], at least one proposal, in source pixels; also an array or lists.
-            support: Which support frames to show; the target itself is left out.
-            encoded: All of these, where they are encoded already.
-
-        Raises:
-            TrovidError: See `explain_frame`.
-        """
-        from trovid.inference.explanation import explain_frame
-
-        reader = source if isinstance(source, VideoReader) else open_video(source)
-        return explain_frame(
-            self, reader, frame=frame, boxes=boxes, support=support, encoded=encoded
-        )
+        return explain_source(self, source, frame=frame, boxes=boxes, support=support)
 
     def batcher(self, options: DetectOptions) -> FrameBatcher:
         """Looks at the frames of several sessions together, with resolved options."""
