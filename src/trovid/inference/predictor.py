@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from trovid.inference.explanation import FrameExplanation
 
 PIXELS_AT_A_TIME = {"cpu": 320_000, "gpu": 2**23}
-"""Of support frames that go through the backbone together. On a CPU no more than its caches hold: 14
-frames of 288x512 take EfficientNet-Lite0 28 ms each by twos and 48 ms by sevens (Zen 3, 2 threads).
-On a GPU a bound on memory."""
+"""Of support frames that go through the backbone together. On a CPU no more than its caches hold:
+14 frames of 288x512 take EfficientNet-Lite0 28 ms each by twos and 48 ms by sevens (Zen 3, 2
+threads). On a GPU a bound on memory."""
 USUAL_SCORE = 0.5
 log = logging.getLogger("trovid")
 
