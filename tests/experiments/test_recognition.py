@@ -14,7 +14,7 @@ from PIL import Image
 from tests.cli.command import trovid_command
 from tests.experiments.test_premise import make
 from trovid.errors import TrovidError
-from trovid.experiments import recognition, recognition_report
+from trovid.experiments import recognition, recognition_report, recognition_shares
 from trovid.experiments.davis_sequences import folds_of
 from trovid.experiments.lite0 import Lite0
 from trovid.experiments.premise import sequences
@@ -257,6 +257,53 @@ def test_the_whole(run, tmp_path, weights):
     assert (tmp_path / "report" / "recognition.png").stat().st_size > 5000
     assert result["weights"] == {file.name: sha256_of(file) for file in (weights, *trained)}
     assert "rhino" in page
+
+
+def test_a_run_that_was_stopped_goes_on(run, tmp_path, monkeypatch):
+    measured, whole = [], recognition_shares.recognised
+
+    def stopping(maps, *words):
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        measured.append(maps.sequence.name)
+        return whole(maps, *words)
+
+    monkeypatch.setattr(recognition_shares, "recognised", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert measured == ["bus", "dog", "bear"]
+    measured.clear()
+    result, _ = run()
+    assert measured == ["goat"]
+    measured.clear()
+    assert run()[0]["shares"] == result["shares"]
+    assert measured == []
+    assert run(seeds=(4,))[0]["shares"] != result["shares"]
+    assert measured == ["bear", "goat"]
+
+
+@pytest.mark.parametrize("kind", ["network", "frame", "mask"])
+def test_what_other_weights_or_frames_gave_is_measured_again(run, tmp_path, weights, kind):
+    """Everything that looks at bear's frames or its masks; goat looks at bear as another video."""
+    run()
+    files = {file.stem: file for file in (tmp_path / "out" / "recognition").glob("*.json")}
+    assert set(files) == {"bus", "dog", "bear", "goat"}
+    before = {name: file.stat().st_mtime_ns for name, file in files.items()}
+    kept = weights.read_bytes()
+    if kind == "network":
+        state = torch.load(weights)
+        state["classifier.bias"] = state["classifier.bias"] + 1
+        torch.save(state, weights)
+    else:
+        folder = "JPEGImages" if kind == "frame" else "Annotations"
+        file = sorted((tmp_path / "davis" / folder / "bear").iterdir())[0]
+        Image.open(file).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    try:
+        run()
+    finally:
+        weights.write_bytes(kept)
+    after = {name for name, file in files.items() if file.stat().st_mtime_ns != before[name]}
+    assert after == (set(files) if kind == "network" else {"bear", "goat"})
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ within the object, the share whose most similar cell in another frame lies on th
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from trovid.experiments.markdown import hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
 from trovid.ops import most_similar_roi_align, pack_support
 from trovid.progress import bar
-from trovid.storage.hashes import sha256_of
+from trovid.storage.hashes import file_digest, sha256_of
 from trovid.training.provenance import report_origin
 
 SHARES = (1 / 8, 1 / 4, 1 / 2)
@@ -52,6 +53,11 @@ class MaskedSequence:
     name: str
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
+
+    def digest(self) -> str:
+        """Another one for other pictures or masks, wherever they lie."""
+        contents = [file_digest(file) for file in (*self.images, *self.masks)]
+        return hashlib.sha256(" ".join(contents).encode()).hexdigest()
 
 
 def sequences(data: Path) -> list[MaskedSequence]:

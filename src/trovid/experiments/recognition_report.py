@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,16 @@ from trovid.experiments.davis_sequences import drawn_together, folds_of
 from trovid.experiments.lite0 import Lite0, lite0_file
 from trovid.experiments.markdown import gain_text, hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
-from trovid.experiments.premise import MaskedSequence, sequences
+from trovid.experiments.premise import sequences
 from trovid.experiments.recognition import (
     SINGLE,
     SUPPORT,
     TARGETS,
-    SequenceMaps,
     Setting,
-    recognised,
 )
 from trovid.experiments.recognition_classes import CHOOSING, REPORTING, SEQUENCES, sequences_of
 from trovid.experiments.recognition_damage import CLEAN, STRENGTHS, damages
+from trovid.experiments.recognition_shares import Shares, measured_shares
 from trovid.experiments.recognition_training import (
     STEPS,
     Stills,
@@ -36,7 +36,6 @@ from trovid.experiments.recognition_training import (
     trained_embeddings,
 )
 from trovid.nn.extractors import TemporalRoIAlign
-from trovid.progress import bar
 from trovid.storage.hashes import sha256_of
 from trovid.training.provenance import report_origin
 
@@ -47,8 +46,6 @@ CLEAN_LOSS = 0.01
 KINDS = (("mean", 1.0), ("dot", 0.03), ("dot", 0.1), ("dot", 0.3), ("cosine", 10.0))
 """Attentions without training and their scales."""
 UNTRAINED = tuple(Setting(kind, scale, k) for kind, scale in KINDS for k in TOP_K)
-Shares = dict[str, dict[str, dict[str, float]]]
-"""By sequence, damage and setting."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +128,7 @@ def run_recognition(
     Args:
         data: DAVIS 2016.
         stills: Labelled pictures to train the embedding on; None: no trained rows.
-        out: Folder of the trained embeddings.
+        out: Folder of the trained embeddings and of what was measured.
         folder: Of the report.
         seeds: Trainings of the embedding with each K.
         resamples: Of the bootstrap over sequences.
@@ -154,10 +151,11 @@ def run_recognition(
     pictures = None if stills is None else read_stills(stills)
     network_file = weights or lite0_file()
     network = Lite0(network_file)
-    looked = _shares(network, everything, choosing, [CLEAN, *damages()], UNTRAINED, {})
+    measured = partial(measured_shares, network, everything, folder=out / NAME)
+    hashes = {network_file.name: sha256_of(network_file)}
+    looked = measured(choosing, [CLEAN, *damages()], UNTRAINED, {}, weights=hashes)
     choice = choose(looked)
     trained: dict[Setting, TemporalRoIAlign] = {}
-    files = list[Path]()
     if pictures is not None:
         wanted = trained_settings(seeds)
         keys = [(setting.top_k, setting.seed) for setting in wanted]
@@ -166,8 +164,10 @@ def run_recognition(
         )
         trained = dict(zip(wanted, found, strict=True))
         files = [embedding_file(out, seed=seed, top_k=k, steps=steps) for k, seed in keys]
+        hashes |= {file.name: sha256_of(file) for file in files}
     settings = reported_settings(choice, seeds if trained else ())
-    shares = _shares(network, everything, reporting, [CLEAN, *choice.damages], settings, trained)
+    kinds = [CLEAN, *choice.damages]
+    shares = measured(reporting, kinds, settings, trained, weights=hashes)
     result = {
         "experiment": NAME,
         "choosing": choosing,
@@ -186,7 +186,7 @@ def run_recognition(
         "seeds": list(seeds) if trained else [],
         **({} if pictures is None else _account(pictures)),
         **report_origin(began=began),
-        "weights": {file.name: sha256_of(file) for file in (network_file, *files)},
+        "weights": hashes,
     }
     page = recognition_page(result, choice)
     folder.mkdir(parents=True, exist_ok=True)
@@ -199,30 +199,6 @@ def run_recognition(
 def _account(stills: Stills) -> dict[str, Any]:
     """What was learned from."""
     return {"stills": {"pictures": len(stills.pictures), "objects": len(stills.objects)}}
-
-
-def _shares(
-    network: Lite0,
-    everything: Mapping[str, MaskedSequence],
-    names: Sequence[str],
-    kinds: Sequence[str],
-    settings: Sequence[Setting],
-    trained: Mapping[Setting, TemporalRoIAlign],
-) -> Shares:
-    shares = {}
-    with bar(f"{NAME}, {len(settings)} settings", unit="sequences") as tick:
-        for number, name in enumerate(names):
-            stranger = _stranger(name, [*names[number + 1 :], *names[:number]])
-            maps, other = (SequenceMaps(network, everything[one]) for one in (name, stranger))
-            shares[name] = recognised(maps, other, kinds, settings, trained)
-            tick(number + 1, len(names), name)
-    return shares
-
-
-def _stranger(name: str, others: Sequence[str]) -> str:
-    """The next sequence of another group."""
-    unlike = [one for one in others if SEQUENCES[one] != SEQUENCES[name]]
-    return (unlike or [name])[0]
 
 
 def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, float]]]:
