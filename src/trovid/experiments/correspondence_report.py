@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trovid.evaluation.bootstrap import resample_weights
+from trovid.experiments.clip_records import read_records
 from trovid.experiments.correspondence import (
     CONTROLS,
     Followed,
@@ -68,6 +69,9 @@ def run_correspondence(
     files = _files(experiment, place)
     weighed = _weighed_files(experiment, place)
     every = experiment.clips.every
+    made_with = {file: place.weights(*job[:2]) for file, job in (files | weighed).items()}
+    for file in filter(Path.exists, made_with):
+        read_records(file, weights=made_with[file], every=every)
     jobs: dict[Path, Callable[[], None]] = {
         file: partial(follow_clips, file, place.weights(row, seed), data, every=every, control=c)
         for file, (row, seed, c) in files.items()
