@@ -66,7 +66,7 @@ def experiment(
 
     Everything that is in OUT already (whole sets of clips, weights, checkpoints, results, costs) is
     used as it is, so the command can be stopped and called again, and tables share what they have
-    in common; premise and recognition measure anew. On 2 cores `synthvid` takes about two hours,
+    in common; premise alone keeps nothing. On 2 cores `synthvid` takes about two hours,
     and so does a table of five rows.
 
     Examples:
