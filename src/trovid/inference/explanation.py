@@ -273,8 +273,13 @@ def _check_frame(reader: VideoReader, frame: int) -> None:
 def _pool(predictor: Predictor) -> LevelPooler:
     pool = predictor.detector.roi_features
     if not pool.extractor.searches_support and predictor.detector.aggregation is None:
+        weighs = (
+            " (it weighs whole proposals, SELSA: `trovid experiment correspondence` tells which "
+            "frames it prefers)"
+        )
         raise TrovidError(
-            f"{predictor.name} has no Temporal RoI Align: nothing to explain; "
+            f"{predictor.name} has no Temporal RoI Align: nothing to explain"
+            f"{weighs if predictor.detector.uses_support else ''}; "
             'choose another model (`trovid models`), or load it with `temporal` "training-free"'
         )
     return pool
