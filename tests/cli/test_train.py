@@ -174,6 +174,25 @@ def test_two_processes_are_not_at_the_same_training(data, tmp_path, capsys, monk
         (out / "tiny-seed0.jsonl").unlink()
 
 
+def test_what_another_process_has_just_trained_is_taken(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("trovid.training.alone.PATIENCE", 100)
+    out, recipe = tmp_path / "runs", recipe_file(tmp_path, steps=30)
+    process = begin(recipe, data, out)
+    try:
+        wait_for_step(process, out / "tiny-seed0.jsonl", 1)
+        status, _, complaints = trovid_command(
+            capsys, "train", recipe, "--data", data, "--out", out, "--validate", "0"
+        )
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (status, process.returncode) == (0, 0)
+    assert any("another process is at it, waiting" in line for line in complaints)
+    lines = [json.loads(line) for line in (out / "tiny-seed0.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30]
+    assert lines[0]["seconds"] < lines[-1]["seconds"]
+
+
 @pytest.mark.slow
 def test_a_killed_training_ends_at_the_same_bits(data, tmp_path):
     recipe, steps = recipe_file(tmp_path, steps=230), (90, 205, 215)

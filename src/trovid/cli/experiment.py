@@ -52,22 +52,23 @@ def experiment(
     cell lies on the same object. all makes table1 to correspondence one after the other and then
     synthvid-masks; what fails is named, holds up nothing, and is told again at the end.
 
-    premise asks the same of real frames, recognition whether damaged objects of real frames are
-    recognised better with the others, blur how much of the objects of real frames stays visible
-    where `trovid blur` covers them. everyday measures the everyday models on test pictures, and on
-    sequences of DAVIS 2016 with clean and spoilt frames, beside the training-free mode, controls
-    and post-processing; what was chosen on other sequences stays in everyday-choice.json.
-    everyday-limits asks what limits these models, those in OUT or else those that come with trovid:
-    classes, boxes and proposals on the pictures that were set aside, and on the sequences for
-    choosing the proposals of spoilt frames and where the points of Temporal RoI Align fall.
+    premise asks of real frames what correspondence asks of SynthVID's, recognition whether damaged
+    objects of real frames are recognised better with the others, blur how much of the objects of
+    real frames stays visible where `trovid blur` covers them. everyday measures the everyday models
+    on test pictures, and on sequences of DAVIS 2016 with clean and spoilt frames, beside the
+    training-free mode, controls and post-processing; what was chosen on other sequences stays in
+    everyday-choice.json. everyday-limits asks what limits these models, those in OUT or else those
+    that come with trovid: classes, boxes and proposals on the pictures that were set aside, and on
+    the sequences for choosing the proposals of spoilt frames and where the points of Temporal RoI
+    Align fall.
 
     Every report has intervals; those of tables have the paper's figures beside their own, costs,
     and the weights' hashes, which the others but blur have too.
 
     Everything that is in OUT already (whole sets of clips, weights, checkpoints, results, costs) is
     used as it is, so the command can be stopped and called again, and tables share what they have
-    in common; premise alone keeps nothing. On 2 cores `synthvid` takes about two hours,
-    and so does a table of five rows.
+    in common; premise and blur measure anew. On 2 cores `synthvid` takes about two hours, and so
+    does a table of five rows.
 
     Examples:
         trovid experiment synthvid

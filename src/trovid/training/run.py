@@ -155,6 +155,10 @@ def train_recipe(
         )
     lock = below(out / FRAMES, f"{recipe.name}-seed{seed}.lock")
     with training_alone(file, lock) if processes.first else contextlib.nullcontext():
+        if file.exists():  # while this one waited for another process
+            if processes.count > 1:
+                raise TrovidError(f"{file}: another process has trained it meanwhile")
+            return file
         clips = _clips(recipe, found, out / FRAMES)
         if processes.first:
             processes.wait()
