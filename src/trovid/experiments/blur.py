@@ -21,7 +21,7 @@ from PIL import Image
 from trovid.errors import TrovidError
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.evaluation.exposure import VISIBLE_SHARE, Exposure, frame_exposure
-from trovid.experiments.davis_sequences import CLASSES, FOLDS, REPORTING
+from trovid.experiments.davis_sequences import CLASSES, REPORTING, folds_of
 from trovid.experiments.markdown import origin_text, table, written
 from trovid.experiments.premise import MaskedSequence, sequences
 from trovid.inference.loading import load
@@ -127,7 +127,7 @@ def run_blur(
                 for name, sums in measure(predictor, sequence, classes, redaction).items():
                     measured.setdefault(f"{predictor.name}, {name}", []).append(sums)
                 tick(done, len(wanted), sequence.name)
-    folds = [FOLDS.get(sequence.name, sequence.name) for sequence in wanted]
+    folds = folds_of(sequence.name for sequence in wanted)
     result = {
         "experiment": NAME,
         "sequences": [sequence.name for sequence in wanted],

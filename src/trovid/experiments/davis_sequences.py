@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from trovid.evaluation.bootstrap import resample_weights
+
 _PERSON = ("person",)
 _CYCLIST, _MOTORCYCLIST = ("bicycle", "person"), ("motorbike", "person")
 _RIDER = ("horse", "person")
@@ -137,6 +142,17 @@ FOLDS = {
 def folds_of(names: Iterable[str]) -> list[str]:
     """Of each sequence the one that it is drawn together with: near duplicates count as one."""
     return [FOLDS.get(name, name) for name in names]
+
+
+def sequence_weights(names: Iterable[str], *, resamples: int) -> NDArray[np.float64]:
+    """How often each sequence is drawn in each resample, Array[B, sequences].
+
+    Args:
+        names: The sequences; near duplicates are drawn together.
+        resamples: B.
+    """
+    folds, places = np.unique(folds_of(names), return_inverse=True)
+    return resample_weights(len(folds), resamples=resamples)[:, places].astype(float)
 
 
 def drawn_together(folds: int | None, names: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from trovid.datasets.contract import Dataset
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.conditions import Condition
 from trovid.experiments.correspondence import positions_inside, ratio_interval
-from trovid.experiments.davis_sequences import FOLDS
+from trovid.experiments.davis_sequences import folds_of
 from trovid.experiments.everyday_jobs import loaded
 from trovid.experiments.everyday_proposals import EVERY, fold_sums
 from trovid.inference.explanation import FrameExplanation, explain_frame, position_of
@@ -152,7 +152,7 @@ def measure_points(
         for done, name in enumerate(names, 1):
             counted[name] = count_points(predictor, dataset, name, conditions, pictures)
             tick(done, len(names), name)
-    folds = {FOLDS.get(name, name) for name in names}
+    folds = set(folds_of(names))
     drawn = resample_weights(len(folds), resamples=resamples)
     rows = {}
     for condition in conditions:

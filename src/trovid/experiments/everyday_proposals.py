@@ -15,7 +15,7 @@ from trovid.datasets.contract import Dataset
 from trovid.evaluation.bootstrap import resample_weights
 from trovid.experiments.conditions import ALONE, CLEAN, Condition
 from trovid.experiments.correspondence import ratio_interval
-from trovid.experiments.davis_sequences import FOLDS
+from trovid.experiments.davis_sequences import FOLDS, folds_of
 from trovid.experiments.everyday_jobs import loaded, scene_of
 from trovid.experiments.everyday_methods import (
     CARRIED,
@@ -115,7 +115,7 @@ def measure_proposals(
         for done, name in enumerate(names, 1):
             counted[name] = count_proposals(predictor, dataset, name, conditions)
             tick(done, len(names), name)
-    folds = {FOLDS.get(name, name) for name in names}
+    folds = set(folds_of(names))
     drawn = resample_weights(len(folds), resamples=resamples)
     rows: dict[str, dict[str, Any]] = {}
     for condition in conditions:

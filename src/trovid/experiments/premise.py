@@ -21,8 +21,7 @@ from PIL import Image
 from torch import Tensor
 
 from trovid.errors import TrovidError
-from trovid.evaluation.bootstrap import resample_weights
-from trovid.experiments.davis_sequences import drawn_together, folds_of
+from trovid.experiments.davis_sequences import drawn_together, folds_of, sequence_weights
 from trovid.experiments.lite0 import STRIDES, Lite0, lite0_file
 from trovid.experiments.markdown import hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
@@ -198,9 +197,7 @@ def _intervals(
     word: str,
 ) -> dict[str, dict[str, float]]:
     """By stride and distance the mean over sequences with its 95 % interval over them."""
-    folds = folds_of(names)
-    _, places = np.unique(folds, return_inverse=True)
-    drawn = resample_weights(len(set(folds)), resamples=resamples)[:, places].astype(float)
+    drawn = sequence_weights(names, resamples=resamples)
     found = {}
     for stride in STRIDES:
         for share in SHARES:

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from trovid.errors import TrovidError
-from trovid.evaluation.bootstrap import resample_weights
-from trovid.experiments.davis_sequences import drawn_together, folds_of
+from trovid.experiments.davis_sequences import drawn_together, folds_of, sequence_weights
 from trovid.experiments.lite0 import Lite0, lite0_file
 from trovid.experiments.markdown import gain_text, hashes_text, origin_text, table, written
 from trovid.experiments.pictures import Panel, draw_panels
@@ -203,9 +202,7 @@ def _account(stills: Stills) -> dict[str, Any]:
 
 def _intervals(shares: Shares, resamples: int) -> dict[str, dict[str, dict[str, float]]]:
     """By setting and damage: the share, its interval, and the gain over the single frame."""
-    folds = folds_of(shares)
-    _, places = np.unique(folds, return_inverse=True)
-    drawn = resample_weights(len(set(folds)), resamples=resamples)[:, places].astype(float)
+    drawn = sequence_weights(shares, resamples=resamples)
     drawn /= drawn.sum(1, keepdims=True)
     first = next(iter(shares.values()))
 
